@@ -1,0 +1,132 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum ps_status fail(struct ps_error *err, int e, const char *verb, const char *path)
+{
+	enum ps_status s = ps_error_errno(err, e, "cannot %s", verb);
+	ps_error_where(err, "%s", path);
+	return s;
+}
+
+static enum ps_status read_all(int fd, const char *path, size_t limit, char **ret_data,
+			       size_t *ret_len, struct ps_error *err)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return fail(err, errno, "read", path);
+	if (!S_ISREG(st.st_mode)) {
+		ps_error_set(err, PS_EINVAL, "not a regular file");
+		ps_error_where(err, "%s", path);
+		return PS_EINVAL;
+	}
+	if ((uintmax_t)st.st_size > limit) {
+		ps_error_set(err, PS_ETOOBIG, "%lld bytes, the limit is %zu", (long long)st.st_size,
+			     limit);
+		ps_error_where(err, "%s", path);
+		return PS_ETOOBIG;
+	}
+	size_t size = (size_t)st.st_size, got = 0;
+	char *p = malloc(size + 1);
+	if (!p)
+		return ps_error_set(err, PS_ENOMEM, "no memory for %zu bytes of %s", size, path);
+	while (got < size) {
+		ssize_t n = read(fd, p + got, size - got);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			int e = errno;
+			free(p);
+			return fail(err, e, "read", path);
+		}
+		if (n == 0)
+			break; /* the file shrank: what is there is what we have */
+		got += (size_t)n;
+	}
+	p[got] = '\0';
+	*ret_data = p;
+	*ret_len = got;
+	return PS_OK;
+}
+
+enum ps_status ps_file_read(const char *path, size_t limit_bytes, char **ret_data, size_t *ret_len,
+			    struct ps_error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return fail(err, errno, "open", path);
+	enum ps_status s = read_all(fd, path, limit_bytes, ret_data, ret_len, err);
+	close(fd);
+	return s;
+}
+
+static int write_all(int fd, const char *p, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno;
+		p += n;
+		len -= (size_t)n;
+	}
+	return fsync(fd) < 0 ? errno : 0;
+}
+
+enum ps_status ps_file_write(const char *path, const void *data, size_t len, struct ps_error *err)
+{
+	char tmp[4096];
+	if (snprintf(tmp, sizeof tmp, "%s.%ld.tmp", path, (long)getpid()) >= (int)sizeof tmp)
+		return ps_error_set(err, PS_EINVAL, "path too long: %.80s", path);
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return fail(err, errno, "write", path);
+	int e = write_all(fd, data, len);
+	if (close(fd) < 0 && !e)
+		e = errno;
+	if (!e && rename(tmp, path) < 0)
+		e = errno;
+	if (e) {
+		unlink(tmp);
+		return fail(err, e, "write", path);
+	}
+	return PS_OK;
+}
+
+enum ps_status ps_file_mkdirs(const char *dir, struct ps_error *err)
+{
+	char path[4096];
+	size_t n = strlen(dir);
+	if (n == 0 || n >= sizeof path)
+		return ps_error_set(err, PS_EINVAL, "bad directory name");
+	memcpy(path, dir, n + 1);
+	for (char *p = path + 1;; p++) {
+		if (*p && *p != '/')
+			continue;
+		char c = *p;
+		*p = '\0';
+		if (mkdir(path, 0777) < 0 && errno != EEXIST)
+			return fail(err, errno, "make directory", path);
+		*p = c;
+		if (!c)
+			break;
+	}
+	struct stat st;
+	if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
+		return fail(err, ENOTDIR, "make directory", dir);
+	return PS_OK;
+}
+
+bool ps_file_exists(const char *path)
+{
+	struct stat st;
+	return lstat(path, &st) == 0;
+}

@@ -1,0 +1,100 @@
+/* engine.h - what runs models: one table of functions per engine.   Layer 2. Uses base, model.
+ *
+ * An engine is found by name ("onnxruntime", "synthetic"). It opens a model from a file into an
+ * instance; an instance describes its tensors and runs batches with inputs and outputs that the
+ * caller owns, on the CPUs and with the width that it is given.
+ *
+ * Threads: open and close may be called from any thread, one call per instance at a time. run may
+ * be called from several threads at once on one instance, with a different struct ps_engine_run
+ * each. cancel may be called from any thread while run is inside.
+ */
+#ifndef PS_ENGINE_ENGINE_H
+#define PS_ENGINE_ENGINE_H
+
+#include "base/cpus.h"
+#include "base/error.h"
+#include "model/model.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ps_engine;
+struct ps_engine_instance;
+
+/* How an engine is set up, once per process. Texts are borrowed during the call only. */
+struct ps_engine_options {
+	const char *library;   /* path of libonnxruntime; NULL: PERSEUS_ORT_LIBRARY, then the
+				* project's fetched copy, then the system's */
+	const char *cache_dir; /* where converted models are kept; NULL: $XDG_CACHE_HOME/perseus */
+	struct ps_cpus cpus;   /* CPUs that wide runs may use together; empty: all allowed ones */
+	int wide_threads;      /* threads of the process-wide pool incl. the caller; 0: none (all
+				* runs are narrow) */
+	int64_t seed;	       /* synthetic: of its service times */
+};
+
+struct ps_engine_open {
+	const char *path; /* of the model's file; synthetic: path of a .synthetic.yaml file */
+	bool wide;	  /* prepare for wide runs too (narrow ones always work) */
+};
+
+struct ps_engine_describe {
+	const struct ps_tensor_spec *inputs, *outputs; /* borrowed until close */
+	int n_inputs, n_outputs;
+	const char *platform; /* "onnx_onnxv1", "perseus_synthetic" */
+};
+
+/* Measured when the instance was opened; 0 where the engine cannot know. */
+struct ps_engine_memory {
+	int64_t private_bytes; /* anonymous memory that this instance added */
+	int64_t mapped_bytes;  /* file-backed, shared between instances of one file */
+	int64_t load_ns;       /* time that open took */
+};
+
+/* One run. Outputs: name, dtype, rank and dims are filled in by run. When `data` is not NULL it
+ * must hold `bytes` bytes: results that fit are written there (exactly, without a copy where the
+ * engine can), results that do not fit give PS_ETOOBIG. When `data` is NULL, run calls
+ * `alloc(alloc_ctx, bytes)` for memory aligned to 64 bytes. */
+struct ps_engine_run {
+	const struct ps_tensor *inputs; /* in the order of describe, all of them */
+	struct ps_tensor *outputs;	/* in the order of describe, all of them */
+	int n_inputs, n_outputs;
+	bool wide; /* use the process-wide pool */
+	void *(*alloc)(void *ctx, size_t bytes);
+	void *alloc_ctx;
+	_Atomic(void *) handle; /* the engine's, for cancel; NULL outside run */
+	atomic_bool cancelled;	/* set by ps_engine_cancel; checked before and during run */
+};
+
+struct ps_engine_ops {
+	const char *name;
+	/* start makes the engine; the library is loaded here. PS_ENOTFOUND with how to get it. */
+	enum ps_status (*start)(const struct ps_engine_options *options,
+				struct ps_engine **ret_engine, struct ps_error *err);
+	/* version borrows the text of the engine's version. */
+	const char *(*version)(const struct ps_engine *e);
+	/* open loads a model. PS_ENOTFOUND, PS_EPARSE (malformed), PS_EUNSUPPORTED, PS_EENGINE.
+	 * Blocks for as long as loading takes. */
+	enum ps_status (*open)(struct ps_engine *e, const struct ps_engine_open *open,
+			       struct ps_engine_instance **ret_instance, struct ps_error *err);
+	void (*describe)(const struct ps_engine_instance *i, struct ps_engine_describe *ret);
+	void (*memory)(const struct ps_engine_instance *i, struct ps_engine_memory *ret);
+	/* run executes one batch on the calling thread (and the pool when wide). PS_EINVAL (shape,
+	 * type), PS_ETOOBIG, PS_ECANCELLED, PS_EENGINE, PS_ENOMEM. */
+	enum ps_status (*run)(struct ps_engine_instance *i, struct ps_engine_run *run,
+			      struct ps_error *err);
+	/* cancel makes a run stop as soon as the engine can, or not begin. */
+	void (*cancel)(struct ps_engine_instance *i, struct ps_engine_run *run);
+	/* close frees the instance; no run may be inside. Memory is given back to the system. */
+	void (*close)(struct ps_engine_instance *i);
+	/* stop frees the engine; no instance may be open. */
+	void (*stop)(struct ps_engine *e);
+};
+
+/* ps_engine_find returns the engine called `name`, or NULL. */
+const struct ps_engine_ops *ps_engine_find(const char *name);
+/* ps_engine_for_path returns the engine that opens such a file: "*.onnx" and "*.ort" onnxruntime,
+ * "*.synthetic.yaml" synthetic; NULL when none does. */
+const struct ps_engine_ops *ps_engine_for_path(const char *path);
+
+#endif

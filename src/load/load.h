@@ -14,9 +14,9 @@
  *
  * What counts. The measured requests are those scheduled in [warmup, warmup + duration). Each ends
  * exactly once, in one outcome. Percentiles are taken over ALL measured requests: one that failed,
- * timed out or was never sent sorts at +infinity (PS_LOAD_NEVER_NS), never at a made-up number, so
- * the p99 of a run with 2 % failures is "never". Rule: the sorted value at rank ceil(p * n). The
- * histogram of the successes alone is kept beside.
+ * timed out or was never sent sorts at +infinity (`lost` in the histogram, PS_HIST_INFINITE as a
+ * percentile), never at a made-up number: the p99 of a run with 2 % failures is infinite. Rule:
+ * PS_STATS_QUANTILE_RULE. ps_load_quantile_ok gives the value over the successes alone, beside.
  *
  * The `uncorrected` histogram is what a client would have seen who asks again only after the last
  * answer (service latency of those requests that found the tenant's previous sampled one answered):
@@ -40,7 +40,6 @@
 #define PS_LOAD_MAX_REASONS	   8
 #define PS_LOAD_REASON_SIZE	   192
 #define PS_LOAD_MAX_SECONDS	   86400 /* of the per-second series; longer plans are refused */
-#define PS_LOAD_NEVER_NS	   INT64_MAX /* a percentile that falls among the failed */
 #define PS_LOAD_DEFAULT_TIMEOUT_NS INT64_C(10000000000)
 
 enum ps_load_arrival {
@@ -137,14 +136,6 @@ enum ps_load_sla_verdict {
 /* ps_load_sla_verdict_name returns "none", "met", "violated" or "undecided". */
 const char *ps_load_sla_verdict_name(enum ps_load_sla_verdict v);
 
-/* A percentile of latency over all measured requests with its order-statistic interval at 95 % on
- * effective counts. PS_LOAD_NEVER_NS where it falls among the failed. */
-struct ps_load_quantile {
-	double p;
-	int64_t value_ns, low_ns, high_ns;
-	uint64_t needs_more; /* > 0: so many further requests before an interval exists at all */
-};
-
 struct ps_load_tenant_result {
 	char name[64];
 	/* measured requests */
@@ -165,22 +156,21 @@ struct ps_load_tenant_result {
 	double goodput_rps;    /* good / duration */
 	double success_ratio;  /* OK / scheduled */
 
-	struct ps_hist latency;			     /* OK only: done - scheduled */
-	struct ps_hist service_latency;		     /* OK only: done - sent */
-	struct ps_hist send_lag;		     /* all sent: sent - scheduled */
-	struct ps_hist first_byte;		     /* OK only: first byte - scheduled */
-	struct ps_hist uncorrected;		     /* see the top of this file */
+	struct ps_hist latency;		/* done - scheduled; `lost`: all that are not OK */
+	struct ps_hist service_latency; /* OK only: done - sent */
+	struct ps_hist send_lag;	/* all sent: sent - scheduled */
+	struct ps_hist first_byte;	/* OK only: first byte - scheduled */
+	struct ps_hist uncorrected;	/* see the top of this file */
 	struct ps_hist server_queue, server_compute; /* of the answers that said so */
 
-	double effective_ratio; /* independent samples per sample, in (0, 1] */
-	double trend_z;		/* of latency over the run; large and positive: a backlog grows */
-	double trend_p;		/* two-sided probability of such a trend by chance */
-	bool unsteady;		/* the trend is significant and matters in size */
-	struct ps_load_quantile p50, p95, p99;
+	double effective_ratio;	     /* independent samples per sample near the judged percentile */
+	struct ps_stats_trend trend; /* of latency over the schedule; failed ones at the time-out */
+	bool unsteady;		     /* rising, significant, and of a size that matters */
+	struct ps_stats_time_quantile p50, p95, p99; /* of `latency`, intervals of 95 % */
 
 	enum ps_load_sla_verdict sla_verdict;
-	struct ps_load_quantile sla_quantile; /* the SLA's own percentile; p = 0 when none */
-	double violating_ratio;		      /* not good / scheduled */
+	struct ps_stats_time_quantile sla_quantile; /* the SLA's own; p = 0 when none */
+	double violating_ratio;			    /* not good / scheduled */
 	uint64_t sla_needs_more;
 
 	bool valid;
@@ -238,9 +228,9 @@ enum ps_status ps_load_run(const struct ps_load_plan *plan, ps_load_progress_fn 
 /* ps_load_result_fini frees what a filled result owns. */
 void ps_load_result_fini(struct ps_load_result *r);
 
-/* ps_load_quantile_of returns the p-quantile of latency over all measured requests of `t` by the
- * rule above, PS_LOAD_NEVER_NS when it falls among the failed, -1 when nothing was scheduled. */
-int64_t ps_load_quantile_of(const struct ps_load_tenant_result *t, double p);
+/* ps_load_quantile_ok returns the p-quantile of latency over the successes alone, 0 when there are
+ * none: what a tool that drops failures would print. Beside, never instead. */
+int64_t ps_load_quantile_ok(const struct ps_load_tenant_result *t, double p);
 
 /* ps_load_result_json returns a new JSON object with everything but the single records (times in
  * milliseconds with a unit in each name; "never" percentiles are null). The caller decrefs. */

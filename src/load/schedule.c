@@ -1,0 +1,111 @@
+/* schedule.c - see schedule.h. */
+#include "load/schedule.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void ps_load_arrivals_init(struct ps_load_arrivals *a, enum ps_load_arrival kind, double rate_rps,
+			   uint64_t seed, const char *name)
+{
+	char stream[192];
+
+	snprintf(stream, sizeof(stream), "%s/arrivals", name);
+	*a = (struct ps_load_arrivals){.kind = kind, .gap_ns = 1e9 / rate_rps};
+	ps_rng_init(&a->rng, seed, ps_rng_stream(stream));
+}
+
+int64_t ps_load_arrivals_next(struct ps_load_arrivals *a)
+{
+	double at;
+
+	if (a->kind == PS_LOAD_POISSON) {
+		a->sum_ns += ps_rng_exponential(&a->rng, a->gap_ns);
+		at = a->sum_ns;
+	} else {
+		/* A product, not a sum: no error gathers however long the run. */
+		at = ((double)a->count + 0.5) * a->gap_ns;
+	}
+	a->count++;
+	return at < 0x1p62 ? (int64_t)llround(at) : INT64_MAX;
+}
+
+/* An entry whose next instant lies past the end leaves the heap for good. */
+static void push_next(struct ps_load_schedule *s, struct ps_load_schedule_entry *e)
+{
+	int64_t at = ps_load_arrivals_next(&e->arrivals);
+
+	if (at < s->end_ns) {
+		/* Cannot fail: init has pushed every entry once, so the room is there. */
+		(void)ps_heap_push(&s->heap, &e->node, at);
+	}
+}
+
+/* Room for all entries is taken at once, so that no later push can fail. */
+static enum ps_status reserve(struct ps_load_schedule *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		ps_heap_node_init(&s->entries[i].node);
+		if (ps_heap_push(&s->heap, &s->entries[i].node, 0) != PS_OK) {
+			return PS_ENOMEM;
+		}
+	}
+	while (ps_heap_pop(&s->heap)) {
+	}
+	return PS_OK;
+}
+
+enum ps_status ps_load_schedule_init(struct ps_load_schedule *s, const struct ps_load_plan *plan)
+{
+	*s = (struct ps_load_schedule){.end_ns = plan->warmup_ns + plan->duration_ns};
+	ps_heap_init(&s->heap);
+	s->entries = calloc(plan->tenant_len ? plan->tenant_len : 1, sizeof(*s->entries));
+	if (!s->entries || reserve(s, plan->tenant_len) != PS_OK) {
+		ps_load_schedule_fini(s);
+		return PS_ENOMEM;
+	}
+	for (size_t i = 0; i < plan->tenant_len; i++) {
+		const struct ps_load_tenant *t = &plan->tenants[i];
+		struct ps_load_schedule_entry *e = &s->entries[i];
+
+		e->tenant = i;
+		if (t->arrival != PS_LOAD_CLOSED) {
+			ps_load_arrivals_init(&e->arrivals, t->arrival, t->rate_rps, plan->seed,
+					      t->name);
+			push_next(s, e);
+		}
+	}
+	return PS_OK;
+}
+
+void ps_load_schedule_fini(struct ps_load_schedule *s)
+{
+	ps_heap_fini(&s->heap);
+	free(s->entries);
+	s->entries = NULL;
+}
+
+int64_t ps_load_schedule_peek(const struct ps_load_schedule *s)
+{
+	const struct ps_heap_node *n = ps_heap_peek(&s->heap);
+
+	return n ? n->key : INT64_MAX;
+}
+
+bool ps_load_schedule_pop(struct ps_load_schedule *s, size_t *ret_tenant, int64_t *ret_instant_ns,
+			  uint64_t *ret_sequence)
+{
+	struct ps_heap_node *n = ps_heap_pop(&s->heap);
+	struct ps_load_schedule_entry *e;
+
+	if (!n) {
+		return false;
+	}
+	e = (struct ps_load_schedule_entry *)((char *)n -
+					      offsetof(struct ps_load_schedule_entry, node));
+	*ret_tenant = e->tenant;
+	*ret_instant_ns = n->key;
+	*ret_sequence = e->arrivals.count - 1;
+	push_next(s, e);
+	return true;
+}

@@ -1,0 +1,276 @@
+/* net.h - HTTP/1.1 over TCP, server and client side, never blocking.   Layer 2.
+ *
+ * Uses base and evloop. Everything here belongs to the thread of its loop: every function below is
+ * called there and every callback comes there (ps_net_resolve alone blocks and may be called
+ * anywhere). Bytes are parsed by http-parser, which only src/net/http1.c knows.
+ *
+ * Life of a request on the server:
+ *
+ *   connection: head --(on_head)--> body --> on_request ... ps_net_answer --> written --> on_done
+ *                                                 |                                         |
+ *                                          client vanishes: on_gone          request is freed, next
+ *                                                                            request of the
+ * connection
+ *
+ * After on_request the handler owes exactly one ps_net_answer, also after on_gone; the request and
+ * its arena live until on_done has returned, so that a lane may hold them without a lock. One
+ * request per connection is with the handler at a time; pipelined ones wait, unread beyond
+ * a small buffer, and are answered in order.
+ */
+#ifndef PS_NET_NET_H
+#define PS_NET_NET_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "evloop/evloop.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct ps_net_header {
+	const char *name;  /* as it came; compare without case */
+	const char *value; /* without blanks around it */
+};
+
+/* ps_net_header_get borrows the value of the first header called `name` (any case), or NULL. */
+const char *ps_net_header_get(const struct ps_net_header *headers, size_t n, const char *name);
+
+/* --- addresses --- */
+
+enum { PS_NET_HOST_SIZE = 256, PS_NET_PATH_SIZE = 1024, PS_NET_ADDRESS_TEXT_SIZE = 128 };
+
+/* http://host[:port][/base]; https and other schemes are refused with PS_EUNSUPPORTED. */
+struct ps_net_url {
+	char host[PS_NET_HOST_SIZE]; /* without brackets */
+	uint16_t port;		     /* 80 when not given */
+	char base[PS_NET_PATH_SIZE]; /* "" or "/prefix", without a slash at its end */
+};
+
+/* ps_net_url_parse reads "http://localhost:8000", "http://[::1]:8000/base" or "localhost:8000".
+ * PS_EPARSE, PS_EUNSUPPORTED. No user, query or fragment. */
+enum ps_status ps_net_url_parse(const char *text, struct ps_net_url *ret_url, struct ps_error *err);
+
+/* A socket address as a value. */
+struct ps_net_address {
+	_Alignas(8) unsigned char bytes[128];
+	unsigned len;
+};
+
+/* ps_net_resolve looks up host and port; numeric ones without asking anybody. BLOCKS on names
+ * (getaddrinfo): call it before a loop runs. PS_ENOTFOUND, PS_EINVAL, PS_EIO. */
+enum ps_status ps_net_resolve(const char *host, uint16_t port, struct ps_net_address *ret_address,
+			      struct ps_error *err);
+/* ps_net_address_text writes "127.0.0.1:8000" or "[::1]:8000"; returns buf. */
+const char *ps_net_address_text(const struct ps_net_address *a, char buf[PS_NET_ADDRESS_TEXT_SIZE]);
+/* ps_net_address_port returns the port. */
+uint16_t ps_net_address_port(const struct ps_net_address *a);
+
+/* --- server --- */
+
+struct ps_net_server;
+
+/* A complete request. All texts and the body live in `arena`, until on_done has returned. */
+struct ps_net_request {
+	const char *method; /* "POST" */
+	const char *path;   /* as sent, not percent-decoded, without the query */
+	const char *query;  /* behind '?', "" when none */
+	const struct ps_net_header *headers;
+	size_t n_headers;
+	void *body; /* NULL when empty. When json_bytes > 0, the byte at body + json_bytes is
+		     * aligned to 64; else the body itself is */
+	size_t body_bytes;
+	int64_t json_bytes;	/* Inference-Header-Content-Length; -1 when absent */
+	struct ps_arena *arena; /* the handler may take from it, also on a lane (one at a time) */
+	int64_t first_byte_ns;	/* the first byte of the head was read by then */
+	int64_t received_ns;	/* the last byte of the body was read by then */
+	const char *peer;	/* "127.0.0.1:41234" */
+	bool gone;		/* the client has left: nobody will read the answer */
+	void *user;		/* the handler's, NULL at first */
+};
+
+struct ps_net_handler {
+	/* on_head may refuse before the body is read (a wrong key, no room): any status but PS_OK
+	 * becomes the answer, and the connection closes. Body fields are not set yet. May be NULL.
+	 */
+	enum ps_status (*on_head)(void *ctx, struct ps_net_request *r, struct ps_error *err);
+	/* on_request gets the complete request and answers now or later. */
+	void (*on_request)(void *ctx, struct ps_net_request *r);
+	/* on_gone says that the client closed or broke the connection while its request was with
+	 * the handler. The answer is still owed. A client that only shut down its sending side
+	 * looks the same and may still read: an answer is written if the socket takes it. May be
+	 * NULL. */
+	void (*on_gone)(void *ctx, struct ps_net_request *r);
+	void *ctx;
+};
+
+/* Every 0 means the default in brackets. */
+struct ps_net_server_options {
+	const char *host;	   /* address to listen on [127.0.0.1]; a name is looked up */
+	uint16_t port;		   /* 0: the system picks one */
+	const char *server_name;   /* Server: header; NULL: none. Borrowed */
+	int max_connections;	   /* [1024] further ones wait in the kernel's queue */
+	size_t max_url_bytes;	   /* [8 KiB] else 414 */
+	size_t max_header_bytes;   /* [64 KiB] request line and headers together, else 431 */
+	int max_headers;	   /* [100] else 431 */
+	size_t max_body_bytes;	   /* [64 MiB] of one request, else 413 */
+	size_t max_buffered_bytes; /* [1 GiB] bodies of all connections together, else 503 */
+	int64_t idle_timeout_ns;   /* [75 s] between requests: closed without a word */
+	int64_t head_timeout_ns;   /* [10 s] from its first byte to its end, else 408 */
+	int64_t body_timeout_ns;   /* [30 s] without a byte of progress, and ... */
+	size_t body_min_rate;	   /* [16 KiB/s] ... at least this fast beside that, else 408 */
+	int64_t write_timeout_ns;  /* [30 s] without the client taking a byte: closed */
+};
+
+/* ps_net_server_open listens and serves on `loop`. `handler` and `options` are copied. PS_EINUSE
+ * with the address when the port is taken, PS_EFORBIDDEN (port below 1024), PS_ENOTFOUND (no such
+ * host), PS_EIO, PS_ENOMEM. */
+enum ps_status ps_net_server_open(struct ps_evloop *loop,
+				  const struct ps_net_server_options *options,
+				  const struct ps_net_handler *handler,
+				  struct ps_net_server **ret_server, struct ps_error *err);
+/* ps_net_server_address gives the address that is listened on, with the true port. */
+void ps_net_server_address(const struct ps_net_server *s, struct ps_net_address *ret_address);
+/* ps_net_server_drain stops accepting, closes idle connections, lets requests that have begun
+ * finish with `Connection: close`, then calls on_drained (once, never from inside this call). */
+void ps_net_server_drain(struct ps_net_server *s, void (*on_drained)(void *ctx), void *ctx);
+/* ps_net_server_close closes everything now. Requests still with the handler are told by on_gone
+ * and must still be answered; the memory goes with the last one. NULL is fine. */
+void ps_net_server_close(struct ps_net_server *s);
+
+struct ps_net_server_stats {
+	uint64_t accepted, closed; /* connections */
+	uint64_t requests;	   /* handed to the handler */
+	uint64_t answered;	   /* answers wholly given to the kernel */
+	uint64_t refused;      /* answered by net itself: malformed, limits, time-outs, on_head */
+	uint64_t gone;	       /* clients that left before their answer */
+	int open;	       /* connections now */
+	int in_flight;	       /* requests with the handler now */
+	size_t buffered_bytes; /* bodies held now */
+};
+
+/* ps_net_server_get_stats copies the counters. */
+void ps_net_server_get_stats(const struct ps_net_server *s, struct ps_net_server_stats *ret_stats);
+
+/* What the handler answers. The array of headers and of pieces is copied; names, values and the
+ * bytes of the pieces are borrowed until on_done. net adds Content-Length, Connection and Server.
+ */
+struct ps_net_answer {
+	int http; /* 200 ... 599 */
+	const struct ps_net_header *headers;
+	size_t n_headers;
+	const struct iovec *body; /* written as they are, one after another; left out for HEAD */
+	size_t n_body;
+	bool close; /* close the connection afterwards */
+	/* on_done, when set, says that the last byte was given to the kernel (PS_OK, at `done_ns`)
+	 * or never will be (PS_ECANCELLED). The request is freed when it returns. */
+	void (*on_done)(void *ctx, struct ps_net_request *r, enum ps_status status,
+			int64_t done_ns);
+	void *ctx;
+};
+
+/* ps_net_answer answers `r`, exactly once, on the loop's thread, also from inside on_request. After
+ * the call `r` is net's: touch it in on_done only. Writes what the socket takes at once, the rest
+ * when it can. */
+void ps_net_answer(struct ps_net_request *r, const struct ps_net_answer *answer);
+/* ps_net_answer_error answers with {"error": "..."}: what the error says (and its hint), with the
+ * HTTP status of its row, and with headers as in ps_net_answer (may be NULL, 0). on_done as there,
+ * may be NULL. */
+void ps_net_answer_error(struct ps_net_request *r, const struct ps_error *e,
+			 const struct ps_net_header *headers, size_t n_headers,
+			 void (*on_done)(void *ctx, struct ps_net_request *r, enum ps_status status,
+					 int64_t done_ns),
+			 void *ctx);
+
+/* --- client: one connection, one call at a time --- */
+
+struct ps_net_client;
+
+/* How a call ended. ps_net_outcome_name gives each a stable identifier for counting. */
+enum ps_net_outcome {
+	PS_NET_OK = 0,		/* a whole answer came, whatever its HTTP status */
+	PS_NET_REFUSED,		/* nobody listens there */
+	PS_NET_CONNECT,		/* no connection for another reason (route, name, descriptors) */
+	PS_NET_CONNECT_TIMEOUT, /* no connection in time */
+	PS_NET_TIMEOUT,		/* connected, but no whole answer before the deadline */
+	PS_NET_RESET,		/* the server broke the connection before any byte of the answer */
+	PS_NET_HALF,		/* the connection ended inside the answer */
+	PS_NET_MALFORMED,	/* the answer is not HTTP/1 */
+	PS_NET_TOO_BIG,		/* the answer is over a limit of ours */
+	PS_NET_CANCELLED,	/* ps_net_client_cancel or _close */
+	PS_NET_MEMORY,		/* no memory for the answer */
+	PS_NET_OUTCOME_COUNT
+};
+
+/* ps_net_outcome_name returns "ok", "refused", "connect_timeout", ... */
+const char *ps_net_outcome_name(enum ps_net_outcome o);
+/* ps_net_outcome_status returns the nearest enum ps_status. */
+enum ps_status ps_net_outcome_status(enum ps_net_outcome o);
+
+/* Every 0 means the default in brackets. */
+struct ps_net_client_options {
+	struct ps_net_address address;
+	const char *host;	    /* value of Host:, such as "localhost:8000". Copied */
+	size_t max_header_bytes;    /* [64 KiB] of an answer */
+	size_t max_body_bytes;	    /* [64 MiB] of an answer */
+	int64_t connect_timeout_ns; /* [5 s] the call's own deadline holds besides */
+};
+
+/* One request and its answer. The caller's storage; everything that it points to is borrowed until
+ * on_done is entered. */
+struct ps_net_call {
+	/* filled in by the caller */
+	const char *method; /* "POST" */
+	const char *path;   /* "/v2/models/m/infer", percent-encoded by the caller */
+	const struct ps_net_header *headers; /* besides Host, Content-Length and Connection */
+	size_t n_headers;
+	const struct iovec *body;
+	size_t n_body;
+	int64_t deadline_ns; /* of the loop's clock; 0: none */
+	bool close;	     /* ask for Connection: close and close after the answer */
+	void (*on_done)(struct ps_net_call *c); /* exactly once, never inside ps_net_client_send */
+	void *ctx;
+
+	/* filled in by net; instants of the loop's clock, 0 when it did not come to that */
+	enum ps_net_outcome outcome;
+	int system_errno;      /* behind REFUSED, CONNECT, RESET, HALF; else 0 */
+	bool reused;	       /* went over a connection that had carried a call before */
+	int64_t connected_ns;  /* the connection was there (0 when reused) */
+	int64_t sent_ns;       /* read just before the write that gave the kernel the first byte */
+	int64_t sent_all_ns;   /* read just after the write that gave it the last */
+	int64_t first_byte_ns; /* read just after the read that brought the answer's first byte */
+	int64_t done_ns;       /* read just after the read that brought its last byte; else when
+				* the failure was known */
+	int http;	       /* status of the answer */
+	const struct ps_net_header *answer_headers; /* the client's, until its next send or close */
+	size_t n_answer_headers;
+	const void *answer_body; /* likewise; aligned to 64, or when the answer says how long its
+				  * JSON is, the byte behind that is */
+	size_t answer_bytes;
+	int64_t answer_json_bytes; /* Inference-Header-Content-Length of the answer; -1: absent */
+};
+
+/* ps_net_client_new makes a client without connecting yet. PS_ENOMEM, PS_EINVAL. */
+enum ps_status ps_net_client_new(struct ps_evloop *loop,
+				 const struct ps_net_client_options *options,
+				 struct ps_net_client **ret_client, struct ps_error *err);
+/* ps_net_client_send starts a call: writes at once when the connection is there, else connects
+ * first (a connection that the server has closed meanwhile is opened again). Nothing is ever sent
+ * twice. PS_EUNAVAIL when a call is under way, PS_EINVAL (method, path or header with control
+ * characters), PS_ENOMEM; then on_done will not be called. All other ends come by on_done. */
+enum ps_status ps_net_client_send(struct ps_net_client *c, struct ps_net_call *call,
+				  struct ps_error *err);
+/* ps_net_client_connect opens the connection ahead of the first call; failures show in the call
+ * that comes next. */
+void ps_net_client_connect(struct ps_net_client *c);
+/* ps_net_client_cancel ends the call under way, if any, with PS_NET_CANCELLED (on_done is called
+ * from inside) and closes the connection. */
+void ps_net_client_cancel(struct ps_net_client *c);
+/* ps_net_client_is_busy says whether a call is under way. */
+bool ps_net_client_is_busy(const struct ps_net_client *c);
+/* ps_net_client_is_connected says whether a connection is open now. */
+bool ps_net_client_is_connected(const struct ps_net_client *c);
+/* ps_net_client_free cancels, closes and frees. May be called from inside on_done. NULL is fine. */
+void ps_net_client_free(struct ps_net_client *c);
+
+#endif

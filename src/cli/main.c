@@ -3,7 +3,6 @@
 #include "commands_internal.h"
 #include "help_internal.h"
 
-#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -136,8 +135,6 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	/* Numbers are read and written the same everywhere; only characters follow the user. */
-	setlocale(LC_CTYPE, "");
 	if (argc < 2) {
 		struct ps_error err;
 		ps_error_set(&err, PS_EUSAGE, "a command is missing");

@@ -33,8 +33,10 @@ enum ps_conf_type {
 	PS_CONF_ENUM,	  /* int: index into `choices` */
 	PS_CONF_SLA,	  /* struct ps_sla */
 	PS_CONF_CPUS,	  /* struct ps_cpus */
-	PS_CONF_TEXTS,	  /* struct ps_conf_texts: repeat the option, or a YAML list */
-	PS_CONF_SECTION,  /* an embedded struct of `section`; YAML mapping only */
+	PS_CONF_TEXTS, /* struct ps_conf_texts: repeat the option, or a YAML list; `def` is one item
+			*/
+	PS_CONF_SECTION,  /* an embedded struct of `section`; YAML mapping only. When the key is
+			   * absent it has its defaults, and what is required in it is not missed */
 	PS_CONF_SECTIONS, /* struct ps_conf_array of structs of `section`; YAML list only */
 };
 
@@ -68,7 +70,8 @@ struct ps_conf_option {
 	const char *help;    /* one or two sentences; the unit and range are added from the row */
 	const char *def;     /* default as a user would write it, NULL for none */
 	double min, max; /* range for INT, REAL, DURATION (ns), BYTES, RATE, RATIO and the number
-			  * of TEXTS or SECTIONS; no range when both are 0 */
+			  * of TEXTS or SECTIONS, when given; no range when both are 0 (a RATIO is
+			  * then 0 to 1), no upper bound when max < min */
 	const char *const *choices;	      /* ENUM: NULL-terminated */
 	const struct ps_conf_schema *section; /* SECTION, SECTIONS */
 	unsigned flags;
@@ -86,7 +89,8 @@ struct ps_conf_schema {
 };
 
 /* ps_conf_parse_args fills `out` (schema->size bytes) from argv[0..argc), which does not hold the
- * program or command name. "--name value", "--name=value", "-x value", "--" ends options. When
+ * program or command name. "--name value", "--name=value", "-x value", "--" ends options. An option
+ * given twice is refused unless it is a TEXTS row; SECTION rows are for files only. When
  * --help or -h is seen, *ret_help is true, nothing is checked, and `out` must still be freed.
  * PS_EUSAGE with the option in `where` and a near-miss suggestion in `hint`. On failure `out` owns
  * nothing. */
@@ -114,6 +118,11 @@ void ps_conf_help(const struct ps_conf_schema *schema, int width, struct ps_strb
 void ps_conf_man(const struct ps_conf_schema *schema, struct ps_strbuf *out);
 /* ps_conf_reference appends a Markdown reference of a file schema with all its sections. */
 void ps_conf_reference(const struct ps_conf_schema *schema, struct ps_strbuf *out);
+
+/* ps_conf_check_schema looks for mistakes in a table: names or letters twice, a field outside the
+ * struct, a default that its own row refuses, a row without help. For tests of the tables.
+ * PS_EINTERNAL with the row in `where`. */
+enum ps_status ps_conf_check_schema(const struct ps_conf_schema *schema, struct ps_error *err);
 
 /* ps_conf_nearest returns the candidate that `word` most probably meant (edit distance at most a
  * third of its length), or NULL. */

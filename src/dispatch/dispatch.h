@@ -5,18 +5,18 @@
  * serve/ performs the actions with sockets and lanes, sim/ performs the same ones in virtual time.
  * Not thread-safe: one mutex of the caller, held for each call; each is O(log n) or better.
  *
- *   event             call                       actions that may come back
- *   arrival           ps_dispatch_arrive         RUN on an idle lane, or nothing (it waits), or a
- *                                                refusal as the returned status
- *   lane free         ps_dispatch_lane_free      RUN the next request, or nothing (the lane is
- * idle) load done         ps_dispatch_load_done      LOAD the next model tick ps_dispatch_tick
- * EXPIRE a waiting request, CANCEL a running one client gone       ps_dispatch_cancel         DROP
- * a waiting request, CANCEL a running one drain             ps_dispatch_drain          none; new
- * requests are refused from now on
+ *   event             call                      actions that may come back
+ *   arrival           ps_dispatch_arrive        WAKE a lane, or nothing; a refusal is the status
+ *   lane free         ps_dispatch_lane_free     RUN the next request, or nothing: the lane is idle
+ *   run ended         ps_dispatch_finish        none: it fills the account
+ *   load done         ps_dispatch_load_done     LOAD the next model
+ *   tick              ps_dispatch_tick          EXPIRE a waiting request, CANCEL a running one
+ *   client gone       ps_dispatch_cancel        DROP a waiting request, CANCEL a running one
+ *   drain             ps_dispatch_drain         none; new requests are refused from now on
  *
  * A request:
  *
- *      NEW --arrive--> WAITING --lane--> RUNNING --lane free--> DONE
+ *      NEW --arrive--> WAITING --lane free--> RUNNING --finish--> DONE
  *       |                 |  \
  *       |                 |   +--tick, cancel--> DONE
  *       +--refused-------------------------------> DONE
@@ -60,17 +60,18 @@ struct ps_dispatch_request {
 	struct ps_heap_node deadline;
 	int64_t deadline_ns; /* 0: none. Set by the caller before arrive */
 	enum ps_dispatch_state state;
-	bool cancelled; /* while running: its answer will not be used */
-	int lane;	/* while running, else -1 */
+	enum ps_status stopped; /* while running: why it was cancelled; PS_OK when it was not */
+	int lane;		/* while running, else -1 */
 	struct ps_dispatch_account account;
 };
 
 enum ps_dispatch_action_kind {
 	PS_DISPATCH_NOTHING,
-	PS_DISPATCH_RUN,    /* run `request` on `lane` */
+	PS_DISPATCH_WAKE,   /* a lane is idle and a request waits: let one ask (lane_free) */
+	PS_DISPATCH_RUN,    /* run `request` on `lane`; finish follows */
 	PS_DISPATCH_DROP,   /* `request` is DONE without an answer: nobody is there to read it */
 	PS_DISPATCH_EXPIRE, /* `request` is DONE: answer it with PS_EDEADLINE */
-	PS_DISPATCH_CANCEL, /* tell the engine to stop `request` on `lane`; lane_free still follows
+	PS_DISPATCH_CANCEL, /* tell the engine to stop `request` on `lane`; finish still follows
 			     */
 	PS_DISPATCH_LOAD,   /* load `model`; load_done follows */
 };
@@ -113,17 +114,23 @@ enum ps_status ps_dispatch_resolve(const struct ps_dispatch *d, int tenant, cons
 /* ps_dispatch_request_init prepares a request of a tenant for a model. */
 void ps_dispatch_request_init(struct ps_dispatch_request *r, int tenant, int model);
 
-/* ps_dispatch_arrive admits a request or refuses it at once (then it is DONE): PS_EUNAVAIL
+/* ps_dispatch_arrive admits a request, or refuses it at once (then it is DONE): PS_EUNAVAIL
  * (draining, model not ready), PS_EQUOTA (the tenant's queue is full), PS_EDEADLINE (already
- * past), PS_ENOMEM. *ret_action is RUN when a lane was idle. `err` may be NULL. */
+ * past), PS_ENOMEM. *ret_action is WAKE when a lane is idle, else NOTHING. `err` may be NULL. */
 enum ps_status ps_dispatch_arrive(struct ps_dispatch *d, struct ps_dispatch_request *r,
 				  int64_t now_ns, struct ps_dispatch_action *ret_action,
 				  struct ps_error *err);
 
-/* ps_dispatch_lane_free says that `lane` is done with its request, which ended with `status`, and
- * returns RUN with the next one, or NOTHING: the lane is idle until an arrival names it. */
-struct ps_dispatch_action ps_dispatch_lane_free(struct ps_dispatch *d, int lane,
-						enum ps_status status, int64_t now_ns);
+/* ps_dispatch_lane_free says that `lane` runs nothing and returns RUN with the request whose turn
+ * it is, or NOTHING: the lane is idle until an arrival says WAKE. A waiting request whose deadline
+ * has passed is never run: tick reports it. */
+struct ps_dispatch_action ps_dispatch_lane_free(struct ps_dispatch *d, int lane, int64_t now_ns);
+
+/* ps_dispatch_finish says that a running request has ended with `status`; it is DONE. The instants
+ * are those of the run itself. The status that counts is in its account: PS_ECANCELLED for a
+ * cancelled request, PS_EDEADLINE when tick cancelled it. */
+void ps_dispatch_finish(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_status status,
+			int64_t started_ns, int64_t finished_ns);
 
 /* ps_dispatch_cancel says that nobody waits for the answer any more. Returns DROP, CANCEL, or
  * NOTHING when it is DONE or cancelled already. */

@@ -1,5 +1,5 @@
 /* repo.h - which models there are: names, versions, files and load states.   Layer 3, pure but for
- * ps_repo_scan, which lists a folder. Uses base, engine (only to know which files are models).
+ * ps_repo_scan, which lists a folder. Uses base.
  *
  * A model is (name, version); its number 0..count-1 is how everybody else calls it. The set is
  * fixed after it has been filled; only states change. Not thread-safe: its owner (dispatch/)
@@ -54,10 +54,12 @@ enum ps_status ps_repo_new(struct ps_repo **ret_repo);
 void ps_repo_free(struct ps_repo *r);
 
 /* ps_repo_add adds a model in state UNLOADED. The file is not touched. Names are letters, digits,
- * '.', '_', '-' (at most PS_REPO_MAX_NAME). PS_EINVAL (name, version, a file that no engine
- * opens), PS_EEXIST, PS_ETOOBIG (too many), PS_ENOMEM. */
+ * '.', '_', '-' (at most PS_REPO_MAX_NAME). Numbers of models change until all are added.
+ * PS_EINVAL (name, version), PS_EEXIST, PS_ETOOBIG (too many), PS_ENOMEM. */
 enum ps_status ps_repo_add(struct ps_repo *r, const char *name, int64_t version, const char *path,
 			   struct ps_error *err);
+/* ps_repo_is_model_file says whether a path ends in .onnx or .synthetic.yaml. */
+bool ps_repo_is_model_file(const char *path);
 /* ps_repo_scan adds every model file directly in `dir`: NAME.onnx and NAME.synthetic.yaml, each as
  * version 1 of NAME, in order of name. Other files are passed over. PS_ENOTFOUND when the folder is
  * missing or holds no model; the errors of ps_repo_add. Blocking. */

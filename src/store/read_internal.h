@@ -1,0 +1,43 @@
+/* read_internal.h - rows into arrays. Shared by the files that read. */
+#ifndef PS_STORE_READ_INTERNAL_H
+#define PS_STORE_READ_INTERNAL_H
+
+#include "store/store_internal.h"
+
+/* Rows are gathered into a growing array and copied into the arena at the end. */
+struct ps_store_rows {
+	void *items;
+	size_t len, cap, size;
+};
+
+/* ps_store_rows_add gives a zeroed item at the end, or NULL. */
+void *ps_store_rows_add(struct ps_store_rows *r);
+/* ps_store_no_memory reports PS_ENOMEM. */
+enum ps_status ps_store_no_memory(struct ps_error *err);
+
+/* Columns of the present row; texts and blobs are copied into the arena, NULL becomes NULL/NAN. */
+const char *ps_store_text(struct ps_arena *a, sqlite3_stmt *q, int col);
+double ps_store_real(sqlite3_stmt *q, int col);
+int64_t ps_store_integer(sqlite3_stmt *q, int col);
+struct ps_store_blob ps_store_bytes(struct ps_arena *a, sqlite3_stmt *q, int col);
+/* ps_store_choice is the index of a text among `names`; the schema's CHECK keeps others out. */
+int ps_store_choice(sqlite3_stmt *q, int col, const char *const *names);
+
+/* Fills one item from the present row. */
+typedef enum ps_status ps_store_fill_fn(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q,
+					void *item, struct ps_error *err);
+
+/* ps_store_read_rows runs a statement with up to two integers and fills one item per row. */
+enum ps_status ps_store_read_rows(struct ps_store *s, struct ps_arena *a, enum ps_store_stmt id,
+				  const char *types, int64_t k1, int64_t k2, size_t size,
+				  ps_store_fill_fn *fill, void *ret_items, size_t *ret_len,
+				  struct ps_error *err);
+
+/* ps_store_fill_trial fills a trial's own columns; ps_store_read_trial_parts its results, seconds
+ * and samples. */
+enum ps_status ps_store_fill_trial(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q,
+				   void *item, struct ps_error *err);
+enum ps_status ps_store_read_trial_parts(struct ps_store *s, struct ps_arena *a,
+					 struct ps_store_trial *t, struct ps_error *err);
+
+#endif

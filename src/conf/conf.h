@@ -116,8 +116,23 @@ void ps_conf_free(const struct ps_conf_schema *schema, void *out);
 void ps_conf_help(const struct ps_conf_schema *schema, int width, struct ps_strbuf *out);
 /* ps_conf_man appends the OPTIONS part of a man page section (roff) for the schema. */
 void ps_conf_man(const struct ps_conf_schema *schema, struct ps_strbuf *out);
+/* ps_conf_help_file appends the keys of a file with all its sections, wrapped. */
+void ps_conf_help_file(const struct ps_conf_schema *schema, int width, struct ps_strbuf *out);
+/* ps_conf_man_file appends the keys of a file as roff. */
+void ps_conf_man_file(const struct ps_conf_schema *schema, struct ps_strbuf *out);
 /* ps_conf_reference appends a Markdown reference of a file schema with all its sections. */
 void ps_conf_reference(const struct ps_conf_schema *schema, struct ps_strbuf *out);
+
+/* ps_conf_columns returns the columns that `n` bytes of UTF-8 take, one per character. */
+size_t ps_conf_columns(const char *s, size_t n);
+/* ps_conf_wrap appends one paragraph, broken at blanks so that no line passes `width` columns
+ * unless a single word does. The cursor stands at column `at`; later lines start at `indent`. Ends
+ * with a newline. */
+void ps_conf_wrap(struct ps_strbuf *out, const char *text, size_t len, size_t at, size_t indent,
+		  size_t width);
+/* ps_conf_wrap_paragraphs wraps paragraphs separated by empty lines; a line that starts with a
+ * blank is kept as it is. */
+void ps_conf_wrap_paragraphs(struct ps_strbuf *out, const char *text, size_t indent, size_t width);
 
 /* ps_conf_check_schema looks for mistakes in a table: names or letters twice, a field outside the
  * struct, a default that its own row refuses, a row without help. For tests of the tables.

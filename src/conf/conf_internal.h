@@ -42,5 +42,13 @@ bool ps_conf_has_range(const struct ps_conf_option *o);
 /* ps_conf_format_range writes "1 to 10", "at least 1" in the unit of the row. */
 #define PS_CONF_RANGE_SIZE 96
 const char *ps_conf_format_range(const struct ps_conf_option *o, char buf[PS_CONF_RANGE_SIZE]);
+/* ps_conf_spaces appends `n` blanks. */
+void ps_conf_spaces(struct ps_strbuf *out, size_t n);
+/* ps_conf_notes appends what a row knows beyond its sentence: choices, form, range, default. */
+void ps_conf_notes(const struct ps_conf_option *o, bool yaml, struct ps_strbuf *out);
+/* ps_conf_left_side appends "-r, --rate RATE" or "URL...". */
+void ps_conf_left_side(const struct ps_conf_option *o, struct ps_strbuf *out);
+/* ps_conf_in_args says whether the row can be given on a command line. */
+bool ps_conf_in_args(const struct ps_conf_option *o);
 
 #endif

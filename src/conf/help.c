@@ -1,80 +1,9 @@
-/* help.c - what a table says about itself: --help, the man page, the Markdown reference. */
+/* help.c - what a table says about itself: --help. */
 #include "conf_internal.h"
 
-#include <ctype.h>
 #include <string.h>
 
 enum { MARGIN = 2, HELP_COLUMN = 26, HELP_GAP = 2, NARROW = 60 };
-
-/* Columns that `n` bytes of UTF-8 take, one per character. */
-static size_t columns(const char *s, size_t n)
-{
-	size_t c = 0;
-
-	for (size_t i = 0; i < n; i++)
-		c += ((unsigned char)s[i] & 0xC0) != 0x80;
-	return c;
-}
-
-static void spaces(struct ps_strbuf *out, size_t n)
-{
-	while (n-- > 0)
-		ps_strbuf_putc(out, ' ');
-}
-
-/* Appends one paragraph, broken at blanks so that no line passes `width`; the cursor stands at
- * column `at`, later lines start at `indent`. Ends the last line. */
-static void wrap(struct ps_strbuf *out, const char *text, size_t len, size_t at, size_t indent,
-		 size_t width)
-{
-	const char *end = text + len;
-	bool first = true;
-
-	while (text < end) {
-		while (text < end && isspace((unsigned char)*text))
-			text++;
-		const char *word = text;
-		while (text < end && !isspace((unsigned char)*text))
-			text++;
-		size_t n = columns(word, (size_t)(text - word));
-		if (n == 0)
-			break;
-		if (!first && at + 1 + n > width) {
-			ps_strbuf_putc(out, '\n');
-			spaces(out, indent);
-			at = indent;
-			first = true;
-		}
-		if (!first)
-			ps_strbuf_putc(out, ' ');
-		ps_strbuf_append(out, word, (size_t)(text - word));
-		at += n + !first;
-		first = false;
-	}
-	ps_strbuf_putc(out, '\n');
-}
-
-/* Paragraphs are separated by empty lines; a line that starts with a blank is kept as it is. */
-static void wrap_paragraphs(struct ps_strbuf *out, const char *text, size_t indent, size_t width)
-{
-	while (*text) {
-		size_t n = strcspn(text, "\n");
-		if (*text == '\n' || isblank((unsigned char)*text)) {
-			if (n > 0)
-				spaces(out, indent);
-			ps_strbuf_append(out, text, n);
-			ps_strbuf_putc(out, '\n');
-			text += n + (text[n] == '\n');
-			continue;
-		}
-		while (text[n] == '\n' && text[n + 1] && text[n + 1] != '\n' &&
-		       !isblank((unsigned char)text[n + 1]))
-			n += 1 + strcspn(text + n + 1, "\n");
-		spaces(out, indent);
-		wrap(out, text, n, indent, indent, width);
-		text += n + (text[n] == '\n');
-	}
-}
 
 static const char *default_metavar(const struct ps_conf_option *o)
 {
@@ -147,7 +76,7 @@ static void choices(const struct ps_conf_option *o, struct ps_strbuf *out)
 }
 
 /* What the row knows beyond its sentence: choices, form, range, default, required. */
-static void notes_of(const struct ps_conf_option *o, bool yaml, struct ps_strbuf *out)
+void ps_conf_notes(const struct ps_conf_option *o, bool yaml, struct ps_strbuf *out)
 {
 	char range[PS_CONF_RANGE_SIZE];
 	bool list = o->type == PS_CONF_TEXTS || o->type == PS_CONF_SECTIONS;
@@ -172,13 +101,13 @@ static void notes_of(const struct ps_conf_option *o, bool yaml, struct ps_strbuf
 		add_note(out, "required", "");
 }
 
-static bool in_args(const struct ps_conf_option *o)
+bool ps_conf_in_args(const struct ps_conf_option *o)
 {
 	return o->type != PS_CONF_SECTION && o->type != PS_CONF_SECTIONS;
 }
 
 /* "  -r, --rate RATE", "  URL..." */
-static void left_side(const struct ps_conf_option *o, struct ps_strbuf *out)
+void ps_conf_left_side(const struct ps_conf_option *o, struct ps_strbuf *out)
 {
 	const char *meta = metavar(o);
 
@@ -203,7 +132,8 @@ static void usage(const struct ps_conf_schema *schema, int width, struct ps_strb
 		optional = optional || !(o->flags & (PS_CONF_POSITIONAL | PS_CONF_REQUIRED));
 	ps_strbuf_puts(&line, optional ? " [OPTIONS]" : "");
 	for (const struct ps_conf_option *o = schema->options; o->name; o++)
-		if (in_args(o) && (o->flags & PS_CONF_REQUIRED) && !(o->flags & PS_CONF_POSITIONAL))
+		if (ps_conf_in_args(o) && (o->flags & PS_CONF_REQUIRED) &&
+		    !(o->flags & PS_CONF_POSITIONAL))
 			ps_strbuf_printf(&line, " --%s\u00a0%s", o->name, metavar(o));
 	for (const struct ps_conf_option *o = schema->options; o->name; o++) {
 		if (!(o->flags & PS_CONF_POSITIONAL))
@@ -214,7 +144,7 @@ static void usage(const struct ps_conf_schema *schema, int width, struct ps_strb
 	}
 	ps_strbuf_puts(out, "Usage: ");
 	size_t from = out->len;
-	wrap(out, line.data, line.len, 7, 7, (size_t)width);
+	ps_conf_wrap(out, line.data, line.len, 7, 7, (size_t)width);
 	/* The blanks that may not break a line were written as no-break spaces. */
 	size_t to = from;
 	for (size_t i = from; i < out->len; i++) {
@@ -236,24 +166,24 @@ static void entry(const char *left, const char *help, const char *notes, size_t 
 {
 	struct ps_strbuf text;
 	size_t indent = width < NARROW ? MARGIN + 4 : HELP_COLUMN;
-	size_t n = columns(left, strlen(left));
+	size_t n = ps_conf_columns(left, strlen(left));
 
 	ps_strbuf_init(&text);
 	ps_strbuf_puts(&text, help ? help : "");
 	if (*notes)
 		ps_strbuf_printf(&text, "%s(%s)", text.len ? " " : "", notes);
-	spaces(out, MARGIN);
+	ps_conf_spaces(out, MARGIN);
 	ps_strbuf_puts(out, left);
 	if (text.len == 0) {
 		ps_strbuf_putc(out, '\n');
 	} else {
 		if (MARGIN + n + HELP_GAP > indent) {
 			ps_strbuf_putc(out, '\n');
-			spaces(out, indent);
+			ps_conf_spaces(out, indent);
 		} else {
-			spaces(out, indent - MARGIN - n);
+			ps_conf_spaces(out, indent - MARGIN - n);
 		}
-		wrap(out, text.data, text.len, indent, indent, width);
+		ps_conf_wrap(out, text.data, text.len, indent, indent, width);
 	}
 	ps_strbuf_fini(&text);
 }
@@ -264,8 +194,8 @@ static void option_entry(const struct ps_conf_option *o, size_t width, struct ps
 
 	ps_strbuf_init(&left);
 	ps_strbuf_init(&notes);
-	left_side(o, &left);
-	notes_of(o, false, &notes);
+	ps_conf_left_side(o, &left);
+	ps_conf_notes(o, false, &notes);
 	entry(left.data, o->help, notes.data, width, out);
 	ps_strbuf_fini(&left);
 	ps_strbuf_fini(&notes);
@@ -279,7 +209,7 @@ void ps_conf_help(const struct ps_conf_schema *schema, int width, struct ps_strb
 	usage(schema, (int)w, out);
 	if (schema->summary) {
 		ps_strbuf_putc(out, '\n');
-		wrap_paragraphs(out, schema->summary, 0, w);
+		ps_conf_wrap_paragraphs(out, schema->summary, 0, w);
 	}
 	for (const struct ps_conf_option *o = schema->options; o->name; o++) {
 		if (!(o->flags & PS_CONF_POSITIONAL))
@@ -290,18 +220,18 @@ void ps_conf_help(const struct ps_conf_schema *schema, int width, struct ps_strb
 	}
 	ps_strbuf_puts(out, "\nOptions:\n");
 	for (const struct ps_conf_option *o = schema->options; o->name; o++)
-		if (in_args(o) && !(o->flags & PS_CONF_POSITIONAL))
+		if (ps_conf_in_args(o) && !(o->flags & PS_CONF_POSITIONAL))
 			option_entry(o, w, out);
 	entry("-h, --help", "Show this text.", "", w, out);
 	if (schema->details) {
 		ps_strbuf_putc(out, '\n');
-		wrap_paragraphs(out, schema->details, 0, w);
+		ps_conf_wrap_paragraphs(out, schema->details, 0, w);
 	}
 	if (schema->example) {
 		ps_strbuf_puts(out, "\nExamples:\n");
 		for (const char *p = schema->example; *p;) {
 			size_t n = strcspn(p, "\n");
-			spaces(out, MARGIN);
+			ps_conf_spaces(out, MARGIN);
 			ps_strbuf_append(out, p, n);
 			ps_strbuf_putc(out, '\n');
 			p += n + (p[n] == '\n');
@@ -309,122 +239,37 @@ void ps_conf_help(const struct ps_conf_schema *schema, int width, struct ps_strb
 	}
 }
 
-/* Text for roff: '\' and '-' are special everywhere, '.' and '\'' at the start of a line. */
-static void roff(struct ps_strbuf *out, const char *text)
-{
-	bool start = true;
-
-	for (; *text; text++) {
-		if (start && (*text == '.' || *text == '\''))
-			ps_strbuf_puts(out, "\\&");
-		if (*text == '\\')
-			ps_strbuf_puts(out, "\\e");
-		else if (*text == '-')
-			ps_strbuf_puts(out, "\\-");
-		else
-			ps_strbuf_putc(out, *text);
-		start = *text == '\n';
-	}
-}
-
-static void man_option(const struct ps_conf_option *o, struct ps_strbuf *out)
-{
-	struct ps_strbuf left, notes;
-
-	ps_strbuf_init(&left);
-	ps_strbuf_init(&notes);
-	left_side(o, &left);
-	notes_of(o, false, &notes);
-	ps_strbuf_puts(out, ".TP\n\\fB");
-	roff(out, left.data);
-	ps_strbuf_puts(out, "\\fR\n");
-	roff(out, o->help ? o->help : "");
-	if (notes.len) {
-		ps_strbuf_puts(out, o->help ? " (" : "(");
-		roff(out, notes.data);
-		ps_strbuf_putc(out, ')');
-	}
-	ps_strbuf_putc(out, '\n');
-	ps_strbuf_fini(&left);
-	ps_strbuf_fini(&notes);
-}
-
-void ps_conf_man(const struct ps_conf_schema *schema, struct ps_strbuf *out)
-{
-	ps_strbuf_puts(out, ".SS ");
-	roff(out, schema->name);
-	ps_strbuf_putc(out, '\n');
-	roff(out, schema->summary ? schema->summary : "");
-	ps_strbuf_putc(out, '\n');
-	for (const struct ps_conf_option *o = schema->options; o->name; o++)
-		if (in_args(o))
-			man_option(o, out);
-	if (schema->details) {
-		ps_strbuf_puts(out, ".PP\n.nf\n");
-		struct ps_strbuf text;
-		ps_strbuf_init(&text);
-		wrap_paragraphs(&text, schema->details, 0, 72);
-		roff(out, text.data);
-		ps_strbuf_fini(&text);
-		ps_strbuf_puts(out, ".fi\n");
-	}
-	if (schema->example) {
-		ps_strbuf_puts(out, ".PP\nExamples:\n.PP\n.RS\n.nf\n");
-		roff(out, schema->example);
-		ps_strbuf_puts(out, "\n.fi\n.RE\n");
-	}
-}
-
-static const char *type_noun(const struct ps_conf_option *o)
-{
-	static const char *const nouns[] = {
-		[PS_CONF_BOOL] = "true or false", [PS_CONF_INT] = "whole number",
-		[PS_CONF_REAL] = "number",	  [PS_CONF_TEXT] = "text",
-		[PS_CONF_DURATION] = "duration",  [PS_CONF_BYTES] = "size",
-		[PS_CONF_RATE] = "rate",	  [PS_CONF_RATIO] = "ratio",
-		[PS_CONF_ENUM] = "choice",	  [PS_CONF_SLA] = "SLA",
-		[PS_CONF_CPUS] = "CPUs",	  [PS_CONF_TEXTS] = "texts",
-		[PS_CONF_SECTION] = "section",	  [PS_CONF_SECTIONS] = "sections",
-	};
-
-	return nouns[o->type];
-}
-
-static void reference(const struct ps_conf_schema *schema, const char *path, int level,
+/* The keys of a section, indented by their level. */
+static void file_keys(const struct ps_conf_schema *schema, size_t level, size_t width,
 		      struct ps_strbuf *out)
 {
-	char name[PS_CONF_NAME_SIZE], below[200];
+	char name[PS_CONF_NAME_SIZE];
 
-	ps_strbuf_printf(out, "%s `%s`\n\n", level > 1 ? "###" : "##", path);
-	if (schema->summary)
-		ps_strbuf_printf(out, "%s\n\n", schema->summary);
-	ps_strbuf_puts(out, "| key | type | meaning |\n|---|---|---|\n");
 	for (const struct ps_conf_option *o = schema->options; o->name; o++) {
-		struct ps_strbuf notes;
+		struct ps_strbuf left, notes;
+		ps_strbuf_init(&left);
 		ps_strbuf_init(&notes);
-		notes_of(o, true, &notes);
-		ps_strbuf_printf(out, "| `%s` | %s | %s%s%s%s |\n",
-				 ps_conf_yaml_name(o->name, name), type_noun(o),
-				 o->help ? o->help : "", notes.len ? " (" : "", notes.data,
-				 notes.len ? ")" : "");
+		ps_conf_spaces(&left, 2 * level);
+		ps_strbuf_printf(&left, "%s: %s", ps_conf_yaml_name(o->name, name), metavar(o));
+		ps_conf_notes(o, true, &notes);
+		entry(left.data, o->help, notes.data, width, out);
+		ps_strbuf_fini(&left);
 		ps_strbuf_fini(&notes);
-	}
-	if (schema->details)
-		ps_strbuf_printf(out, "\n%s\n", schema->details);
-	if (schema->example)
-		ps_strbuf_printf(out, "\n```yaml\n%s\n```\n", schema->example);
-	ps_strbuf_putc(out, '\n');
-	for (const struct ps_conf_option *o = schema->options; o->name; o++) {
-		if (!o->section || level >= PS_CONF_MAX_LEVELS)
-			continue;
-		snprintf(below, sizeof below, "%s%s%s%s", level > 1 ? path : "",
-			 level > 1 ? "." : "", ps_conf_yaml_name(o->name, name),
-			 o->type == PS_CONF_SECTIONS ? "[]" : "");
-		reference(o->section, below, level + 1, out);
+		if (o->section && level < PS_CONF_MAX_LEVELS)
+			file_keys(o->section, level + 1, width, out);
 	}
 }
 
-void ps_conf_reference(const struct ps_conf_schema *schema, struct ps_strbuf *out)
+void ps_conf_help_file(const struct ps_conf_schema *schema, int width, struct ps_strbuf *out)
 {
-	reference(schema, schema->name, 1, out);
+	size_t w = width < 20 ? 20 : (size_t)width > 100 ? 100 : (size_t)width;
+
+	ps_strbuf_printf(out, "Keys of %s (YAML):\n", schema->name);
+	if (schema->summary)
+		ps_conf_wrap_paragraphs(out, schema->summary, 0, w);
+	file_keys(schema, 0, w, out);
+	if (schema->details) {
+		ps_strbuf_putc(out, '\n');
+		ps_conf_wrap_paragraphs(out, schema->details, 0, w);
+	}
 }

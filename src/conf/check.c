@@ -1,4 +1,4 @@
-/* keys.c - a file's keys as plain text, and the check of a table. */
+/* check.c - mistakes in a table. */
 #include "conf_internal.h"
 
 #include <stdlib.h>

@@ -102,7 +102,7 @@ struct ps_stats_trend {
 };
 
 /* ps_stats_trend is the Mann-Kendall test with the variance corrected for the autocorrelation of
- * the detrended ranks (Hamed and Rao, 1998), over at most 256 averages of neighbours. t must not
+ * the detrended ranks (Hamed and Rao, 1998), over at most 64 averages of neighbours. t must not
  * decrease. PS_ENOMEM. */
 enum ps_status ps_stats_trend(const double *t, const double *x, size_t n,
 			      struct ps_stats_trend *ret_trend);

@@ -172,9 +172,10 @@ static enum ps_status read_sections(struct reader *r, const struct ps_conf_optio
 	return st;
 }
 
-static enum ps_status read_value(struct reader *r, const struct ps_conf_option *o, void *field)
+/* `line` is the key's. */
+static enum ps_status read_value(struct reader *r, const struct ps_conf_option *o, int line,
+				 void *field)
 {
-	int line = line_of(r);
 	enum ps_status st;
 	size_t len;
 
@@ -237,8 +238,9 @@ static enum ps_status read_pair(struct reader *r, const struct ps_conf_schema *s
 		return at_line(r, line_of(r), o->name);
 	}
 	seen[o - schema->options] = true;
+	int line = line_of(r);
 	enum ps_status st = next(r);
-	return st == PS_OK ? read_value(r, o, ps_conf_field(o, out)) : st;
+	return st == PS_OK ? read_value(r, o, line, ps_conf_field(o, out)) : st;
 }
 
 static enum ps_status check_required(struct reader *r, const struct ps_conf_schema *schema,

@@ -1,0 +1,95 @@
+#include "engine/engine.h"
+#include "engine/engine_internal.h"
+
+#include <string.h>
+
+static const struct ps_engine_ops *const engines[] = {&ps_engine_onnxruntime, &ps_engine_synthetic};
+
+const struct ps_engine_ops *ps_engine_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++)
+		if (strcmp(engines[i]->name, name) == 0)
+			return engines[i];
+	return NULL;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), m = strlen(end);
+
+	return n > m && strcmp(text + n - m, end) == 0;
+}
+
+const struct ps_engine_ops *ps_engine_for_path(const char *path)
+{
+	if (ends_with(path, ".onnx") || ends_with(path, ".ort"))
+		return &ps_engine_onnxruntime;
+	if (ends_with(path, ".synthetic.yaml"))
+		return &ps_engine_synthetic;
+	return NULL;
+}
+
+/* A BYTES tensor comes from outside: its lengths must add up before anybody walks them. */
+static enum ps_status check_bytes(const struct ps_tensor *t, const char *name, struct ps_error *err)
+{
+	const char *p = t->data;
+	size_t left = t->bytes;
+	int64_t count;
+	enum ps_status st = ps_tensor_count(t->dims, t->rank, &count, err);
+
+	if (st != PS_OK)
+		return st;
+	for (; count > 0; count--) {
+		uint32_t n;
+
+		if (left < 4)
+			break;
+		memcpy(&n, p, 4);
+		if (left - 4 < n)
+			break;
+		p += 4 + (size_t)n;
+		left -= 4 + (size_t)n;
+	}
+	if (count > 0 || left > 0)
+		return ps_error_set(err, PS_EINVAL,
+				    "the element lengths inside BYTES input '%s' do not add up to "
+				    "its shape and its %zu bytes",
+				    name, t->bytes);
+	return PS_OK;
+}
+
+enum ps_status ps_engine_check_run(const struct ps_engine_describe *d,
+				   const struct ps_engine_run *run, struct ps_error *err)
+{
+	if (run->n_inputs != d->n_inputs || run->n_outputs != d->n_outputs)
+		return ps_error_set(err, PS_EINVAL,
+				    "the model has %d inputs and %d outputs, the run %d and %d",
+				    d->n_inputs, d->n_outputs, run->n_inputs, run->n_outputs);
+	for (int i = 0; i < d->n_inputs; i++) {
+		enum ps_status st = ps_tensor_check(&d->inputs[i], &run->inputs[i], err);
+
+		if (st == PS_OK && d->inputs[i].dtype == PS_DTYPE_BYTES)
+			st = check_bytes(&run->inputs[i], d->inputs[i].name, err);
+		if (st != PS_OK)
+			return st;
+	}
+	return PS_OK;
+}
+
+enum ps_status ps_engine_place_output(struct ps_engine_run *run, struct ps_tensor *out,
+				      size_t bytes, struct ps_error *err)
+{
+	if (!out->data) {
+		out->data = run->alloc(run->alloc_ctx, bytes ? bytes : 1);
+		if (!out->data)
+			return ps_error_set(err, PS_ENOMEM,
+					    "no memory for output \"%s\" of %zu bytes", out->name,
+					    bytes);
+	} else if (out->bytes < bytes) {
+		return ps_error_set(err, PS_ETOOBIG,
+				    "output \"%s\" needs %zu bytes, the buffer given has %zu",
+				    out->name, bytes, out->bytes);
+	}
+	out->bytes = bytes;
+	return PS_OK;
+}

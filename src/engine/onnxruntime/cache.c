@@ -1,0 +1,286 @@
+/* Converted models on disk and in memory.
+ *
+ * A file is <key>.ort: the model in ORT format, zero bytes up to a multiple of 64, then a seal
+ * with its length and SHA-256. The library trusts such bytes blindly, so a file is checked against
+ * its seal before it is used, and one that does not match is deleted and made again. Files appear
+ * by rename under a lock that all processes of this cache share; whoever holds it may delete
+ * temporary files, which only a killed process leaves.
+ */
+#include "engine/onnxruntime/ort_internal.h"
+
+#include "base/file.h"
+#include "base/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char seal_magic[16] = "PERSEUS-ORT-SEAL";
+
+struct seal {
+	char magic[16];
+	uint64_t model_bytes;
+	unsigned char hash[PS_ORT_SHA256_SIZE];
+	uint64_t zero;
+};
+_Static_assert(sizeof(struct seal) == 64, "the seal is 64 bytes on disk");
+
+static struct ps_ort_map *find_map(struct ps_engine *e, const char *path)
+{
+	for (struct ps_ort_map *m = e->maps; m; m = m->next)
+		if (strcmp(m->path, path) == 0)
+			return m;
+	return NULL;
+}
+
+static bool is_sealed(const unsigned char *data, size_t len, size_t *ret_model_bytes)
+{
+	unsigned char hash[PS_ORT_SHA256_SIZE];
+	struct seal s;
+
+	if (len < sizeof(s))
+		return false;
+	memcpy(&s, data + len - sizeof(s), sizeof(s));
+	if (memcmp(s.magic, seal_magic, sizeof(s.magic)) != 0 || s.model_bytes > len - sizeof(s) ||
+	    len - sizeof(s) - s.model_bytes >= 64)
+		return false;
+	ps_ort_sha256(data, s.model_bytes, hash);
+	*ret_model_bytes = s.model_bytes;
+	return memcmp(hash, s.hash, sizeof(hash)) == 0;
+}
+
+static enum ps_status add_map(struct ps_engine *e, const char *path, void *data, size_t len,
+			      struct ps_ort_map **ret_map, struct ps_error *err)
+{
+	struct ps_ort_map *m = calloc(1, sizeof(*m));
+	char *copy = strdup(path);
+
+	if (!m || !copy) {
+		free(m);
+		free(copy);
+		munmap(data, len);
+		return ps_error_set(err, PS_ENOMEM, "no memory for a mapped model");
+	}
+	*m = (struct ps_ort_map){.next = e->maps,
+				 .path = copy,
+				 .data = data,
+				 .map_bytes = len,
+				 .model_bytes = len,
+				 .refs = 1};
+	e->maps = m;
+	*ret_map = m;
+	return PS_OK;
+}
+
+enum ps_status ps_ort_map_file(struct ps_engine *e, const char *path, struct ps_ort_map **ret_map,
+			       struct ps_error *err)
+{
+	struct ps_ort_map *m = find_map(e, path);
+	int fd, saved;
+	struct stat s;
+	void *data;
+
+	if (m) {
+		m->refs++;
+		*ret_map = m;
+		return PS_OK;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &s) != 0 || s.st_size == 0) {
+		saved = fd < 0 ? errno : EINVAL;
+		if (fd >= 0)
+			close(fd);
+		ps_error_errno(err, saved, "cannot map the model");
+		ps_error_where(err, "%s", path);
+		return ps_status_from_errno(saved);
+	}
+	/* Populated now, so that the first request does not pay for page faults. */
+	data = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+	saved = errno;
+	close(fd);
+	if (data == MAP_FAILED)
+		return ps_error_errno(err, saved, "cannot map %s", path);
+	return add_map(e, path, data, (size_t)s.st_size, ret_map, err);
+}
+
+void ps_ort_map_unref(struct ps_engine *e, struct ps_ort_map *map)
+{
+	struct ps_ort_map **at = &e->maps;
+
+	if (--map->refs > 0)
+		return;
+	while (*at != map)
+		at = &(*at)->next;
+	*at = map->next;
+	munmap(map->data, map->map_bytes);
+	free(map->path);
+	free(map);
+}
+
+void ps_ort_cache_discard(const struct ps_ort_map *map)
+{
+	ps_log(PS_LOG_WARN, "engine", "discarding the broken converted model %s", map->path);
+	unlink(map->path);
+}
+
+/* Maps the file if it is there and whole; deletes it when it is broken. */
+static bool map_sealed(struct ps_engine *e, const char *path, struct ps_ort_map **ret_map)
+{
+	struct ps_ort_map *m = NULL;
+
+	if (!ps_file_exists(path) || ps_ort_map_file(e, path, &m, NULL) != PS_OK)
+		return false;
+	if (m->refs > 1 || is_sealed(m->data, m->map_bytes, &m->model_bytes)) {
+		*ret_map = m;
+		return true;
+	}
+	ps_ort_cache_discard(m);
+	ps_ort_map_unref(e, m);
+	return false;
+}
+
+static enum ps_status seal_file(const char *path, struct ps_error *err)
+{
+	static const char zeros[64];
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_APPEND);
+	struct seal s = {0};
+	struct stat st;
+	void *data;
+	size_t pad;
+	bool ok = false;
+
+	if (fd < 0 || fstat(fd, &st) != 0 || st.st_size == 0)
+		goto out;
+	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (data == MAP_FAILED)
+		goto out;
+	memcpy(s.magic, seal_magic, sizeof(s.magic));
+	s.model_bytes = (uint64_t)st.st_size;
+	ps_ort_sha256(data, s.model_bytes, s.hash);
+	munmap(data, (size_t)st.st_size);
+	pad = (64 - s.model_bytes % 64) % 64;
+	ok = write(fd, zeros, pad) == (ssize_t)pad && write(fd, &s, sizeof(s)) == sizeof(s) &&
+	     fsync(fd) == 0;
+out:
+	if (!ok)
+		ps_error_errno(err, errno, "cannot finish %s", path);
+	if (fd >= 0)
+		close(fd);
+	return ok ? PS_OK : PS_EIO;
+}
+
+static int lock_cache(const char *dir, struct ps_error *err)
+{
+	char path[4200];
+	int fd;
+
+	if (ps_file_mkdirs(dir, err) != PS_OK)
+		return -1;
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		ps_error_errno(err, errno, "cannot write into the cache %s", dir);
+		return -1;
+	}
+	while (flock(fd, LOCK_EX) != 0 && errno == EINTR)
+		;
+	return fd;
+}
+
+static void sweep(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d))) {
+		size_t n = strlen(entry->d_name);
+
+		if (n > 4 && strcmp(entry->d_name + n - 4, ".tmp") == 0)
+			unlinkat(dirfd(d), entry->d_name, 0);
+	}
+	if (d)
+		closedir(d);
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* Under the lock. *ret_saving: only the cache failed, not the model. */
+static enum ps_status convert(struct ps_engine *e, const char *model, const struct stat *hashed,
+			      const char *path, bool *ret_saving, struct ps_error *err)
+{
+	char tmp[4300];
+	struct stat now;
+	enum ps_status st;
+
+	sweep(e->cache_dir);
+	snprintf(tmp, sizeof(tmp), "%s.tmp", path);
+	ps_log(PS_LOG_INFO, "engine", "preparing %s for this machine, once", model);
+	st = ps_ort_spawn_convert(&e->api, model, tmp, ret_saving, err);
+	if (st == PS_OK) {
+		*ret_saving = true;
+		st = seal_file(tmp, err);
+	}
+	if (st == PS_OK && (stat(model, &now) != 0 || !same_file(&now, hashed))) {
+		*ret_saving = false;
+		st = ps_error_set(err, PS_EIO, "the model changed while it was being read");
+	}
+	if (st == PS_OK && rename(tmp, path) != 0)
+		st = ps_error_errno(err, errno, "cannot rename %s", tmp);
+	if (st != PS_OK)
+		unlink(tmp);
+	if (st != PS_OK && !*ret_saving)
+		ps_error_where(err, "%s", model);
+	return st;
+}
+
+/* No converted file can be had; the model's own file still can. Said, because it costs memory. */
+static enum ps_status go_without(const char *model, const struct ps_error *why)
+{
+	ps_log(PS_LOG_WARN, "engine",
+	       "opening %s without a shared converted copy (slower to load, more memory): %s",
+	       model, why->what);
+	return PS_OK;
+}
+
+enum ps_status ps_ort_cache_get(struct ps_engine *e, const char *model, struct ps_ort_map **ret_map,
+				struct ps_error *err)
+{
+	char key[PS_ORT_KEY_SIZE], path[4200];
+	struct ps_error own;
+	struct stat hashed = {0};
+	bool saving = true;
+	enum ps_status st;
+	int lock;
+
+	*ret_map = NULL;
+	if (!err)
+		err = &own;
+	(void)stat(model, &hashed); /* before the bytes are read; ps_ort_key reports */
+	st = ps_ort_key(&e->api, model, key, err);
+	if (st != PS_OK || !e->cache_dir)
+		return st;
+	snprintf(path, sizeof(path), "%s/%s.ort", e->cache_dir, key);
+	if (map_sealed(e, path, ret_map))
+		return PS_OK;
+	lock = lock_cache(e->cache_dir, err);
+	if (lock < 0)
+		return go_without(model, err);
+	if (!map_sealed(e, path, ret_map)) { /* another process may have made it meanwhile */
+		st = convert(e, model, &hashed, path, &saving, err);
+		if (st == PS_OK && !map_sealed(e, path, ret_map))
+			st = ps_error_set(err, PS_EIO, "%s cannot be read back", path);
+	}
+	close(lock);
+	return st != PS_OK && saving ? go_without(model, err) : st;
+}

@@ -1,0 +1,113 @@
+/* ort_internal.h - the ONNX Runtime engine, in parts. Inside onnxruntime/ only.
+ *
+ *	abi.c      finds and loads the library
+ *	env.c      the process-wide environment: pool, arena, log
+ *	convert.c  model file -> optimised model in ORT format (runs in the perseus-convert program)
+ *	spawn.c    runs that program
+ *	key.c      names the converted file by everything it depends on
+ *	cache.c    keeps converted files: sealed, checked, mapped once per process
+ *	session.c  opens sessions and reads what they declare
+ *	run.c      one batch
+ *	ort.c      the table of functions
+ */
+#ifndef PS_ENGINE_ORT_ORT_INTERNAL_H
+#define PS_ENGINE_ORT_ORT_INTERNAL_H
+
+#include "engine/engine_internal.h"
+#include "engine/onnxruntime/abi_internal.h"
+
+#include <pthread.h>
+
+#define PS_ORT_KEY_SIZE 65 /* 64 hexadecimal digits and a NUL */
+
+/* A converted file in memory; one per file and process, shared by its instances. */
+struct ps_ort_map {
+	struct ps_ort_map *next;
+	char *path;
+	void *data;
+	size_t map_bytes;   /* mapped, with the seal */
+	size_t model_bytes; /* of the ORT format itself */
+	int refs;
+};
+
+struct ps_engine {
+	struct ps_ort_api api;
+	void *env, *memory_info;
+	bool shared_arena;
+	int wide_threads;
+	struct ps_cpus cpus;
+	int next_pool_cpu;    /* place in `cpus` of the pool's next thread; start only */
+	char *cache_dir;      /* NULL: nothing is cached */
+	pthread_mutex_t lock; /* one open or close at a time: loading doubles memory briefly */
+	struct ps_ort_map *maps;
+};
+
+/* Where the size of an open output dimension is found; input -1: nowhere. */
+struct ps_ort_origin {
+	signed char input, dim;
+};
+
+struct ps_engine_instance {
+	struct ps_engine *engine;
+	struct ps_ort_map *map; /* NULL when opened from the ONNX file itself */
+	void *narrow, *wide;	/* sessions; wide NULL when not wanted */
+	struct ps_tensor_spec *inputs, *outputs;
+	int n_inputs, n_outputs;
+	const char *in_names[PS_MODEL_MAX_TENSORS], *out_names[PS_MODEL_MAX_TENSORS];
+	struct ps_ort_origin origins[PS_MODEL_MAX_TENSORS][PS_TENSOR_MAX_RANK];
+	atomic_bool shapes_lie; /* a declared output shape was wrong: let the library allocate */
+	struct ps_engine_memory memory;
+};
+
+/* ps_ort_env_start makes the environment of `e` (api, wide_threads and cpus are set). */
+enum ps_status ps_ort_env_start(struct ps_engine *e, struct ps_error *err);
+void ps_ort_env_stop(struct ps_engine *e);
+
+/* ps_ort_session_options makes options for a session on one thread of its own (wide false) or on
+ * the process-wide pool; `mapped`: for a model in ORT format that stays in memory. */
+enum ps_status ps_ort_session_options(const struct ps_engine *e, bool wide, bool mapped,
+				      void **ret_options, struct ps_error *err);
+/* ps_ort_sessions_open opens the narrow and, when wanted, the wide session of `i` from i->map or,
+ * without one, from the file; ps_ort_sessions_close closes what is open. */
+enum ps_status ps_ort_sessions_open(struct ps_engine_instance *i, const char *path, bool wide,
+				    struct ps_error *err);
+void ps_ort_sessions_close(struct ps_engine_instance *i);
+/* ps_ort_read_specs fills what `i` declares from its narrow session. PS_EUNSUPPORTED. */
+enum ps_status ps_ort_read_specs(struct ps_engine_instance *i, struct ps_error *err);
+
+/* ps_ort_convert writes the optimised model in ORT format to `out`. *ret_saving is true when the
+ * model itself is fine and only writing it in that format failed. */
+enum ps_status ps_ort_convert(const struct ps_ort_api *api, const char *model, const char *out,
+			      bool *ret_saving, struct ps_error *err);
+/* ps_ort_spawn_convert does that in a child process, so that neither its memory nor a crash over a
+ * hostile file is ours. Same result; PS_EPARSE when the child crashed, *ret_saving true when it
+ * could not be started. Blocks for up to ten minutes. */
+enum ps_status ps_ort_spawn_convert(const struct ps_ort_api *api, const char *model,
+				    const char *out, bool *ret_saving, struct ps_error *err);
+
+/* ps_ort_key hashes the model's bytes, what it refers to, the library's build, the CPU's features
+ * and the options of conversion. PS_ENOTFOUND, PS_EIO, PS_ENOMEM. */
+enum ps_status ps_ort_key(const struct ps_ort_api *api, const char *model,
+			  char ret_key[PS_ORT_KEY_SIZE], struct ps_error *err);
+/* ps_ort_sha256 hashes one piece of memory. */
+#define PS_ORT_SHA256_SIZE 32
+void ps_ort_sha256(const void *data, size_t len, unsigned char ret_hash[PS_ORT_SHA256_SIZE]);
+
+/* ps_ort_cache_get maps the converted form of `model`, converting it first if need be. Under
+ * e->lock. *ret_map is NULL with PS_OK when there can be none (said in the log): the caller then
+ * opens the model's own file. An error is the model's. */
+enum ps_status ps_ort_cache_get(struct ps_engine *e, const char *model, struct ps_ort_map **ret_map,
+				struct ps_error *err);
+/* ps_ort_map_file maps a file in ORT format as it is (an *.ort file of the user). */
+enum ps_status ps_ort_map_file(struct ps_engine *e, const char *path, struct ps_ort_map **ret_map,
+			       struct ps_error *err);
+/* ps_ort_map_unref unmaps with the last reference. Under e->lock. */
+void ps_ort_map_unref(struct ps_engine *e, struct ps_ort_map *map);
+/* ps_ort_cache_discard deletes the file behind a map that the library refused. */
+void ps_ort_cache_discard(const struct ps_ort_map *map);
+
+enum ps_status ps_ort_run(struct ps_engine_instance *i, struct ps_engine_run *run,
+			  struct ps_error *err);
+void ps_ort_cancel(struct ps_engine_instance *i, struct ps_engine_run *run);
+
+#endif

@@ -53,7 +53,7 @@ static const struct {
 	{"url: *a\n", "f.yaml:1", "aliases (*name) are not allowed here", ""},
 	{"url: \"a\\0b\"\n", "f.yaml:1", "a value holds a NUL byte", ""},
 	{"rate: 5\n---\nrate: 6\n", "f.yaml:2", "a second document (---) is not allowed here", ""},
-	{"rate: [5\n", "f.yaml:2:1",
+	{"names: [5\n", "f.yaml:2:1",
 	 "not valid YAML: did not find expected ',' or ']', while parsing a flow sequence", ""},
 	{"\trate: 5\n", "f.yaml:1:1",
 	 "not valid YAML: found character that cannot start any token, while scanning for the "

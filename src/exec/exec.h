@@ -70,15 +70,17 @@ struct ps_exec_lane_stats {
 	int cpu;	 /* where it is pinned; -1: nowhere */
 };
 
-/* ps_exec_start makes the lanes; they call take at once. Lanes block all signals. PS_EINVAL: more
+/* ps_exec_start makes the lanes; they call take at once (*ret_exec is set before; NULL again after
+ * a failure). Lanes block all signals. PS_EINVAL: more
  * than PS_EXEC_MAX_LANES lanes, a width over the number of CPUs, or CPUs that this process may
  * not use. PS_ENOMEM, PS_EIO (thread creation, pinning). */
 enum ps_status ps_exec_start(const struct ps_exec_options *options,
 			     const struct ps_exec_callbacks *callbacks, struct ps_exec **ret_exec,
 			     struct ps_error *err);
 
-/* ps_exec_wake says that work was queued (before this call): wakes one sleeping lane if there is
- * one. Any thread. Never blocks. O(lanes). */
+/* ps_exec_wake says that work was queued (before this call, under a mutex that take also locks, or
+ * by sequentially consistent atomics): wakes one sleeping lane if there is one. Any thread. Never
+ * blocks. O(lanes). */
 void ps_exec_wake(struct ps_exec *e);
 
 /* ps_exec_wake_all wakes every sleeping lane. */

@@ -1,0 +1,32 @@
+/* budget_internal.h - who may run on the CPUs now. Inside exec/ only.
+ *
+ * Narrow runs hold the budget together, one CPU each; a wide run holds it alone, and one that
+ * waits keeps new narrow runs out, so that it comes in. Any thread.
+ */
+#ifndef PS_EXEC_BUDGET_INTERNAL_H
+#define PS_EXEC_BUDGET_INTERNAL_H
+
+#include "base/cpus.h"
+
+#include <pthread.h>
+
+struct ps_exec_budget {
+	struct ps_cpus cpus;
+	int n_cpus;
+	bool pin;
+	pthread_rwlock_t lock; /* read: narrow, write: wide; writers first */
+};
+
+/* ps_exec_budget_init takes the set; `pin` says whether lanes are placed. */
+void ps_exec_budget_init(struct ps_exec_budget *b, const struct ps_cpus *cpus, bool pin);
+void ps_exec_budget_fini(struct ps_exec_budget *b);
+/* ps_exec_budget_home returns the CPU of lane `lane`, or -1 when lanes are not placed. */
+int ps_exec_budget_home(const struct ps_exec_budget *b, int lane);
+/* ps_exec_budget_acquire blocks until the calling lane may run, and for a wide run moves it to the
+ * first CPU; ps_exec_budget_release gives the CPUs back and moves it home. */
+void ps_exec_budget_acquire(struct ps_exec_budget *b, int lane, bool wide);
+void ps_exec_budget_release(struct ps_exec_budget *b, int lane, bool wide);
+/* ps_exec_budget_pin places the calling thread on one CPU; -1 does nothing. False: refused. */
+bool ps_exec_budget_pin(int cpu);
+
+#endif

@@ -15,7 +15,8 @@ static int conv_bn_swish(struct ps_graph *g, int x, const struct ps_graph_conv *
 static int excite(struct ps_graph *g, int x, int channels, int squeezed)
 {
 	struct ps_graph_conv down = {.out = squeezed, .kernel = 1, .bias = true};
-	struct ps_graph_conv up = {.out = channels, .kernel = 1, .bias = true};
+	/* A gate stays in the sigmoid's middle: neither shut nor wide open. */
+	struct ps_graph_conv up = {.out = channels, .kernel = 1, .bias = true, .gain = 0.5};
 	int gate = ps_graph_conv(g, ps_graph_global_avg_pool(g, x), &down);
 	gate = ps_graph_conv(g, ps_graph_swish(g, gate), &up);
 	return ps_graph_scale(g, x, ps_graph_sigmoid(g, gate));

@@ -33,7 +33,7 @@ struct ps_serve_tenant_config {
 enum { PS_SERVE_NARROW, PS_SERVE_WIDE };
 
 struct ps_serve_config {
-	char *listen; /* "127.0.0.1:8000"; port 0: any */
+	char *listen; /* "127.0.0.1:8000"; port 0: the system picks one */
 	struct ps_cpus cpus;
 	int64_t lanes; /* 0: one per CPU when narrow, one when wide */
 	int width;     /* PS_SERVE_NARROW, PS_SERVE_WIDE */
@@ -42,30 +42,33 @@ struct ps_serve_config {
 	int64_t seed;  /* of synthetic service times */
 	int64_t max_body;
 	int64_t max_connections;
-	int64_t idle_timeout;	     /* ns without progress on a connection */
+	int64_t idle_timeout;	     /* ns between requests of a connection */
 	int64_t drain_timeout;	     /* ns that SIGTERM waits for what is in flight */
 	bool warmup;		     /* run each model once before it is ready */
+	bool access_log;	     /* one line per request on stderr */
 	struct ps_conf_array models; /* struct ps_serve_model_config */
 	struct ps_conf_array
-		tenants; /* struct ps_serve_tenant_config; none: one `default`, no key */
+		tenants;  /* struct ps_serve_tenant_config; none: one `default`, no key */
+	const char *file; /* where it came from, borrowed; NULL: no file. Not a row */
 };
 
 /* ps_serve_config_schema is the schema of the file (rows for help and docs as well). */
 extern const struct ps_conf_schema ps_serve_config_schema;
 
-/* ps_serve_config_load reads the file; paths become relative to its folder. The caller frees with
+/* ps_serve_config_load reads the file (NULL: all defaults); relative paths of models become
+ * relative to its folder. `path` must outlive the result. The caller frees with
  * ps_conf_free(&ps_serve_config_schema, ret_config). PS_EPARSE and others with file:line:key. */
 enum ps_status ps_serve_config_load(const char *path, struct ps_serve_config *ret_config,
 				    struct ps_error *err);
-/* ps_serve_config_check checks what rows cannot: names, keys, files, references, and that a server
- * open to the network has keys. */
-enum ps_status ps_serve_config_check(const struct ps_serve_config *config, struct ps_error *err);
-
 struct ps_serve_options {
 	const struct ps_serve_config *config; /* borrowed until ps_serve_run returns */
 	const char *models_dir;		      /* in place of config->models; may be NULL */
-	int ready_fd;			      /* -1: none; closed by the server */
+	int ready_fd;			      /* -1: none; closed by ps_serve_run */
 };
+
+/* ps_serve_check checks what rows cannot: names, keys, references between sections, model files,
+ * and that a server open to the network has a key for every tenant. Loads nothing. */
+enum ps_status ps_serve_check(const struct ps_serve_options *options, struct ps_error *err);
 
 /* ps_serve_run listens, loads, serves until SIGTERM or SIGINT, finishes what is in flight and
  * returns PS_OK. Failure to start gives the error. Blocks those signals in the calling thread. Call

@@ -1,0 +1,314 @@
+/* The glue around http-parser. It turns callbacks into events by pausing the parser where a head or
+ * a message ends, and keeps the limits that the library does not know. */
+#include "net/net_internal.h"
+
+#include <http_parser.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Larger than any limit of ours: the library's own limit is process-wide and less exact. */
+enum { LIBRARY_HEADER_BYTES = 16 * 1024 * 1024 };
+
+struct ps_net_http1 {
+	http_parser parser;
+	struct ps_net_http1_options o;
+	bool no_body;
+
+	bool begun;	/* a byte of this message was seen */
+	bool head_done; /* headers from here on are trailers */
+	bool in_value;	/* the last header callback was a value */
+	bool ended;	/* the message is complete; the next byte begins another */
+	size_t head_bytes;
+	struct ps_strbuf text; /* NUL-separated: target, name, value, name, value, ... */
+	size_t *at;	       /* where each name and value begins: 2 per header */
+	int n_texts;
+	struct ps_net_header *headers;
+	struct ps_net_head head;
+
+	enum ps_net_event event;
+	struct ps_net_refusal refusal;
+};
+
+static int refuse(struct ps_net_http1 *p, int http, const char *text)
+{
+	if (!p->refusal.http)
+		p->refusal = (struct ps_net_refusal){http, text};
+	return 1;
+}
+
+static int on_message_begin(http_parser *hp)
+{
+	struct ps_net_http1 *p = hp->data;
+	p->head_done = p->in_value = p->ended = false;
+	p->head_bytes = 0;
+	p->n_texts = 0;
+	p->head = (struct ps_net_head){0};
+	ps_strbuf_clear(&p->text);
+	return 0;
+}
+
+static int on_url(http_parser *hp, const char *at, size_t n)
+{
+	struct ps_net_http1 *p = hp->data;
+	if (p->text.len + n > p->o.max_url_bytes)
+		return refuse(p, 414, "the URL is too long");
+	ps_strbuf_append(&p->text, at, n);
+	return 0;
+}
+
+static int begin_text(struct ps_net_http1 *p)
+{
+	if (p->n_texts >= 2 * p->o.max_headers)
+		return refuse(p, 431, "there are too many header lines");
+	ps_strbuf_putc(&p->text, '\0');
+	p->at[p->n_texts++] = p->text.len;
+	return 0;
+}
+
+static int on_header_field(http_parser *hp, const char *at, size_t n)
+{
+	struct ps_net_http1 *p = hp->data;
+	if (p->head_done)
+		return 0;
+	if (p->n_texts == 0 || p->in_value) {
+		p->in_value = false;
+		if (begin_text(p) != 0)
+			return 1;
+	}
+	ps_strbuf_append(&p->text, at, n);
+	return 0;
+}
+
+static int on_header_value(http_parser *hp, const char *at, size_t n)
+{
+	struct ps_net_http1 *p = hp->data;
+	if (p->head_done)
+		return 0;
+	if (!p->in_value) {
+		p->in_value = true;
+		if (begin_text(p) != 0)
+			return 1;
+	}
+	if (memchr(at, '\0', n))
+		return refuse(p, 400, "a header holds a NUL");
+	ps_strbuf_append(&p->text, at, n);
+	return 0;
+}
+
+static void trim_end(char *s)
+{
+	size_t n = strlen(s);
+	while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t'))
+		s[--n] = '\0';
+}
+
+static int fill_head(struct ps_net_http1 *p)
+{
+	const http_parser *hp = &p->parser;
+	if (ps_strbuf_status(&p->text) != PS_OK)
+		return refuse(p, 503, "out of memory");
+	size_t n = (size_t)p->n_texts / 2;
+	for (size_t i = 0; i < n; i++) {
+		char *value = p->text.data + p->at[2 * i + 1];
+		trim_end(value);
+		p->headers[i] = (struct ps_net_header){p->text.data + p->at[2 * i], value};
+	}
+	bool sized = hp->flags & F_CONTENTLENGTH;
+	p->head = (struct ps_net_head){
+		.method = p->o.response ? "" : http_method_str((enum http_method)hp->method),
+		.target = p->text.data,
+		.http = p->o.response ? (int)hp->status_code : 0,
+		.headers = p->headers,
+		.n_headers = n,
+		.content_length =
+			sized && hp->content_length <= INT64_MAX ? (int64_t)hp->content_length : -1,
+		.chunked = hp->flags & F_CHUNKED,
+		.keep_alive = http_should_keep_alive(hp),
+		.minor = hp->http_minor,
+	};
+	return 0;
+}
+
+static int check_request(struct ps_net_http1 *p)
+{
+	int hosts = 0;
+	for (size_t i = 0; i < p->head.n_headers; i++)
+		hosts += strcasecmp(p->headers[i].name, "host") == 0;
+	if (hosts > 1 || (hosts == 0 && p->head.minor >= 1))
+		return refuse(p, 400, "a request needs one Host header");
+	return 0;
+}
+
+static int on_headers_complete(http_parser *hp)
+{
+	struct ps_net_http1 *p = hp->data;
+	p->head_done = true;
+	/* 0, 1 and 2 mean something to the library here: failures are 3. */
+	if (hp->http_major != 1 || hp->http_minor > 1) {
+		refuse(p, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+		return 3;
+	}
+	if (fill_head(p) != 0 || (!p->o.response && check_request(p) != 0))
+		return 3;
+	/* A server may pass over Upgrade; the bytes that follow are HTTP/1.1 all the same. */
+	hp->upgrade = 0;
+	p->event = PS_NET_EV_HEAD;
+	http_parser_pause(hp, 1);
+	return p->no_body ? 1 : 0;
+}
+
+static int on_body(http_parser *hp, const char *at, size_t n)
+{
+	struct ps_net_http1 *p = hp->data;
+	enum ps_status s = p->o.on_body(p->o.ctx, at, n);
+	if (s == PS_ETOOBIG)
+		return refuse(p, 413, "the body is too large");
+	return s == PS_OK ? 0 : refuse(p, 503, "out of memory");
+}
+
+static int on_message_complete(http_parser *hp)
+{
+	struct ps_net_http1 *p = hp->data;
+	p->event = PS_NET_EV_END;
+	p->ended = true;
+	p->begun = false;
+	http_parser_pause(hp, 1);
+	return 0;
+}
+
+static const http_parser_settings settings = {
+	.on_message_begin = on_message_begin,
+	.on_url = on_url,
+	.on_header_field = on_header_field,
+	.on_header_value = on_header_value,
+	.on_headers_complete = on_headers_complete,
+	.on_body = on_body,
+	.on_message_complete = on_message_complete,
+};
+
+static void raise_library_limit(void)
+{
+	http_parser_set_max_header_size(LIBRARY_HEADER_BYTES);
+}
+
+struct ps_net_http1 *ps_net_http1_new(const struct ps_net_http1_options *options)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, raise_library_limit);
+	struct ps_net_http1 *p = calloc(1, sizeof *p);
+	if (!p)
+		return NULL;
+	p->o = *options;
+	ps_strbuf_init(&p->text);
+	p->at = calloc(2 * (size_t)p->o.max_headers, sizeof *p->at);
+	p->headers = calloc((size_t)p->o.max_headers, sizeof *p->headers);
+	if (!p->at || !p->headers) {
+		ps_net_http1_free(p);
+		return NULL;
+	}
+	ps_net_http1_reset(p, false);
+	return p;
+}
+
+void ps_net_http1_free(struct ps_net_http1 *p)
+{
+	if (!p)
+		return;
+	ps_strbuf_fini(&p->text);
+	free(p->at);
+	free(p->headers);
+	free(p);
+}
+
+void ps_net_http1_reset(struct ps_net_http1 *p, bool no_body)
+{
+	http_parser_init(&p->parser, p->o.response ? HTTP_RESPONSE : HTTP_REQUEST);
+	p->parser.data = p;
+	p->no_body = no_body;
+	p->begun = p->head_done = p->in_value = p->ended = false;
+	p->head_bytes = 0;
+	p->n_texts = 0;
+	p->refusal = (struct ps_net_refusal){0};
+	ps_strbuf_clear(&p->text);
+}
+
+/* What to say about bytes that the library refuses. */
+static struct ps_net_refusal refusal_of(enum http_errno e, const char *data, size_t n)
+{
+	switch (e) {
+	case HPE_HEADER_OVERFLOW:
+		return (struct ps_net_refusal){431, "the header is too large"};
+	case HPE_INVALID_VERSION:
+		return (struct ps_net_refusal){505, "only HTTP/1.0 and HTTP/1.1 are spoken here"};
+	case HPE_INVALID_TRANSFER_ENCODING:
+		return (struct ps_net_refusal){501, "only the transfer coding chunked is known"};
+	case HPE_UNEXPECTED_CONTENT_LENGTH:
+		return (struct ps_net_refusal){400, "contradicting Content-Length or "
+						    "Transfer-Encoding"};
+	case HPE_INVALID_METHOD: {
+		/* A well-formed token is a method that nobody here knows; else it is no HTTP. */
+		size_t i = 0;
+		while (i < n && data[i] >= 'A' && data[i] <= 'Z')
+			i++;
+		if (i >= 3 && i < n && data[i] == ' ')
+			return (struct ps_net_refusal){501, "unknown method"};
+		return (struct ps_net_refusal){400, "this is not HTTP"};
+	}
+	default:
+		return (struct ps_net_refusal){400, http_errno_description(e)};
+	}
+}
+
+static enum ps_net_event fail(struct ps_net_http1 *p, const char *data, size_t n)
+{
+	enum http_errno e = HTTP_PARSER_ERRNO(&p->parser);
+	if (!p->refusal.http)
+		p->refusal = refusal_of(e, data, n);
+	return PS_NET_EV_BAD;
+}
+
+enum ps_net_event ps_net_http1_feed(struct ps_net_http1 *p, const char *data, size_t n,
+				    size_t *ret_used)
+{
+	*ret_used = 0;
+	if (p->refusal.http)
+		return PS_NET_EV_BAD;
+	p->event = PS_NET_EV_MORE;
+	bool in_head = !p->head_done || p->ended;
+	if (n > 0 && !p->begun) {
+		p->begun = true;
+		p->head_bytes = 0;
+	}
+	size_t used = http_parser_execute(&p->parser, &settings, data, n);
+	enum http_errno e = HTTP_PARSER_ERRNO(&p->parser);
+	if (e == HPE_PAUSED)
+		http_parser_pause(&p->parser, 0);
+	else if (e != HPE_OK)
+		return fail(p, data, n);
+	*ret_used = used < n ? used : n;
+	if (in_head) {
+		p->head_bytes += *ret_used;
+		if (p->head_bytes > p->o.max_header_bytes) {
+			refuse(p, 431, "the header is too large");
+			return PS_NET_EV_BAD;
+		}
+	}
+	return p->event;
+}
+
+const struct ps_net_head *ps_net_http1_head(const struct ps_net_http1 *p)
+{
+	return &p->head;
+}
+
+bool ps_net_http1_begun(const struct ps_net_http1 *p)
+{
+	return p->begun;
+}
+
+struct ps_net_refusal ps_net_http1_refusal(const struct ps_net_http1 *p)
+{
+	return p->refusal;
+}

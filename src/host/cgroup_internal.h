@@ -1,0 +1,34 @@
+/* cgroup_internal.h - one control group per server and controller. */
+#ifndef PS_HOST_CGROUP_INTERNAL_H
+#define PS_HOST_CGROUP_INTERNAL_H
+
+#include "host/host.h"
+
+#include <limits.h>
+
+enum ps_host_controller { PS_HOST_MEMORY, PS_HOST_CPUSET, PS_HOST_CONTROLLERS };
+
+struct ps_host_group {
+	bool applied;
+	int version;
+	char path[PATH_MAX]; /* folder of the group that we made */
+	char reason[160];    /* why it was not applied */
+};
+
+/* ps_host_group_find says where our own group of a controller lies, given the texts of
+ * /proc/self/cgroup and /proc/self/mountinfo: version 2 when `has_v2` says that its group there
+ * lists the controller, else version 1. Returns the version, or 0 when there is none. */
+int ps_host_group_find(const char *cgroup_text, const char *mountinfo_text, const char *controller,
+		       bool (*has_v2)(const char *folder, const char *controller),
+		       char ret_folder[PATH_MAX]);
+
+/* ps_host_groups_make makes and limits groups for a slice, below our own, recording what could not
+ * be done. */
+void ps_host_groups_make(const struct ps_host_slice *slice,
+			 struct ps_host_group groups[PS_HOST_CONTROLLERS]);
+/* ps_host_groups_remove removes them; their processes must be gone. */
+void ps_host_groups_remove(struct ps_host_group groups[PS_HOST_CONTROLLERS]);
+/* ps_host_groups_json describes them. */
+json_t *ps_host_groups_json(const struct ps_host_group groups[PS_HOST_CONTROLLERS]);
+
+#endif

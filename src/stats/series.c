@@ -94,10 +94,12 @@ size_t ps_stats_mser5(const double *x, size_t n, bool *ret_steady)
 			best = d;
 		}
 	}
-	bool steady = batches >= 10 && best <= batches / 2;
+	bool enough = batches >= 10, steady = enough && best <= batches / 2;
 	if (ret_steady)
 		*ret_steady = steady;
-	return steady || batches < 10 ? (steady ? best * 5 : 0) : batches / 2 * 5;
+	if (!enough)
+		return 0;
+	return (steady ? best : batches / 2) * 5;
 }
 
 /* S = sum of signs of all pairs, and the median slope. */

@@ -132,6 +132,10 @@ double ps_stats_normal_quantile(double p)
 /* P(T > t), t >= 0, without cancellation in the tail. */
 static double t_upper(double t, double df)
 {
+	/* Beyond this the difference to the normal law (t^3/(4 df)) is less than the error of the
+	 * logarithms of two huge gamma functions. */
+	if (df > 1e7)
+		return ps_stats_normal_cdf(-t);
 	return ps_stats_betainc(df / 2, 0.5, df / (df + t * t)) / 2;
 }
 

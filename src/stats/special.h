@@ -1,7 +1,7 @@
 /* special.h - the special functions that the statistics need.   Layer 1, pure.
  *
- * Relative error below 1e-10 in the ranges named (tested against published tables); arguments out
- * of range give NaN.
+ * Relative error below 1e-10 for parameters up to 1,000 and 1e-7 up to a million (tested against
+ * published tables); arguments out of range give NaN.
  */
 #ifndef PS_STATS_SPECIAL_H
 #define PS_STATS_SPECIAL_H

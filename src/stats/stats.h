@@ -90,7 +90,7 @@ enum ps_status ps_stats_effective_ratio_over(const double *x, size_t n, double l
 /* ps_stats_mser5 returns how many values to cut from the front as warm-up (White, 1997: batches of
  * 5, cut where the marginal standard error of the rest is least). *ret_steady (may be NULL) is
  * false when the best cut is in the second half: no steady state was seen, and n/2 rounded down to
- * a batch is returned. O(n). */
+ * a batch is returned; also below 50 values, where 0 is returned. O(n). */
 size_t ps_stats_mser5(const double *x, size_t n, bool *ret_steady);
 
 struct ps_stats_trend {

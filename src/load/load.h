@@ -7,8 +7,8 @@
  * plan and its seed alone; nothing that a server does moves it. A request that finds no free
  * connection (limit) waits with its scheduled instant, and the wait is part of its latency.
  *
- * Four instants per request: scheduled, sent (the last byte of the request was given to the
- * kernel), first byte (of the answer), done. latency = done - scheduled, service latency = done -
+ * Four instants per request: scheduled, sent (just before the kernel is given its first byte),
+ * first byte (of the answer), done. latency = done - scheduled, service latency = done -
  * sent, send lag = sent - scheduled. In a closed loop `scheduled` is the instant at which the user
  * was free to ask.
  *
@@ -36,7 +36,7 @@
 
 #define PS_LOAD_MAX_TENANTS	   1024
 #define PS_LOAD_MAX_CONNECTIONS	   60000      /* per plan */
-#define PS_LOAD_DEFAULT_RECORDS	   (1u << 20) /* per tenant, 72 bytes each, taken as they come */
+#define PS_LOAD_DEFAULT_RECORDS	   (1u << 20) /* per tenant, 64 bytes each, taken as they come */
 #define PS_LOAD_MAX_REASONS	   8
 #define PS_LOAD_REASON_SIZE	   192
 #define PS_LOAD_MAX_SECONDS	   86400 /* of the per-second series; longer plans are refused */
@@ -84,7 +84,7 @@ struct ps_load_plan {
 	int64_t spin_ns;     /* busy-wait this long before each instant; 0: none */
 	int64_t probe_ns;    /* bare timer probe of this length before the load; 0: none */
 	uint64_t seed;
-	int max_connections;  /* per tenant; 0: 256, or the users of a closed loop */
+	int max_connections;  /* per tenant; 0: 512, or the users of a closed loop */
 	int open_connections; /* opened ahead per tenant; 0: a guess from the rate, at most 16 */
 	size_t max_records;   /* per tenant; 0: PS_LOAD_DEFAULT_RECORDS. Later requests are counted
 			       * in histograms and series, not recorded one by one */
@@ -94,11 +94,11 @@ struct ps_load_plan {
 /* How a request ended. Every measured request is in exactly one row. */
 enum ps_load_outcome {
 	PS_LOAD_OK,
-	PS_LOAD_TIMEOUT,  /* no whole answer within the time-out after the scheduled instant */
-	PS_LOAD_CONNECT,  /* no connection: refused, unreachable, out of descriptors */
-	PS_LOAD_RESET,	  /* the connection ended before the answer did */
-	PS_LOAD_GARBAGE,  /* bytes that are no HTTP, or 200 without an Open Inference answer */
-	PS_LOAD_REFUSED,  /* 429 or 503: the server says that it is too busy */
+	PS_LOAD_TIMEOUT, /* no whole answer within the time-out after the scheduled instant */
+	PS_LOAD_CONNECT, /* no connection: refused, unreachable, none in 5 s, no descriptors here */
+	PS_LOAD_RESET,	 /* the connection ended before the answer did */
+	PS_LOAD_GARBAGE, /* bytes that are no HTTP, or 200 without an Open Inference answer */
+	PS_LOAD_REFUSED, /* 429 or 503: the server says that it is too busy */
 	PS_LOAD_REJECTED, /* any other status than 200 */
 	PS_LOAD_WRONG,	  /* 200, but outputs missing, of wrong type or size, or not repeatable */
 	PS_LOAD_UNSENT,	  /* no connection became free within the time-out */
@@ -144,11 +144,11 @@ struct ps_load_tenant_result {
 	uint64_t good;	     /* OK and latency <= SLA limit (all OK when there is none) */
 	uint64_t late_limit; /* requests that waited for a connection because of the limit */
 	uint64_t warmup_scheduled;
-	uint64_t bytes_sent, bytes_received;
-	int64_t batch;		 /* inferences per request */
-	size_t request_bytes;	 /* body of one request */
-	uint64_t connections;	 /* opened in all */
-	uint32_t peak_in_flight; /* sent, unanswered */
+	uint64_t bytes_sent, bytes_received; /* bodies */
+	int64_t batch;			     /* inferences per request */
+	size_t request_bytes;		     /* body of one request */
+	uint64_t connections;		     /* opened in all */
+	uint32_t peak_in_flight;	     /* sent, unanswered */
 
 	double offered_rps;    /* scheduled / duration */
 	double achieved_rps;   /* sent / duration */
@@ -165,7 +165,7 @@ struct ps_load_tenant_result {
 
 	double effective_ratio;	     /* independent samples per sample near the judged percentile */
 	struct ps_stats_trend trend; /* of latency over the schedule; failed ones at the time-out */
-	bool unsteady;		     /* rising, significant, and of a size that matters */
+	bool unsteady; /* a trend that is significant and matters in size: see judge.h */
 	struct ps_stats_time_quantile p50, p95, p99; /* of `latency`, intervals of 95 % */
 
 	enum ps_load_sla_verdict sla_verdict;

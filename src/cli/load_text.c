@@ -1,0 +1,196 @@
+/* load_text.c - see load_text_internal.h. */
+#include "cli/load_text_internal.h"
+
+#include "base/file.h"
+#include "base/units.h"
+
+#include <string.h>
+
+static const char *time_text(int64_t ns, char buf[PS_UNITS_SIZE])
+{
+	return ns == PS_HIST_INFINITE ? "never" : ps_units_format_duration(ns, buf);
+}
+
+static void put_percentile(struct ps_strbuf *out, const char *label,
+			   const struct ps_stats_time_quantile *q)
+{
+	char v[PS_UNITS_SIZE], lo[PS_UNITS_SIZE], hi[PS_UNITS_SIZE];
+
+	ps_strbuf_printf(out, "  %-12s p%-4g %-9s", label, 100 * q->p, time_text(q->value_ns, v));
+	if (q->has_interval) {
+		ps_strbuf_printf(out, " [%s, %s]\n", time_text(q->lo_ns, lo),
+				 time_text(q->hi_ns, hi));
+	} else {
+		ps_strbuf_printf(out, " needs %llu more requests for an interval\n",
+				 (unsigned long long)q->needs_more);
+	}
+}
+
+static void put_hist(struct ps_strbuf *out, const char *label, const struct ps_hist *h)
+{
+	char a[PS_UNITS_SIZE], b[PS_UNITS_SIZE], c[PS_UNITS_SIZE];
+
+	if (ps_hist_count(h) == 0) {
+		return;
+	}
+	ps_strbuf_printf(out, "  %-12s p50 %s, p95 %s, p99 %s\n", label,
+			 time_text(ps_hist_quantile_ns(h, 0.5), a),
+			 time_text(ps_hist_quantile_ns(h, 0.95), b),
+			 time_text(ps_hist_quantile_ns(h, 0.99), c));
+}
+
+static void put_failures(struct ps_strbuf *out, const struct ps_load_tenant_result *t)
+{
+	char a[PS_UNITS_SIZE], b[PS_UNITS_SIZE];
+	uint64_t failed = t->scheduled - t->outcomes[PS_LOAD_OK];
+
+	if (failed == 0) {
+		return;
+	}
+	ps_strbuf_puts(out, "  failed     ");
+	for (int i = PS_LOAD_OK + 1; i < PS_LOAD_OUTCOME_COUNT; i++) {
+		if (t->outcomes[i]) {
+			ps_strbuf_printf(out, " %s %llu",
+					 ps_load_outcome_name((enum ps_load_outcome)i),
+					 (unsigned long long)t->outcomes[i]);
+		}
+	}
+	ps_strbuf_printf(out, "\n  first        %s\n", t->first_failure);
+	ps_strbuf_printf(out, "  ok alone     p50 %s, p99 %s (failures left out)\n",
+			 time_text(ps_load_quantile_ok(t, 0.5), a),
+			 time_text(ps_load_quantile_ok(t, 0.99), b));
+}
+
+static void put_verdict(struct ps_strbuf *out, const struct ps_load_tenant *plan,
+			const struct ps_load_tenant_result *t)
+{
+	char sla[PS_SLA_SIZE];
+
+	ps_strbuf_printf(out, "\n%s: %s", t->name, t->valid ? "VALID" : "INVALID");
+	if (t->sla_verdict != PS_LOAD_SLA_NONE) {
+		ps_strbuf_printf(out, ", SLA %s (%s)", ps_load_sla_verdict_name(t->sla_verdict),
+				 ps_sla_format(&plan->sla, sla));
+	}
+	ps_strbuf_putc(out, '\n');
+	for (int i = 0; i < t->reason_len; i++) {
+		ps_strbuf_printf(out, "  invalid:     %s\n", t->reasons[i]);
+	}
+	if (t->sla_verdict == PS_LOAD_SLA_UNDECIDED && t->sla_needs_more) {
+		ps_strbuf_printf(out, "  undecided:   %llu more good requests would decide\n",
+				 (unsigned long long)t->sla_needs_more);
+	}
+}
+
+static void put_tenant(struct ps_strbuf *out, const struct ps_load_tenant *plan,
+		       const struct ps_load_tenant_result *t)
+{
+	put_verdict(out, plan, t);
+	ps_strbuf_printf(out, "  requests     %llu scheduled, %llu sent, %llu ok\n",
+			 (unsigned long long)t->scheduled, (unsigned long long)t->sent,
+			 (unsigned long long)t->outcomes[PS_LOAD_OK]);
+	ps_strbuf_printf(out, "  per second   offered %.1f, through %.1f, good %.1f\n",
+			 t->offered_rps, t->throughput_rps, t->goodput_rps);
+	if (t->batch > 1) {
+		ps_strbuf_printf(out, "  inferences   %lld per request\n", (long long)t->batch);
+	}
+	put_percentile(out, "latency", &t->p50);
+	put_percentile(out, "", &t->p95);
+	put_percentile(out, "", &t->p99);
+	put_hist(out, "service", &t->service_latency);
+	put_hist(out, "first byte", &t->first_byte);
+	put_hist(out, "send lag", &t->send_lag);
+	put_hist(out, "uncorrected", &t->uncorrected);
+	put_hist(out, "in queue", &t->server_queue);
+	put_hist(out, "computing", &t->server_compute);
+	put_failures(out, t);
+	if (t->late_limit) {
+		ps_strbuf_printf(out, "  waited       %llu requests for one of the connections\n",
+				 (unsigned long long)t->late_limit);
+	}
+	if (t->records_dropped) {
+		ps_strbuf_printf(out, "  records      %zu kept, %llu only counted\n", t->record_len,
+				 (unsigned long long)t->records_dropped);
+	}
+}
+
+static void put_generator(struct ps_strbuf *out, const struct ps_load_result *r)
+{
+	uint64_t sent = 0;
+	char a[PS_UNITS_SIZE];
+
+	for (size_t i = 0; i < r->tenant_len; i++) {
+		sent += r->tenants[i].sent + r->tenants[i].warmup_scheduled;
+	}
+	ps_strbuf_printf(out, "\ngenerator: CPU %s", ps_units_format_duration(r->cpu_ns, a));
+	if (sent) {
+		ps_strbuf_printf(out, " (%s per request)",
+				 ps_units_format_duration(r->cpu_ns / (int64_t)sent, a));
+	}
+	ps_strbuf_printf(out, "\n  clock        step %lld ns, a reading costs %lld ns\n",
+			 (long long)r->clock_step_ns, (long long)r->clock_cost_ns);
+	ps_strbuf_printf(out, "  timer slack  %lld ns\n", (long long)r->timer_slack_ns);
+	put_hist(out, "bare timer", &r->probe);
+}
+
+void ps_cli_load_text(const struct ps_load_plan *plan, const struct ps_load_result *r,
+		      struct ps_strbuf *out)
+{
+	char a[PS_UNITS_SIZE], b[PS_UNITS_SIZE];
+
+	ps_strbuf_printf(out, "%s measured after %s of warm-up, seed %llu%s\n",
+			 ps_units_format_duration(r->duration_ns, a),
+			 ps_units_format_duration(r->warmup_ns, b), (unsigned long long)r->seed,
+			 r->cancelled ? ", stopped early" : "");
+	ps_strbuf_puts(out, "latency counts from the scheduled instant, over all requests\n");
+	for (size_t i = 0; i < r->tenant_len; i++) {
+		put_tenant(out, &plan->tenants[i], &r->tenants[i]);
+	}
+	put_generator(out, r);
+}
+
+/* ---- records ---- */
+
+static void put_instant(struct ps_strbuf *out, int64_t ns)
+{
+	if (ns >= 0) {
+		ps_strbuf_printf(out, "%lld", (long long)ns);
+	}
+	ps_strbuf_putc(out, ',');
+}
+
+static void put_record(struct ps_strbuf *out, const char *tenant, const struct ps_load_record *q)
+{
+	ps_strbuf_printf(out, "%s,%llu,%d,", tenant, (unsigned long long)q->sequence, q->warmup);
+	put_instant(out, q->scheduled_ns);
+	put_instant(out, q->sent_ns);
+	put_instant(out, q->first_byte_ns);
+	put_instant(out, q->done_ns);
+	put_instant(out, q->server_queue_ns);
+	put_instant(out, q->server_compute_ns);
+	ps_strbuf_printf(out, "%u,%u,%s\n", q->connection, q->http_status,
+			 ps_load_outcome_name((enum ps_load_outcome)q->outcome));
+}
+
+enum ps_status ps_cli_load_records(const struct ps_load_result *r, const char *path,
+				   struct ps_error *err)
+{
+	struct ps_strbuf out;
+	enum ps_status st;
+
+	ps_strbuf_init(&out);
+	ps_strbuf_puts(&out, "tenant,sequence,warmup,scheduled_ns,sent_ns,first_byte_ns,done_ns,"
+			     "server_queue_ns,server_compute_ns,connection,http,outcome\n");
+	for (size_t i = 0; i < r->tenant_len; i++) {
+		for (size_t k = 0; k < r->tenants[i].record_len; k++) {
+			put_record(&out, r->tenants[i].name, &r->tenants[i].records[k]);
+		}
+	}
+	st = ps_strbuf_status(&out);
+	if (st != PS_OK) {
+		ps_error_set(err, st, "no memory for the records");
+	} else {
+		st = ps_file_write(path, out.data, out.len, err);
+	}
+	ps_strbuf_fini(&out);
+	return st;
+}

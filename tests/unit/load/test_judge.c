@@ -1,0 +1,297 @@
+/* What is counted and what is judged, on made-up requests in virtual time. */
+#include "base/clock.h"
+#include "base/rng.h"
+#include "load/judge.h"
+#include "load/recorder.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define MS  PS_NS_PER_MS
+#define SEC PS_NS_PER_SEC
+
+struct fixture {
+	struct ps_load_plan plan;
+	struct ps_load_tenant tenant;
+	struct ps_load_tenant_result r;
+	struct ps_load_recorder rec;
+};
+
+static void begin(struct fixture *f, const char *sla, int64_t seconds)
+{
+	*f = (struct fixture){.plan = {.duration_ns = seconds * SEC}, .tenant = {.name = "t"}};
+	if (sla) {
+		assert_int_equal(ps_sla_parse(sla, &f->tenant.sla, NULL), PS_OK);
+	}
+	assert_int_equal(ps_load_recorder_init(&f->rec, &f->r, &f->plan, &f->tenant, 10), PS_OK);
+}
+
+static void judge(struct fixture *f)
+{
+	ps_load_recorder_finish(&f->rec);
+	assert_int_equal(ps_load_judge(&f->r, &f->tenant.sla, 10 * SEC, false), PS_OK);
+}
+
+static void end(struct fixture *f)
+{
+	struct ps_load_result r = {.tenants = malloc(sizeof(f->r)), .tenant_len = 1};
+
+	r.tenants[0] = f->r;
+	ps_load_result_fini(&r);
+}
+
+static void put(struct fixture *f, int64_t at, int64_t lag, int64_t service,
+		enum ps_load_outcome outcome)
+{
+	struct ps_load_record q = {.scheduled_ns = at,
+				   .sent_ns = outcome == PS_LOAD_UNSENT ? -1 : at + lag,
+				   .first_byte_ns = outcome ? -1 : at + lag + service,
+				   .done_ns = at + lag + service,
+				   .server_queue_ns = -1,
+				   .server_compute_ns = -1,
+				   .http_status = outcome ? 0 : 200,
+				   .outcome = (uint8_t)outcome};
+
+	ps_load_recorder_end(&f->rec, &q, true);
+}
+
+static bool has_reason(const struct fixture *f, const char *text)
+{
+	for (int i = 0; i < f->r.reason_len; i++) {
+		if (strstr(f->r.reasons[i], text)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* 1000 requests over 10 s; independent latencies around 100 ms. */
+static void put_steady(struct fixture *f, int n, int64_t lag)
+{
+	struct ps_rng rng;
+
+	ps_rng_init(&rng, 5, 0);
+	for (int i = 0; i < n; i++) {
+		put(f, i * 10 * SEC / n, lag, (int64_t)((80 + 40 * ps_rng_uniform(&rng)) * 1e6),
+		    PS_LOAD_OK);
+	}
+}
+
+static void steady_run_is_valid_and_meets(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, "p95<=200ms", 10);
+	put_steady(&f, 1000, MS);
+	judge(&f);
+	assert_true(f.r.valid);
+	assert_int_equal(f.r.sla_verdict, PS_LOAD_SLA_MET);
+	assert_int_equal(f.r.good, 1000);
+	assert_in_range(f.r.p50.value_ns, 98 * MS, 104 * MS);
+	assert_true(f.r.p50.has_interval && f.r.p95.has_interval);
+	assert_true(f.r.offered_rps == 100 && f.r.goodput_rps == 100);
+	end(&f);
+}
+
+/* Every outcome is counted once, and failures sort above every time. */
+static void failures_stay_in_the_picture(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, "p95<=200ms,success>=90%", 10);
+	for (int i = 0; i < 1000; i++) {
+		int kind = i % 20 == 0 ? 1 + i / 20 % (PS_LOAD_OUTCOME_COUNT - 1) : PS_LOAD_OK;
+
+		put(&f, i * 10 * MS, 0, 50 * MS, (enum ps_load_outcome)kind);
+	}
+	judge(&f);
+	uint64_t sum = 0;
+	for (int i = 0; i < PS_LOAD_OUTCOME_COUNT; i++) {
+		assert_true(f.r.outcomes[i] > 0);
+		sum += f.r.outcomes[i];
+	}
+	assert_int_equal(sum, 1000);
+	assert_int_equal(f.r.scheduled, 1000);
+	assert_int_equal(f.r.outcomes[PS_LOAD_OK], 950);
+	assert_int_equal(f.r.latency.lost, 50);
+	assert_in_range(f.r.p95.value_ns, 49 * MS,
+			51 * MS); /* rank 950 of 1000: the last good one */
+	assert_true(f.r.p99.value_ns == PS_HIST_INFINITE);
+	assert_in_range(ps_load_quantile_ok(&f.r, 0.99), 49 * MS, 51 * MS);
+	assert_int_equal(f.r.sent, 1000 - f.r.outcomes[PS_LOAD_UNSENT]);
+	assert_false(f.r.valid);
+	assert_true(has_reason(&f, "were sent"));
+	end(&f);
+}
+
+static void lag_invalidates(void **state)
+{
+	static const struct {
+		const char *sla;
+		int64_t lag_ms;
+		bool valid;
+	} rows[] = {
+		{"p95<=200ms", 9, true}, {"p95<=200ms", 12, false}, {"p95<=400ms", 19, true},
+		{NULL, 4, true},	 {NULL, 9, false}, /* 5 % of a p50 of about 109 ms */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fixture f;
+
+		begin(&f, rows[i].sla, 10);
+		put_steady(&f, 1000, rows[i].lag_ms * MS);
+		judge(&f);
+		assert_int_equal(f.r.valid, rows[i].valid);
+		assert_int_equal(has_reason(&f, "send lag"), !rows[i].valid);
+		end(&f);
+	}
+}
+
+static void too_few_samples_say_how_many_more(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, "p99<=200ms", 10);
+	put_steady(&f, 100, 0);
+	judge(&f);
+	assert_false(f.r.valid);
+	assert_true(has_reason(&f, "too few samples for p99: needs "));
+	assert_int_equal(f.r.sla_verdict, PS_LOAD_SLA_UNDECIDED);
+	/* 299 good requests show p99 at 95 %: 0.99^299 <= 0.05 */
+	assert_int_equal(f.r.sla_needs_more, 199);
+	end(&f);
+}
+
+static void growing_backlog_is_unsteady(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, NULL, 10);
+	for (int i = 0; i < 1000; i++) {
+		put(&f, i * 10 * MS, 0, 50 * MS + i * MS / 4 + i % 7 * MS, PS_LOAD_OK);
+	}
+	judge(&f);
+	assert_true(f.r.unsteady);
+	assert_true(has_reason(&f, "rose"));
+	end(&f);
+}
+
+static void clear_violation_is_violated(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, "p95<=90ms", 10);
+	put_steady(&f, 1000, 0);
+	judge(&f);
+	assert_true(f.r.valid);
+	assert_int_equal(f.r.sla_verdict, PS_LOAD_SLA_VIOLATED);
+	assert_true(f.r.violating_ratio > 0.7 && f.r.violating_ratio < 0.8);
+	end(&f);
+}
+
+static void success_ratio_is_judged(void **state)
+{
+	static const struct {
+		const char *sla;
+		int failed;
+		enum ps_load_sla_verdict want;
+	} rows[] = {
+		{"p50<=200ms,success>=99%", 5, PS_LOAD_SLA_MET},
+		{"p50<=200ms,success>=99%", 10, PS_LOAD_SLA_MET},
+		{"p50<=200ms,success>=99%", 12, PS_LOAD_SLA_UNDECIDED},
+		{"p50<=200ms,success>=99%", 40, PS_LOAD_SLA_VIOLATED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fixture f;
+
+		begin(&f, rows[i].sla, 10);
+		for (int k = 0; k < 1000; k++) {
+			put(&f, k * 10 * MS, 0, 50 * MS,
+			    k % 25 == 0 && k / 25 < rows[i].failed ? PS_LOAD_REJECTED : PS_LOAD_OK);
+		}
+		judge(&f);
+		assert_int_equal(f.r.sla_verdict, rows[i].want);
+		end(&f);
+	}
+}
+
+static void warmup_is_recorded_but_not_counted(void **state)
+{
+	struct fixture f;
+	struct ps_load_record q = {.warmup = 1, .done_ns = SEC, .outcome = PS_LOAD_OK};
+
+	(void)state;
+	begin(&f, NULL, 10);
+	ps_load_recorder_end(&f.rec, &q, true);
+	judge(&f);
+	assert_int_equal(f.r.record_len, 1);
+	assert_int_equal(f.r.warmup_scheduled, 1);
+	assert_int_equal(f.r.scheduled, 0);
+	assert_int_equal(ps_hist_total(&f.r.latency), 0);
+	assert_false(f.r.valid);
+	end(&f);
+}
+
+static void records_are_bounded_and_said(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, NULL, 10);
+	f.rec.max_records = 300;
+	put_steady(&f, 1000, 0);
+	judge(&f);
+	assert_int_equal(f.r.record_len, 300);
+	assert_int_equal(f.r.records_dropped, 700);
+	assert_int_equal(f.r.scheduled, 1000);
+	assert_int_equal(ps_hist_count(&f.r.latency), 1000);
+	end(&f);
+}
+
+static void seconds_add_up(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, "p95<=110ms", 10);
+	put_steady(&f, 1000, 0);
+	judge(&f);
+	uint64_t good = 0;
+	for (size_t i = 0; i < f.r.second_len; i++) {
+		assert_int_equal(f.r.seconds[i].scheduled, 100);
+		assert_int_equal(f.r.seconds[i].ok, 100);
+		good += f.r.seconds[i].good;
+	}
+	assert_int_equal(good, f.r.good);
+	end(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(steady_run_is_valid_and_meets),
+		cmocka_unit_test(failures_stay_in_the_picture),
+		cmocka_unit_test(lag_invalidates),
+		cmocka_unit_test(too_few_samples_say_how_many_more),
+		cmocka_unit_test(growing_backlog_is_unsteady),
+		cmocka_unit_test(clear_violation_is_violated),
+		cmocka_unit_test(success_ratio_is_judged),
+		cmocka_unit_test(warmup_is_recorded_but_not_counted),
+		cmocka_unit_test(records_are_bounded_and_said),
+		cmocka_unit_test(seconds_add_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

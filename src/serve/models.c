@@ -124,7 +124,9 @@ static enum ps_status open_model(struct ps_serve *s, int model, struct ps_error 
 static void try_warm_up(struct ps_serve *s, int model)
 {
 	struct ps_error err;
-	if (!s->config->warmup || warm_up(s, &s->instances[model], &err) == PS_OK)
+	/* A synthetic model has no caches, and its scripted times begin with its first run. */
+	if (!s->config->warmup || strcmp(s->instances[model].ops->name, "synthetic") == 0 ||
+	    warm_up(s, &s->instances[model], &err) == PS_OK)
 		return;
 	ps_log(PS_LOG_WARN, "serve", "model %s: warm-up failed: %s",
 	       ps_repo_get(s->repo, model)->name, err.what);

@@ -1,0 +1,180 @@
+"""Starts the program for end-to-end tests. No sleeps: a server says by a descriptor that it is ready.
+
+    with Server(models={"echo": synthetic(mean="1ms")}) as s:
+        requests to s.url ...
+    # leaving the block: SIGTERM, and the exit code must be 0
+"""
+import json
+import os
+import pathlib
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+import yaml
+
+PERSEUS = os.environ["PERSEUS"]
+SANITIZED = bool(os.environ.get("PS_SANITIZED"))
+START_SECONDS = 120 if SANITIZED else 60
+STOP_SECONDS = 120 if SANITIZED else 60
+
+
+class StartError(Exception):
+    """The server did not start: message, its exit code and what it said."""
+
+    def __init__(self, message, code, stderr):
+        super().__init__(f"{message} (exit code {code})\n{stderr}")
+        self.message, self.code, self.stderr = message, code, stderr
+
+
+def tensor(name, datatype="FP32", shape=(-1, 4)):
+    return {"name": name, "datatype": datatype, "shape": list(shape)}
+
+
+def synthetic(inputs=None, outputs=None, mean="1ms", service="fixed", mode="sleep", **more):
+    """A synthetic model as a dictionary; keyword arguments are the keys of its file."""
+    spec = {"inputs": inputs or [tensor("x")], "outputs": outputs or [tensor("y")],
+            "service": service, "mode": mode}
+    if service != "recorded":
+        spec["mean"] = mean
+    spec.update(more)
+    return spec
+
+
+def run(*args, timeout=120, **more):
+    """Runs `perseus ARGS` to its end; text in and out."""
+    return subprocess.run([PERSEUS, *map(str, args)], capture_output=True, text=True,
+                          timeout=timeout, **more)
+
+
+def new_key():
+    """A fresh API key and the digest that a configuration wants."""
+    lines = dict(line.split(":", 1) for line in run("serve", "--new-key").stdout.splitlines())
+    return lines["key"].strip(), lines["digest"].strip()
+
+
+class Server:
+    """`perseus serve` as a process of its own.
+
+    models: name -> synthetic(...), or the path of a model file (linked into the folder).
+    tenants: list of dictionaries for the configuration; config: further keys of it.
+    args: further arguments. Attributes once started: url ("127.0.0.1:PORT"), http
+    ("http://127.0.0.1:PORT"), ready (the line of --ready-fd), process, dir.
+    """
+
+    def __init__(self, models=None, tenants=None, config=None, args=(), env=None, listen="127.0.0.1:0"):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="perseus-test-"))
+        self.code = None
+        try:
+            self._start(models or {}, tenants, config, args, env, listen)
+        except BaseException:
+            self._clean()
+            raise
+
+    def _write(self, models, tenants, config):
+        rows = []
+        for name, what in models.items():
+            if isinstance(what, dict):
+                path = self.dir / f"{name}.synthetic.yaml"
+                path.write_text(yaml.safe_dump(what, sort_keys=False))
+            else:
+                what = pathlib.Path(what).resolve()
+                path = self.dir / (name + what.name[what.name.index("."):])
+                path.symlink_to(what)
+            rows.append({"name": name, "path": path.name})
+        whole = {"models": rows} if rows else {}
+        if tenants is not None:
+            whole["tenants"] = tenants
+        whole.update(config or {})
+        path = self.dir / "serve.yaml"
+        path.write_text(yaml.safe_dump(whole, sort_keys=False))
+        return path
+
+    def _start(self, models, tenants, config, args, env, listen):
+        path = self._write(models, tenants, config)
+        self.stderr_path = self.dir / "stderr"
+        read_fd, write_fd = os.pipe()
+        with open(self.stderr_path, "wb") as err:
+            self.process = subprocess.Popen(
+                [PERSEUS, "serve", "--config", str(path), "--listen", listen, "--ready-fd",
+                 str(write_fd), *map(str, args)],
+                stdout=subprocess.PIPE, stderr=err, pass_fds=[write_fd],
+                env={**os.environ, **(env or {})})
+        os.close(write_fd)
+        try:
+            line = self._read_ready(read_fd)
+        finally:
+            os.close(read_fd)
+        self.ready = json.loads(line) if line else {"error": "no ready line"}
+        if "error" in self.ready:
+            code = self.process.wait(timeout=STOP_SECONDS)
+            raise StartError(self.ready["error"], code, self.stderr)
+        self.url = self.ready["http"]
+        self.http = "http://" + self.url
+        host, port = self.url.rsplit(":", 1)
+        self.address = (host.strip("[]"), int(port))
+
+    def _read_ready(self, fd):
+        data, end = b"", time.monotonic() + START_SECONDS
+        while True:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([fd], [], [], left)[0]:
+                raise StartError("not ready in time", None, self.stderr)
+            piece = os.read(fd, 65536)
+            if not piece:
+                return data
+            data += piece
+
+    @property
+    def stderr(self):
+        return self.stderr_path.read_text(errors="replace") if self.stderr_path.exists() else ""
+
+    def get(self, path, method="GET", body=None, headers=None, timeout=30):
+        """(status, headers, body bytes) of one request."""
+        request = urllib.request.Request(self.http + path, data=body, method=method,
+                                         headers=headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as e:
+            with e:
+                return e.code, e.headers, e.read()
+
+    def infer(self, model, inputs, headers=None, timeout=30, **more):
+        """JSON inference: (status, headers, decoded body)."""
+        body = json.dumps({"inputs": inputs, **more}).encode()
+        status, head, data = self.get(f"/v2/models/{model}/infer", "POST", body,
+                                      {"Content-Type": "application/json", **(headers or {})},
+                                      timeout)
+        return status, head, json.loads(data)
+
+    def stop(self, signo=signal.SIGTERM):
+        """Sends the signal and returns the exit code."""
+        if self.code is None:
+            self.process.send_signal(signo)
+            self.code = self.process.wait(timeout=STOP_SECONDS)
+        return self.code
+
+    def _clean(self):
+        process = getattr(self, "process", None)
+        if process:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            process.stdout.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        try:
+            code = self.stop()
+            if code != 0 and kind is None:
+                raise AssertionError(f"perseus serve ended with {code}\n{self.stderr}")
+        finally:
+            self._clean()

@@ -16,7 +16,7 @@
  *	C is that tenant's capacity. The likelihood is binomial on effective counts (correlated
  *	requests count for less); a step whose backlog rose speaks for C below its scale with the
  *	strength of that test. The posterior of C, with weak priors (C even over (0, 1.1 x
- *	scale_max], the slope b x dg/dlog x at C log-normal around 4 within a factor of 2.7), is
+ *	scale_max], the slope b x dg/dlog x at C log-normal around 6 within a factor of 2.7), is
  *	computed on a grid. The capacity is its median, the interval its equal tails. It needs no
  *	large samples: after four short steps it is wide, and with more data it narrows.
  *
@@ -141,6 +141,7 @@ enum ps_status ps_trial_fit(const struct ps_trial_plan *plan, const struct ps_tr
  * The intervals are Clopper-Pearson on effective counts. */
 struct ps_trial_point {
 	double scale;
+	double weight;			/* effective requests; 0: none, then share is NaN */
 	struct ps_stats_interval share; /* of violations */
 	double monotone;		/* isotonic fit over all steps */
 };

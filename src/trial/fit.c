@@ -1,0 +1,300 @@
+#include "trial/trial.h"
+#include "trial/trial_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The posterior of one tenant's capacity C on a grid, the slope and the shape summed out. */
+#define C_POINTS      160
+#define SLOPE_POINTS  13
+#define SHAPES	      2
+#define SLOPE_MEDIAN  6.0
+#define SLOPE_SIGMA   1.0
+#define SLOPE_REACH   2.6  /* the grid ends at so many sigmas */
+#define ABOVE_MAX     1.1  /* of scale_max: a closed loop of a few seconds is not exact */
+#define OPEN_BELOW    0.02 /* of scale_max: below that nothing is known */
+#define BACKLOG_LEAST 1e-3 /* a trend test is not believed beyond this */
+
+/* What one step says about one criterion, in effective counts. */
+struct datum {
+	double scale;
+	double good, bad;
+	double log_rise; /* log of the odds against C >= scale; 0 when the backlog did not rise */
+};
+
+struct data {
+	struct datum d[PS_TRIAL_MAX_STEPS];
+	int n;
+	double logit_target;
+};
+
+struct grid {
+	double lo, hi; /* of C */
+	double log_post[C_POINTS];
+};
+
+static double logit(double p)
+{
+	return log(p / (1 - p));
+}
+
+/* log(1 + exp(z)) without overflow. */
+static double softplus(double z)
+{
+	return z > 0 ? z + log1p(exp(-z)) : log1p(exp(z));
+}
+
+static double log_add(double a, double b)
+{
+	double top = fmax(a, b);
+	return isinf(top) ? top : top + log(exp(a - top) + exp(b - top));
+}
+
+static double log_likelihood(const struct data *data, double c, double slope, int shape)
+{
+	double sum = 0;
+	for (int i = 0; i < data->n; i++) {
+		const struct datum *d = &data->d[i];
+		double u = d->scale / c;
+		double z = data->logit_target + slope * (shape == 0 ? log(u) : u - 1);
+		sum -= d->bad * softplus(-z) + d->good * softplus(z);
+		if (c >= d->scale)
+			sum += d->log_rise;
+	}
+	return sum;
+}
+
+static double c_at(const struct grid *g, int i)
+{
+	return g->lo + (g->hi - g->lo) * (i + 0.5) / C_POINTS;
+}
+
+static void fill(const struct data *data, struct grid *g)
+{
+	for (int i = 0; i < C_POINTS; i++) {
+		double post = -INFINITY;
+		for (int k = 0; k < SLOPE_POINTS; k++) {
+			double sigmas = SLOPE_REACH * (2.0 * k / (SLOPE_POINTS - 1) - 1);
+			double slope = SLOPE_MEDIAN * exp(SLOPE_SIGMA * sigmas);
+			for (int shape = 0; shape < SHAPES; shape++) {
+				double l = log_likelihood(data, c_at(g, i), slope, shape);
+				post = log_add(post, l - sigmas * sigmas / 2);
+			}
+		}
+		g->log_post[i] = post;
+	}
+}
+
+static double highest(const struct grid *g)
+{
+	double top = -INFINITY;
+	for (int i = 0; i < C_POINTS; i++)
+		top = fmax(top, g->log_post[i]);
+	return top;
+}
+
+/* The part of the grid that holds all but a negligible part of the posterior, a cell more on
+ * either side. */
+static struct grid zoom(const struct grid *g)
+{
+	double top = highest(g), cell = (g->hi - g->lo) / C_POINTS;
+	int first = 0, last = C_POINTS - 1;
+	while (g->log_post[first] < top - 16)
+		first++;
+	while (g->log_post[last] < top - 16)
+		last--;
+	return (struct grid){
+		.lo = fmax(g->lo, c_at(g, first) - 1.5 * cell),
+		.hi = fmin(g->hi, c_at(g, last) + 1.5 * cell),
+	};
+}
+
+/* The q-quantile: the mass of a cell is spread evenly over it. */
+static double quantile_of(const struct grid *g, double q)
+{
+	double top = highest(g), total = 0, seen = 0, cell = (g->hi - g->lo) / C_POINTS;
+	for (int i = 0; i < C_POINTS; i++)
+		total += exp(g->log_post[i] - top);
+	for (int i = 0; i < C_POINTS; i++) {
+		double mass = exp(g->log_post[i] - top) / total;
+		if (seen + mass >= q)
+			return g->lo + cell * (i + (q - seen) / mass);
+		seen += mass;
+	}
+	return g->hi;
+}
+
+static struct ps_stats_interval solve(const struct data *data, double scale_max, double confidence)
+{
+	struct grid g = {.lo = 0, .hi = ABOVE_MAX * scale_max};
+	fill(data, &g);
+	for (int pass = 0; pass < 2; pass++) {
+		g = zoom(&g);
+		fill(data, &g);
+	}
+	return (struct ps_stats_interval){
+		.value = quantile_of(&g, 0.5),
+		.lo = quantile_of(&g, (1 - confidence) / 2),
+		.hi = quantile_of(&g, (1 + confidence) / 2),
+		.confidence = confidence,
+		.has_interval = true,
+	};
+}
+
+enum criterion { BY_LATENCY, BY_SUCCESS };
+
+static struct datum datum_of(const struct ps_trial_step *step, int tenant, const struct ps_sla *sla,
+			     enum criterion by)
+{
+	const struct ps_trial_seen *seen = &step->seen[tenant];
+	int64_t bad = by == BY_LATENCY ? seen->violations : seen->failures;
+	double ratio = seen->effective_ratio;
+	struct datum d = {step->scale, (double)(seen->requests - bad) * ratio, (double)bad * ratio,
+			  0};
+	if (by == BY_LATENCY && ps_trial_backlog_rises(seen, sla))
+		d.log_rise = log(fmax(seen->p_backlog, BACKLOG_LEAST));
+	return d;
+}
+
+static void collect(const struct ps_trial_plan *plan, const struct ps_trial_step *steps,
+		    int n_steps, int tenant, enum criterion by, struct data *ret_data)
+{
+	const struct ps_sla *sla = &plan->sla[tenant];
+	double target = 1 - (by == BY_LATENCY ? sla->percentile : sla->min_success);
+	ret_data->n = 0;
+	/* A success of 100 % has no logit; one failure in a million stands for it. */
+	ret_data->logit_target = logit(fmin(fmax(target, 1e-6), 1 - 1e-6));
+	for (int i = 0; i < n_steps; i++) {
+		if (steps[i].seen[tenant].requests > 0)
+			ret_data->d[ret_data->n++] = datum_of(&steps[i], tenant, sla, by);
+	}
+}
+
+/* The success ratio is a criterion of its own only where it was broken: a run without a failure
+ * says too little about a limit of 1 % to be asked about it. */
+static bool success_was_broken(const struct ps_trial_plan *plan, const struct ps_trial_step *steps,
+			       int n_steps, int tenant)
+{
+	for (int i = 0; i < n_steps; i++) {
+		const struct ps_trial_seen *s = &steps[i].seen[tenant];
+		double allowed = (1 - plan->sla[tenant].min_success) * (double)s->requests;
+		if ((double)s->failures > allowed * (1 + 1e-9))
+			return true;
+	}
+	return false;
+}
+
+/* Quantile by quantile the least: fully dependent errors. */
+static void take_least(struct ps_stats_interval *a, const struct ps_stats_interval *b)
+{
+	a->value = fmin(a->value, b->value);
+	a->lo = fmin(a->lo, b->lo);
+	a->hi = fmin(a->hi, b->hi);
+}
+
+static void fit_tenant(const struct ps_trial_plan *plan, const struct ps_trial_step *steps,
+		       int n_steps, int tenant, struct data *data,
+		       struct ps_stats_interval *ret_scale)
+{
+	double confidence = ps_trial_confidence(plan);
+	collect(plan, steps, n_steps, tenant, BY_LATENCY, data);
+	*ret_scale = solve(data, plan->scale_max, confidence);
+	if (!success_was_broken(plan, steps, n_steps, tenant))
+		return;
+	collect(plan, steps, n_steps, tenant, BY_SUCCESS, data);
+	struct ps_stats_interval by_success = solve(data, plan->scale_max, confidence);
+	take_least(ret_scale, &by_success);
+}
+
+static void combine(const struct ps_trial_plan *plan, struct ps_trial_answer *a)
+{
+	a->scale = a->tenant_scale[0];
+	for (int i = 1; i < plan->n_tenants; i++) {
+		if (a->tenant_scale[i].value < a->scale.value)
+			a->binding_tenant = i;
+		take_least(&a->scale, &a->tenant_scale[i]);
+	}
+	a->open_below = a->scale.lo < OPEN_BELOW * plan->scale_max;
+	if (a->open_below)
+		a->scale.lo = 0;
+	a->open_above = a->scale.hi > plan->scale_max;
+}
+
+/* A capacity whose confirming trial violated an SLA is not one: fall back to what passed below. */
+static void heed_confirmations(const struct ps_trial_step *steps, int n_steps,
+			       struct ps_trial_answer *a)
+{
+	double refuted = INFINITY, passed = 0;
+	for (int i = 0; i < n_steps; i++) {
+		if (steps[i].kind != PS_TRIAL_CONFIRM || steps[i].verdict == PS_TRIAL_FAIL_EMPTY)
+			continue;
+		if (steps[i].verdict != PS_TRIAL_PASS)
+			refuted = fmin(refuted, steps[i].scale);
+	}
+	for (int i = 0; i < n_steps; i++) {
+		if (steps[i].verdict != PS_TRIAL_PASS || steps[i].scale >= refuted)
+			continue;
+		passed = fmax(passed, steps[i].scale);
+		if (steps[i].kind == PS_TRIAL_CONFIRM)
+			a->confirmed_scale = fmax(a->confirmed_scale, steps[i].scale);
+	}
+	if (a->confirmed_scale > 0)
+		a->confirmed = PS_TRIAL_CONFIRMED;
+	else if (isfinite(refuted))
+		a->confirmed = PS_TRIAL_REFUTED;
+	a->cut = a->scale.value >= refuted;
+	if (a->cut) {
+		a->scale.value = passed;
+		a->scale.lo = fmin(a->scale.lo, passed);
+	}
+}
+
+static bool anything_judged(const struct ps_trial_plan *plan, const struct ps_trial_step *steps,
+			    int n_steps)
+{
+	for (int t = 0; t < plan->n_tenants; t++) {
+		bool seen = false;
+		for (int i = 0; i < n_steps; i++)
+			seen |= steps[i].seen[t].requests > 0;
+		if (!seen)
+			return false;
+	}
+	return true;
+}
+
+enum ps_status ps_trial_fit(const struct ps_trial_plan *plan, const struct ps_trial_step *steps,
+			    int n_steps, struct ps_trial_answer *ret_answer, struct ps_error *err)
+{
+	enum ps_status st = ps_trial_plan_check(plan, err);
+	if (st != PS_OK)
+		return st;
+	if (n_steps > PS_TRIAL_MAX_STEPS)
+		return ps_error_set(err, PS_EINVAL, "%d steps; at most %d can be fitted", n_steps,
+				    PS_TRIAL_MAX_STEPS);
+	if (!anything_judged(plan, steps, n_steps))
+		return ps_error_set(err, PS_EINVAL,
+				    "no step judged a request of every tenant: there is nothing "
+				    "to fit");
+	struct data *data = malloc(sizeof(*data));
+	struct ps_trial_step *judged = malloc((size_t)n_steps * sizeof(*judged));
+	if (!data || !judged) {
+		free(data);
+		free(judged);
+		return ps_error_set(err, PS_ENOMEM, "no memory to fit %d steps", n_steps);
+	}
+	memcpy(judged, steps, (size_t)n_steps * sizeof(*judged));
+	for (int i = 0; i < n_steps; i++)
+		ps_trial_judge(plan, &judged[i]);
+	struct ps_trial_answer a = {.steps_used = n_steps};
+	for (int t = 0; t < plan->n_tenants; t++)
+		fit_tenant(plan, judged, n_steps, t, data, &a.tenant_scale[t]);
+	combine(plan, &a);
+	heed_confirmations(judged, n_steps, &a);
+	bool open = a.open_below || a.open_above || !(a.scale.value > 0);
+	a.half_width = open ? INFINITY : (a.scale.hi - a.scale.lo) / 2 / a.scale.value;
+	free(data);
+	free(judged);
+	*ret_answer = a;
+	return PS_OK;
+}

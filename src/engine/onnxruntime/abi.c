@@ -144,21 +144,65 @@ static enum ps_status status_of(int code, const char *message)
 	case PS_ORT_NOT_IMPLEMENTED:
 		return PS_EUNSUPPORTED;
 	default:
-		return strstr(message, "Failed to allocate memory") ? PS_ENOMEM : PS_EENGINE;
+		return strstr(message, "Failed to allocate memory") || strstr(message, "bad_alloc")
+			       ? PS_ENOMEM
+			       : PS_EENGINE;
 	}
+}
+
+/* Where the library's source says "/path/file.cc:187 type name(arguments) " a reader wants only
+ * what follows; `in` is cut up into what comes before and after. */
+static const char *skip_source(const char *in, int *ret_before)
+{
+	const char *mark = strstr(in, ".cc:"), *p = mark;
+	int depth = 0;
+
+	*ret_before = 0;
+	if (!mark)
+		return in;
+	while (p > in && p[-1] != ' ' && p[-1] != ':')
+		p--;
+	*ret_before = (int)(p - in);
+	p = strchr(mark, '(');
+	for (; p && *p; p++) {
+		depth += (*p == '(') - (*p == ')');
+		if (depth == 0)
+			break;
+	}
+	if (!p || !*p) {
+		*ret_before = 0;
+		return in;
+	}
+	p++;
+	return *p == ' ' ? p + 1 : p;
 }
 
 enum ps_status ps_ort_check(const struct ps_ort_api *api, struct ps_ort_status *status,
 			    struct ps_error *err, const char *doing)
 {
 	enum ps_status st;
+	const char *message, *after;
+	int before;
 
 	if (!status)
 		return PS_OK;
-	const char *message = api->get_error_message(status);
-
-	st = ps_error_set(err, status_of(api->get_error_code(status), message), "%s: %s", doing,
-			  message);
+	message = api->get_error_message(status);
+	after = skip_source(message, &before);
+	st = ps_error_set(err, status_of(api->get_error_code(status), message), "%s: %.*s%s", doing,
+			  before, message, after);
 	api->release_status(status);
+	return st;
+}
+
+enum ps_status ps_ort_check_load(const struct ps_ort_api *api, struct ps_ort_status *status,
+				 struct ps_error *err)
+{
+	enum ps_status st = ps_ort_check(api, status, err, "ONNX Runtime cannot load the model");
+
+	/* The library's catch-all codes: while loading, it is the file that is at fault. */
+	if (st == PS_EENGINE || st == PS_EINVAL)
+		st = PS_EPARSE;
+	if (err && st != PS_OK)
+		err->status = st;
 	return st;
 }

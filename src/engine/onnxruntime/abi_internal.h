@@ -128,5 +128,8 @@ enum ps_status ps_ort_load(const char *option, struct ps_ort_api *ret_api, struc
  * gives PS_OK. */
 enum ps_status ps_ort_check(const struct ps_ort_api *api, struct ps_ort_status *status,
 			    struct ps_error *err, const char *doing);
+/* ps_ort_check_load is the same for loading a model, where a general failure is PS_EPARSE. */
+enum ps_status ps_ort_check_load(const struct ps_ort_api *api, struct ps_ort_status *status,
+				 struct ps_error *err);
 
 #endif

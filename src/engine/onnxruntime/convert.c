@@ -26,8 +26,7 @@ static enum ps_status load(const struct ps_ort_api *a, void *env, const char *mo
 	enum ps_status st = convert_options(a, out, &options, err);
 
 	if (st == PS_OK)
-		st = ps_ort_check(a, a->create_session(env, model, options, &session), err,
-				  "ONNX Runtime cannot load the model");
+		st = ps_ort_check_load(a, a->create_session(env, model, options, &session), err);
 	if (session)
 		a->release_session(session);
 	if (options)

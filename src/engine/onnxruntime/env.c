@@ -15,13 +15,14 @@ struct pool_thread {
 	int number;
 };
 
+/* Errors also come back as the status of a call, and are told there. */
 static void on_log(void *ctx, int severity, const char *category, const char *id, const char *where,
 		   const char *message)
 {
 	(void)ctx;
 	(void)category;
 	(void)id;
-	ps_log(severity >= PS_ORT_LOG_ERROR ? PS_LOG_WARN : PS_LOG_DEBUG, "onnxruntime", "%s (%s)",
+	ps_log(severity > PS_ORT_LOG_ERROR ? PS_LOG_WARN : PS_LOG_DEBUG, "onnxruntime", "%s (%s)",
 	       message, where);
 }
 

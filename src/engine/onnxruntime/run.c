@@ -18,6 +18,7 @@ struct call {
 	struct ps_engine_run *run;
 	void *in[PS_MODEL_MAX_TENSORS], *out[PS_MODEL_MAX_TENSORS];
 	bool placed[PS_MODEL_MAX_TENSORS]; /* out[k] wraps outputs[k].data */
+	bool shape_lie;			   /* the library refused a prepared output for its shape */
 	struct {
 		void *data;
 		size_t bytes;
@@ -233,10 +234,30 @@ static void retract(struct ps_engine_run *run, void *options)
 	}
 }
 
+/* The library refuses a prepared output of another shape than it computed: the model's declared
+ * shapes are wrong (or give one name to two sizes). The text has changed between releases. */
+static bool is_shape_lie(const struct ps_ort_api *a, const struct ps_ort_status *s)
+{
+	const char *message = s ? a->get_error_message(s) : "";
+
+	return strstr(message, "but the computed output shape") ||
+	       strstr(message, "shape verification failed");
+}
+
+static enum ps_status call_session(struct call *c, void *options, struct ps_error *err)
+{
+	const struct ps_ort_api *a = &c->i->engine->api;
+	struct ps_ort_status *s = a->run(c->run->wide && c->i->wide ? c->i->wide : c->i->narrow,
+					 options, c->i->in_names, c->in, (size_t)c->i->n_inputs,
+					 c->i->out_names, (size_t)c->i->n_outputs, c->out);
+
+	c->shape_lie = is_shape_lie(a, s);
+	return ps_ort_check(a, s, err, "the model failed");
+}
+
 static enum ps_status call_library(struct call *c, struct ps_error *err)
 {
 	const struct ps_ort_api *a = &c->i->engine->api;
-	void *session = c->run->wide && c->i->wide ? c->i->wide : c->i->narrow;
 	void *options = NULL;
 	enum ps_status st =
 		ps_ort_check(a, a->create_run_options(&options), err, "cannot set up a run");
@@ -248,11 +269,7 @@ static enum ps_status call_library(struct call *c, struct ps_error *err)
 	if (atomic_load(&c->run->cancelled))
 		st = PS_ECANCELLED;
 	else
-		st = ps_ort_check(a,
-				  a->run(session, options, c->i->in_names, c->in,
-					 (size_t)c->i->n_inputs, c->i->out_names,
-					 (size_t)c->i->n_outputs, c->out),
-				  err, "the model failed");
+		st = call_session(c, options, err);
 	retract(c->run, options);
 	a->release_run_options(options);
 	if (st != PS_OK && atomic_load(&c->run->cancelled))
@@ -276,14 +293,6 @@ static enum ps_status attempt(struct call *c, struct ps_error *err)
 	return st;
 }
 
-static bool any_placed(const struct call *c)
-{
-	for (int k = 0; k < c->i->n_outputs; k++)
-		if (c->placed[k])
-			return true;
-	return false;
-}
-
 static void begin(struct call *c, struct ps_engine_instance *i, struct ps_engine_run *run)
 {
 	memset(c, 0, sizeof(*c));
@@ -304,14 +313,6 @@ static void begin_again(struct call *c)
 	begin(c, c->i, c->run);
 }
 
-/* The library refuses a prepared output of another shape than it computed: the model's declared
- * shapes are wrong (or name two sizes alike). Such a model runs with outputs it allocates. */
-static bool is_shape_lie(const struct call *c, enum ps_status st, const struct ps_error *err)
-{
-	return (st == PS_EINVAL || st == PS_EENGINE) && any_placed(c) &&
-	       strstr(err->what, "shape verification failed");
-}
-
 enum ps_status ps_ort_run(struct ps_engine_instance *i, struct ps_engine_run *run,
 			  struct ps_error *err)
 {
@@ -329,9 +330,10 @@ enum ps_status ps_ort_run(struct ps_engine_instance *i, struct ps_engine_run *ru
 		return st;
 	begin(&c, i, run);
 	st = attempt(&c, err);
-	if (!is_shape_lie(&c, st, err))
+	if (!c.shape_lie || st == PS_ECANCELLED)
 		return st;
-	ps_log(PS_LOG_WARN, "engine", "outputs are copied from now on: %s", err->what);
+	ps_log(PS_LOG_WARN, "engine",
+	       "a model computes other shapes than it declares; its outputs are copied now");
 	atomic_store_explicit(&i->shapes_lie, true, memory_order_relaxed);
 	begin_again(&c);
 	return attempt(&c, err);

@@ -74,7 +74,7 @@ static enum ps_status open_one(struct ps_engine_instance *i, const char *path, b
 	else
 		s = a->create_session(e->env, path, options, ret_session);
 	a->release_session_options(options);
-	st = ps_ort_check(a, s, err, "ONNX Runtime cannot load the model");
+	st = ps_ort_check_load(a, s, err);
 	ps_error_where(st == PS_OK ? NULL : err, "%s", path);
 	return st;
 }

@@ -1,0 +1,648 @@
+/* The ONNX Runtime engine against the real library. Without one everything but the search for it
+ * is skipped, and says so. */
+#include "engine/engine.h"
+#include "support/tiny_onnx.h"
+
+#include "base/clock.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+// clang-format off
+#include <cmocka.h>
+// clang-format on
+
+static char dir[64] = "/tmp/perseus-test-XXXXXX", cache[80];
+static const struct ps_engine_ops *ops;
+static bool have_library;
+
+static char *path_in(const char *base, const char *name)
+{
+	static char paths[8][256];
+	static int next;
+	char *p = paths[next++ % 8];
+
+	snprintf(p, 256, "%s/%s", base, name);
+	return p;
+}
+
+static struct ps_engine *start(int wide, const char *cache_dir)
+{
+	const struct ps_engine_options o = {.cache_dir = cache_dir, .wide_threads = wide};
+	struct ps_engine *e = NULL;
+	struct ps_error err;
+
+	if (!have_library)
+		skip();
+	if (ops->start(&o, &e, &err) != PS_OK)
+		fail_msg("%s", err.what);
+	return e;
+}
+
+static struct ps_engine_instance *open_ok(struct ps_engine *e, const char *path, bool wide)
+{
+	const struct ps_engine_open o = {.path = path, .wide = wide};
+	struct ps_engine_instance *i = NULL;
+	struct ps_error err;
+
+	if (ops->open(e, &o, &i, &err) != PS_OK)
+		fail_msg("%s: %s", err.where, err.what);
+	return i;
+}
+
+static void *give(void *ctx, size_t bytes)
+{
+	void *p = NULL;
+
+	(void)ctx;
+	return posix_memalign(&p, 64, bytes) == 0 ? p : NULL;
+}
+
+static enum ps_status run1(struct ps_engine_instance *i, bool wide, struct ps_tensor *in,
+			   struct ps_tensor *out, struct ps_error *err)
+{
+	struct ps_engine_run run = {.inputs = in,
+				    .outputs = out,
+				    .n_inputs = 1,
+				    .n_outputs = 1,
+				    .wide = wide,
+				    .alloc = give};
+
+	return ops->run(i, &run, err);
+}
+
+static struct ps_tensor tensor(enum ps_dtype t, int64_t rows, int64_t cols, void *data,
+			       size_t bytes)
+{
+	return (struct ps_tensor){
+		.dtype = t, .rank = 2, .dims = {rows, cols}, .data = data, .bytes = bytes};
+}
+
+/* y = relu(x W), W = 4x4 of k/8. */
+static char *write_matmul(const char *name)
+{
+	char *path = path_in(dir, name);
+	struct tiny_onnx t;
+	float w[16];
+
+	for (int k = 0; k < 16; k++)
+		w[k] = (float)k / 8;
+	tiny_begin(&t);
+	tiny_node(&t, "MatMul", "x", "w", "m", -1);
+	tiny_node(&t, "Relu", "m", NULL, "y", -1);
+	tiny_weights(&t, "w", 4, 4, w);
+	tiny_input(&t, "x", 1, "N,4");
+	tiny_output(&t, "y", 1, "N,4");
+	assert_int_equal(tiny_write(&t, path), PS_OK);
+	return path;
+}
+
+static void test_library(void **state)
+{
+	static const struct {
+		const char *path;
+		enum ps_status status;
+		const char *what, *hint;
+	} rows[] = {
+		{"/nowhere/libonnxruntime.so", PS_ENOTFOUND, "cannot find", "make setup"},
+		{PS_SOURCE_DIR "/CMakeLists.txt", PS_EENGINE, "cannot load", "PERSEUS_ORT_LIBRARY"},
+		{"libz.so.1", PS_EENGINE, "OrtGetApiBase", "make setup"},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+		const struct ps_engine_options o = {.library = rows[k].path};
+		struct ps_engine *e = NULL;
+		struct ps_error err;
+
+		assert_int_equal(ops->start(&o, &e, &err), rows[k].status);
+		assert_null(e);
+		assert_string_equal(err.where, rows[k].path);
+		assert_non_null(strstr(err.what, rows[k].what));
+		assert_non_null(strstr(err.hint, rows[k].hint));
+	}
+}
+
+static void test_version(void **state)
+{
+	struct ps_engine *e = start(0, "");
+
+	(void)state;
+	assert_true(strncmp(ops->version(e), "1.", 2) == 0);
+	ops->stop(e);
+}
+
+static void test_bad_models(void **state)
+{
+	static const struct {
+		const char *name, *bytes;
+		size_t n;
+		enum ps_status status;
+	} rows[] = {
+		{"empty.onnx", "", 0, PS_EPARSE},
+		{"text.onnx", "no model at all", 15, PS_EPARSE},
+		{"cut.onnx", "\x08\x08\x3a\xff\xff\xff\x07\x0a", 8, PS_EPARSE},
+		{"nograph.onnx", "\x08\x08", 2, PS_EPARSE},
+	};
+	const char *caches[] = {cache, ""};
+
+	(void)state;
+	for (int c = 0; c < 2; c++) {
+		struct ps_engine *e = start(0, caches[c]);
+
+		for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+			const struct ps_engine_open o = {.path = path_in(dir, rows[k].name)};
+			struct ps_engine_instance *i = NULL;
+			struct ps_error err;
+
+			assert_int_equal(ps_file_write(o.path, rows[k].bytes, rows[k].n, NULL),
+					 PS_OK);
+			ps_error_clear(&err);
+			if (ops->open(e, &o, &i, &err) != rows[k].status)
+				fail_msg("%s: %s: %s", o.path, ps_status_name(err.status),
+					 err.what);
+			assert_string_equal(err.where, o.path);
+		}
+		ops->stop(e);
+	}
+}
+
+static void test_missing_model(void **state)
+{
+	struct ps_engine *e = start(0, cache);
+	const struct ps_engine_open o = {.path = "/nowhere/m.onnx"};
+	struct ps_engine_instance *i = NULL;
+	struct ps_error err;
+
+	(void)state;
+	assert_int_equal(ops->open(e, &o, &i, &err), PS_ENOTFOUND);
+	assert_string_equal(err.where, o.path);
+	ops->stop(e);
+}
+
+static void test_describe(void **state)
+{
+	struct ps_engine *e = start(0, cache);
+	struct ps_engine_instance *i = open_ok(e, write_matmul("matmul.onnx"), false);
+	struct ps_engine_describe d;
+	struct ps_engine_memory m;
+
+	(void)state;
+	ops->describe(i, &d);
+	assert_int_equal(d.n_inputs, 1);
+	assert_int_equal(d.n_outputs, 1);
+	assert_string_equal(d.inputs[0].name, "x");
+	assert_string_equal(d.outputs[0].name, "y");
+	assert_int_equal(d.inputs[0].dtype, PS_DTYPE_FP32);
+	assert_int_equal(d.inputs[0].rank, 2);
+	assert_int_equal(d.inputs[0].dims[0], -1);
+	assert_int_equal(d.inputs[0].dims[1], 4);
+	assert_string_equal(d.platform, "onnx_onnxv1");
+	ops->memory(i, &m);
+	assert_true(m.mapped_bytes > 64 && m.load_ns > 0);
+	ops->close(i);
+	ops->stop(e);
+}
+
+static void test_bad_inputs(void **state)
+{
+	float x[16] = {0}, small[2];
+	struct ps_tensor good = tensor(PS_DTYPE_FP32, 2, 4, x, 32);
+	const struct {
+		struct ps_tensor in;
+		void *out;
+		size_t out_bytes;
+		enum ps_status status;
+		const char *what;
+	} rows[] = {
+		{tensor(PS_DTYPE_FP64, 2, 4, x, 64), NULL, 0, PS_EINVAL, "data type FP64"},
+		{tensor(PS_DTYPE_FP32, 2, 5, x, 40), NULL, 0, PS_EINVAL, "shape [2,5]"},
+		{tensor(PS_DTYPE_FP32, -2, 4, x, 32), NULL, 0, PS_EINVAL, "negative"},
+		{tensor(PS_DTYPE_FP32, 2, 4, x, 31), NULL, 0, PS_EINVAL, "31 came"},
+		{tensor(PS_DTYPE_FP32, INT64_C(1) << 60, 4, x, 0), NULL, 0, PS_ETOOBIG, "too many"},
+		{{.dtype = PS_DTYPE_FP32, .rank = 1, .dims = {4}, .data = x, .bytes = 16},
+		 NULL,
+		 0,
+		 PS_EINVAL,
+		 "shape [4]"},
+		{good, small, sizeof(small), PS_ETOOBIG, "needs 32 bytes"},
+		{good, NULL, 0, PS_OK, ""},
+	};
+	struct ps_engine *e = start(0, cache);
+	struct ps_engine_instance *i = open_ok(e, write_matmul("matmul.onnx"), false);
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+		struct ps_tensor in = rows[k].in;
+		struct ps_tensor out = {.data = rows[k].out, .bytes = rows[k].out_bytes};
+		struct ps_error err;
+
+		ps_error_clear(&err);
+		if (run1(i, false, &in, &out, &err) != rows[k].status ||
+		    !strstr(err.what, rows[k].what))
+			fail_msg("row %zu: %s: %s", k, ps_status_name(err.status), err.what);
+		if (!rows[k].out)
+			free(out.data);
+	}
+	ops->close(i);
+	ops->stop(e);
+}
+
+/* Narrow and wide, from the shared converted file and from the model's own, give the same. */
+static void test_ways_agree(void **state)
+{
+	struct {
+		const char *cache;
+		bool wide;
+	} ways[] = {{cache, false}, {cache, true}, {"", false}, {"", true}};
+	float x[12], want[12];
+
+	(void)state;
+	for (int k = 0; k < 12; k++)
+		x[k] = (float)(k - 5) / 4;
+	for (int r = 0; r < 3; r++)
+		for (int c = 0; c < 4; c++) {
+			float sum = 0;
+
+			for (int k = 0; k < 4; k++)
+				sum += x[4 * r + k] * (float)(4 * k + c) / 8;
+			want[4 * r + c] = sum > 0 ? sum : 0;
+		}
+	for (size_t w = 0; w < sizeof(ways) / sizeof(ways[0]); w++) {
+		struct ps_engine *e = start(2, ways[w].cache);
+		struct ps_engine_instance *i = open_ok(e, write_matmul("matmul.onnx"), true);
+		struct ps_tensor in = tensor(PS_DTYPE_FP32, 3, 4, x, sizeof(x)), out = {0};
+		struct ps_error err;
+
+		if (run1(i, ways[w].wide, &in, &out, &err) != PS_OK)
+			fail_msg("%s", err.what);
+		assert_int_equal(out.bytes, sizeof(want));
+		assert_int_equal(out.dims[0], 3);
+		assert_string_equal(out.name, "y");
+		for (int k = 0; k < 12; k++)
+			assert_true(fabsf(((float *)out.data)[k] - want[k]) < 1e-5f);
+		free(out.data);
+		ops->close(i);
+		ops->stop(e);
+	}
+}
+
+static void test_caller_buffers(void **state)
+{
+	struct ps_engine *e = start(0, cache);
+	struct ps_engine_instance *i = open_ok(e, write_matmul("matmul.onnx"), false);
+	_Alignas(64) char raw[256] = {0}, odd[256], room[256];
+	struct ps_tensor in = tensor(PS_DTYPE_FP32, 2, 4, odd + 3, 32), out = {0};
+	struct ps_error err;
+
+	(void)state;
+	for (int k = 0; k < 8; k++)
+		memcpy(raw + 4 * k, &(float){(float)k}, 4);
+	memcpy(odd + 3, raw, 32); /* as behind a tensor of three bytes */
+	for (int shift = 0; shift < 2; shift++) {
+		float y;
+
+		memset(room, 0, sizeof(room));
+		out = (struct ps_tensor){.data = room + shift, .bytes = 100};
+		assert_int_equal(run1(i, false, &in, &out, &err), PS_OK);
+		assert_ptr_equal(out.data, room + shift);
+		assert_int_equal(out.bytes, 32);
+		memcpy(&y, room + shift, 4); /* 0*0 + 1*4/8 + 2*8/8 + 3*12/8 */
+		assert_true(fabsf(y - 7.0f) < 1e-5f);
+	}
+	ops->close(i);
+	ops->stop(e);
+}
+
+static void write_identity(const char *path, int dtype)
+{
+	struct tiny_onnx t;
+
+	tiny_begin(&t);
+	tiny_node(&t, "Identity", "x", NULL, "y", -1);
+	tiny_input(&t, "x", dtype, "N,2");
+	tiny_output(&t, "y", dtype, "N,2");
+	assert_int_equal(tiny_write(&t, path), PS_OK);
+}
+
+static void test_data_types(void **state)
+{
+	static const enum ps_dtype types[] = {
+		PS_DTYPE_FP32,	 PS_DTYPE_UINT8,  PS_DTYPE_INT8, PS_DTYPE_UINT16, PS_DTYPE_INT16,
+		PS_DTYPE_INT32,	 PS_DTYPE_INT64,  PS_DTYPE_BOOL, PS_DTYPE_FP16,	  PS_DTYPE_FP64,
+		PS_DTYPE_UINT32, PS_DTYPE_UINT64, PS_DTYPE_BF16};
+	struct ps_engine *e = start(0, ""); /* directly: thirteen conversions would take long */
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(types) / sizeof(types[0]); k++) {
+		char *path = path_in(dir, "identity.onnx");
+		unsigned char x[16] = {1, 0, 1, 1, 0, 0, 1, 0, 1, 1, 1, 0, 0, 1, 0, 1};
+		size_t bytes = 2 * ps_dtype_size(types[k]);
+		struct ps_tensor in = tensor(types[k], 1, 2, x, bytes), out = {0};
+		struct ps_engine_instance *i;
+		struct ps_error err;
+
+		write_identity(path, types[k]);
+		i = open_ok(e, path, false);
+		if (run1(i, false, &in, &out, &err) != PS_OK)
+			fail_msg("%s: %s", ps_dtype_name(types[k]), err.what);
+		assert_int_equal(out.bytes, bytes);
+		assert_int_equal(out.dtype, types[k]);
+		assert_memory_equal(out.data, x, bytes);
+		free(out.data);
+		ops->close(i);
+	}
+	ops->stop(e);
+}
+
+static void test_strings(void **state)
+{
+	static char x[] = "\3\0\0\0a\0b"
+			  "\0\0\0\0"
+			  "\1\0\0\0z"
+			  "\2\0\0\0\xc3\xa4";
+	const size_t bytes = sizeof(x) - 1;
+	struct ps_engine *e = start(0, "");
+	char *path = path_in(dir, "strings.onnx");
+	struct ps_engine_instance *i;
+	struct ps_tensor in = tensor(PS_DTYPE_BYTES, 2, 2, x, bytes), out = {0};
+	struct ps_error err;
+
+	(void)state;
+	write_identity(path, PS_DTYPE_BYTES);
+	i = open_ok(e, path, false);
+	if (run1(i, false, &in, &out, &err) != PS_OK)
+		fail_msg("%s", err.what);
+	assert_int_equal(out.bytes, bytes);
+	assert_memory_equal(out.data, x, bytes);
+	free(out.data);
+	in.bytes = bytes - 1; /* the last element is cut */
+	out = (struct ps_tensor){0};
+	assert_int_equal(run1(i, false, &in, &out, &err), PS_EINVAL);
+	in.bytes = bytes - 6; /* an element is missing */
+	assert_int_equal(run1(i, false, &in, &out, &err), PS_EINVAL);
+	ops->close(i);
+	ops->stop(e);
+}
+
+/* Declares N rows and gives 2N: the library must not write past what we prepared. */
+static void test_lying_shape(void **state)
+{
+	struct ps_engine *e = start(0, "");
+	char *path = path_in(dir, "liar.onnx");
+	float x[4] = {1, 2, 3, 4};
+	struct ps_engine_instance *i;
+	struct tiny_onnx t;
+
+	(void)state;
+	tiny_begin(&t);
+	tiny_node(&t, "Concat", "x", "x", "y", 0);
+	tiny_input(&t, "x", 1, "N,2");
+	tiny_output(&t, "y", 1, "N,2");
+	assert_int_equal(tiny_write(&t, path), PS_OK);
+	i = open_ok(e, path, false);
+	for (int k = 0; k < 2; k++) {
+		struct ps_tensor in = tensor(PS_DTYPE_FP32, 2, 2, x, sizeof(x)), out = {0};
+		struct ps_error err;
+
+		if (run1(i, false, &in, &out, &err) != PS_OK)
+			fail_msg("%s", err.what);
+		assert_int_equal(out.dims[0], 4);
+		assert_int_equal(out.bytes, 32);
+		assert_memory_equal((char *)out.data + 16, x, 16);
+		free(out.data);
+	}
+	ops->close(i);
+	ops->stop(e);
+}
+
+static int count_files(const char *path, const char *end)
+{
+	DIR *d = opendir(path);
+	struct dirent *entry;
+	int n = 0;
+
+	while (d && (entry = readdir(d))) {
+		size_t len = strlen(entry->d_name);
+
+		n += len > strlen(end) && strcmp(entry->d_name + len - strlen(end), end) == 0;
+	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static char *only_file(const char *path)
+{
+	DIR *d = opendir(path);
+	struct dirent *entry;
+	char *found = NULL;
+
+	while (d && (entry = readdir(d)))
+		if (strlen(entry->d_name) > 40)
+			found = path_in(path, entry->d_name);
+	if (d)
+		closedir(d);
+	return found;
+}
+
+static void check_works(struct ps_engine *e, const char *model)
+{
+	float x[4] = {1, 0, 0, 0};
+	struct ps_tensor in = tensor(PS_DTYPE_FP32, 1, 4, x, sizeof(x)), out = {0};
+	struct ps_engine_instance *i = open_ok(e, model, false);
+	struct ps_error err;
+
+	assert_int_equal(run1(i, false, &in, &out, &err), PS_OK);
+	assert_true(fabsf(((float *)out.data)[3] - 0.375f) < 1e-6f);
+	free(out.data);
+	ops->close(i);
+}
+
+static void test_cache(void **state)
+{
+	char *own = strdup(path_in(dir, "own/cache")), *model, *file;
+	struct ps_engine *e = start(0, own);
+	struct stat before, after;
+
+	(void)state;
+	model = strdup(write_matmul("cached.onnx"));
+	check_works(e, model);
+	assert_int_equal(count_files(own, ".ort"), 1);
+	assert_int_equal(count_files(own, ".tmp"), 0);
+	file = only_file(own);
+	assert_int_equal(stat(file, &before), 0);
+	check_works(e, model); /* from the cache: the file is not made again */
+	assert_int_equal(stat(file, &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	/* Broken in each way that a disk may: cut, one bit, nothing left. */
+	for (int k = 0; k < 3; k++) {
+		size_t n;
+		char *data;
+
+		assert_int_equal(ps_file_read(file, 1 << 20, &data, &n, NULL), PS_OK);
+		data[n / 2] = (char)(data[n / 2] ^ (k == 1));
+		assert_int_equal(ps_file_write(file, data,
+					       k == 0	? n - 1
+					       : k == 1 ? n
+							: 0,
+					       NULL),
+				 PS_OK);
+		free(data);
+		check_works(e, model);
+		assert_int_equal(stat(file, &after), 0);
+		assert_int_equal(after.st_size, before.st_size);
+	}
+	free(model);
+	free(own);
+	ops->stop(e);
+}
+
+/* A cache that cannot be made does not keep a good model from being served, and does not make a
+ * bad one look good. */
+static void test_no_cache(void **state)
+{
+	char *bad = strdup(path_in("/proc/self", "no/such"));
+	struct ps_engine *e = start(0, bad);
+	const struct ps_engine_open o = {.path = path_in(dir, "text.onnx")};
+	struct ps_engine_instance *i = NULL;
+	struct ps_error err;
+
+	(void)state;
+	check_works(e, write_matmul("uncached.onnx"));
+	assert_int_equal(ps_file_write(o.path, "no model", 8, NULL), PS_OK);
+	assert_int_equal(ops->open(e, &o, &i, &err), PS_EPARSE);
+	ops->stop(e);
+	free(bad);
+}
+
+#define SLOW_NODES 150
+#define SLOW_COLS  256
+#define SLOW_ROWS  1024
+
+static char *write_slow(void)
+{
+	char *path = path_in(dir, "slow.onnx"), from[16] = "x", to[16];
+	float *w = calloc(SLOW_COLS * SLOW_COLS, sizeof(*w));
+	struct tiny_onnx t;
+
+	tiny_begin(&t);
+	for (int k = 0; k < SLOW_NODES; k++) {
+		snprintf(to, sizeof(to), k + 1 < SLOW_NODES ? "t%d" : "y", k);
+		tiny_node(&t, "MatMul", from, "w", to, -1);
+		strcpy(from, to);
+	}
+	tiny_weights(&t, "w", SLOW_COLS, SLOW_COLS, w);
+	tiny_input(&t, "x", 1, "N,256");
+	tiny_output(&t, "y", 1, "N,256");
+	assert_int_equal(tiny_write(&t, path), PS_OK);
+	free(w);
+	return path;
+}
+
+struct cancelled_run {
+	struct ps_engine_instance *i;
+	struct ps_engine_run run;
+	enum ps_status status;
+	struct ps_error err;
+};
+
+static void *run_thread(void *arg)
+{
+	struct cancelled_run *c = arg;
+
+	c->status = ops->run(c->i, &c->run, &c->err);
+	return NULL;
+}
+
+static void test_cancel(void **state)
+{
+	struct ps_engine *e = start(0, "");
+	struct cancelled_run c = {.i = open_ok(e, write_slow(), false)};
+	size_t bytes = SLOW_ROWS * SLOW_COLS * sizeof(float);
+	float *x = calloc(1, bytes);
+	struct ps_tensor in = tensor(PS_DTYPE_FP32, SLOW_ROWS, SLOW_COLS, x, bytes), out = {0};
+	int64_t began_ns = ps_clock_now_ns(), whole_ns, cancelled_ns;
+	pthread_t thread;
+
+	(void)state;
+	c.run = (struct ps_engine_run){
+		.inputs = &in, .outputs = &out, .n_inputs = 1, .n_outputs = 1, .alloc = give};
+	run_thread(&c);
+	assert_int_equal(c.status, PS_OK);
+	whole_ns = ps_clock_now_ns() - began_ns;
+
+	began_ns = ps_clock_now_ns();
+	assert_int_equal(pthread_create(&thread, NULL, run_thread, &c), 0);
+	while (!atomic_load(&c.run.handle)) /* until it is inside */
+		sched_yield();
+	ops->cancel(c.i, &c.run);
+	pthread_join(thread, NULL);
+	cancelled_ns = ps_clock_now_ns() - began_ns;
+	assert_int_equal(c.status, PS_ECANCELLED);
+	assert_true(cancelled_ns < whole_ns / 2);
+	assert_null(atomic_load(&c.run.handle));
+
+	began_ns = ps_clock_now_ns(); /* cancelled before it begins */
+	run_thread(&c);
+	assert_int_equal(c.status, PS_ECANCELLED);
+	assert_true(ps_clock_now_ns() - began_ns < whole_ns / 2);
+
+	atomic_store(&c.run.cancelled, false); /* and the instance is as good as before */
+	run_thread(&c);
+	assert_int_equal(c.status, PS_OK);
+	free(out.data);
+	free(x);
+	ops->close(c.i);
+	ops->stop(e);
+}
+
+static int group_setup(void **state)
+{
+	struct ps_engine *e = NULL;
+	struct ps_error err;
+
+	(void)state;
+	ops = ps_engine_find("onnxruntime");
+	setenv("PERSEUS_CONVERT", PS_BINARY_DIR "/perseus-convert", 0);
+	setenv("PERSEUS_ORT_LIBRARY", PS_SOURCE_DIR "/.cache/onnxruntime/libonnxruntime.so", 0);
+	have_library = ops->start(&(struct ps_engine_options){.cache_dir = ""}, &e, &err) == PS_OK;
+	if (have_library)
+		ops->stop(e);
+	else
+		print_message("skipping what needs the library: %s: %s (%s)\n", err.where, err.what,
+			      err.hint);
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(cache, sizeof(cache), "%s/cache", dir);
+	return 0;
+}
+
+static int group_teardown(void **state)
+{
+	char command[128];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_library),	    cmocka_unit_test(test_version),
+		cmocka_unit_test(test_bad_models),  cmocka_unit_test(test_missing_model),
+		cmocka_unit_test(test_describe),    cmocka_unit_test(test_bad_inputs),
+		cmocka_unit_test(test_ways_agree),  cmocka_unit_test(test_caller_buffers),
+		cmocka_unit_test(test_data_types),  cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_lying_shape), cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_no_cache),    cmocka_unit_test(test_cancel),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}

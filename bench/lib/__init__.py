@@ -1,0 +1,1 @@
+"""What the figures share: pins, interleaved blocks, intervals, verdicts, servers."""

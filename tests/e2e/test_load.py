@@ -1,0 +1,348 @@
+# timeout: 240
+"""perseus load against servers that behave, stall, die and lie."""
+import csv
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+import unittest
+
+from support.scripted_server import ScriptedServer, METADATA, stall
+
+PERSEUS = os.environ["PERSEUS"]
+SLOW = 3 if os.environ.get("PS_SANITIZED") else 1  # sanitizers cost time, not truth
+
+
+def load(*args, timeout=60, env=None):
+    return subprocess.run([PERSEUS, "load", *map(str, args)], capture_output=True, text=True,
+                          timeout=timeout, env={**os.environ, **(env or {})})
+
+
+def load_json(server, *args, model="m", **more):
+    """Runs and returns (exit code, the tenant's result, the whole result, the records)."""
+    with tempfile.TemporaryDirectory() as d:
+        records = pathlib.Path(d) / "r.csv"
+        done = load("--url", server.url, "--model", model, "--json", "--records", records, *args,
+                    **more)
+        if not done.stdout:
+            raise AssertionError(done.stderr)
+        whole = json.loads(done.stdout)
+        with open(records) as f:
+            rows = list(csv.DictReader(f))
+    return done.returncode, whole["tenants"][0], whole, rows
+
+
+def latencies_ms(rows):
+    return [(int(r["done_ns"]) - int(r["scheduled_ns"])) / 1e6 for r in rows
+            if r["outcome"] == "ok" and r["warmup"] == "0"]
+
+
+class OpenLoop(unittest.TestCase):
+    def test_good_server(self):
+        with ScriptedServer(lambda n, s: 0.01) as s:
+            code, t, whole, rows = load_json(s, "--rate", 100, "--duration", "3s", "--warmup",
+                                             "0.5s", "--sla", "p95<=400ms")
+        self.assertEqual(code, 0, t["reasons"])
+        self.assertTrue(whole["valid"])
+        self.assertEqual(t["sla"]["verdict"], "met")
+        self.assertEqual(t["outcomes"]["ok"], t["scheduled"])
+        self.assertEqual(len(rows), t["scheduled"] + t["warmup_scheduled"])
+        self.assertEqual(len(s.requests), len(rows))
+        self.assertGreaterEqual(t["p50"]["value_ms"], 10)
+        self.assertAlmostEqual(t["server_queue"]["p50_ms"], 1.25, delta=0.01)
+        self.assertAlmostEqual(t["server_compute"]["p50_ms"], 2.5, delta=0.01)
+        for r in rows:
+            self.assertLessEqual(int(r["scheduled_ns"]), int(r["sent_ns"]))
+            self.assertLessEqual(int(r["sent_ns"]), int(r["first_byte_ns"]))
+            self.assertLessEqual(int(r["first_byte_ns"]), int(r["done_ns"]))
+
+    def test_same_seed_same_instants_whatever_the_server_does(self):
+        instants = []
+        for delay in (0, 0.2):
+            with ScriptedServer(lambda n, s, d=delay: d) as s:
+                rows = load_json(s, "--rate", 150, "--duration", "1s", "--seed", 9)[3]
+            instants.append(sorted(int(r["scheduled_ns"]) for r in rows))
+        self.assertEqual(instants[0], instants[1])
+
+    def test_slow_server_does_not_slow_the_sender(self):
+        with ScriptedServer(lambda n, s: 0.6) as s:
+            code, t, _, rows = load_json(s, "--rate", 100, "--arrival", "constant", "--duration",
+                                         "2s", "--warmup", "0s", "--sla", "p95<=2s")
+            gaps = [b - a for a, b in zip(s.requests, s.requests[1:])]
+        self.assertEqual(t["scheduled"], 200)
+        self.assertEqual(t["sent"], 200)
+        self.assertGreater(s.open_most, 40)  # about 60 at once: no waiting for answers
+        self.assertLess(sum(gaps) / len(gaps), 0.0105)
+        self.assertLess(t["send_lag"]["p50_ms"], 5 * SLOW)
+        self.assertEqual(code, 0, t["reasons"])
+
+    def test_one_stall_shows_in_the_tail_and_not_in_the_uncorrected_view(self):
+        rate, length = 200, 1.0
+        with ScriptedServer(stall(1.5, length)) as s:
+            _, t, _, rows = load_json(s, "--rate", rate, "--arrival", "constant", "--duration",
+                                      "4s", "--warmup", "0s")
+        late = [x for x in latencies_ms(rows) if x > 100]
+        # R x D requests, their latencies spread evenly over 0..D
+        self.assertAlmostEqual(len(late), rate * length * 0.9, delta=12)
+        for low in range(100, 1000, 100):
+            inside = sum(low < x <= low + 100 for x in late)
+            self.assertAlmostEqual(inside, rate * length / 10, delta=10, msg=f"{low} ms")
+        self.assertGreater(t["latency"]["p99_ms"], 900)
+        self.assertLess(t["uncorrected"]["p99_ms"], 100)
+        self.assertGreater(t["uncorrected"]["count"], 400)
+        self.assertEqual(t["outcomes"]["ok"], t["scheduled"])
+
+    def test_connection_limit_makes_requests_wait_and_says_so(self):
+        with ScriptedServer(lambda n, s: 0.2) as s:
+            code, t, _, rows = load_json(s, "--rate", 40, "--arrival", "constant", "--duration",
+                                         "1s", "--warmup", "0s", "--connections", 4)
+        self.assertEqual(t["outcomes"]["ok"], 40)
+        self.assertLessEqual(s.open_most, 4)
+        self.assertGreater(t["waited_for_connection"], 20)
+        # 4 at once, 0.2 s each: 20/s; the last of 40 waits about a second, and that is latency
+        self.assertGreater(max(latencies_ms(rows)), 900)
+        self.assertLess(t["service_latency"]["max_ms"], 500 * SLOW)
+        self.assertEqual(code, 1)
+        self.assertTrue(any("limit of connections" in r for r in t["reasons"]), t["reasons"])
+
+
+class Failures(unittest.TestCase):
+    KINDS = {
+        "503": "refused", "429": "refused", "400": "rejected", "500": "rejected",
+        "garbage": "garbage", "not-oip": "garbage", "empty": "garbage",
+        "missing-output": "wrong_answer", "wrong-type": "wrong_answer",
+        "wrong-shape": "wrong_answer", "half": "reset", "half-head": "reset", "reset": "reset",
+        "never": "timeout",
+    }
+
+    def test_each_kind_is_counted_once(self):
+        kinds = list(self.KINDS)
+        period = len(kinds) + 1  # and one good one
+
+        def script(n, _server):
+            return "good" if n % period == len(kinds) else kinds[n % period]
+
+        with ScriptedServer(script) as s:
+            start = time.monotonic()
+            code, t, _, rows = load_json(s, "--rate", 100, "--arrival", "constant", "--duration",
+                                         "1.5s", "--warmup", "0s", "--timeout", "500ms")
+            took = time.monotonic() - start
+        self.assertEqual(t["scheduled"], 150)
+        self.assertEqual(sum(t["outcomes"].values()), 150)
+        want = {}
+        for kind in self.KINDS.values():
+            want[kind] = want.get(kind, 0) + 10
+        want["ok"] = 10
+        got = {k: v for k, v in t["outcomes"].items() if v}
+        self.assertEqual(got, want)
+        self.assertEqual(t["latency"]["count"], 10)
+        self.assertEqual(t["latency"]["lost"], 140)
+        self.assertIsNone(t["latency"]["p50_ms"])
+        self.assertTrue(t["first_failure"])
+        self.assertLess(took, 6 * SLOW)
+        self.assertEqual(code, 1)
+
+    def test_never_answering_server_ends_on_time(self):
+        with ScriptedServer(lambda n, s: "never") as s:
+            start = time.monotonic()
+            _, t, _, rows = load_json(s, "--rate", 50, "--duration", "1s", "--warmup", "0s",
+                                      "--timeout", "700ms", "--sla", "p95<=200ms")
+            took = time.monotonic() - start
+        self.assertEqual(t["outcomes"]["timeout"], t["scheduled"])
+        self.assertEqual(t["sent"], t["scheduled"])
+        self.assertEqual(t["sla"]["verdict"], "violated")
+        self.assertGreater(took, 1.5)
+        self.assertLess(took, 4 * SLOW)
+        for r in rows:
+            waited = (int(r["done_ns"]) - int(r["scheduled_ns"])) / 1e6
+            self.assertTrue(700 <= waited < 800 * SLOW, waited)
+
+    def test_dying_server(self):
+        def script(n, _server):
+            return "die" if n >= 50 else "good"
+
+        with ScriptedServer(script) as s:
+            _, t, _, rows = load_json(s, "--rate", 100, "--arrival", "constant", "--duration",
+                                      "2s", "--warmup", "0s", "--sla", "p95<=200ms")
+        o = t["outcomes"]
+        self.assertEqual(t["scheduled"], 200)
+        self.assertEqual(o["ok"], 50)
+        self.assertEqual(o["ok"] + o["reset"] + o["connect"], 200)
+        self.assertGreater(o["connect"], 100)
+        self.assertFalse(t["valid"])
+        self.assertEqual(t["sla"]["verdict"], "violated")
+
+    def test_dead_server_is_not_hammered_by_a_closed_loop(self):
+        def script(n, _server):
+            return "die" if n >= 5 else "good"
+
+        with ScriptedServer(script) as s:
+            _, t, _, _ = load_json(s, "--concurrency", 2, "--duration", "1s", "--warmup", "0s")
+        self.assertLess(t["scheduled"], 2 * 100 + 20)
+        self.assertGreater(t["outcomes"]["connect"], 50)
+
+
+class ClosedLoop(unittest.TestCase):
+    def test_users_and_littles_law(self):
+        with ScriptedServer(lambda n, s: 0.02) as s:
+            code, t, _, rows = load_json(s, "--concurrency", 4, "--duration", "2s", "--warmup",
+                                         "0.2s")
+        self.assertLessEqual(s.open_most, 4)
+        in_system = t["throughput_rps"] * t["latency"]["mean_ms"] / 1e3
+        self.assertAlmostEqual(in_system, 4, delta=0.25)
+        self.assertEqual(t["peak_in_flight"], 4)
+        self.assertEqual(t["outcomes"]["ok"], t["scheduled"])
+
+
+class Tenants(unittest.TestCase):
+    def test_two_tenants_from_a_file_on_one_schedule(self):
+        with ScriptedServer(lambda n, s: 0.005) as s, tempfile.TemporaryDirectory() as d:
+            path = pathlib.Path(d) / "load.yaml"
+            path.write_text(f"""
+url: {s.url}
+duration: 2s
+warmup: 0s
+seed: 3
+tenants:
+  - name: a
+    model: m
+    rate: 50
+    sla: p95<=500ms
+  - name: b
+    model: m
+    rate: 30
+    arrival: constant
+    batch: 2
+    api_key: secret-b
+    inputs: 2
+""")
+            done = load("--file", path, "--json")
+            a, b = json.loads(done.stdout)["tenants"]
+        self.assertEqual((a["tenant"], b["tenant"]), ("a", "b"))
+        self.assertEqual(b["scheduled"], 60)
+        self.assertEqual(b["inferences_per_request"], 2)
+        keys = [h.get("authorization") for _, h, _ in s.headers]
+        self.assertEqual(keys.count("Bearer secret-b"), 60)
+        self.assertEqual(keys.count(None), a["scheduled"])
+        bodies = {body for _, h, body in s.headers if h.get("authorization")}
+        self.assertEqual(len(bodies), 2)
+        self.assertNotIn("secret-b", done.stdout + done.stderr)
+
+    def test_a_file_error_names_the_line(self):
+        with tempfile.TemporaryDirectory() as d:
+            path = pathlib.Path(d) / "load.yaml"
+            path.write_text("tenants:\n  - name: a\n    model: m\n    rat: 5\n")
+            done = load("--file", path)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("load.yaml:4", done.stderr)
+        self.assertIn("rate", done.stderr)
+
+
+class Requests(unittest.TestCase):
+    def one(self, *args, metadata=None, **more):
+        with ScriptedServer(lambda n, s: 0, metadata) as s:
+            load_json(s, "--rate", 20, "--duration", "0.5s", "--warmup", "0s", *args, **more)
+            return s.headers
+
+    def test_binary_tensors_by_default(self):
+        line, headers, body = self.one("--batch", 3)[0]
+        n = int(headers["inference-header-content-length"])
+        head = json.loads(body[:n])
+        self.assertEqual(line, "POST /v2/models/m/infer HTTP/1.1")
+        self.assertEqual(head["inputs"][0]["shape"], [3, 16])
+        self.assertEqual(len(body) - n, 3 * 16 * 4)
+
+    def test_json_tensors(self):
+        _, headers, body = self.one("--json-tensors")[0]
+        self.assertNotIn("inference-header-content-length", headers)
+        data = json.loads(body)["inputs"][0]["data"]
+        self.assertEqual(len(data), 16)
+
+    def test_shape_of_dynamic_inputs(self):
+        meta = {**METADATA, "inputs": [{"name": "a:b", "datatype": "INT64", "shape": [-1, -1]}]}
+        _, headers, body = self.one("--shape", "a:b:1x7", metadata=meta)[0]
+        n = int(headers["inference-header-content-length"])
+        self.assertEqual(json.loads(body[:n])["inputs"][0]["shape"], [1, 7])
+        self.assertEqual(len(body) - n, 7 * 8)
+
+    def test_key_from_the_environment(self):
+        _, headers, _ = self.one(env={"PERSEUS_API_KEY": "from-env"})[0]
+        self.assertEqual(headers["authorization"], "Bearer from-env")
+
+    def test_answers_that_differ_are_seen_when_asked(self):
+        values = iter(range(10**6))
+
+        def script(n, _server):
+            return "good"
+
+        from support import scripted_server as ss
+        kept = ss.ACTIONS["good"]
+        ss.ACTIONS["good"] = lambda: ss.answer(values=(float(next(values)), 0.0, 0.0, 0.0))
+        try:
+            with ScriptedServer(script) as s:
+                args = ("--rate", 40, "--duration", "0.5s", "--warmup", "0s", "--inputs", 2)
+                self.assertEqual(load_json(s, *args)[1]["outcomes"]["wrong_answer"], 0)
+                t = load_json(s, *args, "--check-repeats")[1]
+        finally:
+            ss.ACTIONS["good"] = kept
+        self.assertEqual(t["outcomes"]["ok"], 2)
+        self.assertEqual(t["outcomes"]["wrong_answer"], t["scheduled"] - 2)
+
+
+class CommandLine(unittest.TestCase):
+    def test_usage_errors(self):
+        for args, text in (
+                (["--model", "m"], "rate"),
+                (["--model", "m", "--rate", 5, "--concurrency", 2], "either"),
+                (["--rate", 5], "model"),
+                (["--model", "m", "--rate", 5, "--duration", "5"], "duration"),
+                (["--model", "m", "--rate", 5, "--shape", "x"], "shape"),
+                (["--model", "m", "--rate", 5, "--sla", "p95"], "sla"),
+                (["--file", "x.yaml", "--rate", 5], "--file"),
+                (["--model", "m", "--rate", 5, "--url", "ftp://x"], "ftp"),
+        ):
+            done = load(*args)
+            self.assertGreater(done.returncode, 1, args)
+            self.assertIn(text, done.stderr.lower(), args)
+
+    def test_nobody_there(self):
+        with ScriptedServer(lambda n, s: 0) as s:
+            url = s.url
+        done = load("--url", url, "--model", "m", "--rate", 5)
+        self.assertGreater(done.returncode, 1)
+        self.assertIn("server", done.stderr)
+
+    def test_wrong_key(self):
+        with ScriptedServer(lambda n, s: 0, "401") as s:
+            done = load("--url", s.url, "--model", "m", "--rate", 5)
+        self.assertIn("key", done.stderr)
+        self.assertGreater(done.returncode, 1)
+
+    def test_text_is_narrow_and_says_the_verdict(self):
+        with ScriptedServer(lambda n, s: 0.001) as s:
+            done = load("--url", s.url, "--model", "m", "--rate", 50, "--duration", "1s",
+                        "--probe", "200ms", "--sla", "p50<=1s")
+        self.assertIn("VALID, SLA met", done.stdout)
+        self.assertIn("bare timer", done.stdout)
+        self.assertIn("needs", done.stdout)
+        self.assertLessEqual(max(map(len, done.stdout.splitlines())), 80)
+        self.assertEqual(done.stderr, "")
+
+    def test_interrupt_stops_and_marks_the_run(self):
+        with ScriptedServer(lambda n, s: 0) as s:
+            p = subprocess.Popen([PERSEUS, "load", "--url", s.url, "--model", "m", "--rate", "50",
+                                  "--duration", "60s", "--json"], stdout=subprocess.PIPE, text=True)
+            while len(s.requests) < 10:
+                time.sleep(0.01)
+            p.send_signal(2)
+            out = p.communicate(timeout=20)[0]
+        whole = json.loads(out)
+        self.assertTrue(whole["cancelled"])
+        self.assertFalse(whole["valid"])
+        self.assertEqual(p.returncode, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -89,10 +89,16 @@ static int value_add(struct ps_graph *g, const char *name, enum ps_dtype dtype, 
 {
 	if (rank < 0 || rank > PS_TENSOR_MAX_RANK)
 		return ps_graph_fail(g, PS_EINVAL, "'%s': rank %d", name, rank);
-	for (int i = 0; i < rank; i++)
+	int64_t count, sizes[PS_TENSOR_MAX_RANK];
+	for (int i = 0; i < rank; i++) {
 		if (dims[i] < PS_GRAPH_STEPS || dims[i] == 0)
 			return ps_graph_fail(g, PS_EINVAL, "'%s': dimension %d is %lld", name, i,
 					     (long long)dims[i]);
+		sizes[i] = dims[i] > 0 ? dims[i] : 1;
+	}
+	/* With the size of each value bounded, sums over values cannot overflow. */
+	if (ps_tensor_count(sizes, rank, &count, NULL) != PS_OK)
+		return ps_graph_fail(g, PS_ETOOBIG, "'%s' has too many elements", name);
 	if (!grow(g, (void **)&g->values, g->n_values, &g->cap_values, PS_GRAPH_MAX_VALUES,
 		  sizeof *g->values))
 		return PS_GRAPH_NONE;
@@ -183,6 +189,14 @@ void ps_graph_attr_float(struct ps_graph_node *n, const char *name, double v)
 {
 	n->attrs[n->n_attrs++] =
 		(struct ps_graph_attr){.name = name, .type = PS_ATTR_FLOAT, .f = (float)v};
+}
+
+void ps_graph_macs_add(struct ps_graph *g, int64_t results, int64_t terms)
+{
+	int64_t n;
+	if (__builtin_mul_overflow(results, terms, &n) ||
+	    __builtin_add_overflow(g->macs, n, &g->macs))
+		ps_graph_fail(g, PS_ETOOBIG, "too many multiply-accumulates to count");
 }
 
 const int64_t *ps_graph_shape(const struct ps_graph *g, int x, int *ret_rank)

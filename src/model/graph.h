@@ -32,7 +32,7 @@ struct ps_graph;
 struct ps_graph *ps_graph_new(const char *name, uint64_t seed);
 void ps_graph_free(struct ps_graph *g);
 /* ps_graph_status is PS_OK or the first error: PS_EINVAL (a layer does not fit its input),
- * PS_ETOOBIG (a limit above), PS_ENOMEM. */
+ * PS_ETOOBIG (a limit above, or 2^48 elements in one value), PS_ENOMEM. */
 enum ps_status ps_graph_status(const struct ps_graph *g, struct ps_error *err);
 
 /* ps_graph_input declares an FP32 input; dims may be PS_GRAPH_BATCH or PS_GRAPH_STEPS. */

@@ -73,6 +73,8 @@ int ps_graph_weights(struct ps_graph *g, const char *op, const char *suffix, int
  * which attributes may be added, or NULL; the node's `out` is its value. */
 struct ps_graph_node *ps_graph_node_add(struct ps_graph *g, const char *op, const int *in, int n_in,
 					int rank, const int64_t *dims, struct ps_moments m);
+/* ps_graph_macs_add counts a product of `results` elements, each the sum of `terms`. */
+void ps_graph_macs_add(struct ps_graph *g, int64_t results, int64_t terms);
 void ps_graph_attr_ints(struct ps_graph_node *n, const char *name, int count, const int64_t *v);
 void ps_graph_attr_int(struct ps_graph_node *n, const char *name, int64_t v);
 void ps_graph_attr_float(struct ps_graph_node *n, const char *name, double v);

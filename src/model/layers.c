@@ -38,7 +38,7 @@ static bool usable(struct ps_graph *g, int x, const char *layer)
 static int64_t window_count(int64_t size, int kernel, int stride, int pad_sum, bool ceil_mode)
 {
 	int64_t room = size + pad_sum - kernel;
-	if (room < 0)
+	if (room < 0 || kernel < 1 || stride < 1)
 		return 0;
 	return (ceil_mode ? (room + stride - 1) / stride : room / stride) + 1;
 }
@@ -73,12 +73,13 @@ int ps_graph_conv(struct ps_graph *g, int x, const struct ps_graph_conv *conv)
 	int64_t channels = in->dims[1];
 	int64_t h = window_count(in->dims[2], c.kernel, c.stride, 2 * c.pad, false);
 	int64_t w = window_count(in->dims[3], c.kernel_w, c.stride, 2 * c.pad_w, false);
-	if (c.out < 1 || c.kernel < 1 || h < 1 || w < 1 || channels % c.groups || c.out % c.groups)
+	if (c.out < 1 || c.groups < 1 || h < 1 || w < 1 || channels % c.groups || c.out % c.groups)
 		return ps_graph_fail(g, PS_EINVAL, "convolution %dx%d to %d does not fit '%s'",
 				     c.kernel, c.kernel_w, c.out, in->name);
 	int64_t dims[] = {c.out, channels / c.groups, c.kernel, c.kernel_w};
-	int64_t out[] = {in->dims[0], c.out, h, w}, fan_in = dims[1] * dims[2] * dims[3];
-	double sd = c.gain / sqrt((double)fan_in * ps_moments_square(in->moments));
+	int64_t out[] = {in->dims[0], c.out, h, w};
+	double fan_in = (double)dims[1] * c.kernel * c.kernel_w;
+	double sd = c.gain / sqrt(fan_in * ps_moments_square(in->moments));
 	int ins[3] = {x, ps_graph_weights(g, "Conv", "weight", 4, dims, 0, half_width(sd))};
 	if (c.bias)
 		ins[2] = ps_graph_weights(g, "Conv", "bias", 1, dims, 0, 0.1 * half_width(c.gain));
@@ -87,7 +88,7 @@ int ps_graph_conv(struct ps_graph *g, int x, const struct ps_graph_conv *conv)
 	if (!n)
 		return PS_GRAPH_NONE;
 	conv_attrs(n, &c);
-	g->macs += c.out * h * w * fan_in;
+	ps_graph_macs_add(g, c.out * h * w, dims[1] * dims[2] * dims[3]);
 	return n->out;
 }
 
@@ -214,7 +215,7 @@ static struct ps_graph_node *pool(struct ps_graph *g, const char *op, int x,
 	const struct ps_graph_value *v = &g->values[x];
 	int64_t h = window_count(v->dims[2], p->kernel, p->stride, 2 * p->pad, p->ceil);
 	int64_t w = window_count(v->dims[3], p->kernel, p->stride, 2 * p->pad, p->ceil);
-	if (p->kernel < 1 || p->stride < 1 || h < 1 || w < 1) {
+	if (h < 1 || w < 1) {
 		ps_graph_fail(g, PS_EINVAL, "pool of %d does not fit '%s'", p->kernel, v->name);
 		return NULL;
 	}
@@ -288,6 +289,6 @@ int ps_graph_gemm(struct ps_graph *g, int x, int out)
 	if (!n)
 		return PS_GRAPH_NONE;
 	ps_graph_attr_int(n, "transB", 1);
-	g->macs += dims[0] * dims[1];
+	ps_graph_macs_add(g, dims[0], dims[1]);
 	return n->out;
 }

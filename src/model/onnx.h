@@ -21,14 +21,17 @@
 #define PS_ONNX_MAX_INITIALIZERS 100000
 #define PS_ONNX_MAX_DECODED	 (INT64_C(256) << 20) /* memory for everything but weights */
 
+#define PS_ONNX_SHOWN 80 /* bytes of a foreign text that are kept or shown */
+
 /* What a file says about itself. Texts and arrays belong to the struct. */
 struct ps_onnx_model {
 	struct ps_tensor_spec *inputs, *outputs; /* in the file's order; inputs that have an
-						  * initialiser are not asked for and not listed */
+						  * initialiser are not asked for and not listed;
+						  * an output without a shape has rank -1 */
 	int n_inputs, n_outputs;
 	int64_t ir_version;
-	int64_t opset; /* of the default domain; 0 when not named */
-	char producer[64];
+	int64_t opset;		      /* of the default domain; 0 when not named */
+	char producer[PS_ONNX_SHOWN]; /* printable, cut when too long */
 	int n_nodes, n_initializers;
 	int64_t parameters;   /* elements of floating-point initialisers of rank 1 and more, without
 			       * the mean and variance of BatchNormalization */

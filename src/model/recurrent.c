@@ -43,7 +43,7 @@ static int recurrent(struct ps_graph *g, int x, const char *op, int gates, int h
 	ps_graph_attr_int(n, "hidden_size", hidden);
 	if (gates == 3)
 		ps_graph_attr_int(n, "linear_before_reset", 1);
-	g->macs += w[1] * (size + hidden);
+	ps_graph_macs_add(g, w[1], size + hidden);
 	return squeeze_direction(g, n->out, out);
 }
 

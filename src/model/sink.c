@@ -76,9 +76,7 @@ bool ps_sink_counts(const struct ps_sink *s)
 
 void ps_sink_skip(struct ps_sink *s, int64_t n)
 {
-	/* Saturates: sizes far over the limit are refused by the caller, not wrapped. */
-	if (__builtin_add_overflow(s->total, n, &s->total))
-		s->total = INT64_MAX / 2;
+	s->total += n;
 }
 
 bool ps_sink_full(const struct ps_sink *s)

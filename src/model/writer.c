@@ -6,7 +6,6 @@
 #include "model/sink_internal.h"
 
 #include "base/rng.h"
-#include "base/version.h"
 
 #include "onnx.pb-c.h"
 
@@ -137,13 +136,13 @@ static void put_value_info(struct ps_sink *s, int field, const struct ps_graph_v
 	put_message(s, field, &m.base);
 }
 
+/* The builder bounds the size of every value: no overflow. */
 static int64_t elements(const struct ps_graph_value *v)
 {
 	int64_t n = 1;
 	for (int i = 0; i < v->rank; i++)
-		if (__builtin_mul_overflow(n, v->dims[i], &n))
-			return INT64_MAX / 16; /* far over the limit, and safe to multiply by 8 */
-	return n < INT64_MAX / 16 ? n : INT64_MAX / 16;
+		n *= v->dims[i];
+	return n;
 }
 
 static int64_t raw_bytes(const struct ps_graph_value *v)
@@ -220,8 +219,8 @@ static void put_model(struct ps_sink *s, const struct ps_graph *g, int64_t graph
 	opset.version = PS_ONNX_OPSET;
 	m.has_ir_version = true;
 	m.ir_version = PS_ONNX_IR_VERSION;
+	/* No version of ours: the same network keeps the same bytes from release to release. */
 	m.producer_name = "perseus";
-	m.producer_version = (char *)ps_version();
 	m.n_opset_import = 1;
 	m.opset_import = &opsets;
 	put_message(s, 0, &m.base);

@@ -13,12 +13,12 @@ SECONDS, BLOCKS = 6, 10
 
 
 def bench(path):
-    out, _, code = programs.timed(["taskset", "-c", programs.SERVER_CPU, programs.PERSEUS, "bench",
-                                   path, "--threads", 1, "--batch", 1, "--duration", f"{SECONDS}s",
+    out, _, code = programs.timed([programs.PERSEUS, "bench", path, "--cpus", programs.SERVER_CPU,
+                                   "--threads", 1, "--batch", 1, "--duration", f"{SECONDS}s",
                                    "--json"])
     if code != 0:
         raise RuntimeError(f"perseus bench ended with {code}")
-    return json.loads(out)["p50_ms"]
+    return json.loads(out)["latency"]["p50"]["value_ns"] / 1e6
 
 
 def served(server):

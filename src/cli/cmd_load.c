@@ -1,6 +1,7 @@
 /* cmd_load.c - perseus load: requests on an absolute schedule, and what became of them. */
 #include "cli/cli.h"
 #include "cli/load_text_internal.h"
+#include "cli/shape_internal.h"
 
 #include "base/units.h"
 #include "load/load.h"
@@ -294,50 +295,17 @@ static const struct ps_conf_schema schema = {
 	.where_offset = SIZE_MAX,
 };
 
-/* ---- shapes: "image:1x3x224x224" ---- */
-
-static enum ps_status parse_dims(const char *text, struct ps_load_shape *s)
-{
-	char *end;
-
-	for (s->rank = 0; s->rank < PS_TENSOR_MAX_RANK; text = end + 1) {
-		if (*text < '0' || *text > '9') {
-			return PS_EUSAGE;
-		}
-		s->dims[s->rank++] = strtoll(text, &end, 10);
-		if (*end == '\0') {
-			return PS_OK;
-		}
-		if (*end != 'x') {
-			return PS_EUSAGE;
-		}
-	}
-	return PS_EUSAGE;
-}
-
-/* The name is cut off in place: the text is the options' own. */
-static enum ps_status parse_shape(char *text, struct ps_load_shape *s, struct ps_error *err)
-{
-	char *colon = strrchr(text, ':');
-
-	if (!colon || colon == text || parse_dims(colon + 1, s) != PS_OK) {
-		ps_error_set(err, PS_EUSAGE, "'%s' is no shape", text);
-		ps_error_where(err, "--shape");
-		ps_error_hint(err, "write INPUT:DxD, such as image:1x3x224x224");
-		return PS_EUSAGE;
-	}
-	*colon = '\0';
-	s->input = text;
-	return PS_OK;
-}
-
 /* ---- options -> plan ---- */
 
 static enum ps_status fill_tenant(struct ps_load_tenant *t, struct tenant_options *o,
 				  const char *url, struct ps_error *err)
 {
-	struct ps_load_shape *shapes = calloc(o->shapes.len + 1, sizeof(*shapes));
+	struct ps_load_shape *shapes = NULL;
+	enum ps_status st = ps_cli_shapes_parse(&o->shapes, &shapes, err);
 
+	if (st != PS_OK) {
+		return st;
+	}
 	*t = (struct ps_load_tenant){
 		.name = o->name ? o->name : "default",
 		.url = o->url ? o->url : url,
@@ -357,14 +325,6 @@ static enum ps_status fill_tenant(struct ps_load_tenant *t, struct tenant_option
 		.shapes = shapes,
 		.shape_len = o->shapes.len,
 	};
-	if (!shapes) {
-		return ps_error_set(err, PS_ENOMEM, "no memory");
-	}
-	for (size_t i = 0; i < o->shapes.len; i++) {
-		if (parse_shape(o->shapes.items[i], &shapes[i], err) != PS_OK) {
-			return PS_EUSAGE;
-		}
-	}
 	if (!o->model) {
 		return ps_error_set(err, PS_EUSAGE, "tenant '%s' names no model", t->name);
 	}

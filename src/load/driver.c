@@ -335,6 +335,7 @@ static enum ps_status judge(struct ps_load_run *run, struct ps_error *err)
 		struct ps_load_tenant_run *tr = &run->tenants[i];
 
 		ps_load_recorder_finish(&tr->rec);
+		tr->r->connections = tr->conn_len;
 		if (ps_load_judge(tr->r, &tr->t->sla, run->timeout_ns, run->cancelled) != PS_OK) {
 			return ps_error_set(err, PS_ENOMEM, "no memory to judge tenant '%s'",
 					    tr->t->name);

@@ -147,7 +147,7 @@ struct ps_load_tenant_result {
 	uint64_t bytes_sent, bytes_received; /* bodies */
 	int64_t batch;			     /* inferences per request */
 	size_t request_bytes;		     /* body of one request */
-	uint64_t connections;		     /* opened in all */
+	uint64_t connections;		     /* the most that were used at once */
 	uint32_t peak_in_flight;	     /* sent, unanswered */
 
 	double offered_rps;    /* scheduled / duration */

@@ -206,7 +206,6 @@ static void on_answer(struct ps_net_call *c)
 	q.outcome = (uint8_t)ps_load_target_judge(&tr->target, k->input, c, &err);
 	tr->r->bytes_received += c->answer_bytes;
 	tr->r->bytes_sent += c->sent_ns ? tr->target.requests[k->input].message.bytes : 0;
-	tr->r->connections += c->connected_ns != 0;
 	finish(tr, &q, k->sampled, err.what);
 	next_on(k, q.outcome == PS_LOAD_OK, c->done_ns);
 }

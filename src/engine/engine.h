@@ -26,7 +26,8 @@ struct ps_engine_instance;
 struct ps_engine_options {
 	const char *library;   /* path of libonnxruntime; NULL: PERSEUS_ORT_LIBRARY, then the
 				* project's fetched copy, then the system's */
-	const char *cache_dir; /* where converted models are kept; NULL: $XDG_CACHE_HOME/perseus */
+	const char *cache_dir; /* where converted models are kept; NULL: $XDG_CACHE_HOME/perseus,
+				* then ~/.cache/perseus; "": nowhere */
 	struct ps_cpus cpus;   /* CPUs that wide runs may use together; empty: all allowed ones */
 	int wide_threads;      /* threads of the process-wide pool incl. the caller; 0: none (all
 				* runs are narrow) */
@@ -47,14 +48,17 @@ struct ps_engine_describe {
 /* Measured when the instance was opened; 0 where the engine cannot know. */
 struct ps_engine_memory {
 	int64_t private_bytes; /* anonymous memory that this instance added */
-	int64_t mapped_bytes;  /* file-backed, shared between instances of one file */
+	int64_t mapped_bytes;  /* file-backed, shared between instances of one file: count it once
+				* per file; all of it is resident after open */
 	int64_t load_ns;       /* time that open took */
 };
 
 /* One run. Outputs: name, dtype, rank and dims are filled in by run. When `data` is not NULL it
  * must hold `bytes` bytes: results that fit are written there (exactly, without a copy where the
  * engine can), results that do not fit give PS_ETOOBIG. When `data` is NULL, run calls
- * `alloc(alloc_ctx, bytes)` for memory aligned to 64 bytes. */
+ * `alloc(alloc_ctx, bytes)` for memory aligned to 64 bytes. `alloc` is an arena of the request: run
+ * may also ask it for room of its own (an input at an odd address is copied), and frees nothing.
+ * Zero the whole struct before filling it. */
 struct ps_engine_run {
 	const struct ps_tensor *inputs; /* in the order of describe, all of them */
 	struct ps_tensor *outputs;	/* in the order of describe, all of them */

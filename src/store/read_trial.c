@@ -25,7 +25,7 @@ static enum ps_status fill_result(struct ps_store *s, struct ps_arena *a, sqlite
 	r->throughput_rps = ps_store_real(q, c++);
 	r->goodput_rps = ps_store_real(q, c++);
 	r->effective_ratio = ps_store_real(q, c++);
-	r->trend_z = ps_store_real(q, c++);
+	r->trend_tau = ps_store_real(q, c++);
 	r->trend_p = ps_store_real(q, c++);
 	r->sla_met = ps_store_integer(q, c++) != 0;
 	r->sla_decided = ps_store_integer(q, c++) != 0;

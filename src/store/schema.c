@@ -59,7 +59,7 @@ static const char migration_1[] =
 	" ok INTEGER NOT NULL, good INTEGER NOT NULL, timeouts INTEGER NOT NULL,"
 	" unsent INTEGER NOT NULL, refused INTEGER NOT NULL, outcomes TEXT, batch INTEGER,"
 	" offered_rps REAL, achieved_rps REAL, throughput_rps REAL, goodput_rps REAL,"
-	" effective_ratio REAL, trend_z REAL, trend_p REAL, sla_met INTEGER NOT NULL,"
+	" effective_ratio REAL, trend_tau REAL, trend_p REAL, sla_met INTEGER NOT NULL,"
 	" sla_decided INTEGER NOT NULL, sla_needs_more INTEGER NOT NULL, valid INTEGER NOT NULL,"
 	" reasons TEXT, first_failure TEXT, latency BLOB, service BLOB, send_lag BLOB,"
 	" first_byte BLOB, uncorrected BLOB, server_queue BLOB, server_compute BLOB,"
@@ -122,7 +122,7 @@ const struct ps_store_stmt_row ps_store_stmts[PS_STMT_COUNT] = {
 	ROW(RESULT_INSERT,
 	    "INSERT INTO result (trial, tenant_idx, wanted_rps, concurrency, scheduled, sent,"
 	    " completed, ok, good, timeouts, unsent, refused, outcomes, batch, offered_rps,"
-	    " achieved_rps, throughput_rps, goodput_rps, effective_ratio, trend_z, trend_p,"
+	    " achieved_rps, throughput_rps, goodput_rps, effective_ratio, trend_tau, trend_p,"
 	    " sla_met, sla_decided, sla_needs_more, valid, reasons, first_failure, latency,"
 	    " service, send_lag, first_byte, uncorrected, server_queue, server_compute, records,"
 	    " records_dropped, requests) VALUES"
@@ -167,7 +167,7 @@ const struct ps_store_stmt_row ps_store_stmts[PS_STMT_COUNT] = {
 	ROW(RESULTS_READ,
 	    "SELECT id, tenant_idx, wanted_rps, concurrency, scheduled, sent, completed, ok, good,"
 	    " timeouts, unsent, refused, outcomes, batch, offered_rps, achieved_rps,"
-	    " throughput_rps, goodput_rps, effective_ratio, trend_z, trend_p, sla_met,"
+	    " throughput_rps, goodput_rps, effective_ratio, trend_tau, trend_p, sla_met,"
 	    " sla_decided, sla_needs_more, valid, reasons, first_failure, latency, service,"
 	    " send_lag, first_byte, uncorrected, server_queue, server_compute, records,"
 	    " records_dropped FROM result WHERE trial = ? ORDER BY tenant_idx"),

@@ -111,14 +111,17 @@ struct ps_store_result {
 	const char *outcomes_json; /* {"ok":N,"timeout":N,...}: every measured request once */
 	int64_t batch;		   /* inferences per request */
 	double offered_rps, achieved_rps, throughput_rps, goodput_rps; /* requests per second */
-	double effective_ratio; /* independent samples per sample, (0, 1] */
-	double trend_z, trend_p;
-	bool sla_met;	  /* the SLA's percentile and success ratio both held */
-	bool sla_decided; /* enough samples to say so with the rule of measuring */
+	double effective_ratio;	   /* independent samples per sample, (0, 1] */
+	double trend_tau, trend_p; /* Kendall's tau of latency over the run; one-sided p: small
+				      means rising */
+	bool sla_met;		   /* the SLA's percentile and success ratio both held */
+	bool sla_decided;	   /* enough samples to say so with the rule of measuring */
 	uint64_t sla_needs_more;
 	bool valid;
 	const char *reasons;	   /* why not valid, one per line; NULL when valid */
 	const char *first_failure; /* may be NULL */
+	/* latency: the ok ones, and as lost all others that were scheduled, so that its quantiles
+	 * are over all measured requests; the rest: only those that had the value */
 	struct ps_store_blob latency, service, send_lag, first_byte, uncorrected, server_queue,
 		server_compute;
 	uint64_t records; /* requests kept one by one: see ps_store_requests_read */

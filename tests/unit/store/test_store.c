@@ -102,7 +102,7 @@ static struct ps_store_result sample_result(int tenant)
 		.batch = 1,
 		.offered_rps = 5,
 		.effective_ratio = 0.5,
-		.trend_z = -1.5,
+		.trend_tau = -1.5,
 		.sla_met = true,
 		.valid = false,
 		.reasons = "late\nfew",

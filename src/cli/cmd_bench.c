@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "exec/exec.h"
+#include "host/host.h"
 #include "load/inputs.h"
 #include "stats/stats.h"
 
@@ -201,12 +202,31 @@ static enum ps_status make_inputs(struct bench *b, const struct ps_load_shape *s
 	return st;
 }
 
+/* One CPU per thread, the first ones: what is printed is what was used. */
+static enum ps_status choose_cpus(struct bench *b, struct ps_error *err)
+{
+	struct ps_cpus from = b->o->cpus;
+	char text[PS_CPUS_SIZE];
+
+	if (ps_cpus_count(&from) == 0)
+		from = ps_host_cpus_allowed();
+	if (b->o->threads > ps_cpus_count(&from)) {
+		ps_error_set(err, PS_EUSAGE, "%lld threads do not fit on CPUs %s",
+			     (long long)b->o->threads, ps_cpus_format(&from, text));
+		ps_error_where(err, "--threads");
+		return PS_EUSAGE;
+	}
+	for (int k = 0; k < (int)b->o->threads; k++)
+		ps_cpus_add(&b->cpus, ps_cpus_nth(&from, k));
+	return PS_OK;
+}
+
 static enum ps_status open_model(struct bench *b, struct ps_error *err)
 {
 	const struct ps_engine_options options = {
 		.library = b->o->library,
 		.cache_dir = b->o->no_cache ? "" : b->o->cache_dir,
-		.cpus = b->o->cpus,
+		.cpus = b->cpus,
 		.wide_threads = b->o->threads > 1 ? (int)b->o->threads : 0,
 		.seed = b->o->seed,
 	};
@@ -236,6 +256,8 @@ static enum ps_status prepare(struct bench *b, struct ps_error *err)
 	struct ps_conf_texts texts = b->o->shapes;
 	enum ps_status st = ps_cli_shapes_parse(&texts, &shapes, err);
 
+	if (st == PS_OK)
+		st = choose_cpus(b, err);
 	if (st == PS_OK)
 		st = open_model(b, err);
 	if (st == PS_OK)
@@ -283,7 +305,7 @@ static void wait_and_show(struct bench *b)
 static enum ps_status measure(struct bench *b, struct ps_error *err)
 {
 	const struct ps_exec_options options = {
-		.cpus = b->o->cpus, .lanes = 1, .width = (int)b->o->threads};
+		.cpus = b->cpus, .lanes = 1, .width = (int)b->o->threads};
 	const struct ps_exec_callbacks callbacks = {.take = take, .done = done, .ctx = b};
 	struct ps_exec *exec;
 	enum ps_status st;
@@ -292,7 +314,6 @@ static enum ps_status measure(struct bench *b, struct ps_error *err)
 	b->warm_until_ns = ps_clock_now_ns() + b->o->warmup;
 	st = ps_exec_start(&options, &callbacks, &exec, err);
 	if (st == PS_OK) {
-		b->cpus = *ps_exec_cpus(exec);
 		wait_and_show(b);
 		ps_exec_stop(exec);
 		st = b->status;
@@ -430,7 +451,7 @@ static enum ps_status print_text(const struct bench *b, struct ps_error *err)
 	enum ps_status st;
 
 	ps_strbuf_init(&out);
-	ps_strbuf_printf(&out, "%s: %s %s, %lld thread%s, CPUs %s, batch %lld\n", b->o->model,
+	ps_strbuf_printf(&out, "%s: %s %s, %lld thread%s on CPU %s, batch %lld\n", b->o->model,
 			 b->ops->name, b->ops->version(b->engine), (long long)b->o->threads,
 			 b->o->threads == 1 ? "" : "s", ps_cpus_format(&b->cpus, cpus),
 			 (long long)b->o->batch);

@@ -230,8 +230,8 @@ static enum ps_status place_binary(const struct ps_oip_tensors *in, struct ps_oi
 				   char **binary, size_t *left, struct ps_arena *arena,
 				   struct ps_error *err)
 {
-	int64_t count;
-	size_t bytes;
+	int64_t count = 0;
+	size_t bytes = 0;
 	enum ps_status s = ps_tensor_count(t->t.dims, t->t.rank, &count, err);
 	if (s == PS_OK)
 		s = binary_size(in, t, count, *left, &bytes, err);

@@ -160,7 +160,7 @@ int ps_graph_add(struct ps_graph *g, int a, int b)
 	if (!usable(g, a, "add") || !usable(g, b, "add"))
 		return PS_GRAPH_NONE;
 	const struct ps_graph_value *x = &g->values[a], *y = &g->values[b];
-	if (x->rank != y->rank || memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims))
+	if (x->rank != y->rank || memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims) != 0)
 		return ps_graph_fail(g, PS_EINVAL, "add: '%s' and '%s' differ in shape", x->name,
 				     y->name);
 	return binary(g, "Add", a, b,

@@ -181,18 +181,18 @@ static enum ps_status read_weight(struct reader *r, const struct ps_wire_field *
 	enum ps_status s = read_head(r, field, &t);
 	if (s != PS_OK)
 		return s;
-	int64_t size = (int64_t)ps_dtype_size((enum ps_dtype)t.type);
-	if (t.raw && !t.external && size && t.elements * size != t.raw_bytes) {
+	int64_t size = (int64_t)ps_dtype_size((enum ps_dtype)t.type), want = t.elements * size;
+	if (t.raw && !t.external && size && want != t.raw_bytes) {
 		ps_error_set(r->err, PS_EPARSE,
 			     "stored tensor '%s' holds %lld bytes, its shape wants %lld",
 			     shown(t.weight.name, t.weight.name_len, name), (long long)t.raw_bytes,
-			     (long long)(t.elements * size));
+			     (long long)want);
 		ps_error_where(r->err, "byte %lld", (long long)(field->data - r->start));
 		return PS_EPARSE;
 	}
 	t.weight.parameters = is_float(t.type) && t.rank > 0 ? t.elements : 0;
 	r->model->external_data |= t.external;
-	if (__builtin_add_overflow(r->model->weight_bytes, t.raw ? t.raw_bytes : t.elements * size,
+	if (__builtin_add_overflow(r->model->weight_bytes, t.raw ? t.raw_bytes : want,
 				   &r->model->weight_bytes))
 		return malformed(r, field->data, "stored tensors of impossible size");
 	return keep_weight(r, &t.weight);

@@ -90,6 +90,9 @@ enum ps_status ps_tensor_check(const struct ps_tensor_spec *spec, const struct p
 				    "input '%s' has data type %s, the model wants %s", spec->name,
 				    ps_dtype_name(t->dtype) ? ps_dtype_name(t->dtype) : "?",
 				    ps_dtype_name(spec->dtype) ? ps_dtype_name(spec->dtype) : "?");
+	if (t->rank < 0 || t->rank > PS_TENSOR_MAX_RANK)
+		return ps_error_set(err, PS_EINVAL, "input '%s' has %d dimensions, the limit is %d",
+				    spec->name, t->rank, PS_TENSOR_MAX_RANK);
 	bool fits = t->rank == spec->rank;
 	for (int i = 0; fits && i < t->rank; i++)
 		fits = spec->dims[i] < 0 || spec->dims[i] == t->dims[i];
@@ -97,15 +100,15 @@ enum ps_status ps_tensor_check(const struct ps_tensor_spec *spec, const struct p
 		return ps_error_set(err, PS_EINVAL, "input '%s' has shape %s, the model wants %s",
 				    spec->name, ps_tensor_shape_text(t->dims, t->rank, got),
 				    ps_tensor_shape_text(spec->dims, spec->rank, want));
-	int64_t count;
+	int64_t count = 0;
 	enum ps_status s = ps_tensor_count(t->dims, t->rank, &count, err);
 	if (s != PS_OK)
 		return s;
-	size_t size = ps_dtype_size(t->dtype);
-	if (size && (uint64_t)count * size != t->bytes)
+	unsigned long long want_bytes = (unsigned long long)count * ps_dtype_size(t->dtype);
+	if (want_bytes != t->bytes && t->dtype != PS_DTYPE_BYTES)
 		return ps_error_set(err, PS_EINVAL,
 				    "input '%s' of shape %s holds %llu bytes, but %zu came",
 				    spec->name, ps_tensor_shape_text(t->dims, t->rank, got),
-				    (unsigned long long)((uint64_t)count * size), t->bytes);
+				    want_bytes, t->bytes);
 	return PS_OK;
 }

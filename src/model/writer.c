@@ -255,13 +255,13 @@ static enum ps_status measure(const struct ps_graph *g, int64_t *ret_graph, int6
 
 enum ps_status ps_onnx_size(const struct ps_graph *g, int64_t *ret_bytes, struct ps_error *err)
 {
-	int64_t graph_bytes;
+	int64_t graph_bytes = 0;
 	return measure(g, &graph_bytes, ret_bytes, err);
 }
 
 enum ps_status ps_onnx_write(const struct ps_graph *g, const char *path, struct ps_error *err)
 {
-	int64_t graph_bytes, model_bytes;
+	int64_t graph_bytes = 0, model_bytes = 0;
 	enum ps_status status = measure(g, &graph_bytes, &model_bytes, err);
 	if (status != PS_OK)
 		return status;

@@ -66,7 +66,7 @@ enum ps_status ps_zoo_build(const struct ps_zoo_entry *e, uint64_t seed,
 enum ps_status ps_zoo_write(const struct ps_zoo_entry *e, uint64_t seed, const char *path,
 			    struct ps_error *err)
 {
-	struct ps_graph *g;
+	struct ps_graph *g = NULL;
 	enum ps_status s = ps_zoo_build(e, seed, &g, err);
 	if (s != PS_OK)
 		return s;

@@ -87,6 +87,8 @@ static void test_check(void **state)
 		{{"x", PS_DTYPE_FP32, 3, {2, 4, 4}, NULL, 128}, "[-1,3,4]"},
 		{{"x", PS_DTYPE_FP32, 3, {2, 3, 4}, NULL, 95}, "95 came"},
 		{{"x", PS_DTYPE_FP32, 3, {-2, 3, 4}, NULL, 96}, "negative"},
+		{{"x", PS_DTYPE_FP32, 9, {2, 3, 4}, NULL, 96}, "9 dimensions"},
+		{{"x", PS_DTYPE_FP32, -1, {2, 3, 4}, NULL, 96}, "-1 dimensions"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct ps_error err = {0};

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define DEFAULT_URL "http://127.0.0.1:8000"
+#define MIN_SUCCESS 0.99 /* of a tenant without an SLA */
 
 /* What a tenant asks for: the same rows on the command line and in a file. */
 struct tenant_options {
@@ -284,9 +285,11 @@ static const struct ps_conf_schema schema = {
 		   "SLA is "
 		   "met, violated, or undecided, with 95 % confidence.\n"
 		   "\n"
-		   "Exit code: 0 when every tenant is VALID and its SLA, if any, is met; 1 when "
-		   "one is "
-		   "INVALID, violated or undecided; others are errors.",
+		   "Exit code: 0 when every tenant is VALID and its SLA is met (without an SLA: at "
+		   "least "
+		   "99 % of its requests succeeded); 1 when one is INVALID, violated or undecided; "
+		   "others "
+		   "are errors.",
 	.example = "perseus load --model resnet50 --rate 20 --duration 30s --sla 'p95<=200ms'\n"
 		   "perseus load --url http://gpu1:8000 --model bert --concurrency 4 --json\n"
 		   "perseus load --file tenants.yaml --records requests.csv",
@@ -387,17 +390,16 @@ static bool show_progress(void *ctx, const struct ps_load_progress *p)
 {
 	struct ps_cli_progress *line = ctx;
 	int64_t left = p->total_ns - p->elapsed_ns;
+	unsigned long long open = p->in_flight + p->waiting;
 	char latency[PS_UNITS_SIZE], eta[PS_UNITS_SIZE];
 
 	if (p->draining) {
-		ps_cli_progress_show(line, "load: waiting for the last %llu answers",
-				     (unsigned long long)(p->in_flight + p->waiting));
+		ps_cli_progress_show(line, "load: waiting for the last %llu answers", open);
 	} else {
 		ps_cli_progress_show(line,
 				     "load: %s left, %llu done, %llu failed, %llu open, last %s",
 				     ps_units_format_eta(left, eta), (unsigned long long)p->done,
-				     (unsigned long long)p->failed,
-				     (unsigned long long)(p->in_flight + p->waiting),
+				     (unsigned long long)p->failed, open,
 				     p->last_latency_ns >= 0
 					     ? ps_units_format_duration(p->last_latency_ns, latency)
 					     : "none");
@@ -422,13 +424,19 @@ static enum ps_status print_result(const struct load_options *o, const struct ps
 	return st;
 }
 
+/* Without an SLA a run that mostly failed is still no success to a script. */
+static bool tenant_well(const struct ps_load_tenant_result *t)
+{
+	return t->sla_verdict == PS_LOAD_SLA_MET ||
+	       (t->sla_verdict == PS_LOAD_SLA_NONE && t->success_ratio >= MIN_SUCCESS);
+}
+
 static bool all_well(const struct ps_load_result *r)
 {
 	bool well = r->valid;
 
 	for (size_t i = 0; i < r->tenant_len; i++) {
-		well = well && (r->tenants[i].sla_verdict == PS_LOAD_SLA_NONE ||
-				r->tenants[i].sla_verdict == PS_LOAD_SLA_MET);
+		well = well && tenant_well(&r->tenants[i]);
 	}
 	return well;
 }

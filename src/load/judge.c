@@ -14,15 +14,37 @@ struct series {
 	size_t len;
 };
 
-static int by_scheduled(const void *a, const void *b)
-{
-	const struct ps_load_record *x = *(const struct ps_load_record *const *)a;
-	const struct ps_load_record *y = *(const struct ps_load_record *const *)b;
+struct point {
+	int64_t at_ns;
+	uint64_t sequence;
+	double x_ns;
+};
 
-	if (x->scheduled_ns != y->scheduled_ns) {
-		return x->scheduled_ns < y->scheduled_ns ? -1 : 1;
+static int by_instant(const void *a, const void *b)
+{
+	const struct point *x = a, *y = b;
+
+	if (x->at_ns != y->at_ns) {
+		return x->at_ns < y->at_ns ? -1 : 1;
 	}
 	return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
+}
+
+/* The measured requests in order of their instants; a failed one counts as the time-out. */
+static size_t collect(const struct ps_load_tenant_result *r, int64_t timeout_ns, struct point *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->record_len; i++) {
+		const struct ps_load_record *q = &r->records[i];
+		int64_t x = q->outcome == PS_LOAD_OK ? q->done_ns - q->scheduled_ns : timeout_ns;
+
+		if (!q->warmup) {
+			out[n++] = (struct point){q->scheduled_ns, q->sequence, (double)x};
+		}
+	}
+	qsort(out, n, sizeof(out[0]), by_instant);
+	return n;
 }
 
 static void series_fini(struct series *s)
@@ -35,7 +57,7 @@ static enum ps_status series_init(struct series *s, const struct ps_load_tenant_
 				  int64_t timeout_ns)
 {
 	size_t cap = r->record_len ? r->record_len : 1;
-	const struct ps_load_record **sorted = malloc(cap * sizeof(struct ps_load_record *));
+	struct point *sorted = malloc(cap * sizeof(*sorted));
 
 	*s = (struct series){.t_s = malloc(cap * sizeof(double)),
 			     .x_ns = malloc(cap * sizeof(double))};
@@ -44,18 +66,10 @@ static enum ps_status series_init(struct series *s, const struct ps_load_tenant_
 		series_fini(s);
 		return PS_ENOMEM;
 	}
-	for (size_t i = 0; i < r->record_len; i++) {
-		if (!r->records[i].warmup) {
-			sorted[s->len++] = &r->records[i];
-		}
-	}
-	qsort(sorted, s->len, sizeof(sorted[0]), by_scheduled);
+	s->len = collect(r, timeout_ns, sorted);
 	for (size_t i = 0; i < s->len; i++) {
-		const struct ps_load_record *q = sorted[i];
-		bool ok = q->outcome == PS_LOAD_OK;
-
-		s->t_s[i] = (double)q->scheduled_ns / 1e9;
-		s->x_ns[i] = ok ? (double)(q->done_ns - q->scheduled_ns) : (double)timeout_ns;
+		s->t_s[i] = (double)sorted[i].at_ns / 1e9;
+		s->x_ns[i] = sorted[i].x_ns;
 	}
 	free(sorted);
 	return PS_OK;
@@ -226,7 +240,7 @@ static enum ps_status fill_statistics(struct ps_load_tenant_result *r, const str
 	} rows[] = {{0.5, &r->p50}, {0.95, &r->p95}, {0.99, &r->p99}};
 	bool with_sla = ps_sla_is_set(sla);
 	enum ps_status st = PS_OK;
-	double ratio;
+	double ratio = 1;
 
 	for (size_t i = 0; st == PS_OK && i < sizeof(rows) / sizeof(rows[0]); i++) {
 		st = quantile_at(r, s, rows[i].p, 0, rows[i].q, &ratio);

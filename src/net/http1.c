@@ -104,6 +104,17 @@ static void trim_end(char *s)
 		s[--n] = '\0';
 }
 
+/* The library, as it is commonly built, lets blanks pass in names: "Content-Length : 5" means
+ * different things to different readers, which is how requests are smuggled. */
+static bool is_token(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s <= 0x20 || (unsigned char)*s >= 0x7f ||
+		    strchr("()<>@,;:\\\"/[]?={}", *s))
+			return false;
+	return true;
+}
+
 static int fill_head(struct ps_net_http1 *p)
 {
 	const http_parser *hp = &p->parser;
@@ -113,6 +124,8 @@ static int fill_head(struct ps_net_http1 *p)
 	for (size_t i = 0; i < n; i++) {
 		char *value = p->text.data + p->at[2 * i + 1];
 		trim_end(value);
+		if (!is_token(p->text.data + p->at[2 * i]))
+			return refuse(p, 400, "a header's name is no token");
 		p->headers[i] = (struct ps_net_header){p->text.data + p->at[2 * i], value};
 	}
 	bool sized = hp->flags & F_CONTENTLENGTH;

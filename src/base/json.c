@@ -30,7 +30,7 @@ void ps_json_set_int(json_t *obj, const char *key, int64_t v)
 void ps_json_set_string(json_t *obj, const char *key, const char *v)
 {
 	json_t *s = v ? json_string(v) : json_null();
-	if (!s) { /* not UTF-8 */
+	if (!s && v) { /* not UTF-8 */
 		char *copy = strdup(v);
 		if (copy) {
 			for (char *p = copy; *p; p++)

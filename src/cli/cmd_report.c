@@ -1,0 +1,210 @@
+/* cmd_report.c - perseus report: what a campaign found, as text, page, table or JSON. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "cli/cli.h"
+#include "report/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct report_options {
+	char *store, *html, *csv;
+	int64_t campaign;
+	bool json, list;
+};
+
+static const struct ps_conf_option rows[] = {
+	{
+		.name = "store",
+		.type = PS_CONF_TEXT,
+		.offset = offsetof(struct report_options, store),
+		.metavar = "RESULTS.DB",
+		.help = "The results store that perseus measure wrote.",
+		.flags = PS_CONF_POSITIONAL | PS_CONF_REQUIRED,
+	},
+	{
+		.name = "campaign",
+		.type = PS_CONF_INT,
+		.offset = offsetof(struct report_options, campaign),
+		.metavar = "ID",
+		.help = "Which campaign of the store, by its number in --list; otherwise the one "
+			"that started last.",
+		.min = 1,
+		.max = 0,
+		.letter = 'c',
+	},
+	{
+		.name = "html",
+		.type = PS_CONF_TEXT,
+		.offset = offsetof(struct report_options, html),
+		.metavar = "FILE",
+		.help = "Write the report as one page with figures that opens offline.",
+	},
+	{
+		.name = "csv",
+		.type = PS_CONF_TEXT,
+		.offset = offsetof(struct report_options, csv),
+		.metavar = "FILE",
+		.help = "Write one row per tenant and set, for other tools.",
+	},
+	PS_CLI_JSON(struct report_options),
+	{
+		.name = "list",
+		.type = PS_CONF_BOOL,
+		.offset = offsetof(struct report_options, list),
+		.help = "List the campaigns of the store instead.",
+	},
+	{0},
+};
+
+static const struct ps_conf_schema schema = {
+	.name = "perseus report",
+	.summary = "Show what a campaign found: text, a page, CSV or JSON.",
+	.details = "The text on standard output answers for the demand rates first, then says what "
+		   "sharing does at full load, and lists every number with its interval. A figure "
+		   "that the data do not support is \"-\" or says how many more requests it needs.",
+	.example = "perseus report results.db\n"
+		   "perseus report results.db --html report.html --csv report.csv\n"
+		   "perseus report results.db --json",
+	.options = rows,
+	.size = sizeof(struct report_options),
+	.where_offset = SIZE_MAX,
+};
+
+static json_t *listing_json(const struct ps_store_listing *list, size_t n)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		json_t *o = json_object();
+		ps_json_set_int(o, "id", list[i].id);
+		ps_json_set_string(o, "name", list[i].name);
+		ps_json_set_int(o, "started_unix_ms", list[i].started_wall_ns / PS_NS_PER_MS);
+		ps_json_set_int(o, "cells", list[i].cells);
+		ps_json_set_int(o, "cells_done", list[i].done);
+		ps_json_set_int(o, "cells_failed", list[i].failed);
+		json_array_append_new(all, o);
+	}
+	return all;
+}
+
+static enum ps_status print_listing(struct ps_store *s, bool as_json, struct ps_error *err)
+{
+	struct ps_store_listing *list;
+	struct ps_strbuf out;
+	size_t n;
+	enum ps_status st = ps_store_list(s, &list, &n, err);
+
+	if (st != PS_OK)
+		return st;
+	if (as_json) {
+		json_t *o = json_object();
+		json_object_set_new(o, "campaigns", listing_json(list, n));
+		free(list);
+		return ps_cli_print_json(o, err);
+	}
+	ps_strbuf_init(&out);
+	ps_strbuf_puts(&out, "   id  started (UTC)     cells  name\n");
+	for (size_t i = 0; i < n; i++) {
+		char iso[PS_CLOCK_ISO_SIZE];
+		ps_clock_wall_iso(list[i].started_wall_ns, iso);
+		ps_strbuf_printf(&out, "%5lld  %.16s  %2d/%-3d %s\n", (long long)list[i].id, iso,
+				 list[i].done, list[i].cells, list[i].name);
+	}
+	free(list);
+	st = ps_cli_print(out.data, out.len, err);
+	ps_strbuf_fini(&out);
+	return st;
+}
+
+static enum ps_status write_file(const char *path, struct ps_strbuf *out, struct ps_error *err)
+{
+	if (ps_strbuf_status(out) != PS_OK)
+		return ps_error_set(err, PS_ENOMEM, "no memory for %s", path);
+	return ps_file_write(path, out->data, out->len, err);
+}
+
+static enum ps_status write_html(const struct ps_report_answer *a, const char *path,
+				 struct ps_error *err)
+{
+	struct ps_strbuf out;
+
+	ps_strbuf_init(&out);
+	enum ps_status st = ps_report_html(a, &out, err);
+	if (st == PS_OK)
+		st = write_file(path, &out, err);
+	ps_strbuf_fini(&out);
+	return st;
+}
+
+static enum ps_status write_csv(const struct ps_report_answer *a, const char *path,
+				struct ps_error *err)
+{
+	struct ps_strbuf out;
+
+	ps_strbuf_init(&out);
+	ps_report_csv(a, &out);
+	enum ps_status st = write_file(path, &out, err);
+	ps_strbuf_fini(&out);
+	return st;
+}
+
+static enum ps_status print_text(const struct ps_report_answer *a, struct ps_error *err)
+{
+	struct ps_strbuf out;
+	enum ps_status st;
+
+	ps_strbuf_init(&out);
+	ps_report_text(a, ps_cli_width(STDOUT_FILENO), &out);
+	st = ps_strbuf_status(&out);
+	if (st != PS_OK)
+		ps_error_set(err, st, "no memory for the report");
+	else
+		st = ps_cli_print(out.data, out.len, err);
+	ps_strbuf_fini(&out);
+	return st;
+}
+
+static enum ps_status show(const struct report_options *o, const struct ps_store_campaign *c,
+			   struct ps_error *err)
+{
+	struct ps_report_answer a = {0};
+	enum ps_status st = ps_report_build(c, &a, err);
+
+	if (st == PS_OK && o->html)
+		st = write_html(&a, o->html, err);
+	if (st == PS_OK && o->csv)
+		st = write_csv(&a, o->csv, err);
+	if (st == PS_OK)
+		st = o->json ? ps_cli_print_json(ps_report_json(&a, false), err)
+			     : print_text(&a, err);
+	ps_report_fini(&a);
+	return st;
+}
+
+static int run(void *options)
+{
+	const struct report_options *o = options;
+	struct ps_store_campaign *c = NULL;
+	struct ps_store *s = NULL;
+	struct ps_error err;
+	enum ps_status st = ps_store_open(o->store, PS_STORE_READ, &s, &err);
+
+	if (st == PS_OK && o->list) {
+		st = print_listing(s, o->json, &err);
+	} else if (st == PS_OK) {
+		st = ps_store_campaign_read(s, o->campaign, &c, &err);
+		if (st == PS_OK)
+			st = show(o, c, &err);
+	}
+	ps_store_campaign_free(c);
+	ps_store_close(s);
+	return st == PS_OK ? PS_CLI_OK : ps_cli_fail(&err);
+}
+
+const struct ps_cli_command ps_cmd_report = {
+	.name = "report",
+	.schema = &schema,
+	.run = run,
+};

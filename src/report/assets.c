@@ -1,0 +1,30 @@
+/* assets.c - the files of web/ and the chart library, taken in by the assembler. */
+#include "report_internal.h"
+
+#define ASSET(symbol, path)                                                                        \
+	__asm__(".section .rodata\n"                                                               \
+		".balign 16\n" #symbol "_start:\n"                                                 \
+		".incbin \"" path "\"\n" #symbol "_end:\n"                                         \
+		".byte 0\n"                                                                        \
+		".previous\n");                                                                    \
+	extern const char symbol##_start[], symbol##_end[]
+
+ASSET(ps_report_html_file, PS_WEB_DIR "/report.html");
+ASSET(ps_report_css_file, PS_WEB_DIR "/report.css");
+ASSET(ps_report_js_file, PS_WEB_DIR "/report.js");
+ASSET(ps_report_chart_file, PS_CHART_JS);
+
+struct ps_report_asset ps_report_asset_get(enum ps_report_asset_name name)
+{
+	static const struct {
+		const char *start, *end;
+	} files[] = {
+		[PS_REPORT_TEMPLATE] = {ps_report_html_file_start, ps_report_html_file_end},
+		[PS_REPORT_CSS] = {ps_report_css_file_start, ps_report_css_file_end},
+		[PS_REPORT_JS] = {ps_report_js_file_start, ps_report_js_file_end},
+		[PS_REPORT_CHART_JS] = {ps_report_chart_file_start, ps_report_chart_file_end},
+	};
+
+	return (struct ps_report_asset){files[name].start,
+					(size_t)(files[name].end - files[name].start)};
+}

@@ -1,0 +1,293 @@
+/* compare.c - several tenants on one machine against each on its own, in money and in words. */
+#include "report_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The numbers of one comparison, in the order of the set's members. */
+struct inputs {
+	int n;
+	double demand_rps[PS_STORE_MAX_TENANTS], ray_rps[PS_STORE_MAX_TENANTS];
+	struct ps_stats_interval alone_rps[PS_STORE_MAX_TENANTS];
+	struct ps_stats_interval scale;
+	bool has_alone, has_scale;
+};
+
+static void gather(const struct ps_report_answer *a, int set, struct inputs *in)
+{
+	const struct ps_store_set *s = &a->campaign->sets[set];
+	const struct ps_store_capacity *cap = a->sets[set].capacity;
+
+	in->n = s->member_len;
+	in->has_alone = true;
+	for (int i = 0; i < in->n; i++) {
+		const struct ps_report_line *l = ps_report_alone_line(a, s->members[i]);
+		in->demand_rps[i] = a->campaign->tenants[s->members[i]].demand_rps;
+		in->ray_rps[i] = cap ? cap->ray_rps[i] : NAN;
+		in->has_alone = in->has_alone && l && l->capacity_known;
+		if (in->has_alone)
+			in->alone_rps[i] = l->capacity_rps;
+	}
+	in->has_scale = cap != NULL;
+	if (!cap)
+		return;
+	in->scale = (struct ps_stats_interval){
+		.value = cap->factor,
+		.lo = cap->factor_low,
+		.hi = cap->factor_high,
+		.confidence = PS_REPORT_CONFIDENCE,
+		.has_interval = isfinite(cap->factor_low) && !isnan(cap->factor_high),
+	};
+}
+
+/* ---- sentences ---- */
+
+struct text {
+	char *buf;
+	size_t size, len;
+};
+
+static void say(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (t->len + 1 >= t->size)
+		return;
+	va_start(ap, fmt);
+	int n = vsnprintf(t->buf + t->len, t->size - t->len, fmt, ap);
+	va_end(ap);
+	t->len += n > 0 ? (size_t)n : 0;
+	if (t->len >= t->size)
+		t->len = t->size - 1;
+}
+
+static void say_all(struct text *t, int n, bool start)
+{
+	if (n == 2)
+		say(t, start ? "Both" : "both");
+	else
+		say(t, start ? "All %d" : "all %d", n);
+}
+
+static void say_rates(struct text *t, const struct ps_report_answer *a, int set)
+{
+	const struct ps_store_set *s = &a->campaign->sets[set];
+	char number[PS_REPORT_CELL_SIZE];
+
+	say(t, "At ");
+	for (int i = 0; i < s->member_len; i++) {
+		const struct ps_store_tenant *m = &a->campaign->tenants[s->members[i]];
+		say(t, "%s%s/s of %.40s",
+		    i == 0		     ? ""
+		    : i + 1 == s->member_len ? " and "
+					     : ", ",
+		    ps_report_number(m->demand_rps, number), m->name);
+	}
+	say(t, " ");
+}
+
+/* "2", "2 to 3", "at least 2" */
+static void say_count(struct text *t, const struct ps_stats_interval *i)
+{
+	if (i->has_interval && isinf(i->hi))
+		say(t, "at least %.0f", i->lo);
+	else if (i->has_interval && i->lo != i->hi)
+		say(t, "%.0f to %.0f", i->lo, i->hi);
+	else
+		say(t, "%.0f", i->value);
+}
+
+/* ": $62.05 instead of $124.10 a month (1 c6i.large instead of 2)" */
+static void say_money(struct text *t, const struct ps_report_answer *a,
+		      const struct ps_report_comparison *c)
+{
+	const struct ps_store_price *p = &a->campaign->price;
+	const char *unit = a->has_price ? p->instance_type : "machine";
+
+	if (!c->possible) {
+		if (a->has_price)
+			say(t, ": $%.2f a month", ps_cost_usd_per_month(p->usd_per_hour));
+		say(t, "; what they need apart was not measured");
+		return;
+	}
+	if (a->has_price && isfinite(c->machines.apart_usd_per_month))
+		say(t, ": $%.2f instead of $%.2f a month (", c->machines.together_usd_per_month,
+		    c->machines.apart_usd_per_month);
+	else
+		say(t, " (");
+	say_count(t, &c->machines.together);
+	say(t, " %.60s instead of ", unit);
+	say_count(t, &c->machines.apart);
+	say(t, ")");
+}
+
+static void say_line(struct text *t, const struct ps_report_answer *a,
+		     const struct ps_report_line *l)
+{
+	const struct ps_store_tenant *m = &a->campaign->tenants[l->tenant];
+	char value[PS_REPORT_CELL_SIZE];
+
+	say(t, "%.40s had %.3g %% of %llu requests over its %.6g ms, %.3g %% allowed (p%g ",
+	    m->name, 100.0 * (double)l->over / (double)l->requests, (unsigned long long)l->requests,
+	    (double)m->sla.limit_ns / 1e6, 100 * (1 - m->sla.percentile), 100 * m->sla.percentile);
+	say(t, l->at_sla.value_ns == PS_HIST_INFINITE ? "lost)" : "%s ms)",
+	    ps_report_ms(l->at_sla.value_ns, value));
+}
+
+static void say_lines(struct text *t, const struct ps_report_answer *a, int set,
+		      enum ps_report_verdict verdict)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < a->line_len; i++) {
+		const struct ps_report_line *l = &a->lines[i];
+		if (l->set != set || l->verdict != verdict)
+			continue;
+		say(t, first ? ": " : "; ");
+		say_line(t, a, l);
+		if (verdict == PS_REPORT_UNDECIDED && l->needs_more == UINT64_MAX)
+			say(t, ", too close to tell");
+		else if (verdict == PS_REPORT_UNDECIDED && l->needs_more > 0)
+			say(t, ", about %llu more requests would tell",
+			    (unsigned long long)l->needs_more);
+		first = false;
+	}
+}
+
+static void say_alone_misses(struct text *t, const struct ps_report_answer *a, int set)
+{
+	const struct ps_store_set *s = &a->campaign->sets[set];
+
+	for (int i = 0; i < s->member_len; i++) {
+		const struct ps_report_line *l = ps_report_alone_line(a, s->members[i]);
+		if (l && l->verdict == PS_REPORT_MISSED)
+			say(t, " Even alone %.40s misses its SLA at this rate.",
+			    a->campaign->tenants[s->members[i]].name);
+	}
+}
+
+static void demand_sentence(const struct ps_report_answer *a, struct ps_report_comparison *c)
+{
+	struct text t = {.buf = c->demand_sentence, .size = sizeof c->demand_sentence};
+	int n = a->campaign->sets[c->set].member_len;
+
+	say_rates(&t, a, c->set);
+	switch (a->sets[c->set].verdict) {
+	case PS_REPORT_MET:
+		say_all(&t, n, false);
+		say(&t, " fit one machine inside their SLAs");
+		say_money(&t, a, c);
+		say(&t, ".");
+		break;
+	case PS_REPORT_MISSED:
+		say_all(&t, n, false);
+		say(&t, " do not fit one machine inside their SLAs");
+		say_lines(&t, a, c->set, PS_REPORT_MISSED);
+		say(&t, ".");
+		if (c->possible && a->has_price && isfinite(c->machines.apart_usd_per_month)) {
+			say(&t, " Apart they need ");
+			say_count(&t, &c->machines.apart);
+			say(&t, " %.60s, $%.2f a month.", a->campaign->price.instance_type,
+			    c->machines.apart_usd_per_month);
+		}
+		break;
+	case PS_REPORT_UNDECIDED:
+		say(&t, "it is undecided whether ");
+		say_all(&t, n, false);
+		say(&t, " fit one machine inside their SLAs");
+		say_lines(&t, a, c->set, PS_REPORT_UNDECIDED);
+		say(&t, ".");
+		if (c->possible) {
+			say(&t, " If they fit");
+			say_money(&t, a, c);
+			say(&t, ".");
+		}
+		break;
+	case PS_REPORT_NO_DATA:
+		say(&t, "the set was not tried: no answer for the demand rates.");
+		break;
+	}
+	say_alone_misses(&t, a, c->set);
+}
+
+static void full_load_sentence(struct ps_report_comparison *c)
+{
+	struct text t = {.buf = c->full_load_sentence, .size = sizeof c->full_load_sentence};
+	const struct ps_stats_interval *s = &c->full_load_saving;
+
+	if (!c->possible || isnan(s->value)) {
+		say(&t, "What sharing does at full load was not measured.");
+		return;
+	}
+	if (!s->has_interval) {
+		say(&t,
+		    "At full load sharing saves about %.0f %% of machine time; too few data "
+		    "for an interval.",
+		    100 * s->value);
+		return;
+	}
+	double lo = 100 * s->lo, hi = 100 * s->hi;
+	if (s->lo > 0)
+		say(&t,
+		    "At full load sharing saves %.0f %% of machine time (95 %% interval "
+		    "%.0f to %.0f %%).",
+		    100 * s->value, lo, hi);
+	else if (s->hi < 0)
+		say(&t,
+		    "At full load sharing is a loss of %.0f %% of machine time (95 %% "
+		    "interval %.0f to %.0f %%).",
+		    -100 * s->value, -hi, -lo);
+	else
+		say(&t,
+		    "At full load no saving and no loss of machine time was shown: %.0f %% "
+		    "(95 %% interval %.0f to %.0f %%).",
+		    100 * s->value, lo, hi);
+}
+
+static void compare(const struct ps_report_answer *a, struct ps_report_comparison *c)
+{
+	struct inputs in;
+
+	gather(a, c->set, &in);
+	c->possible = in.has_alone && in.has_scale;
+	c->fluid_saving.value = c->full_load_saving.value = c->share.value = NAN;
+	if (c->possible) {
+		c->share = ps_cost_share_on_ray(in.demand_rps, in.ray_rps, in.alone_rps, in.n,
+						in.scale, &c->on_ray);
+		c->share_apart = ps_cost_share_apart(in.demand_rps, in.alone_rps, in.n);
+		c->fluid_saving = ps_cost_fluid_saving(in.demand_rps, in.alone_rps, in.n, c->share);
+		c->full_load_saving =
+			ps_cost_full_load_saving(in.ray_rps, in.alone_rps, in.n, in.scale);
+		c->machines = ps_cost_machine_saving(in.demand_rps, in.alone_rps, in.n, c->share,
+						     a->sets[c->set].verdict == PS_REPORT_MET,
+						     a->campaign->price.usd_per_hour);
+	}
+	demand_sentence(a, c);
+	full_load_sentence(c);
+}
+
+/* The largest set answers for the campaign; the others have their own sentences. */
+enum ps_status ps_report_compare(struct ps_report_answer *a, struct ps_error *err)
+{
+	const struct ps_store_campaign *c = a->campaign;
+
+	a->comparisons = calloc(c->set_len, sizeof *a->comparisons);
+	if (!a->comparisons)
+		return ps_error_set(err, PS_ENOMEM, "no memory for the report");
+	for (int size = PS_STORE_MAX_TENANTS; size > 1; size--)
+		for (size_t s = 0; s < c->set_len; s++)
+			if (c->sets[s].member_len == size)
+				a->comparisons[a->comparison_len++].set = (int)s;
+	for (size_t i = 0; i < a->comparison_len; i++)
+		compare(a, &a->comparisons[i]);
+	if (a->comparison_len > 0)
+		snprintf(a->verdict, sizeof a->verdict, "%s %s", a->comparisons[0].demand_sentence,
+			 a->comparisons[0].full_load_sentence);
+	else
+		snprintf(a->verdict, sizeof a->verdict,
+			 "No set of several tenants was measured: nothing to compare.");
+	return PS_OK;
+}

@@ -1,0 +1,260 @@
+/* json.c - the answer for programs, and what the page draws. Keys: docs/report.md. */
+#include "report_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+static json_t *interval(const struct ps_stats_interval *i, bool known)
+{
+	json_t *o = json_object();
+
+	ps_json_set_real(o, "value", known ? i->value : NAN);
+	ps_json_set_real(o, "low", known && i->has_interval ? i->lo : NAN);
+	ps_json_set_real(o, "high", known && i->has_interval ? i->hi : NAN);
+	return o;
+}
+
+static double ms(int64_t ns)
+{
+	return ns == PS_HIST_INFINITE ? NAN : (double)ns / 1e6;
+}
+
+static json_t *quantile(const struct ps_stats_time_quantile *q, bool data)
+{
+	json_t *o = json_object();
+
+	ps_json_set_real(o, "percentile", 100 * q->p);
+	ps_json_set_real(o, "ms", data ? ms(q->value_ns) : NAN);
+	ps_json_set_bool(o, "lost", data && q->value_ns == PS_HIST_INFINITE);
+	ps_json_set_real(o, "low_ms", data && q->has_interval ? ms(q->lo_ns) : NAN);
+	ps_json_set_real(o, "high_ms", data && q->has_interval ? ms(q->hi_ns) : NAN);
+	ps_json_set_int(o, "needs_more", data && !q->has_interval ? (int64_t)q->needs_more : 0);
+	return o;
+}
+
+/* Points of the curve, denser towards the tail: {"x": 1/(1-p), "y": ms}. The last is the largest
+ * value; quantiles that fall on lost requests are left out. */
+static json_t *curve(const struct ps_hist *h)
+{
+	json_t *points = json_array();
+	uint64_t n = ps_hist_total(h);
+	double last = 0;
+
+	for (int i = 0; n > 0; i++) {
+		double x = pow(10, i / 20.0);
+		bool end = x >= (double)n;
+		uint64_t rank = end ? n : ps_stats_rank(1 - 1 / x, n);
+		int64_t ns = ps_hist_rank_ns(h, rank ? rank : 1);
+		if (end)
+			x = (double)n;
+		if (ns != PS_HIST_INFINITE && x > last) {
+			json_t *p = json_object();
+			ps_json_set_real(p, "x", x);
+			ps_json_set_real(p, "y", ms(ns));
+			json_array_append_new(points, p);
+			last = x;
+		}
+		if (end)
+			break;
+	}
+	return points;
+}
+
+static json_t *line_json(const struct ps_report_answer *a, const struct ps_report_line *l,
+			 bool charts)
+{
+	const struct ps_store_tenant *t = &a->campaign->tenants[l->tenant];
+	char label[PS_REPORT_LABEL_SIZE];
+	bool data = l->requests > 0;
+	json_t *o = json_object();
+
+	ps_json_set_string(o, "tenant", t->name);
+	ps_json_set_string(o, "set", a->campaign->sets[l->set].name);
+	ps_json_set_string(o, "label", ps_report_set_label(a, l->set, label));
+	ps_json_set_bool(o, "alone", l->alone);
+	json_object_set_new(o, "capacity_rps", interval(&l->capacity_rps, l->capacity_known));
+	ps_json_set_bool(o, "capacity_open_below", l->open_below);
+	ps_json_set_bool(o, "capacity_open_above", l->open_above);
+	json_object_set_new(o, "usd_per_million_inferences", interval(&l->usd_per_million, true));
+	ps_json_set_real(o, "compute_share", l->compute_share);
+	ps_json_set_int(o, "batch", l->batch);
+	ps_json_set_int(o, "trials", l->trials);
+	ps_json_set_int(o, "invalid_trials", l->invalid);
+	ps_json_set_int(o, "requests", (int64_t)l->requests);
+	ps_json_set_int(o, "requests_over_limit", (int64_t)l->over);
+	ps_json_set_int(o, "requests_failed", (int64_t)l->failed);
+	ps_json_set_real(o, "effective_ratio", data ? l->effective_ratio : NAN);
+	json_object_set_new(o, "share_over_limit", interval(&l->share_over, data));
+	ps_json_set_real(o, "offered_rps", l->offered_rps);
+	ps_json_set_real(o, "goodput_rps", l->goodput_rps);
+	json_object_set_new(o, "p50", quantile(&l->p50, data));
+	json_object_set_new(o, "p95", quantile(&l->p95, data));
+	json_object_set_new(o, "p99", quantile(&l->p99, data));
+	ps_json_set_string(o, "verdict", ps_report_verdict_name(l->verdict));
+	if (l->needs_more == UINT64_MAX)
+		json_object_set_new(o, "verdict_needs_more", json_null());
+	else
+		ps_json_set_int(o, "verdict_needs_more", (int64_t)l->needs_more);
+	if (charts)
+		json_object_set_new(o, "curve", curve(&l->latency));
+	return o;
+}
+
+/* Processor use between neighbouring samples, memory at them. */
+static json_t *timeline(const struct ps_store_trial *t)
+{
+	json_t *points = json_array();
+
+	for (size_t i = 1; i < t->sample_len; i++) {
+		const struct ps_store_sample *s = &t->samples[i], *b = s - 1;
+		double dt = (double)(s->at_ns - b->at_ns);
+		json_t *p = json_object();
+		bool cpu = dt > 0 && s->server_cpu_ns >= 0 && b->server_cpu_ns >= 0;
+		bool gen = dt > 0 && s->generator_cpu_ns >= 0 && b->generator_cpu_ns >= 0;
+		int64_t memory =
+			s->server_pss_bytes >= 0 ? s->server_pss_bytes : s->server_rss_bytes;
+
+		ps_json_set_real(p, "t", (double)s->at_ns / 1e9);
+		ps_json_set_real(p, "cpu",
+				 cpu ? (double)(s->server_cpu_ns - b->server_cpu_ns) / dt : NAN);
+		ps_json_set_real(p, "generator",
+				 gen ? (double)(s->generator_cpu_ns - b->generator_cpu_ns) / dt
+				     : NAN);
+		ps_json_set_real(p, "mib", memory >= 0 ? (double)memory / 1048576.0 : NAN);
+		json_array_append_new(points, p);
+	}
+	return points;
+}
+
+static json_t *set_json(const struct ps_report_answer *a, size_t i, bool charts)
+{
+	const struct ps_store_set *set = &a->campaign->sets[i];
+	const struct ps_report_set *s = &a->sets[i];
+	json_t *o = json_object(), *members = json_array();
+	char label[PS_REPORT_LABEL_SIZE];
+
+	ps_json_set_string(o, "name", set->name);
+	ps_json_set_string(o, "label", ps_report_set_label(a, (int)i, label));
+	for (int m = 0; m < set->member_len; m++)
+		json_array_append_new(members, json_integer(set->members[m]));
+	json_object_set_new(o, "members", members);
+	ps_json_set_int(o, "trials", s->trials);
+	ps_json_set_real(o, "server_cpu_cores", s->cpu_cores);
+	ps_json_set_real(o, "server_cpu_ms_per_request", s->cpu_ms_per_request);
+	ps_json_set_real(o, "generator_cpu_cores", s->generator_cores);
+	ps_json_set_real(o, "steal_cpus", s->steal_share);
+	ps_json_set_real(o, "server_peak_rss_bytes",
+			 s->peak_rss_bytes < 0 ? NAN : (double)s->peak_rss_bytes);
+	ps_json_set_real(o, "server_pss_bytes", s->pss_bytes < 0 ? NAN : (double)s->pss_bytes);
+	ps_json_set_string(o, "verdict", ps_report_verdict_name(s->verdict));
+	ps_json_set_bool(o, "capacity_checked", s->capacity && s->capacity->checked);
+	ps_json_set_bool(o, "capacity_check_met", s->capacity && s->capacity->check_met);
+	if (charts && s->shown)
+		json_object_set_new(o, "timeline", timeline(s->shown));
+	return o;
+}
+
+static json_t *comparison_json(const struct ps_report_answer *a,
+			       const struct ps_report_comparison *c)
+{
+	json_t *o = json_object();
+	bool money = c->possible && a->has_price;
+
+	ps_json_set_string(o, "set", a->campaign->sets[c->set].name);
+	ps_json_set_string(o, "demand", c->demand_sentence);
+	ps_json_set_string(o, "full_load", c->full_load_sentence);
+	ps_json_set_bool(o, "on_ray", c->on_ray);
+	json_object_set_new(o, "share_together", interval(&c->share, c->possible));
+	json_object_set_new(o, "share_apart", interval(&c->share_apart, c->possible));
+	json_object_set_new(o, "fluid_saving", interval(&c->fluid_saving, c->possible));
+	json_object_set_new(o, "full_load_saving", interval(&c->full_load_saving, c->possible));
+	json_object_set_new(o, "machine_saving", interval(&c->machines.saving, c->possible));
+	json_object_set_new(o, "machines_apart", interval(&c->machines.apart, c->possible));
+	json_object_set_new(o, "machines_together", interval(&c->machines.together, c->possible));
+	ps_json_set_real(o, "apart_usd_per_month", money ? c->machines.apart_usd_per_month : NAN);
+	ps_json_set_real(o, "together_usd_per_month",
+			 money ? c->machines.together_usd_per_month : NAN);
+	return o;
+}
+
+static json_t *tenants_json(const struct ps_store_campaign *c)
+{
+	json_t *list = json_array();
+	char sla[PS_SLA_SIZE];
+
+	for (size_t i = 0; i < c->tenant_len; i++) {
+		const struct ps_store_tenant *t = &c->tenants[i];
+		json_t *o = json_object();
+		ps_json_set_string(o, "name", t->name);
+		ps_json_set_string(o, "model", t->model);
+		ps_json_set_real(o, "demand_rps", t->demand_rps);
+		ps_json_set_string(o, "sla", ps_sla_format(&t->sla, sla));
+		ps_json_set_real(o, "sla_percentile", 100 * t->sla.percentile);
+		ps_json_set_real(o, "sla_limit_ms", (double)t->sla.limit_ns / 1e6);
+		ps_json_set_real(o, "sla_min_success", t->sla.min_success);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *price_json(const struct ps_report_answer *a)
+{
+	const struct ps_store_price *p = &a->campaign->price;
+	json_t *o;
+
+	if (!a->has_price)
+		return json_null();
+	o = json_object();
+	ps_json_set_string(o, "provider", p->provider);
+	ps_json_set_string(o, "region", p->region);
+	ps_json_set_string(o, "instance_type", p->instance_type);
+	ps_json_set_real(o, "vcpu", p->vcpu);
+	ps_json_set_real(o, "memory_gib", p->memory_gib);
+	ps_json_set_real(o, "usd_per_hour", p->usd_per_hour);
+	ps_json_set_string(o, "source", p->source);
+	ps_json_set_string(o, "source_date", p->source_date);
+	return o;
+}
+
+static json_t *manifest_json(const struct ps_store_campaign *c)
+{
+	json_t *v = NULL;
+
+	if (c->manifest_json)
+		ps_json_parse(c->manifest_json, strlen(c->manifest_json), &v, NULL);
+	return v ? v : json_null();
+}
+
+json_t *ps_report_json(const struct ps_report_answer *a, bool charts)
+{
+	const struct ps_store_campaign *c = a->campaign;
+	json_t *o = json_object(), *list;
+
+	ps_json_set_string(o, "campaign", c->name);
+	ps_json_set_int(o, "id", c->id);
+	ps_json_set_int(o, "started_unix_ms", c->started_wall_ns / 1000000);
+	ps_json_set_int(o, "finished_unix_ms", c->finished_wall_ns / 1000000);
+	ps_json_set_string(o, "verdict", a->verdict);
+	ps_json_set_real(o, "confidence", PS_REPORT_CONFIDENCE);
+	ps_json_set_int(o, "cells_done", a->cells_done);
+	ps_json_set_int(o, "cells_failed", a->cells_failed);
+	ps_json_set_int(o, "cells_open", a->cells_open);
+	ps_json_set_string(o, "slice_cpus", c->slice_cpus);
+	ps_json_set_int(o, "slice_memory_bytes", c->slice_memory_bytes);
+	json_object_set_new(o, "price", price_json(a));
+	json_object_set_new(o, "tenants", tenants_json(c));
+	json_object_set_new(o, "lines", list = json_array());
+	for (size_t i = 0; i < a->line_len; i++)
+		json_array_append_new(list, line_json(a, &a->lines[i], charts));
+	json_object_set_new(o, "sets", list = json_array());
+	for (size_t i = 0; i < c->set_len; i++)
+		json_array_append_new(list, set_json(a, i, charts));
+	json_object_set_new(o, "comparisons", list = json_array());
+	for (size_t i = 0; i < a->comparison_len; i++)
+		json_array_append_new(list, comparison_json(a, &a->comparisons[i]));
+	json_object_set_new(o, "warnings", list = json_array());
+	for (size_t i = 0; i < a->warning_len; i++)
+		json_array_append_new(list, json_string(a->warnings[i]));
+	json_object_set_new(o, "manifest", manifest_json(c));
+	return o;
+}

@@ -1,0 +1,135 @@
+/* report.h - what a campaign found, computed once and shown four ways.   Layer 5.
+ *
+ * Uses base, conf, stats, store, cost. ps_report_build computes the answer from a campaign that
+ *was read from a store, and from nothing else; the renderers only show it. No function reads files,
+ * clocks or the environment. An answer belongs to one thread.
+ *
+ * Which trials say what:
+ *	capacity  the fit that the search stored with its cell; not derived again here.
+ *	latency, goodput, verdict, CPU, memory
+ *		  all trials at the demand rates (role DEMAND) of cells that are done, pooled.
+ *INVALID ones are pooled too, since an instrument that lagged or sent too little makes the tenant
+ *look worse, never better; each is named in the warnings, and a verdict of MISSED must hold without
+ *them. cost	  price per hour / (capacity in inferences/s x 3600) x 10^6; of a set of tenants
+ *split by compute share: capacity x mean compute time of a request. The verdict of a tenant at its
+ *demand rate: MET when the share of requests over the SLA's limit (failed and unsent ones included)
+ *is below what the percentile allows with its whole 95 % interval (Clopper-Pearson on effective
+ *counts) and the share of good answers is as asked; MISSED when the interval is above; else
+ *UNDECIDED, with how many more requests it would take.
+ */
+#ifndef PS_REPORT_REPORT_H
+#define PS_REPORT_REPORT_H
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/strbuf.h"
+#include "cost/cost.h"
+#include "stats/stats.h"
+#include "store/store.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PS_REPORT_CONFIDENCE   0.95
+#define PS_REPORT_MAX_WARNINGS 200
+
+enum ps_report_verdict {
+	PS_REPORT_NO_DATA,
+	PS_REPORT_UNDECIDED,
+	PS_REPORT_MET,
+	PS_REPORT_MISSED,
+};
+
+/* One tenant in one set. */
+struct ps_report_line {
+	int tenant, set; /* indexes into the campaign */
+	bool alone;	 /* the set is this tenant only */
+
+	bool capacity_known;
+	struct ps_stats_interval capacity_rps;	  /* requests/s, at the set's ray */
+	bool open_below, open_above;		  /* the data do not bound that end */
+	struct ps_stats_interval usd_per_million; /* inferences; value NAN when not known */
+	double compute_share;			  /* of the set's compute at capacity; 1 alone */
+	int64_t batch;				  /* inferences per request */
+
+	/* at the demand rates, all trials pooled */
+	int trials, invalid;
+	uint64_t requests, over, failed; /* scheduled; over the limit or failed; failed */
+	double effective_ratio;
+	double offered_rps, goodput_rps;
+	struct ps_hist latency;
+	struct ps_stats_time_quantile p50, p95, p99, at_sla; /* at_sla: the SLA's own percentile */
+	struct ps_stats_interval share_over;
+	enum ps_report_verdict verdict;
+	uint64_t needs_more; /* requests until the verdict would be decided, if shares stay; 0 when
+			      * decided, UINT64_MAX when no number of them can be named */
+};
+
+/* What one set used at the demand rates. NAN or -1: not known. */
+struct ps_report_set {
+	int trials;
+	double cpu_cores;	   /* of the server */
+	double cpu_ms_per_request; /* of the server */
+	double generator_cores;
+	double steal_share; /* of the machine's CPUs */
+	int64_t peak_rss_bytes, pss_bytes;
+	enum ps_report_verdict verdict;		  /* the worst of its lines */
+	const struct ps_store_capacity *capacity; /* NULL: not known */
+	const struct ps_store_trial *shown;	  /* the trial drawn over time, or NULL */
+};
+
+/* A set of several tenants against the same tenants alone. */
+struct ps_report_comparison {
+	int set;
+	bool possible;			/* all capacities alone are known */
+	bool on_ray;			/* the demand rates lie on the ray that was searched */
+	struct ps_stats_interval share; /* of one shared machine, for the demand rates */
+	struct ps_stats_interval share_apart;	   /* machines' worth of time apart */
+	struct ps_stats_interval fluid_saving;	   /* at the demand rates */
+	struct ps_stats_interval full_load_saving; /* on the frontier */
+	struct ps_cost_machines machines;
+	char demand_sentence[600];    /* answers for the demand rates */
+	char full_load_sentence[400]; /* what sharing does at full load */
+};
+
+struct ps_report_answer {
+	const struct ps_store_campaign *campaign; /* borrowed: must outlive the answer */
+	bool has_price;
+	struct ps_report_line *lines; /* by tenant, alone first */
+	size_t line_len;
+	struct ps_report_set *sets;		  /* one per set of the campaign */
+	struct ps_report_comparison *comparisons; /* largest set first */
+	size_t comparison_len;
+	char verdict[1100]; /* one or two sentences: the answer */
+	char **warnings;
+	size_t warning_len;
+	int cells_done, cells_failed, cells_open;
+};
+
+/* ps_report_build computes the answer; the caller calls ps_report_fini. PS_ECORRUPT when a
+ * histogram in the store cannot be read, PS_EINVAL when the campaign has no tenants or sets,
+ * PS_ENOMEM. On failure *ret_answer owns nothing. */
+enum ps_status ps_report_build(const struct ps_store_campaign *c,
+			       struct ps_report_answer *ret_answer, struct ps_error *err);
+/* ps_report_fini frees what the answer owns; a zeroed one may be passed. */
+void ps_report_fini(struct ps_report_answer *a);
+
+/* ps_report_verdict_name returns "met", "missed", "undecided" or "no data". */
+const char *ps_report_verdict_name(enum ps_report_verdict v);
+/* ps_report_set_label writes "alone", "together" or the set's name; returns buf. */
+#define PS_REPORT_LABEL_SIZE 64
+const char *ps_report_set_label(const struct ps_report_answer *a, int set,
+				char buf[PS_REPORT_LABEL_SIZE]);
+
+/* ps_report_text appends the sentence and tables for a window of `width` columns. */
+void ps_report_text(const struct ps_report_answer *a, int width, struct ps_strbuf *out);
+/* ps_report_json makes the same as a JSON object (keys: docs/report.md). NULL: no memory. The
+ * caller owns it. `charts` adds the curves and series that the page draws. */
+json_t *ps_report_json(const struct ps_report_answer *a, bool charts);
+/* ps_report_csv appends one header and one row per line (RFC 4180). */
+void ps_report_csv(const struct ps_report_answer *a, struct ps_strbuf *out);
+/* ps_report_html appends one page that needs no other file. PS_ENOMEM. */
+enum ps_status ps_report_html(const struct ps_report_answer *a, struct ps_strbuf *out,
+			      struct ps_error *err);
+
+#endif

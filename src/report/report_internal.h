@@ -1,0 +1,54 @@
+/* report_internal.h - shared by the parts of report/.   Layer 5. */
+#ifndef PS_REPORT_REPORT_INTERNAL_H
+#define PS_REPORT_REPORT_INTERNAL_H
+
+#include "report/report.h"
+
+/* ps_report_judge_line fills quantiles, share_over, verdict and needs_more from the pooled counts;
+ * `valid_requests` and `valid_over` count the VALID trials alone. */
+void ps_report_judge_line(struct ps_report_line *l, const struct ps_sla *sla,
+			  uint64_t valid_requests, uint64_t valid_over);
+/* ps_report_compare fills a->comparisons and a->verdict. */
+enum ps_status ps_report_compare(struct ps_report_answer *a, struct ps_error *err);
+/* ps_report_warn fills a->warnings. */
+enum ps_status ps_report_warn(struct ps_report_answer *a, struct ps_error *err);
+
+/* ps_report_line_of returns the line of a tenant in a set, or NULL. */
+const struct ps_report_line *ps_report_line_of(const struct ps_report_answer *a, int tenant,
+					       int set);
+/* ps_report_alone_line returns the line of a tenant alone, or NULL. */
+const struct ps_report_line *ps_report_alone_line(const struct ps_report_answer *a, int tenant);
+
+/* Short texts of figures; each returns buf. "-" when there is none. */
+#define PS_REPORT_CELL_SIZE 80
+/* "12.3" with three significant digits. */
+const char *ps_report_number(double v, char buf[PS_REPORT_CELL_SIZE]);
+/* "12.3 [11.0, 13.5]"; open ends as "<" and ">". */
+const char *ps_report_interval(const struct ps_stats_interval *i, bool open_below, bool open_above,
+			       char buf[PS_REPORT_CELL_SIZE]);
+/* "7.1 % [-1, 15]" of a share in parts of one. */
+const char *ps_report_percent(const struct ps_stats_interval *i, char buf[PS_REPORT_CELL_SIZE]);
+/* milliseconds: "81.2"; "lost" when it falls on requests without an answer. */
+const char *ps_report_ms(int64_t ns, char buf[PS_REPORT_CELL_SIZE]);
+/* "151 [140, 170]" or "151, needs 120 more" */
+const char *ps_report_quantile(const struct ps_stats_time_quantile *q,
+			       char buf[PS_REPORT_CELL_SIZE]);
+/* "c6i.large (aws us-east-1, $0.085/h, 2026-07-20)" */
+#define PS_REPORT_PRICE_SIZE 300
+const char *ps_report_price(const struct ps_report_answer *a, char buf[PS_REPORT_PRICE_SIZE]);
+
+/* The files built into the program. */
+struct ps_report_asset {
+	const char *data;
+	size_t len;
+};
+enum ps_report_asset_name {
+	PS_REPORT_TEMPLATE,
+	PS_REPORT_CSS,
+	PS_REPORT_JS,
+	PS_REPORT_CHART_JS,
+};
+/* ps_report_asset_get borrows the bytes of a file. */
+struct ps_report_asset ps_report_asset_get(enum ps_report_asset_name name);
+
+#endif

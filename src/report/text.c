@@ -1,0 +1,268 @@
+/* text.c - the answer in a terminal. A table that does not fit the window becomes one short list
+ * per row. */
+#include "report_internal.h"
+
+#include "base/units.h"
+#include "conf/conf.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_COLUMNS = 8, GAP = 2 };
+
+struct row {
+	char cells[MAX_COLUMNS][PS_REPORT_CELL_SIZE];
+};
+
+struct table {
+	const char *const *heads;
+	int columns;
+	unsigned left; /* bit i: column i is text, set to the left */
+	struct row *rows;
+	size_t len;
+};
+
+static size_t widest(const struct table *t, int column)
+{
+	size_t w = strlen(t->heads[column]);
+
+	for (size_t i = 0; i < t->len; i++) {
+		const char *cell = t->rows[i].cells[column];
+		size_t n = ps_conf_columns(cell, strlen(cell));
+		w = n > w ? n : w;
+	}
+	return w;
+}
+
+static void pad(struct ps_strbuf *out, size_t n)
+{
+	while (n-- > 0)
+		ps_strbuf_putc(out, ' ');
+}
+
+static void put_cell(const struct table *t, int column, size_t w, const char *text,
+		     struct ps_strbuf *out)
+{
+	size_t n = ps_conf_columns(text, strlen(text));
+	bool left = t->left >> column & 1;
+
+	if (column > 0)
+		pad(out, GAP);
+	if (!left)
+		pad(out, w - n);
+	ps_strbuf_puts(out, text);
+	if (left && column + 1 < t->columns)
+		pad(out, w - n);
+}
+
+static void put_records(const struct table *t, struct ps_strbuf *out)
+{
+	size_t w = 0;
+
+	for (int c = 0; c < t->columns; c++)
+		w = strlen(t->heads[c]) > w ? strlen(t->heads[c]) : w;
+	for (size_t i = 0; i < t->len; i++)
+		for (int c = 0; c < t->columns; c++) {
+			ps_strbuf_printf(out, c ? "  %s" : "%s", t->heads[c]);
+			pad(out, w - strlen(t->heads[c]) + (c ? 0 : 2) + GAP);
+			ps_strbuf_printf(out, "%s\n", t->rows[i].cells[c]);
+		}
+}
+
+static void put_table(const struct table *t, size_t width, struct ps_strbuf *out)
+{
+	size_t w[MAX_COLUMNS], total = 0;
+
+	for (int c = 0; c < t->columns; c++)
+		total += (w[c] = widest(t, c)) + (c ? GAP : 0);
+	if (total > width) {
+		put_records(t, out);
+		return;
+	}
+	for (int c = 0; c < t->columns; c++)
+		put_cell(t, c, w[c], t->heads[c], out);
+	ps_strbuf_putc(out, '\n');
+	for (size_t i = 0; i < t->len; i++) {
+		for (int c = 0; c < t->columns; c++)
+			put_cell(t, c, w[c], t->rows[i].cells[c], out);
+		ps_strbuf_putc(out, '\n');
+	}
+}
+
+static void set_cell(struct row *r, int column, const char *text)
+{
+	snprintf(r->cells[column], sizeof r->cells[column], "%s", text);
+}
+
+static void name_cells(const struct ps_report_answer *a, const struct ps_report_line *l,
+		       struct row *r)
+{
+	char label[PS_REPORT_LABEL_SIZE];
+
+	set_cell(r, 0, a->campaign->tenants[l->tenant].name);
+	set_cell(r, 1, ps_report_set_label(a, l->set, label));
+}
+
+static void demand_row(const struct ps_report_answer *a, const struct ps_report_line *l,
+		       struct row *r)
+{
+	char text[PS_REPORT_CELL_SIZE];
+
+	name_cells(a, l, r);
+	set_cell(r, 2, ps_report_number(a->campaign->tenants[l->tenant].demand_rps, text));
+	for (int c = 3; c < 7; c++)
+		set_cell(r, c, "-");
+	if (l->requests > 0) {
+		set_cell(r, 3, ps_report_ms(l->p50.value_ns, text));
+		set_cell(r, 4, ps_report_ms(l->p95.value_ns, text));
+		set_cell(r, 5, ps_report_quantile(&l->p99, text));
+		set_cell(r, 6, ps_report_number(l->goodput_rps, text));
+	}
+	set_cell(r, 7, ps_report_verdict_name(l->verdict));
+}
+
+static void capacity_row(const struct ps_report_answer *a, const struct ps_report_line *l,
+			 struct row *r)
+{
+	char text[PS_REPORT_CELL_SIZE];
+
+	name_cells(a, l, r);
+	set_cell(r, 2, "-");
+	if (l->capacity_known)
+		set_cell(r, 2,
+			 ps_report_interval(&l->capacity_rps, l->open_below, l->open_above, text));
+	set_cell(r, 3, ps_report_interval(&l->usd_per_million, l->open_above, l->open_below, text));
+}
+
+static void set_row(const struct ps_report_answer *a, int set, struct row *r)
+{
+	const struct ps_report_set *s = &a->sets[set];
+	char text[PS_REPORT_CELL_SIZE], bytes[PS_UNITS_SIZE];
+
+	set_cell(r, 0, a->campaign->sets[set].name);
+	set_cell(r, 1, ps_report_number(s->cpu_cores, text));
+	set_cell(r, 2, ps_report_number(s->cpu_ms_per_request, text));
+	set_cell(r, 3,
+		 s->peak_rss_bytes < 0 ? "-" : ps_units_format_bytes(s->peak_rss_bytes, bytes));
+	set_cell(r, 4, ps_report_number(s->steal_share, text));
+}
+
+static void saving_row(const struct ps_report_answer *a, const struct ps_report_comparison *c,
+		       struct row *r)
+{
+	char text[PS_REPORT_CELL_SIZE];
+
+	set_cell(r, 0, a->campaign->sets[c->set].name);
+	for (int i = 1; i < 4; i++)
+		set_cell(r, i, "-");
+	if (!c->possible)
+		return;
+	set_cell(r, 1, ps_report_percent(&c->fluid_saving, text));
+	set_cell(r, 2, ps_report_percent(&c->full_load_saving, text));
+	set_cell(r, 3, ps_report_percent(&c->machines.saving, text));
+}
+
+static void put_lines(const struct ps_report_answer *a, const char *const *heads, int columns,
+		      void (*fill)(const struct ps_report_answer *, const struct ps_report_line *,
+				   struct row *),
+		      size_t width, struct ps_strbuf *out)
+{
+	struct table t = {.heads = heads, .columns = columns, .left = 3, .len = a->line_len};
+
+	t.rows = calloc(t.len, sizeof *t.rows);
+	if (!t.rows) {
+		out->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < t.len; i++)
+		fill(a, &a->lines[i], &t.rows[i]);
+	put_table(&t, width, out);
+	free(t.rows);
+}
+
+static void put_sets(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
+{
+	static const char *const heads[] = {"set", "CPUs busy", "CPU ms/request", "peak memory",
+					    "steal, CPUs"};
+	struct table t = {.heads = heads, .columns = 5, .left = 1, .len = a->campaign->set_len};
+
+	t.rows = calloc(t.len, sizeof *t.rows);
+	if (!t.rows) {
+		out->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < t.len; i++)
+		set_row(a, (int)i, &t.rows[i]);
+	put_table(&t, width, out);
+	free(t.rows);
+}
+
+static void put_savings(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
+{
+	static const char *const heads[] = {"set", "fluid, at demand", "fluid, full load",
+					    "machines"};
+	struct table t = {.heads = heads, .columns = 4, .left = 1, .len = a->comparison_len};
+
+	t.rows = calloc(t.len ? t.len : 1, sizeof *t.rows);
+	if (!t.rows) {
+		out->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < t.len; i++)
+		saving_row(a, &a->comparisons[i], &t.rows[i]);
+	put_table(&t, width, out);
+	free(t.rows);
+}
+
+static void put_asked(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
+{
+	const struct ps_store_campaign *c = a->campaign;
+	char sla[PS_SLA_SIZE], number[PS_REPORT_CELL_SIZE], line[400];
+
+	for (size_t i = 0; i < c->tenant_len; i++) {
+		snprintf(line, sizeof line, "%.60s: %.60s, %s requests/s, %s", c->tenants[i].name,
+			 c->tenants[i].model, ps_report_number(c->tenants[i].demand_rps, number),
+			 ps_sla_format(&c->tenants[i].sla, sla));
+		ps_conf_wrap(out, line, strlen(line), 0, 2, width);
+	}
+}
+
+static void put_warnings(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
+{
+	if (a->warning_len == 0)
+		return;
+	ps_strbuf_puts(out, "\nWarnings\n");
+	for (size_t i = 0; i < a->warning_len; i++) {
+		ps_strbuf_puts(out, "- ");
+		ps_conf_wrap(out, a->warnings[i], strlen(a->warnings[i]), 2, 2, width);
+	}
+}
+
+void ps_report_text(const struct ps_report_answer *a, int width, struct ps_strbuf *out)
+{
+	static const char *const demand[] = {"tenant", "set",	 "rate/s", "p50 ms",
+					     "p95 ms", "p99 ms", "good/s", "SLA"};
+	static const char *const capacity[] = {"tenant", "set", "requests/s",
+					       "$ per million"};
+	size_t w = width < 30 ? 30 : width > 100 ? 100 : (size_t)width;
+	char price[PS_REPORT_PRICE_SIZE];
+
+	ps_conf_wrap(out, a->verdict, strlen(a->verdict), 0, 0, w);
+	ps_strbuf_putc(out, '\n');
+	put_asked(a, w, out);
+	ps_strbuf_puts(out, "\nAt the demand rates\n");
+	put_lines(a, demand, 8, demand_row, w, out);
+	ps_strbuf_puts(out, "\nCapacity at the SLA, and $ per million inferences [95 % intervals]\n");
+	put_lines(a, capacity, 4, capacity_row, w, out);
+	ps_strbuf_puts(out, "\nMachine at the demand rates\n");
+	put_sets(a, w, out);
+	if (a->comparison_len > 0) {
+		ps_strbuf_puts(out, "\nSaving of sharing [95 % interval]\n");
+		put_savings(a, w, out);
+	}
+	ps_strbuf_puts(out, "\nPriced as ");
+	ps_report_price(a, price);
+	ps_conf_wrap(out, price, strlen(price), 10, 2, w);
+	put_warnings(a, w, out);
+}

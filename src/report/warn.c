@@ -1,0 +1,167 @@
+/* warn.c - what a reader must know before trusting the numbers. */
+#include "report_internal.h"
+
+#include "base/cpus.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_STEAL_PERCENT = 2 };
+
+struct list {
+	struct ps_report_answer *a;
+	size_t dropped;
+	bool failed;
+};
+
+static void warn(struct list *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void warn(struct list *w, const char *fmt, ...)
+{
+	struct ps_strbuf text;
+	va_list ap;
+
+	if (w->a->warning_len + 1 >= PS_REPORT_MAX_WARNINGS) {
+		w->dropped++;
+		return;
+	}
+	ps_strbuf_init(&text);
+	va_start(ap, fmt);
+	ps_strbuf_vprintf(&text, fmt, ap);
+	va_end(ap);
+	char *line = ps_strbuf_take_data(&text);
+	ps_strbuf_fini(&text);
+	w->failed = w->failed || !line;
+	if (line)
+		w->a->warnings[w->a->warning_len++] = line;
+}
+
+static void warn_price(struct list *w)
+{
+	const struct ps_store_campaign *c = w->a->campaign;
+	char text[PS_COST_WARNING_SIZE];
+	struct ps_cost_price price = {
+		.instance_type = (char *)c->price.instance_type,
+		.vcpu = c->price.vcpu,
+		.memory_gib = c->price.memory_gib,
+	};
+	struct ps_cpus cpus;
+
+	if (!w->a->has_price) {
+		warn(w, "The campaign names no price: machines are counted, money is not.");
+		return;
+	}
+	if (ps_cpus_parse(c->slice_cpus ? c->slice_cpus : "", &cpus, NULL) == PS_OK &&
+	    ps_cost_slice_warning(&price, ps_cpus_count(&cpus), c->slice_memory_bytes, text))
+		warn(w, "%s", text);
+}
+
+static void warn_cells(struct list *w)
+{
+	const struct ps_store_campaign *c = w->a->campaign;
+
+	if (w->a->cells_open > 0)
+		warn(w,
+		     "The campaign is not finished: %d of %zu cells are still to be measured "
+		     "(perseus measure --resume).",
+		     w->a->cells_open, c->cell_len);
+	for (size_t i = 0; i < c->cell_len; i++)
+		if (c->cells[i].state == PS_STORE_FAILED)
+			warn(w, "Cell %s failed: %s.", c->cells[i].key,
+			     c->cells[i].reason ? c->cells[i].reason : "no reason was stored");
+}
+
+/* Reasons are stored one per line; they are shown in one. */
+static void warn_reasons(struct list *w, const struct ps_store_cell *cell,
+			 const struct ps_store_trial *t, const char *who, const char *reasons)
+{
+	struct ps_strbuf text;
+
+	ps_strbuf_init(&text);
+	for (const char *p = reasons ? reasons : "no reason was stored"; *p; p++) {
+		if (*p != '\n')
+			ps_strbuf_putc(&text, *p);
+		else if (p[1])
+			ps_strbuf_puts(&text, "; ");
+	}
+	warn(w, "INVALID: %s, trial %d (%s)%s%s: %s.", cell->key, t->number + 1,
+	     ps_store_role_name(t->role), who ? ", " : "", who ? who : "", text.data);
+	ps_strbuf_fini(&text);
+}
+
+static void warn_trial(struct list *w, const struct ps_store_cell *cell,
+		       const struct ps_store_trial *t)
+{
+	bool named = false;
+
+	for (size_t i = 0; i < t->result_len; i++) {
+		const struct ps_store_result *r = &t->results[i];
+		if (!r->valid)
+			warn_reasons(w, cell, t, w->a->campaign->tenants[r->tenant].name,
+				     r->reasons);
+		named = named || !r->valid;
+	}
+	if (!t->valid && !named)
+		warn_reasons(w, cell, t, NULL, t->reasons);
+}
+
+static void warn_trials(struct list *w)
+{
+	const struct ps_store_campaign *c = w->a->campaign;
+
+	for (size_t i = 0; i < c->cell_len; i++)
+		for (size_t j = 0; c->cells[i].state == PS_STORE_DONE && j < c->cells[i].trial_len;
+		     j++)
+			if (c->cells[i].trials[j].role != PS_STORE_SCALE)
+				warn_trial(w, &c->cells[i], &c->cells[i].trials[j]);
+}
+
+static void warn_sets(struct list *w)
+{
+	const struct ps_store_campaign *c = w->a->campaign;
+
+	for (size_t s = 0; s < c->set_len; s++) {
+		const struct ps_report_set *set = &w->a->sets[s];
+		if (!set->capacity)
+			warn(w, "The capacity of %s is not known.", c->sets[s].name);
+		else if (!set->capacity->checked)
+			warn(w, "The capacity of %s was not confirmed by a fresh trial.",
+			     c->sets[s].name);
+		else if (!set->capacity->check_met)
+			warn(w, "A fresh trial at the capacity of %s did not keep every SLA.",
+			     c->sets[s].name);
+		if (set->steal_share * 100 > MAX_STEAL_PERCENT)
+			warn(w,
+			     "While %s was measured, others took %.1f %% of a CPU's time from this "
+			     "machine (steal).",
+			     c->sets[s].name, 100 * set->steal_share);
+	}
+	for (size_t i = 0; i < w->a->comparison_len; i++)
+		if (w->a->comparisons[i].possible && !w->a->comparisons[i].on_ray)
+			warn(w,
+			     "The demand rates of %s do not lie on the ray that was searched: "
+			     "their share of a machine is interpolated.",
+			     c->sets[w->a->comparisons[i].set].name);
+}
+
+enum ps_status ps_report_warn(struct ps_report_answer *a, struct ps_error *err)
+{
+	struct list w = {.a = a};
+
+	a->warnings = calloc(PS_REPORT_MAX_WARNINGS, sizeof *a->warnings);
+	if (!a->warnings)
+		return ps_error_set(err, PS_ENOMEM, "no memory for the report");
+	warn_price(&w);
+	warn_cells(&w);
+	warn_sets(&w);
+	warn_trials(&w);
+	if (w.dropped > 0) {
+		char *line = NULL;
+		if (asprintf(&line, "%zu more warnings are not shown.", w.dropped) >= 0)
+			a->warnings[a->warning_len++] = line;
+		else
+			w.failed = true;
+	}
+	return w.failed ? ps_error_set(err, PS_ENOMEM, "no memory for the warnings") : PS_OK;
+}

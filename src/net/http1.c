@@ -248,7 +248,7 @@ void ps_net_http1_reset(struct ps_net_http1 *p, bool no_body)
 }
 
 /* What to say about bytes that the library refuses. */
-static struct ps_net_refusal refusal_of(enum http_errno e, const char *data, size_t n)
+static struct ps_net_refusal refusal_of(enum http_errno e, char first)
 {
 	switch (e) {
 	case HPE_HEADER_OVERFLOW:
@@ -260,25 +260,21 @@ static struct ps_net_refusal refusal_of(enum http_errno e, const char *data, siz
 	case HPE_UNEXPECTED_CONTENT_LENGTH:
 		return (struct ps_net_refusal){400, "contradicting Content-Length or "
 						    "Transfer-Encoding"};
-	case HPE_INVALID_METHOD: {
-		/* A well-formed token is a method that nobody here knows; else it is no HTTP. */
-		size_t i = 0;
-		while (i < n && data[i] >= 'A' && data[i] <= 'Z')
-			i++;
-		if (i >= 3 && i < n && data[i] == ' ')
+	case HPE_INVALID_METHOD:
+		/* Letters are a method that nobody here knows; anything else is no HTTP. */
+		if (first >= 'A' && first <= 'Z')
 			return (struct ps_net_refusal){501, "unknown method"};
 		return (struct ps_net_refusal){400, "this is not HTTP"};
-	}
 	default:
 		return (struct ps_net_refusal){400, http_errno_description(e)};
 	}
 }
 
-static enum ps_net_event fail(struct ps_net_http1 *p, const char *data, size_t n)
+static enum ps_net_event fail(struct ps_net_http1 *p)
 {
 	enum http_errno e = HTTP_PARSER_ERRNO(&p->parser);
 	if (!p->refusal.http)
-		p->refusal = refusal_of(e, data, n);
+		p->refusal = refusal_of(e, p->first);
 	return PS_NET_EV_BAD;
 }
 
@@ -292,6 +288,7 @@ enum ps_net_event ps_net_http1_feed(struct ps_net_http1 *p, const char *data, si
 	bool in_head = !p->head_done || p->ended;
 	if (n > 0 && !p->begun) {
 		p->begun = true;
+		p->first = data[0];
 		p->head_bytes = 0;
 	}
 	size_t used = http_parser_execute(&p->parser, &settings, data, n);
@@ -299,7 +296,7 @@ enum ps_net_event ps_net_http1_feed(struct ps_net_http1 *p, const char *data, si
 	if (e == HPE_PAUSED)
 		http_parser_pause(&p->parser, 0);
 	else if (e != HPE_OK)
-		return fail(p, data, n);
+		return fail(p);
 	*ret_used = used < n ? used : n;
 	if (in_head) {
 		p->head_bytes += *ret_used;

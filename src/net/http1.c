@@ -17,6 +17,7 @@ struct ps_net_http1 {
 	bool no_body;
 
 	bool begun;	/* a byte of this message was seen */
+	char first;	/* the first byte of this message */
 	bool head_done; /* headers from here on are trailers */
 	bool in_value;	/* the last header callback was a value */
 	bool ended;	/* the message is complete; the next byte begins another */

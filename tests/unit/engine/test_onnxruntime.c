@@ -595,6 +595,219 @@ static void test_cancel(void **state)
 	ops->stop(e);
 }
 
+/* Libraries that are not what they should be, built on the spot. */
+static void test_odd_libraries(void **state)
+{
+	static const struct {
+		const char *version, *table;
+		enum ps_status status;
+		const char *what;
+	} rows[] = {
+		{"\"1.16.3\"", "nothing", PS_EUNSUPPORTED, "1.16.3, but 1.17 or later"},
+		{"\"0.9\"", "nothing", PS_EUNSUPPORTED, "0.9"},
+		{"\"new\"", "nothing", PS_EUNSUPPORTED, "new"},
+		{"\"1.99.0\"", "0", PS_EENGINE, "refuses API version 17"},
+		{"0", "nothing", PS_EENGINE, "no version"},
+	};
+	char *so, name[16], command[1024];
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+		struct ps_engine_options o = {0};
+		struct ps_engine *e = NULL;
+		struct ps_error err;
+
+		snprintf(name, sizeof(name), "odd%zu.so", k); /* dlopen knows a name again */
+		o.library = so = path_in(dir, name);
+		snprintf(
+			command, sizeof(command),
+			"printf '%%s\n' 'static void *nothing[500];"
+			"static void *const *api(unsigned v) { (void)v; (void)nothing; return %s; }"
+			"static const char *version(void) { return %s; }"
+			"static struct { void *const *(*a)(unsigned); const char *(*v)(void); } "
+			"base ="
+			" {api, version}; void *OrtGetApiBase(void) { return &base; }'"
+			" | cc -shared -fPIC -x c -o %s - 2>%s/cc.log",
+			rows[k].table, rows[k].version, so, dir);
+		if (system(command) != 0)
+			skip(); /* installed without a compiler */
+		assert_int_equal(ops->start(&o, &e, &err), rows[k].status);
+		assert_non_null(strstr(err.what, rows[k].what));
+		assert_string_equal(err.where, so);
+		assert_non_null(strstr(err.hint, "make setup"));
+	}
+}
+
+/* Every beginning of a good file: an error or a model, never a crash. */
+static void test_truncated_models(void **state)
+{
+	struct ps_engine *e = start(0, "");
+	char *whole, *path = path_in(dir, "prefix.onnx");
+	size_t n;
+	int good = 0;
+
+	(void)state;
+	assert_int_equal(ps_file_read(write_matmul("whole.onnx"), 1 << 20, &whole, &n, NULL),
+			 PS_OK);
+	for (size_t len = 1; len <= n; len++) {
+		const struct ps_engine_open o = {.path = path};
+		struct ps_engine_instance *i = NULL;
+		FILE *f = fopen(path, "wb");
+
+		assert_non_null(f);
+		assert_int_equal(fwrite(whole, 1, len, f), len);
+		fclose(f);
+		if (ops->open(e, &o, &i, NULL) == PS_OK) {
+			good++;
+			ops->close(i);
+		}
+	}
+	assert_true(good >= 1 && good < 4);
+	free(whole);
+	ops->stop(e);
+}
+
+static void test_bad_ort_files(void **state)
+{
+	struct ps_engine *e = start(0, "");
+	char *path = path_in(dir, "bad.ort"), garbage[4096];
+	const struct ps_engine_open o = {.path = path};
+	struct ps_engine_instance *i = NULL;
+	struct ps_error err;
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(garbage); k++)
+		garbage[k] = (char)(k * 37);
+	for (size_t n = 1; n <= sizeof(garbage); n *= 2) {
+		assert_int_equal(ps_file_write(path, garbage, n, NULL), PS_OK);
+		assert_int_equal(ops->open(e, &o, &i, &err), PS_EPARSE);
+		assert_string_equal(err.where, path);
+	}
+	ops->stop(e);
+}
+
+/* What the helper may do wrong, and what becomes of it. */
+static void test_helper_faults(void **state)
+{
+	static const struct {
+		const char *script;
+		enum ps_status status; /* of open */
+		const char *what;
+	} rows[] = {
+		{NULL, PS_OK, ""}, /* is not there */
+		{"echo '14 1 the disk is full'; exit 1", PS_OK, ""},
+		{"echo '2 0 it is no model'; exit 1", PS_EPARSE, "it is no model"},
+		{"kill -SEGV $$", PS_EPARSE, "crashed"},
+		{"kill -KILL $$", PS_ENOMEM, "killed"},
+		{"exit 0", PS_EENGINE, "without an answer"},
+		{"echo 'one two three'; exit 1", PS_EENGINE, "without an answer"},
+		{"echo ok", PS_OK, ""}, /* and wrote nothing */
+	};
+	char *helper = strdup(path_in(dir, "helper")), *real = strdup(getenv("PERSEUS_CONVERT"));
+	char *model = strdup(write_matmul("helped.onnx")), *own = strdup(path_in(dir, "faults"));
+	struct ps_engine *e = start(0, own);
+
+	(void)state;
+	setenv("PERSEUS_CONVERT", helper, 1);
+	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+		const struct ps_engine_open o = {.path = model};
+		struct ps_engine_instance *i = NULL;
+		struct ps_error err;
+		char text[256];
+
+		unlink(helper);
+		snprintf(text, sizeof(text), "#!/bin/sh\n%s\n",
+			 rows[k].script ? rows[k].script : "");
+		if (rows[k].script) {
+			assert_int_equal(ps_file_write(helper, text, strlen(text), NULL), PS_OK);
+			assert_int_equal(chmod(helper, 0755), 0);
+		}
+		ps_error_clear(&err);
+		if (ops->open(e, &o, &i, &err) != rows[k].status || !strstr(err.what, rows[k].what))
+			fail_msg("row %zu: %s: %s", k, ps_status_name(err.status), err.what);
+		if (i)
+			ops->close(i);
+		assert_int_equal(count_files(own, ".tmp") + count_files(own, ".ort"), 0);
+	}
+	setenv("PERSEUS_CONVERT", real, 1);
+	check_works(e, model);
+	assert_int_equal(count_files(own, ".ort"), 1);
+	ops->stop(e);
+	free(helper);
+	free(real);
+	free(model);
+	free(own);
+}
+
+/* Several threads on one instance, some runs cancelled at any moment from elsewhere: every run
+ * ends as it should, and the answers of those that end well are right. */
+#define CROWD	   4
+#define CROWD_RUNS 300
+
+struct crowd {
+	struct ps_engine_instance *i;
+	struct ps_engine_run runs[CROWD_RUNS];
+	atomic_int at;
+	int wrong, cancelled;
+};
+
+static void *crowd_thread(void *arg)
+{
+	struct crowd *c = arg;
+	_Alignas(16) float x[4] = {1, 0, 0, 0}, y[4];
+
+	for (int k = 0; k < CROWD_RUNS; k++) {
+		struct ps_tensor in = tensor(PS_DTYPE_FP32, 1, 4, x, sizeof(x));
+		struct ps_tensor out = {.data = y, .bytes = sizeof(y)};
+		enum ps_status st;
+
+		c->runs[k].inputs = &in;
+		c->runs[k].outputs = &out;
+		c->runs[k].n_inputs = c->runs[k].n_outputs = 1;
+		c->runs[k].wide = k % 2;
+		atomic_store(&c->at, k);
+		st = ops->run(c->i, &c->runs[k], NULL);
+		c->cancelled += st == PS_ECANCELLED;
+		c->wrong += (st != PS_OK && st != PS_ECANCELLED) ||
+			    (st == PS_OK && fabsf(y[3] - 0.375f) > 1e-6f) ||
+			    atomic_load(&c->runs[k].handle) != NULL;
+	}
+	return NULL;
+}
+
+static void test_crowd(void **state)
+{
+	struct ps_engine *e = start(2, cache);
+	struct ps_engine_instance *i = open_ok(e, write_matmul("crowd.onnx"), true);
+	static struct crowd crowd[CROWD];
+	pthread_t threads[CROWD];
+	int busy = 1;
+
+	(void)state;
+	memset(crowd, 0, sizeof(crowd));
+	for (int t = 0; t < CROWD; t++) {
+		crowd[t].i = i;
+		assert_int_equal(pthread_create(&threads[t], NULL, crowd_thread, &crowd[t]), 0);
+	}
+	for (int k = 0; busy; k++) {
+		busy = 0;
+		for (int t = 0; t < CROWD; t++) {
+			int at = atomic_load(&crowd[t].at);
+
+			if (at < CROWD_RUNS - 1)
+				busy = 1;
+			if (k % 3 == 0)
+				ops->cancel(i, &crowd[t].runs[at]);
+		}
+	}
+	for (int t = 0; t < CROWD; t++) {
+		pthread_join(threads[t], NULL);
+		assert_int_equal(crowd[t].wrong, 0);
+	}
+	ops->close(i);
+	ops->stop(e);
+}
+
 static int group_setup(void **state)
 {
 	struct ps_engine *e = NULL;
@@ -630,13 +843,16 @@ static int group_teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_library),	    cmocka_unit_test(test_version),
-		cmocka_unit_test(test_bad_models),  cmocka_unit_test(test_missing_model),
-		cmocka_unit_test(test_describe),    cmocka_unit_test(test_bad_inputs),
-		cmocka_unit_test(test_ways_agree),  cmocka_unit_test(test_caller_buffers),
-		cmocka_unit_test(test_data_types),  cmocka_unit_test(test_strings),
-		cmocka_unit_test(test_lying_shape), cmocka_unit_test(test_cache),
-		cmocka_unit_test(test_no_cache),    cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_library),	      cmocka_unit_test(test_version),
+		cmocka_unit_test(test_bad_models),    cmocka_unit_test(test_missing_model),
+		cmocka_unit_test(test_describe),      cmocka_unit_test(test_bad_inputs),
+		cmocka_unit_test(test_ways_agree),    cmocka_unit_test(test_caller_buffers),
+		cmocka_unit_test(test_data_types),    cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_lying_shape),   cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_no_cache),      cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_odd_libraries), cmocka_unit_test(test_truncated_models),
+		cmocka_unit_test(test_bad_ort_files), cmocka_unit_test(test_helper_faults),
+		cmocka_unit_test(test_crowd),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -1,0 +1,348 @@
+#include "measure/measure_internal.h"
+
+#include "base/clock.h"
+#include "base/strbuf.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static enum ps_status no_memory(struct ps_error *err)
+{
+	return ps_error_set(err, PS_ENOMEM, "no memory for the results of a trial");
+}
+
+/* Takes the bytes of a buffer into the arena. */
+static bool take(struct ps_arena *a, struct ps_strbuf *b, struct ps_store_blob *ret)
+{
+	void *copy = ps_strbuf_status(b) == PS_OK ? ps_arena_alloc(a, b->len + 1) : NULL;
+	if (copy) {
+		memcpy(copy, b->data, b->len);
+		((char *)copy)[b->len] = '\0';
+		*ret = (struct ps_store_blob){copy, b->len};
+	}
+	ps_strbuf_fini(b);
+	return copy != NULL;
+}
+
+static bool put_hist(struct ps_arena *a, const struct ps_hist *h, struct ps_store_blob *ret)
+{
+	struct ps_strbuf b;
+	ps_strbuf_init(&b);
+	if (!h->counts) {
+		*ret = (struct ps_store_blob){NULL, 0};
+		return true;
+	}
+	ps_hist_write(h, &b);
+	return take(a, &b, ret);
+}
+
+/* The stored latency counts the failed as lost, so that percentiles are over all requests. */
+static bool put_latency(struct ps_arena *a, const struct ps_load_tenant_result *t,
+			struct ps_store_blob *ret)
+{
+	struct ps_hist h = {0};
+	if (ps_hist_init(&h) != PS_OK) {
+		return false;
+	}
+	ps_hist_merge(&h, &t->latency);
+	uint64_t total = ps_hist_total(&h);
+	if (t->scheduled > total) {
+		ps_hist_record_lost(&h, t->scheduled - total);
+	}
+	bool ok = put_hist(a, &h, ret);
+	ps_hist_fini(&h);
+	return ok;
+}
+
+static bool put_hists(struct ps_arena *a, const struct ps_load_tenant_result *t,
+		      struct ps_store_result *r)
+{
+	return put_latency(a, t, &r->latency) && put_hist(a, &t->service_latency, &r->service) &&
+	       put_hist(a, &t->send_lag, &r->send_lag) &&
+	       put_hist(a, &t->first_byte, &r->first_byte) &&
+	       put_hist(a, &t->uncorrected, &r->uncorrected) &&
+	       put_hist(a, &t->server_queue, &r->server_queue) &&
+	       put_hist(a, &t->server_compute, &r->server_compute);
+}
+
+static const char *put_outcomes(struct ps_arena *a, const struct ps_load_tenant_result *t)
+{
+	struct ps_strbuf b;
+	struct ps_store_blob blob = {NULL, 0};
+	ps_strbuf_init(&b);
+	for (int i = 0; i < PS_LOAD_OUTCOME_COUNT; i++) {
+		if (t->outcomes[i] > 0) {
+			ps_strbuf_printf(&b, "%s\"%s\":%llu", b.len ? "," : "{",
+					 ps_load_outcome_name((enum ps_load_outcome)i),
+					 (unsigned long long)t->outcomes[i]);
+		}
+	}
+	ps_strbuf_puts(&b, b.len ? "}" : "{}");
+	return take(a, &b, &blob) ? blob.data : NULL;
+}
+
+static bool put_reasons(struct ps_arena *a, const struct ps_load_tenant_result *t,
+			const char **ret_reasons)
+{
+	struct ps_strbuf b;
+	struct ps_store_blob blob = {NULL, 0};
+	*ret_reasons = NULL;
+	if (t->reason_len == 0) {
+		return true;
+	}
+	ps_strbuf_init(&b);
+	for (int i = 0; i < t->reason_len; i++) {
+		ps_strbuf_printf(&b, "%s%s", i ? "\n" : "", t->reasons[i]);
+	}
+	bool ok = take(a, &b, &blob);
+	*ret_reasons = blob.data;
+	return ok;
+}
+
+static bool put_requests(struct ps_arena *a, const struct ps_load_tenant_result *t,
+			 struct ps_store_result *r)
+{
+	struct ps_store_request *q = ps_arena_alloc(a, sizeof(*q) * (t->record_len + 1));
+	if (!q) {
+		return false;
+	}
+	for (size_t i = 0; i < t->record_len; i++) {
+		const struct ps_load_record *x = &t->records[i];
+		q[i] = (struct ps_store_request){
+			.scheduled_ns = x->scheduled_ns,
+			.sent_ns = x->sent_ns,
+			.first_byte_ns = x->first_byte_ns,
+			.done_ns = x->done_ns,
+			.server_queue_ns = x->server_queue_ns,
+			.server_compute_ns = x->server_compute_ns,
+			.http_status = x->http_status,
+			.outcome = x->outcome,
+			.warmup = x->warmup,
+		};
+	}
+	r->requests = q;
+	r->records = t->record_len;
+	r->records_dropped = t->records_dropped;
+	return true;
+}
+
+static enum ps_status put_result(const struct ps_measure_tenant *tenant,
+				 const struct ps_load_tenant_result *t, struct ps_arena *a,
+				 struct ps_store_result *r, struct ps_error *err)
+{
+	r->scheduled = t->scheduled;
+	r->sent = t->sent;
+	r->completed = t->completed;
+	r->ok = t->outcomes[PS_LOAD_OK];
+	r->good = t->good;
+	r->timeouts = t->outcomes[PS_LOAD_TIMEOUT];
+	r->unsent = t->outcomes[PS_LOAD_UNSENT];
+	r->refused = t->outcomes[PS_LOAD_REFUSED];
+	r->batch = t->batch;
+	r->offered_rps = t->offered_rps;
+	r->achieved_rps = t->achieved_rps;
+	r->throughput_rps = t->throughput_rps;
+	r->goodput_rps = t->goodput_rps;
+	r->effective_ratio = t->effective_ratio;
+	r->trend_tau = t->trend.tau;
+	r->trend_p = t->trend.p_rising;
+	r->sla_met = t->scheduled > 0 && t->violating_ratio <= 1 - tenant->sla.percentile + 1e-12 &&
+		     t->success_ratio >= tenant->sla.min_success - 1e-12;
+	r->sla_decided =
+		t->sla_verdict == PS_LOAD_SLA_MET || t->sla_verdict == PS_LOAD_SLA_VIOLATED;
+	r->sla_needs_more = t->sla_needs_more;
+	r->valid = t->valid;
+	r->outcomes_json = put_outcomes(a, t);
+	if (t->first_failure[0]) {
+		r->first_failure = ps_arena_strndup(a, t->first_failure, strlen(t->first_failure));
+	}
+	bool ok = r->outcomes_json && put_reasons(a, t, &r->reasons) && put_hists(a, t, r) &&
+		  put_requests(a, t, r);
+	return ok ? PS_OK : no_memory(err);
+}
+
+static enum ps_status put_seconds(const struct ps_store_set *set, const struct ps_load_result *r,
+				  struct ps_arena *a, struct ps_store_trial *t,
+				  struct ps_error *err)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < r->tenant_len; i++) {
+		n += r->tenants[i].second_len;
+	}
+	struct ps_store_second *out = ps_arena_zalloc(a, sizeof(*out) * (n + 1));
+	if (!out) {
+		return no_memory(err);
+	}
+	t->seconds = out;
+	t->second_len = n;
+	for (size_t i = 0; i < r->tenant_len; i++) {
+		for (size_t k = 0; k < r->tenants[i].second_len; k++) {
+			const struct ps_load_second *s = &r->tenants[i].seconds[k];
+			*out++ = (struct ps_store_second){
+				.tenant = set->members[i],
+				.second = (int)k,
+				.scheduled = s->scheduled,
+				.sent = s->sent,
+				.ok = s->ok,
+				.failed = s->failed,
+				.good = s->good,
+				.latency_sum_ns = s->latency_sum_ns,
+				.latency_max_ns = s->latency_max_ns,
+			};
+		}
+	}
+	return PS_OK;
+}
+
+static const char *trial_reasons(const struct ps_measure_campaign *c,
+				 const struct ps_store_trial *t, struct ps_arena *a)
+{
+	const struct ps_measure_tenant *tenants = c->tenants.items;
+	struct ps_strbuf b;
+	struct ps_store_blob blob = {NULL, 0};
+	ps_strbuf_init(&b);
+	for (size_t i = 0; i < t->result_len; i++) {
+		char *copy = t->results[i].reasons ? strdup(t->results[i].reasons) : NULL;
+		char *save = NULL;
+		for (char *line = copy ? strtok_r(copy, "\n", &save) : NULL; line;
+		     line = strtok_r(NULL, "\n", &save)) {
+			ps_strbuf_printf(&b, "%s%s: %s", b.len ? "\n" : "",
+					 tenants[t->results[i].tenant].name, line);
+		}
+		free(copy);
+	}
+	return b.len && take(a, &b, &blob) ? blob.data : NULL;
+}
+
+enum ps_status ps_measure_convert(const struct ps_measure_campaign *c,
+				  const struct ps_store_set *set,
+				  const struct ps_measure_load_plan *plan,
+				  const struct ps_load_result *r, struct ps_arena *a,
+				  struct ps_store_trial *ret_trial, struct ps_error *err)
+{
+	const struct ps_measure_tenant *tenants = c->tenants.items;
+	struct ps_store_trial t = {
+		.role = plan->role,
+		.number = plan->number,
+		.factor = plan->factor,
+		.started_wall_ns = r->wall_ns,
+		.warmup_ns = r->warmup_ns,
+		.duration_ns = r->duration_ns,
+		.seed = plan->seed,
+		.met = true,
+		.valid = r->valid,
+		.server_pss_bytes = -1,
+	};
+	struct ps_store_result *results = ps_arena_zalloc(a, sizeof(*results) * r->tenant_len);
+	if (!results) {
+		return no_memory(err);
+	}
+	enum ps_status st = PS_OK;
+	for (size_t i = 0; i < r->tenant_len && st == PS_OK; i++) {
+		results[i].tenant = set->members[i];
+		results[i].wanted_rps = plan->rates ? plan->rates[i] : 0;
+		results[i].concurrency = plan->rates ? 0 : plan->users;
+		st = put_result(&tenants[set->members[i]], &r->tenants[i], a, &results[i], err);
+		t.met = t.met && results[i].sla_met;
+	}
+	t.results = results;
+	t.result_len = r->tenant_len;
+	if (st == PS_OK) {
+		st = put_seconds(set, r, a, &t, err);
+	}
+	if (st == PS_OK) {
+		t.reasons = trial_reasons(c, &t, a);
+		*ret_trial = t;
+	}
+	return st;
+}
+
+/* ---- the host ---- */
+
+/* The value of a counter at an instant, by straight lines between samples. */
+static double counter_at(const struct ps_store_sample *s, size_t n, int64_t at,
+			 int64_t (*get)(const struct ps_store_sample *))
+{
+	if (n == 0) {
+		return 0;
+	}
+	size_t i = 0;
+	while (i < n && s[i].at_ns < at) {
+		i++;
+	}
+	if (i == 0) {
+		return (double)get(&s[0]);
+	}
+	if (i == n) {
+		return (double)get(&s[n - 1]);
+	}
+	double span = (double)(s[i].at_ns - s[i - 1].at_ns);
+	double part = span > 0 ? (double)(at - s[i - 1].at_ns) / span : 0;
+	return (double)get(&s[i - 1]) + part * (double)(get(&s[i]) - get(&s[i - 1]));
+}
+
+static int64_t get_server(const struct ps_store_sample *s)
+{
+	return s->server_cpu_ns;
+}
+
+static int64_t get_generator(const struct ps_store_sample *s)
+{
+	return s->generator_cpu_ns;
+}
+
+static int64_t get_steal(const struct ps_store_sample *s)
+{
+	return s->steal_ns;
+}
+
+/* Over the measured part only. */
+static int64_t used(const struct ps_store_trial *t, int64_t (*get)(const struct ps_store_sample *))
+{
+	int64_t from = t->warmup_ns, to = t->warmup_ns + t->duration_ns;
+	return llround(counter_at(t->samples, t->sample_len, to, get) -
+		       counter_at(t->samples, t->sample_len, from, get));
+}
+
+enum ps_status ps_measure_convert_samples(const struct ps_host_sample *samples, size_t n,
+					  const struct ps_load_result *r, struct ps_arena *a,
+					  struct ps_store_trial *trial, struct ps_error *err)
+{
+	struct ps_store_sample *out = ps_arena_zalloc(a, sizeof(*out) * (n + 1));
+	size_t first = 0, len = 0;
+	if (!out) {
+		return no_memory(err);
+	}
+	/* counters begin with the last sample before the load */
+	while (first + 1 < n && samples[first + 1].at_ns <= r->start_ns) {
+		first++;
+	}
+	for (size_t i = first; i < n; i++) {
+		const struct ps_host_sample *s = &samples[i], *zero = &samples[first];
+		int64_t at = s->at_ns - r->start_ns;
+		out[len++] = (struct ps_store_sample){
+			.at_ns = at > 0 ? at : 0,
+			.server_cpu_ns = s->server.cpu_ns - zero->server.cpu_ns,
+			.generator_cpu_ns = s->self.cpu_ns - zero->self.cpu_ns,
+			.steal_ns = s->cpu.steal_ns - zero->cpu.steal_ns,
+			.busy_ns = s->cpu.busy_ns - zero->cpu.busy_ns,
+			.server_rss_bytes = s->server.rss_bytes,
+			.server_pss_bytes = -1,
+			.generator_rss_bytes = s->self.rss_bytes,
+		};
+		trial->server_rss_bytes = s->server.rss_bytes;
+		trial->server_peak_rss_bytes = s->server.peak_rss_bytes;
+		trial->generator_rss_bytes = s->self.rss_bytes;
+		if (len > 1 && out[len - 1].at_ns <= out[len - 2].at_ns) {
+			len--; /* two at one instant */
+		}
+	}
+	trial->samples = out;
+	trial->sample_len = len;
+	trial->server_cpu_ns = used(trial, get_server);
+	trial->generator_cpu_ns = used(trial, get_generator);
+	trial->steal_ns = used(trial, get_steal);
+	return PS_OK;
+}

@@ -1,0 +1,107 @@
+#include "measure/measure_internal.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/version.h"
+#include "model/zoo.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_HASHED_BYTES ((size_t)INT64_C(1) << 31)
+
+static json_t *build(void)
+{
+	json_t *o = json_object();
+	ps_json_set_string(o, "version", ps_version());
+	ps_json_set_string(o, "revision", ps_version_revision());
+	ps_json_set_string(o, "compiler", __VERSION__);
+#ifdef NDEBUG
+	ps_json_set_bool(o, "assertions", false);
+#else
+	ps_json_set_bool(o, "assertions", true);
+#endif
+	return o;
+}
+
+static json_t *models(const struct ps_measure_context *m)
+{
+	const struct ps_measure_model *x = m->c->models.items;
+	json_t *all = json_array();
+	for (size_t i = 0; i < m->c->models.len; i++) {
+		char digest[PS_TENANCY_DIGEST_SIZE] = "";
+		char *data = NULL;
+		size_t len = 0;
+		json_t *o = json_object();
+		ps_json_set_string(o, "name", x[i].name);
+		ps_json_set_string(o, "zoo", x[i].zoo);
+		if (x[i].zoo) {
+			ps_json_set_int(o, "zoo_seed", m->c->seed);
+		}
+		ps_json_set_string(o, "path", m->model_paths[i]);
+		if (ps_file_read(m->model_paths[i], MAX_HASHED_BYTES, &data, &len, NULL) == PS_OK) {
+			ps_tenancy_digest(data, len, digest); /* of any bytes */
+			ps_json_set_int(o, "bytes", (int64_t)len);
+		}
+		free(data);
+		ps_json_set_string(o, "sha256", digest[0] ? digest + strlen("sha256:") : NULL);
+		(void)json_array_append_new(all, o);
+	}
+	return all;
+}
+
+static json_t *environment(void)
+{
+	extern char **environ;
+	json_t *o = json_object();
+	/* only what changes how we or the engine run; never the whole environment */
+	static const char *const prefixes[] = {"PERSEUS_ORT", "ORT_", "OMP_", "MALLOC_"};
+	for (char **e = environ; *e; e++) {
+		for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+			const char *eq = strchr(*e, '=');
+			if (eq && strncmp(*e, prefixes[i], strlen(prefixes[i])) == 0) {
+				char *name = strndup(*e, (size_t)(eq - *e));
+				if (name) {
+					ps_json_set_string(o, name, eq + 1);
+				}
+				free(name);
+			}
+		}
+	}
+	return o;
+}
+
+static json_t *this_run(const struct ps_measure_context *m)
+{
+	char iso[PS_CLOCK_ISO_SIZE];
+	json_t *o = json_object();
+	ps_clock_wall_iso(ps_clock_wall_ns(), iso);
+	ps_json_set_string(o, "started", iso);
+	(void)json_object_set_new(o, "perseus", build());
+	(void)json_object_set_new(o, "machine", ps_host_machine_json());
+	(void)json_object_set_new(o, "environment", environment());
+	(void)json_object_set_new(o, "models", models(m));
+	ps_json_set_int(o, "seed", m->c->seed);
+	ps_json_set_string(o, "generator_priority", m->priority);
+	ps_json_set_int(o, "generator_cpu", m->c->generator_cpu);
+	ps_json_set_int(o, "request_timeout_ns", ps_measure_timeout_ns(m->c));
+	ps_json_set_string(o, "percentile_rule", PS_STATS_QUANTILE_RULE);
+	ps_json_set_string(o, "latency", "done - scheduled, CLOCK_MONOTONIC");
+	return o;
+}
+
+char *ps_measure_manifest(const struct ps_measure_context *m, const char *old)
+{
+	json_t *o = NULL;
+	if (!old || ps_json_parse(old, strlen(old), &o, NULL) != PS_OK ||
+	    !json_is_array(json_object_get(o, "runs"))) {
+		json_decref(o);
+		o = json_object();
+		(void)json_object_set_new(o, "runs", json_array());
+	}
+	(void)json_array_append_new(json_object_get(o, "runs"), this_run(m));
+	char *text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	return text;
+}

@@ -1,0 +1,174 @@
+#include "measure/measure_internal.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/strbuf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The first start with a model converts it, which can take a minute for the largest ones. */
+#define READY_TIMEOUT_NS (180 * PS_NS_PER_SEC)
+#define STOP_TIMEOUT_NS	 (20 * PS_NS_PER_SEC)
+
+/* A text in double quotes; JSON's escapes are YAML's too. */
+static void put_quoted(struct ps_strbuf *b, const char *text)
+{
+	json_t *s = json_string(text);
+	char *quoted = s ? json_dumps(s, JSON_ENCODE_ANY) : NULL;
+	if (quoted) {
+		ps_strbuf_puts(b, quoted);
+	} else {
+		b->failed = true; /* not UTF-8, or no memory */
+	}
+	free(quoted);
+	json_decref(s);
+}
+
+static const struct ps_measure_tenant *member(const struct ps_measure_campaign *c,
+					      const struct ps_store_set *set, int i)
+{
+	return &((const struct ps_measure_tenant *)c->tenants.items)[set->members[i]];
+}
+
+static void put_models(struct ps_strbuf *b, const struct ps_measure_context *m,
+		       const struct ps_store_set *set)
+{
+	const struct ps_measure_model *models = m->c->models.items;
+	ps_strbuf_puts(b, "models:\n");
+	for (size_t k = 0; k < m->c->models.len; k++) {
+		bool used = false;
+		for (int i = 0; i < set->member_len; i++) {
+			used = used || strcmp(member(m->c, set, i)->model, models[k].name) == 0;
+		}
+		if (used) {
+			ps_strbuf_printf(b, "  - name: %s\n    path: ", models[k].name);
+			put_quoted(b, m->model_paths[k]);
+			ps_strbuf_putc(b, '\n');
+		}
+	}
+}
+
+static enum ps_status put_tenants(struct ps_strbuf *b, const struct ps_measure_context *m,
+				  const struct ps_store_set *set, struct ps_measure_live *live,
+				  struct ps_error *err)
+{
+	ps_strbuf_puts(b, "tenants:\n");
+	for (int i = 0; i < set->member_len; i++) {
+		char digest[PS_TENANCY_DIGEST_SIZE];
+		enum ps_status st = ps_tenancy_make_key(live->keys[i], digest, err);
+		if (st != PS_OK) {
+			return st;
+		}
+		ps_strbuf_printf(b,
+				 "  - name: %s\n    keys: [\"%s\"]\n    models: [%s]\n"
+				 "    queue_limit: %lld\n",
+				 member(m->c, set, i)->name, digest, member(m->c, set, i)->model,
+				 (long long)m->c->server.queue_limit);
+	}
+	return PS_OK;
+}
+
+static enum ps_status write_config(const struct ps_measure_context *m,
+				   const struct ps_store_set *set, struct ps_measure_live *live,
+				   const char *path, struct ps_error *err)
+{
+	const struct ps_measure_server *s = &m->c->server;
+	struct ps_strbuf b;
+	char cpus[PS_CPUS_SIZE];
+	ps_strbuf_init(&b);
+	ps_strbuf_puts(&b, "# written by perseus measure\nlisten: \"127.0.0.1:0\"\n");
+	if (ps_cpus_count(&m->c->slice.cpus) > 0) {
+		ps_strbuf_printf(&b, "cpus: \"%s\"\n", ps_cpus_format(&m->c->slice.cpus, cpus));
+	}
+	ps_strbuf_printf(&b, "lanes: %lld\nwidth: %s\nseed: %lld\ncache: ", (long long)s->lanes,
+			 s->width == 1 ? "wide" : "narrow", (long long)m->c->seed);
+	put_quoted(&b, m->cache_dir);
+	if (s->library) {
+		ps_strbuf_puts(&b, "\nlibrary: ");
+		put_quoted(&b, s->library);
+	}
+	ps_strbuf_putc(&b, '\n');
+	put_models(&b, m, set);
+	enum ps_status st = put_tenants(&b, m, set, live, err);
+	if (st == PS_OK && ps_strbuf_status(&b) != PS_OK) {
+		st = ps_error_set(err, PS_EINVAL, "a path is not UTF-8, or there is no memory");
+	}
+	if (st == PS_OK) {
+		st = ps_file_write(path, b.data, b.len, err);
+	}
+	ps_strbuf_fini(&b);
+	return st;
+}
+
+static enum ps_status read_ready_line(struct ps_measure_live *live, struct ps_error *err)
+{
+	json_t *o = NULL;
+	struct ps_strbuf url;
+	enum ps_status st = ps_json_parse(live->ready_line, strlen(live->ready_line), &o, err);
+	if (st != PS_OK) {
+		return st;
+	}
+	const char *address = ps_json_get_string(o, "http", NULL);
+	const char *error = ps_json_get_string(o, "error", NULL);
+	ps_strbuf_init(&url);
+	if (error || !address) {
+		st = ps_error_set(err, PS_EUNAVAIL, "the server did not start: %s",
+				  error ? error : "its ready line names no address");
+	} else {
+		ps_strbuf_printf(&url, "http://%s", address);
+		live->url = ps_strbuf_take_data(&url);
+		live->lanes = (int)ps_json_get_int(o, "lanes", 0);
+		st = live->url ? PS_OK : ps_error_set(err, PS_ENOMEM, "no memory for an address");
+	}
+	json_decref(o);
+	return st;
+}
+
+static enum ps_status start(struct ps_measure_context *m, const char *config, const char *log,
+			    struct ps_measure_live *live, struct ps_error *err)
+{
+	char fd[16];
+	(void)snprintf(fd, sizeof(fd), "%d", PS_HOST_READY_FD);
+	const char *argv[] = {m->run->program, "serve", "--config", config, "--ready-fd", fd, NULL};
+	struct ps_host_slice slice = {m->c->slice.cpus, m->c->slice.memory_bytes};
+	struct ps_host_start how = {.argv = argv, .slice = &slice, .log_path = log};
+	enum ps_status st = ps_host_start(&how, &live->process, err);
+	if (st == PS_OK) {
+		st = ps_host_wait_ready(live->process, READY_TIMEOUT_NS, &live->ready_line, err);
+	}
+	return st == PS_OK ? read_ready_line(live, err) : st;
+}
+
+enum ps_status ps_measure_server_start(struct ps_measure_context *m, const struct ps_store_set *set,
+				       struct ps_measure_live *ret_live, struct ps_error *err)
+{
+	struct ps_measure_live live = {0};
+	struct ps_strbuf config, log;
+	ps_strbuf_init(&config);
+	ps_strbuf_init(&log);
+	ps_strbuf_printf(&config, "%s/%s.yaml", m->config_dir, set->name);
+	ps_strbuf_printf(&log, "%s/%s.log", m->config_dir, set->name);
+	enum ps_status st = write_config(m, set, &live, config.data, err);
+	if (st == PS_OK) {
+		st = start(m, config.data, log.data, &live, err);
+	}
+	ps_strbuf_fini(&config);
+	ps_strbuf_fini(&log);
+	if (st != PS_OK) {
+		(void)ps_measure_server_stop(&live, NULL);
+		return st;
+	}
+	*ret_live = live;
+	return PS_OK;
+}
+
+enum ps_status ps_measure_server_stop(struct ps_measure_live *live, struct ps_error *err)
+{
+	enum ps_status st = ps_host_stop(live->process, STOP_TIMEOUT_NS, err);
+	free(live->url);
+	free(live->ready_line);
+	memset(live, 0, sizeof(*live));
+	return st;
+}

@@ -18,9 +18,10 @@ SERVER_CPU, LOAD_CPU = 0, 1 if (os.cpu_count() or 1) > 1 else 0
 
 
 def serve(models, **more):
-    """A server pinned to SERVER_CPU with one lane unless told otherwise."""
+    """A server pinned to SERVER_CPU with one lane and a long queue unless told otherwise."""
     config = {"cpus": str(SERVER_CPU), "lanes": 1, **more.pop("config", {})}
-    return Server(models=models, config=config, **more)
+    tenants = [{"name": "default", "queue_limit": 100000}]
+    return Server(models=models, tenants=tenants, config=config, **more)
 
 
 def timed(args, **more):

@@ -139,8 +139,6 @@ static enum ps_status scan_entry(struct ps_repo *r, const char *dir, const char 
 {
 	char name[NAME_MAX + 1], path[4096];
 	size_t n = model_part(file);
-	if (n == 0 || file[0] == '.')
-		return PS_OK;
 	memcpy(name, file, n);
 	name[n] = '\0';
 	int len = snprintf(path, sizeof path, "%s/%s", dir, file);
@@ -149,18 +147,27 @@ static enum ps_status scan_entry(struct ps_repo *r, const char *dir, const char 
 	return ps_repo_add(r, name, 1, path, err);
 }
 
+static int is_model(const struct dirent *e)
+{
+	return e->d_name[0] != '.' && model_part(e->d_name) > 0;
+}
+
 enum ps_status ps_repo_scan(struct ps_repo *r, const char *dir, struct ps_error *err)
 {
-	DIR *d = opendir(dir);
-	if (!d) {
+	struct dirent **entries;
+	int n = scandir(dir, &entries, is_model, alphasort);
+	if (n < 0) {
 		enum ps_status s = ps_error_errno(err, errno, "cannot list the folder of models");
 		ps_error_where(err, "%s", dir);
 		return s;
 	}
 	enum ps_status s = PS_OK;
-	for (struct dirent *e; s == PS_OK && (e = readdir(d));)
-		s = scan_entry(r, dir, e->d_name, err);
-	closedir(d);
+	for (int i = 0; i < n; i++) {
+		if (s == PS_OK)
+			s = scan_entry(r, dir, entries[i]->d_name, err);
+		free(entries[i]);
+	}
+	free(entries);
 	if (s == PS_OK && r->n == 0) {
 		s = ps_error_set(err, PS_ENOTFOUND, "no model in this folder");
 		ps_error_hint(err, "models are NAME.onnx and NAME.synthetic.yaml; perseus zoo "

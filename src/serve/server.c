@@ -267,14 +267,14 @@ static void log_counters(const struct ps_serve *s)
 		for (int m = 0; m < ps_repo_count(s->repo); m++) {
 			struct ps_dispatch_counters c;
 			ps_dispatch_counters_get(s->dispatch, t, m, &c);
+			int64_t refused = c.refused_quota + c.refused_unavailable;
 			if (c.arrived == 0)
 				continue;
 			ps_log(PS_LOG_INFO, "serve",
 			       "tenant %s model %s: %lld arrived, %lld completed, %lld refused, "
 			       "%lld expired, %lld cancelled, %lld failed",
 			       ps_tenancy_name(s->tenancy, t), ps_repo_get(s->repo, m)->name,
-			       (long long)c.arrived, (long long)c.completed,
-			       (long long)(c.refused_quota + c.refused_unavailable),
+			       (long long)c.arrived, (long long)c.completed, (long long)refused,
 			       (long long)c.expired, (long long)c.cancelled, (long long)c.failed);
 		}
 }
@@ -312,7 +312,7 @@ static enum ps_status serve(struct ps_serve *s, struct ps_error *err)
 
 enum ps_status ps_serve_run(const struct ps_serve_options *options, struct ps_error *err)
 {
-	struct ps_error own;
+	struct ps_error own = {0};
 	struct ps_serve *s = calloc(1, sizeof *s);
 	if (!s)
 		return ps_error_set(err, PS_ENOMEM, "out of memory");

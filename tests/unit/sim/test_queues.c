@@ -5,8 +5,9 @@
  * time (Daley, 1968): a relative standard deviation of 0.24 % at rho 0.5, 0.50 % at 0.8 and 0.94 %
  * at 0.9 for 5e6 arrivals. So that 1 % is three standard deviations and not a matter of luck, 0.8
  * gets 12e6 arrivals and 0.9 gets 45e6, summed over eight seeds. Constant service scatters
- * about 0.7 times as much (half the variance in heavy traffic), so half the arrivals do. Under sanitizers, which slow this down tenfold, a
- * twentieth of the arrivals is used and the tolerance widens by sqrt(20).
+ * about 0.7 times as much (half the variance in heavy traffic), so half the arrivals do. Under
+ * sanitizers and without optimisation, which slow this down tenfold, a twentieth of the arrivals is
+ * used and the tolerance widens by sqrt(20).
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +21,12 @@
 #include <math.h>
 #include <stdio.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
+	__has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                     \
+	!defined(__OPTIMIZE__)
 enum { FEWER = 20 };
 #else
 enum { FEWER = 1 };

@@ -98,19 +98,15 @@ static enum ps_status fail_broken(const char *path, const char *what, struct ps_
 	return PS_EENGINE;
 }
 
-enum ps_status ps_ort_load(const char *option, struct ps_ort_api *ret_api, struct ps_error *err)
+static enum ps_status bind_library(void *lib, const char *path, struct ps_ort_api *ret_api,
+				   struct ps_error *err)
 {
-	char buf[PATH_MAX];
-	const char *path = choose(option, buf);
 	const struct api_base *(*get_base)(void);
 	const struct api_base *base;
 	void *const *table;
-	void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE), *symbol;
+	void *symbol = dlsym(lib, "OrtGetApiBase");
 	enum ps_status st;
 
-	if (!lib)
-		return fail_open(path, err);
-	symbol = dlsym(lib, "OrtGetApiBase");
 	if (!symbol)
 		return fail_broken(path, "it does not export OrtGetApiBase", err);
 	memcpy(&get_base, &symbol, sizeof(get_base));
@@ -128,6 +124,20 @@ enum ps_status ps_ort_load(const char *option, struct ps_ort_api *ret_api, struc
 	ret_api->version = base->get_version();
 	snprintf(ret_api->path, sizeof(ret_api->path), "%s", path);
 	return PS_OK;
+}
+
+enum ps_status ps_ort_load(const char *option, struct ps_ort_api *ret_api, struct ps_error *err)
+{
+	char buf[PATH_MAX];
+	const char *path = choose(option, buf);
+	void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	enum ps_status st;
+
+	if (!lib)
+		return fail_open(path, err);
+	st = bind_library(lib, path, ret_api, err);
+	dlclose(lib); /* the handle; RTLD_NODELETE keeps the library itself */
+	return st;
 }
 
 static enum ps_status status_of(int code, const char *message)

@@ -112,6 +112,7 @@ typedef void (*ps_ort_join_fn)(const void *thread);
 /* clang-format on */
 
 struct ps_ort_api {
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a declaration has no use for them */
 #define PS_ORT_MEMBER(name, slot, ret, args) ret(*name) args;
 	PS_ORT_SLOTS(PS_ORT_MEMBER)
 #undef PS_ORT_MEMBER

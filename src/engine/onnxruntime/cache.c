@@ -135,7 +135,7 @@ static bool map_sealed(struct ps_engine *e, const char *path, struct ps_ort_map 
 {
 	struct ps_ort_map *m = NULL;
 
-	if (!ps_file_exists(path) || ps_ort_map_file(e, path, &m, NULL) != PS_OK)
+	if (!ps_file_exists(path) || ps_ort_map_file(e, path, &m, NULL) != PS_OK || !m)
 		return false;
 	if (m->refs > 1 || is_sealed(m->data, m->map_bytes, &m->model_bytes)) {
 		*ret_map = m;
@@ -199,6 +199,7 @@ static void sweep(const char *dir)
 	DIR *d = opendir(dir);
 	struct dirent *entry;
 
+	/* cppcheck-suppress readdirCalled ; this stream is ours alone */
 	while (d && (entry = readdir(d))) {
 		size_t n = strlen(entry->d_name);
 

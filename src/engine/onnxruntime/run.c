@@ -44,13 +44,13 @@ static enum ps_status put_strings(struct call *c, const struct ps_tensor *t, voi
 	const struct ps_ort_api *a = &c->i->engine->api;
 	const char *p = t->data, *end = p + t->bytes;
 	void *allocator = NULL;
+	char *to = NULL;
 	struct ps_ort_status *s = a->default_allocator(&allocator);
 
 	if (!s)
 		s = a->create_tensor(allocator, t->dims, (size_t)t->rank, PS_DTYPE_BYTES,
 				     ret_value);
 	for (size_t k = 0; !s && p < end; k++) { /* the lengths were checked */
-		char *to = NULL;
 		uint32_t n;
 
 		memcpy(&n, p, 4);
@@ -148,25 +148,14 @@ static enum ps_status take_shape(struct call *c, int k, struct ps_error *err)
 	return ps_ort_check(a, s, err, "cannot read an output's shape");
 }
 
-static enum ps_status take_strings(struct call *c, int k, int64_t count, struct ps_error *err)
+/* Writes the library's joined strings as elements with their lengths. */
+static enum ps_status pack_strings(struct call *c, int k, const char *bytes, size_t total,
+				   const size_t *offsets, size_t n, struct ps_error *err)
 {
-	const struct ps_ort_api *a = &c->i->engine->api;
 	struct ps_tensor *t = &c->run->outputs[k];
-	size_t total = 0, n = (size_t)count, *offsets = malloc((n + 1) * sizeof(*offsets));
-	char *bytes = NULL, *to;
-	struct ps_ort_status *s = a->string_bytes(c->out[k], &total);
-	enum ps_status st;
+	enum ps_status st = ps_engine_place_output(c->run, t, total + 4 * n, err);
+	char *to = t->data;
 
-	if (!s)
-		bytes = malloc(total + 1);
-	if (!s && offsets && bytes)
-		s = a->string_content(c->out[k], bytes, total, offsets, n);
-	st = ps_ort_check(a, s, err, "cannot read strings");
-	if (st == PS_OK && (!offsets || !bytes))
-		st = ps_error_set(err, PS_ENOMEM, "no memory for output '%s'", t->name);
-	if (st == PS_OK)
-		st = ps_engine_place_output(c->run, t, total + 4 * n, err);
-	to = t->data;
 	for (size_t e = 0; st == PS_OK && e < n; e++) {
 		uint32_t len = (uint32_t)((e + 1 < n ? offsets[e + 1] : total) - offsets[e]);
 
@@ -174,6 +163,28 @@ static enum ps_status take_strings(struct call *c, int k, int64_t count, struct 
 		memcpy(to + 4, bytes + offsets[e], len);
 		to += 4 + (size_t)len;
 	}
+	return st;
+}
+
+static enum ps_status take_strings(struct call *c, int k, int64_t count, struct ps_error *err)
+{
+	const struct ps_ort_api *a = &c->i->engine->api;
+	size_t total = 0, n = (size_t)count, *offsets;
+	char *bytes;
+	enum ps_status st =
+		ps_ort_check(a, a->string_bytes(c->out[k], &total), err, "cannot read strings");
+
+	if (st != PS_OK)
+		return st;
+	offsets = calloc(n + 1, sizeof(*offsets));
+	bytes = malloc(total + 1);
+	if (offsets && bytes)
+		st = ps_ort_check(a, a->string_content(c->out[k], bytes, total, offsets, n), err,
+				  "cannot read strings");
+	else
+		st = ps_error_set(err, PS_ENOMEM, "no memory for output '%s'", c->i->out_names[k]);
+	if (st == PS_OK && offsets && bytes)
+		st = pack_strings(c, k, bytes, total, offsets, n, err);
 	free(bytes);
 	free(offsets);
 	return st;

@@ -120,7 +120,7 @@ static enum ps_status read_name(struct ps_engine_instance *i, bool is_input, siz
 		s = is_input ? a->input_name(i->narrow, k, allocator, &name)
 			     : a->output_name(i->narrow, k, allocator, &name);
 	st = ps_ort_check(a, s, err, "cannot read a tensor's name");
-	if (st != PS_OK)
+	if (st != PS_OK || !name)
 		return st;
 	if (strlen(name) < sizeof(spec->name))
 		strcpy(spec->name, name);
@@ -174,11 +174,14 @@ static enum ps_status read_side(struct ps_engine_instance *i, bool is_input, str
 				int n, struct ps_error *err)
 {
 	const struct ps_ort_api *a = &i->engine->api;
+	struct ps_tensor_spec *specs = is_input ? i->inputs : i->outputs;
 
+	if (!specs)
+		return ps_error_set(err, PS_EINTERNAL, "tensors were not counted");
 	for (int k = 0; k < n; k++) {
 		enum ps_status st;
 
-		list[k].spec = is_input ? &i->inputs[k] : &i->outputs[k];
+		list[k].spec = &specs[k];
 		st = read_name(i, is_input, (size_t)k, list[k].spec, err);
 		if (st == PS_OK)
 			st = ps_ort_check(

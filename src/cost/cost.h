@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define PS_COST_HOURS_PER_MONTH 730
-#define PS_COST_WARNING_SIZE	256
+#define PS_COST_WARNING_SIZE	320
 
 /* One row of a price sheet. 0 stands for "not stated" in every number but gpu_count. */
 struct ps_cost_price {

@@ -6,12 +6,15 @@
 #include <string.h>
 
 /* The posterior of one tenant's capacity C on a grid, the slope and the shape summed out. */
-#define C_POINTS      160
+#define C_POINTS      72
 #define SLOPE_POINTS  13
 #define SHAPES	      2
-#define SLOPE_MEDIAN  6.0
-#define SLOPE_SIGMA   1.0
-#define SLOPE_REACH   2.6  /* the grid ends at so many sigmas */
+#define SLOPE_MEDIAN  5.0
+#define SLOPE_SIGMA   1.1
+#define SLOPE_REACH   2.4 /* the grid ends at so many sigmas */
+#define ZOOMS	      8
+#define NEGLIGIBLE    10   /* of the logarithm */
+#define BANDWIDTH     0.3  /* of log scale: how far steps share their correlation */
 #define ABOVE_MAX     1.1  /* of scale_max: a closed loop of a few seconds is not exact */
 #define OPEN_BELOW    0.02 /* of scale_max: below that nothing is known */
 #define BACKLOG_LEAST 1e-3 /* a trend test is not believed beyond this */
@@ -30,8 +33,10 @@ struct data {
 };
 
 struct grid {
-	double lo, hi; /* of C */
-	double log_post[C_POINTS];
+	double lo, hi;			 /* of C */
+	double slope_lo, slope_hi;	 /* in sigmas of the prior of the logarithm */
+	double log_post[C_POINTS];	 /* the slope summed out */
+	double slope_best[SLOPE_POINTS]; /* the highest anywhere at that slope */
 };
 
 static double logit(double p)
@@ -58,7 +63,8 @@ static double log_likelihood(const struct data *data, double c, double slope, in
 		const struct datum *d = &data->d[i];
 		double u = d->scale / c;
 		double z = data->logit_target + slope * (shape == 0 ? log(u) : u - 1);
-		sum -= d->bad * softplus(-z) + d->good * softplus(z);
+		/* log v = -softplus(-z) = z - softplus(z), log(1 - v) = -softplus(z) */
+		sum += d->bad * z - (d->bad + d->good) * softplus(z);
 		if (c >= d->scale)
 			sum += d->log_rise;
 	}
@@ -70,50 +76,58 @@ static double c_at(const struct grid *g, int i)
 	return g->lo + (g->hi - g->lo) * (i + 0.5) / C_POINTS;
 }
 
+static double slope_at(const struct grid *g, int k)
+{
+	return g->slope_lo + (g->slope_hi - g->slope_lo) * (k + 0.5) / SLOPE_POINTS;
+}
+
 static void fill(const struct data *data, struct grid *g)
 {
+	for (int k = 0; k < SLOPE_POINTS; k++)
+		g->slope_best[k] = -INFINITY;
 	for (int i = 0; i < C_POINTS; i++) {
-		double post = -INFINITY;
+		g->log_post[i] = -INFINITY;
 		for (int k = 0; k < SLOPE_POINTS; k++) {
-			double sigmas = SLOPE_REACH * (2.0 * k / (SLOPE_POINTS - 1) - 1);
+			double sigmas = slope_at(g, k), l = -INFINITY;
 			double slope = SLOPE_MEDIAN * exp(SLOPE_SIGMA * sigmas);
-			for (int shape = 0; shape < SHAPES; shape++) {
-				double l = log_likelihood(data, c_at(g, i), slope, shape);
-				post = log_add(post, l - sigmas * sigmas / 2);
-			}
+			for (int shape = 0; shape < SHAPES; shape++)
+				l = log_add(l, log_likelihood(data, c_at(g, i), slope, shape));
+			l -= sigmas * sigmas / 2;
+			g->log_post[i] = log_add(g->log_post[i], l);
+			g->slope_best[k] = fmax(g->slope_best[k], l);
 		}
-		g->log_post[i] = post;
 	}
 }
 
-static double highest(const struct grid *g)
+static double highest(const double *log_post, int n)
 {
 	double top = -INFINITY;
-	for (int i = 0; i < C_POINTS; i++)
-		top = fmax(top, g->log_post[i]);
+	for (int i = 0; i < n; i++)
+		top = fmax(top, log_post[i]);
 	return top;
 }
 
-/* The part of the grid that holds all but a negligible part of the posterior, a cell more on
- * either side. */
-static struct grid zoom(const struct grid *g)
+/* Narrows a range of n cells to the part that holds all but a negligible part of the posterior and
+ * some cells more: a sharp peak may stand between the points of a coarse grid, so that the best
+ * point is only its neighbour. Says whether that was worth another pass. */
+static bool zoom(const double *log_post, int n, int margin, double *lo, double *hi)
 {
-	double top = highest(g), cell = (g->hi - g->lo) / C_POINTS;
-	int first = 0, last = C_POINTS - 1;
-	while (g->log_post[first] < top - 16)
+	double top = highest(log_post, n), from = *lo, width = *hi - *lo, cell = width / n;
+	int first = 0, last = n - 1;
+	while (log_post[first] < top - NEGLIGIBLE)
 		first++;
-	while (g->log_post[last] < top - 16)
+	while (log_post[last] < top - NEGLIGIBLE)
 		last--;
-	return (struct grid){
-		.lo = fmax(g->lo, c_at(g, first) - 1.5 * cell),
-		.hi = fmin(g->hi, c_at(g, last) + 1.5 * cell),
-	};
+	*lo = fmax(from, from + (first - margin) * cell);
+	*hi = fmin(*hi, from + (last + 1 + margin) * cell);
+	return *hi - *lo < 0.7 * width;
 }
 
 /* The q-quantile: the mass of a cell is spread evenly over it. */
 static double quantile_of(const struct grid *g, double q)
 {
-	double top = highest(g), total = 0, seen = 0, cell = (g->hi - g->lo) / C_POINTS;
+	double top = highest(g->log_post, C_POINTS), total = 0, seen = 0,
+	       cell = (g->hi - g->lo) / C_POINTS;
 	for (int i = 0; i < C_POINTS; i++)
 		total += exp(g->log_post[i] - top);
 	for (int i = 0; i < C_POINTS; i++) {
@@ -127,10 +141,13 @@ static double quantile_of(const struct grid *g, double q)
 
 static struct ps_stats_interval solve(const struct data *data, double scale_max, double confidence)
 {
-	struct grid g = {.lo = 0, .hi = ABOVE_MAX * scale_max};
+	struct grid g = {
+		.hi = ABOVE_MAX * scale_max, .slope_lo = -SLOPE_REACH, .slope_hi = SLOPE_REACH};
 	fill(data, &g);
-	for (int pass = 0; pass < 2; pass++) {
-		g = zoom(&g);
+	bool narrower = true;
+	for (int pass = 0; pass < ZOOMS && narrower; pass++) {
+		narrower = zoom(g.log_post, C_POINTS, 5, &g.lo, &g.hi);
+		narrower |= zoom(g.slope_best, SLOPE_POINTS, 2, &g.slope_lo, &g.slope_hi);
 		fill(data, &g);
 	}
 	return (struct ps_stats_interval){
@@ -144,14 +161,31 @@ static struct ps_stats_interval solve(const struct data *data, double scale_max,
 
 enum criterion { BY_LATENCY, BY_SUCCESS };
 
+/* Requests per independent one at a step, averaged over the steps at like rates. A step's own
+ * estimate must not weigh it: where violations come in a long cluster it is high, where by luck
+ * there were none it is low, and steps without violations would count for more. */
+static double correlation_near(const struct ps_trial_step *steps, int n_steps, int tenant,
+			       double scale)
+{
+	double sum = 0, weights = 0;
+	for (int i = 0; i < n_steps; i++) {
+		const struct ps_trial_seen *seen = &steps[i].seen[tenant];
+		double far = log(steps[i].scale / scale) / BANDWIDTH;
+		double w = exp(-far * far / 2) * (double)seen->requests;
+		sum += w / seen->effective_ratio;
+		weights += w;
+	}
+	return sum / weights;
+}
+
 static struct datum datum_of(const struct ps_trial_step *step, int tenant, const struct ps_sla *sla,
-			     enum criterion by)
+			     enum criterion by, double correlation)
 {
 	const struct ps_trial_seen *seen = &step->seen[tenant];
 	int64_t bad = by == BY_LATENCY ? seen->violations : seen->failures;
-	double ratio = seen->effective_ratio;
-	struct datum d = {step->scale, (double)(seen->requests - bad) * ratio, (double)bad * ratio,
-			  0};
+	struct datum d = {.scale = step->scale,
+			  .good = (double)(seen->requests - bad) / correlation,
+			  .bad = (double)bad / correlation};
 	if (by == BY_LATENCY && ps_trial_backlog_rises(seen, sla))
 		d.log_rise = log(fmax(seen->p_backlog, BACKLOG_LEAST));
 	return d;
@@ -166,8 +200,10 @@ static void collect(const struct ps_trial_plan *plan, const struct ps_trial_step
 	/* A success of 100 % has no logit; one failure in a million stands for it. */
 	ret_data->logit_target = logit(fmin(fmax(target, 1e-6), 1 - 1e-6));
 	for (int i = 0; i < n_steps; i++) {
-		if (steps[i].seen[tenant].requests > 0)
-			ret_data->d[ret_data->n++] = datum_of(&steps[i], tenant, sla, by);
+		if (steps[i].seen[tenant].requests <= 0)
+			continue;
+		double tau = correlation_near(steps, n_steps, tenant, steps[i].scale);
+		ret_data->d[ret_data->n++] = datum_of(&steps[i], tenant, sla, by, tau);
 	}
 }
 

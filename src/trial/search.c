@@ -14,7 +14,7 @@
 #define FIRST_GUESS   0.7  /* of scale_max */
 #define LEAST_SCALE   0.01 /* of scale_max: below that a search is hopeless */
 #define LEAST_SPREAD  0.02 /* relative distance of a step from the estimate, at least */
-#define MOST_SPREAD   0.15
+#define MOST_SPREAD   0.3
 #define BELOW_REFUTED 0.95 /* a next confirming trial stays so far below one that failed */
 
 static enum ps_status check_tenant(const struct ps_trial_plan *plan, int i, struct ps_error *err)
@@ -113,7 +113,8 @@ static double next_scale(const struct ps_trial_search *s)
  * keep. At the estimate itself a sound capacity fails every other time. */
 static double confirm_scale(const struct ps_trial_search *s)
 {
-	double x = s->answer.scale.lo;
+	/* After a cut `lo` may be 0, only because nothing lower was tried yet. */
+	double x = s->answer.cut ? INFINITY : s->answer.scale.lo;
 	for (int i = 0; i < s->n_steps; i++) {
 		if (s->steps[i].kind == PS_TRIAL_CONFIRM && s->steps[i].verdict != PS_TRIAL_PASS)
 			x = fmin(x, BELOW_REFUTED * s->steps[i].scale);

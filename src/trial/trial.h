@@ -16,7 +16,7 @@
  *	C is that tenant's capacity. The likelihood is binomial on effective counts (correlated
  *	requests count for less); a step whose backlog rose speaks for C below its scale with the
  *	strength of that test. The posterior of C, with weak priors (C even over (0, 1.1 x
- *	scale_max], the slope b x dg/dlog x at C log-normal around 6 within a factor of 2.7), is
+ *	scale_max], the slope b x dg/dlog x at C log-normal around 5 within a factor of 3), is
  *	computed on a grid. The capacity is its median, the interval its equal tails. It needs no
  *	large samples: after four short steps it is wide, and with more data it narrows.
  *

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import subprocess
 import tempfile
 import unittest
 
@@ -101,6 +102,17 @@ class OnnxBench(Folder):
         again = self.onnx_bench()
         self.assertEqual(made.stat().st_mtime_ns, stamp)
         self.assertEqual(again["mapped_bytes"], r["mapped_bytes"])
+
+    def test_two_at_once_convert_once(self):
+        path, cache = self.onnx(), self.dir / "cache"
+        both = [subprocess.Popen([perseus.PERSEUS, "bench", str(path), "--library", LIBRARY,
+                                  "--cache-dir", str(cache), "--duration", "50ms", "--warmup", "0"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                for _ in range(2)]
+        said = [p.communicate(timeout=120) for p in both]
+        self.assertEqual([p.returncode for p in both], [0, 0], said)
+        self.assertEqual(sum("preparing" in err for _, err in said), 1, said)
+        self.assertEqual(len(list(cache.glob("*.ort"))), 1)
 
     def test_without_cache_memory_is_private(self):
         r = self.onnx_bench("--no-cache")

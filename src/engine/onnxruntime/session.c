@@ -205,7 +205,7 @@ static enum ps_status read_side(struct ps_engine_instance *i, bool is_input, str
  * known before the run. */
 static struct ps_ort_origin find_origin(const struct reading *in, int n, const char *symbol)
 {
-	for (int k = 0; symbol && *symbol && k < n; k++)
+	for (int k = 0; symbol && *symbol && k < n && in[k].spec; k++)
 		for (int d = 0; d < in[k].spec->rank; d++)
 			if (in[k].spec->dims[d] < 0 && in[k].symbols[d] &&
 			    strcmp(in[k].symbols[d], symbol) == 0)
@@ -248,7 +248,7 @@ enum ps_status ps_ort_read_specs(struct ps_engine_instance *i, struct ps_error *
 		st = read_side(i, true, in, i->n_inputs, err);
 	if (st == PS_OK)
 		st = read_side(i, false, out, i->n_outputs, err);
-	for (int k = 0; st == PS_OK && k < i->n_outputs; k++)
+	for (int k = 0; st == PS_OK && k < i->n_outputs && out[k].spec; k++)
 		for (int d = 0; d < out[k].spec->rank; d++)
 			i->origins[k][d] = find_origin(in, i->n_inputs, out[k].symbols[d]);
 	for (int k = 0; k < PS_MODEL_MAX_TENSORS; k++) {

@@ -46,10 +46,10 @@
 		return Object.assign(a, more || {});
 	}
 
-	function legend(filter) {
+	function legend(boxHeight) {
 		return {
 			position: 'bottom',
-			labels: {color: css('--ink'), boxWidth: 14, boxHeight: 2, filter: filter},
+			labels: {color: css('--ink'), boxWidth: 14, boxHeight: boxHeight || 2},
 		};
 	}
 
@@ -147,7 +147,7 @@
 					y: axis('requests/s at the SLA', {suggestedMax: top}),
 				},
 				plugins: {
-					legend: legend(),
+					legend: legend(9),
 					tooltip: {callbacks: {label: function (c) {
 						const l = c.dataset.lines[c.dataIndex];
 						return c.dataset.label + ': ' + withInterval(l.capacity_rps, 'requests/s');

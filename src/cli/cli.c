@@ -9,17 +9,26 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* Errors quote what came from outside: control characters must not reach the terminal. */
+static void put_plain(const char *s)
+{
+	for (; *s; s++)
+		fputc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, stderr);
+}
+
 int ps_cli_fail(const struct ps_error *err)
 {
-	const char *what = err->what[0] ? err->what : ps_status_get(err->status)->meaning;
-
 	fflush(stdout);
-	if (err->where[0])
-		fprintf(stderr, "perseus: %s: %s\n", err->where, what);
-	else
-		fprintf(stderr, "perseus: %s\n", what);
-	if (err->hint[0])
-		fprintf(stderr, "hint: %s\n", err->hint);
+	fputs("perseus: ", stderr);
+	put_plain(err->where);
+	fputs(err->where[0] ? ": " : "", stderr);
+	put_plain(err->what[0] ? err->what : ps_status_get(err->status)->meaning);
+	fputc('\n', stderr);
+	if (err->hint[0]) {
+		fputs("hint: ", stderr);
+		put_plain(err->hint);
+		fputc('\n', stderr);
+	}
 	int code = ps_status_get(err->status)->exit_code;
 	return code ? code : ps_status_get(PS_EINTERNAL)->exit_code;
 }

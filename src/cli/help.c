@@ -52,10 +52,11 @@ void ps_cli_help_program(int width, struct ps_strbuf *out)
 	wrap(out, intro, 0, 0, w);
 	ps_strbuf_puts(out, "\nCommands:\n");
 	list_commands(ps_cli_commands, w, out);
-	ps_strbuf_puts(out, "\nOptions:\n");
-	ps_strbuf_puts(out, "  -h, --help  Show this text.\n"
-			    "  -V, --version\n"
-			    "              Show the release and its revision.\n\n");
+	ps_strbuf_puts(out, "\nOptions:\n  -h, --help  ");
+	wrap(out, "Show this text.", NAME_COLUMN, NAME_COLUMN, w);
+	ps_strbuf_puts(out, "  -V, --version\n              ");
+	wrap(out, "Show the release and its revision.", NAME_COLUMN, NAME_COLUMN, w);
+	ps_strbuf_putc(out, '\n');
 	wrap(out,
 	     "perseus help COMMAND explains a command and the files it reads; man perseus has "
 	     "all of it and the exit codes.",
@@ -109,6 +110,26 @@ static void man_files(const struct ps_cli_command *cmd, struct ps_strbuf *out)
 {
 	for (const struct ps_conf_schema *const *f = cmd->files; f && *f; f++)
 		ps_conf_man_file(*f, out);
+}
+
+static enum ps_status check_command(const struct ps_cli_command *cmd, struct ps_error *err)
+{
+	enum ps_status st = cmd->schema ? ps_conf_check_schema(cmd->schema, err) : PS_OK;
+
+	for (const struct ps_conf_schema *const *f = cmd->files; f && *f && st == PS_OK; f++)
+		st = ps_conf_check_schema(*f, err);
+	for (const struct ps_cli_command *const *v = cmd->verbs; v && *v && st == PS_OK; v++)
+		st = check_command(*v, err);
+	return st;
+}
+
+enum ps_status ps_cli_check(struct ps_error *err)
+{
+	enum ps_status st = PS_OK;
+
+	for (const struct ps_cli_command *const *c = ps_cli_commands; *c && st == PS_OK; c++)
+		st = check_command(*c, err);
+	return st;
 }
 
 void ps_cli_help_man(struct ps_strbuf *out)

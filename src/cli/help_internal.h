@@ -20,6 +20,9 @@ void ps_cli_help_command(const struct ps_cli_command *cmd, int width, bool files
 /* ps_cli_help_man appends the man page perseus(1). */
 void ps_cli_help_man(struct ps_strbuf *out);
 
+/* ps_cli_check looks for mistakes in the tables of all commands (ps_conf_check_schema). */
+enum ps_status ps_cli_check(struct ps_error *err);
+
 /* ps_cli_unknown fills `err` for a word that is no command of `list`. */
 enum ps_status ps_cli_unknown(const struct ps_cli_command *const *list, const char *what,
 			      const char *word, struct ps_error *err);

@@ -55,10 +55,14 @@ static int print_version(void)
 	return print_out(&out);
 }
 
+/* The build makes the man page, so a table with a mistake stops the build here. */
 static int print_man(void)
 {
 	struct ps_strbuf out;
+	struct ps_error err;
 
+	if (ps_cli_check(&err) != PS_OK)
+		return ps_cli_fail(&err);
 	ps_strbuf_init(&out);
 	ps_cli_help_man(&out);
 	return print_out(&out);

@@ -250,7 +250,8 @@ static void file_keys(const struct ps_conf_schema *schema, size_t level, size_t 
 		ps_strbuf_init(&left);
 		ps_strbuf_init(&notes);
 		ps_conf_spaces(&left, 2 * level);
-		ps_strbuf_printf(&left, "%s: %s", ps_conf_yaml_name(o->name, name), metavar(o));
+		ps_strbuf_printf(&left, "%s:%s%s", ps_conf_yaml_name(o->name, name),
+				 *metavar(o) ? " " : "", metavar(o));
 		ps_conf_notes(o, true, &notes);
 		entry(left.data, o->help, notes.data, width, out);
 		ps_strbuf_fini(&left);

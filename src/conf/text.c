@@ -32,7 +32,9 @@ void ps_conf_wrap(struct ps_strbuf *out, const char *text, size_t len, size_t at
 		while (text < end && isspace((unsigned char)*text))
 			text++;
 		const char *word = text;
-		while (text < end && !isspace((unsigned char)*text))
+		/* a number and its "%" stay on one line */
+		while (text < end && (!isspace((unsigned char)*text) ||
+				      (end - text > 1 && text[0] == ' ' && text[1] == '%')))
 			text++;
 		size_t n = ps_conf_columns(word, (size_t)(text - word));
 		if (n == 0)

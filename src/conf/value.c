@@ -1,6 +1,7 @@
 /* value.c - one value: text -> field, range, default, release. */
 #include "conf_internal.h"
 
+#include "base/clock.h"
 #include "base/units.h"
 
 #include <math.h>
@@ -26,15 +27,35 @@ bool ps_conf_has_range(const struct ps_conf_option *o)
 	return o->min != 0 || o->max != 0;
 }
 
-/* A bound in the unit of its row, as a user would write it. */
+struct unit {
+	const char *name;
+	int64_t size;
+};
+
+/* The number in the largest unit that holds it without a remainder: 24h, 64MiB, 1500ms. */
+static void format_unit(int64_t v, const struct unit *units, char *buf, size_t size)
+{
+	while (v == 0 ? units->size > 1 : v % units->size != 0)
+		units++;
+	snprintf(buf, size, "%lld%s", (long long)(v / units->size), v ? units->name : "");
+}
+
+/* A bound as a user would write it. */
 static void format_bound(const struct ps_conf_option *o, double v, char *buf, size_t size)
 {
-	char unit[PS_UNITS_SIZE];
+	static const struct unit times[] = {{"h", 3600 * PS_NS_PER_SEC}, {"m", 60 * PS_NS_PER_SEC},
+					    {"s", PS_NS_PER_SEC},	 {"ms", PS_NS_PER_MS},
+					    {"us", PS_NS_PER_US},	 {"ns", 1}};
+	static const struct unit sizes[] = {{"TiB", INT64_C(1) << 40},
+					    {"GiB", INT64_C(1) << 30},
+					    {"MiB", INT64_C(1) << 20},
+					    {"KiB", INT64_C(1) << 10},
+					    {"B", 1}};
 
-	if (o->type == PS_CONF_DURATION)
-		snprintf(buf, size, "%s", ps_units_format_duration((int64_t)v, unit));
-	else if (o->type == PS_CONF_BYTES)
-		snprintf(buf, size, "%s", ps_units_format_bytes((int64_t)v, unit));
+	if (o->type == PS_CONF_DURATION && fabs(v) < 9e18)
+		format_unit((int64_t)v, times, buf, size);
+	else if (o->type == PS_CONF_BYTES && fabs(v) < 9e18)
+		format_unit((int64_t)v, sizes, buf, size);
 	else if (o->type == PS_CONF_RATIO)
 		snprintf(buf, size, "%.10g%%", v * 100);
 	else

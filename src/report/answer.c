@@ -62,7 +62,7 @@ static const struct ps_store_cell *search_cell(const struct ps_store_campaign *c
 	return NULL;
 }
 
-static bool method_says(const struct ps_store_capacity *cap, const char *key)
+bool ps_report_method_says(const struct ps_store_capacity *cap, const char *key)
 {
 	json_t *method = NULL;
 	bool yes = false;
@@ -88,8 +88,8 @@ static void read_capacity(struct ps_report_line *l, const struct ps_store_capaci
 	};
 	if (!l->capacity_rps.has_interval)
 		l->capacity_rps.lo = l->capacity_rps.hi = NAN;
-	l->open_below = method_says(cap, "open_below");
-	l->open_above = method_says(cap, "open_above");
+	l->open_below = ps_report_method_says(cap, "open_below");
+	l->open_above = ps_report_method_says(cap, "open_above");
 }
 
 /* ---- latency at the demand rates ---- */

@@ -130,6 +130,7 @@ static void demand_line(const struct ps_report_answer *a, const struct ps_report
 	bool data = l->requests > 0;
 
 	name_cells(a, l, out);
+	verdict_cell(out, l->verdict);
 	cell(out, ps_report_number(a->campaign->tenants[l->tenant].demand_rps, text), false);
 	cell(out, data ? ps_report_ms(l->p50.value_ns, text) : "-", false);
 	cell(out, data ? ps_report_ms(l->p95.value_ns, text) : "-", false);
@@ -139,17 +140,16 @@ static void demand_line(const struct ps_report_answer *a, const struct ps_report
 	snprintf(text, sizeof text, "%llu", (unsigned long long)l->over);
 	cell(out, data ? text : "-", false);
 	cell(out, ps_report_number(data ? l->goodput_rps : NAN, text), false);
-	verdict_cell(out, l->verdict);
 	ps_strbuf_puts(out, "</tr>\n");
 }
 
 static void demand(const struct ps_report_answer *a, struct ps_strbuf *out)
 {
-	static const char *const names[] = {"tenant",	 "set",	    "rate/s",	"p50, ms",
-					    "p95, ms",	 "p99, ms", "requests", "late",
-					    "goodput/s", "SLA",	    NULL};
+	static const char *const names[] = {"tenant",  "set",	    "SLA",     "rate/s",
+					    "p50, ms", "p95, ms",   "p99, ms", "requests",
+					    "late",    "goodput/s", NULL};
 
-	heads(out, names, 2);
+	heads(out, names, 3);
 	for (size_t i = 0; i < a->line_len; i++)
 		demand_line(a, &a->lines[i], out);
 	end(out);

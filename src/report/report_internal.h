@@ -13,6 +13,9 @@ enum ps_status ps_report_compare(struct ps_report_answer *a, struct ps_error *er
 /* ps_report_warn fills a->warnings. */
 enum ps_status ps_report_warn(struct ps_report_answer *a, struct ps_error *err);
 
+/* ps_report_method_says reads a flag of what the search wrote about itself. */
+bool ps_report_method_says(const struct ps_store_capacity *cap, const char *key);
+
 /* ps_report_line_of returns the line of a tenant in a set, or NULL. */
 const struct ps_report_line *ps_report_line_of(const struct ps_report_answer *a, int tenant,
 					       int set);

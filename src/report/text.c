@@ -56,18 +56,26 @@ static void put_cell(const struct table *t, int column, size_t w, const char *te
 		pad(out, w - n);
 }
 
+/* A heading of the leading text columns, then one line per number. */
 static void put_records(const struct table *t, struct ps_strbuf *out)
 {
 	size_t w = 0;
 
 	for (int c = 0; c < t->columns; c++)
-		w = strlen(t->heads[c]) > w ? strlen(t->heads[c]) : w;
-	for (size_t i = 0; i < t->len; i++)
+		if (!(t->left >> c & 1) && strlen(t->heads[c]) > w)
+			w = strlen(t->heads[c]);
+	for (size_t i = 0; i < t->len; i++) {
+		for (int c = 0; c < t->columns && t->left >> c & 1; c++)
+			ps_strbuf_printf(out, "%s%s", c ? ", " : "", t->rows[i].cells[c]);
+		ps_strbuf_putc(out, '\n');
 		for (int c = 0; c < t->columns; c++) {
-			ps_strbuf_printf(out, c ? "  %s" : "%s", t->heads[c]);
-			pad(out, w - strlen(t->heads[c]) + (c ? 0 : 2) + GAP);
+			if (t->left >> c & 1)
+				continue;
+			ps_strbuf_printf(out, "  %s", t->heads[c]);
+			pad(out, w - strlen(t->heads[c]) + GAP);
 			ps_strbuf_printf(out, "%s\n", t->rows[i].cells[c]);
 		}
+	}
 }
 
 static void put_table(const struct table *t, size_t width, struct ps_strbuf *out)
@@ -110,16 +118,15 @@ static void demand_row(const struct ps_report_answer *a, const struct ps_report_
 	char text[PS_REPORT_CELL_SIZE];
 
 	name_cells(a, l, r);
-	set_cell(r, 2, ps_report_number(a->campaign->tenants[l->tenant].demand_rps, text));
+	set_cell(r, 2, ps_report_verdict_name(l->verdict));
 	for (int c = 3; c < 7; c++)
 		set_cell(r, c, "-");
-	if (l->requests > 0) {
-		set_cell(r, 3, ps_report_ms(l->p50.value_ns, text));
-		set_cell(r, 4, ps_report_ms(l->p95.value_ns, text));
-		set_cell(r, 5, ps_report_quantile(&l->p99, text));
-		set_cell(r, 6, ps_report_number(l->goodput_rps, text));
-	}
-	set_cell(r, 7, ps_report_verdict_name(l->verdict));
+	if (l->requests == 0)
+		return;
+	set_cell(r, 3, ps_report_ms(l->p50.value_ns, text));
+	set_cell(r, 4, ps_report_ms(l->p95.value_ns, text));
+	set_cell(r, 5, ps_report_quantile(&l->p99, text));
+	set_cell(r, 6, ps_report_number(l->goodput_rps, text));
 }
 
 static void capacity_row(const struct ps_report_answer *a, const struct ps_report_line *l,
@@ -164,11 +171,12 @@ static void saving_row(const struct ps_report_answer *a, const struct ps_report_
 }
 
 static void put_lines(const struct ps_report_answer *a, const char *const *heads, int columns,
+		      unsigned left,
 		      void (*fill)(const struct ps_report_answer *, const struct ps_report_line *,
 				   struct row *),
 		      size_t width, struct ps_strbuf *out)
 {
-	struct table t = {.heads = heads, .columns = columns, .left = 3, .len = a->line_len};
+	struct table t = {.heads = heads, .columns = columns, .left = left, .len = a->line_len};
 
 	t.rows = calloc(t.len, sizeof *t.rows);
 	if (!t.rows) {
@@ -241,10 +249,9 @@ static void put_warnings(const struct ps_report_answer *a, size_t width, struct 
 
 void ps_report_text(const struct ps_report_answer *a, int width, struct ps_strbuf *out)
 {
-	static const char *const demand[] = {"tenant", "set",	 "rate/s", "p50 ms",
-					     "p95 ms", "p99 ms", "good/s", "SLA"};
-	static const char *const capacity[] = {"tenant", "set", "requests/s",
-					       "$ per million"};
+	static const char *const demand[] = {"tenant", "set",	 "SLA",	  "p50 ms",
+					     "p95 ms", "p99 ms", "good/s"};
+	static const char *const capacity[] = {"tenant", "set", "requests/s", "$ per million"};
 	size_t w = width < 30 ? 30 : width > 100 ? 100 : (size_t)width;
 	char price[PS_REPORT_PRICE_SIZE];
 
@@ -252,13 +259,13 @@ void ps_report_text(const struct ps_report_answer *a, int width, struct ps_strbu
 	ps_strbuf_putc(out, '\n');
 	put_asked(a, w, out);
 	ps_strbuf_puts(out, "\nAt the demand rates\n");
-	put_lines(a, demand, 8, demand_row, w, out);
-	ps_strbuf_puts(out, "\nCapacity at the SLA, and $ per million inferences [95 % intervals]\n");
-	put_lines(a, capacity, 4, capacity_row, w, out);
+	put_lines(a, demand, 7, 7, demand_row, w, out);
+	ps_strbuf_puts(out, "\nCapacity at the SLA, $ per million inferences [95 %]\n");
+	put_lines(a, capacity, 4, 3, capacity_row, w, out);
 	ps_strbuf_puts(out, "\nMachine at the demand rates\n");
 	put_sets(a, w, out);
 	if (a->comparison_len > 0) {
-		ps_strbuf_puts(out, "\nSaving of sharing [95 % interval]\n");
+		ps_strbuf_puts(out, "\nSaving of sharing [95 %]\n");
 		put_savings(a, w, out);
 	}
 	ps_strbuf_puts(out, "\nPriced as ");

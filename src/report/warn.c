@@ -54,7 +54,7 @@ static void warn_price(struct list *w)
 	}
 	if (ps_cpus_parse(c->slice_cpus ? c->slice_cpus : "", &cpus, NULL) == PS_OK &&
 	    ps_cost_slice_warning(&price, ps_cpus_count(&cpus), c->slice_memory_bytes, text))
-		warn(w, "%s", text);
+		warn(w, "Price: %s.", text);
 }
 
 static void warn_cells(struct list *w)
@@ -130,6 +130,11 @@ static void warn_sets(struct list *w)
 			     c->sets[s].name);
 		else if (!set->capacity->check_met)
 			warn(w, "A fresh trial at the capacity of %s did not keep every SLA.",
+			     c->sets[s].name);
+		if (set->capacity && ps_report_method_says(set->capacity, "cut"))
+			warn(w,
+			     "The capacity of %s was lowered to what a fresh trial confirmed: at the "
+			     "fitted rate an SLA was violated.",
 			     c->sets[s].name);
 		if (set->steal_share * 100 > MAX_STEAL_PERCENT)
 			warn(w,

@@ -34,7 +34,7 @@ static const struct {
 	{{"--threads=1", "-t", "2"}, "--threads", "given twice", ""},
 	{{"--factor=0.5"}, "--factor", "'0.5' is out of range: at least 1", ""},
 	{{"--duration=8"}, "--duration", "duration '8' has no unit; write it like 200ms or 8s", ""},
-	{{"--duration=2h"}, "--duration", "'2h' is out of range: 1.00 ms to 3600 s", ""},
+	{{"--duration=2h"}, "--duration", "'2h' is out of range: 1ms to 1h", ""},
 	{{"--limit=5Mi"},
 	 "--limit",
 	 "size '5Mi' has an unknown unit; write it like 512MiB or 2GiB",

@@ -118,7 +118,7 @@ static void add_samples(struct made *m, struct ps_store_trial *t, double cores, 
 	struct ps_store_sample *s = ps_arena_zalloc(&m->arena, SAMPLES * sizeof *s);
 
 	for (int i = 0; i < SAMPLES; i++) {
-		double wave = cores * (i * 0.1 + 0.3 * sin(i * 0.4 + mib));
+		double wave = cores * (i * 0.1 + 0.05 * sin(i * 0.4 + mib));
 		s[i].at_ns = i * INT64_C(100000000);
 		s[i].server_cpu_ns = (int64_t)(1e9 * wave);
 		s[i].generator_cpu_ns = i * INT64_C(1500000);
@@ -151,7 +151,7 @@ static void add_demand(struct made *m, int set, int block, int requests, double 
 	}
 	t->results = r;
 	t->result_len = (size_t)members;
-	add_samples(m, t, members > 1 ? 0.75 : 0.4, members > 1 ? 240 : 130);
+	add_samples(m, t, members > 1 ? 0.75 : 0.4, members > 1 ? 240 : 110 + 20 * set);
 }
 
 static void add_search(struct made *m, int set, const double *ray, double factor, double width)

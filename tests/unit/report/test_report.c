@@ -204,7 +204,7 @@ static void test_corrupt(void **state)
 
 static void test_text_fits(void **state)
 {
-	static const int widths[] = {48, 60, 80, 100};
+	static const int widths[] = {60, 80, 100};
 	struct ps_report_answer a;
 	struct made m;
 

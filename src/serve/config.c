@@ -95,7 +95,7 @@ static const struct ps_conf_option serve_rows[] = {
 	 .type = PS_CONF_CPUS,
 	 .offset = SERVE(cpus),
 	 .metavar = "LIST",
-	 .help = "CPUs of this server, such as 0,2-3: lanes are pinned to one each, the I/O thread "
+	 .help = "CPUs of this server: lanes are pinned to one each, the I/O thread "
 		 "to the set. Left out: all that the process may use."},
 	{.name = "lanes",
 	 .type = PS_CONF_INT,

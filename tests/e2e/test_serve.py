@@ -1,14 +1,19 @@
 """perseus serve with real clients: what is answered, to whom, and when it ends."""
+import hashlib
+import http.client
 import json
 import os
+import pathlib
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import unittest
 
 import numpy as np
 import onnx
+import yaml
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
@@ -340,6 +345,49 @@ class Lifecycle(unittest.TestCase):
             with self.assertRaises(OSError):
                 socket.create_connection(s.address, timeout=5)
 
+    def test_live_comes_before_ready(self):
+        """A model that takes long to load (two million recorded durations): until it is there the
+        server is live, not ready, and refuses with a hint to come back."""
+        with tempfile.TemporaryDirectory() as d:
+            d = pathlib.Path(d)
+            (d / "times.txt").write_text("1ms\n" * 2_000_000)
+            spec = synthetic(service="recorded", durations_file="times.txt")
+            (d / "m.synthetic.yaml").write_text(yaml.safe_dump(spec))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            process = subprocess.Popen([PERSEUS, "serve", "--models", str(d), "--listen",
+                                        f"127.0.0.1:{port}"], stderr=subprocess.PIPE)
+            self.addCleanup(process.stderr.close)
+            self.addCleanup(process.kill)
+            while True:  # until it listens
+                try:
+                    c = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+                    c.connect()
+                    break
+                except ConnectionRefusedError:
+                    self.assertIsNone(process.poll())
+
+            def ask(method, path, body=None):
+                c.request(method, path, body)
+                r = c.getresponse()
+                return r.status, r.headers, r.read()
+
+            self.assertEqual(ask("GET", "/v2/health/ready")[0], 400)
+            self.assertEqual(ask("GET", "/v2/health/live")[0], 200)
+            status, head, body = ask("POST", "/v2/models/m/infer", json.dumps({"inputs": X}))
+            self.assertEqual(status, 503)
+            self.assertGreaterEqual(int(head["Retry-After"]), 1)
+            self.assertIn("not loaded yet", json.loads(body)["error"])
+            self.assertEqual(ask("GET", "/v2/models/m/ready")[0], 400)
+            self.assertEqual(ask("GET", "/v2/models/m")[0], 503)
+            while ask("GET", "/v2/health/ready")[0] != 200:
+                self.assertIsNone(process.poll())
+            self.assertEqual(ask("POST", "/v2/models/m/infer", json.dumps({"inputs": X}))[0], 200)
+            c.close()
+            process.terminate()
+            self.assertEqual(process.wait(timeout=60), 0)
+
     def test_second_signal_cancels(self):
         with Server({"slow": synthetic(mean="600s")}) as s:
             body = json.dumps({"inputs": X}).encode()
@@ -350,6 +398,23 @@ class Lifecycle(unittest.TestCase):
                 s.process.send_signal(signal.SIGTERM)
                 s.process.send_signal(signal.SIGINT)
                 self.assertEqual(s.process.wait(timeout=60), 0)
+
+    def test_every_thread_stays_on_its_cpus(self):
+        cpu = str(max(os.sched_getaffinity(0)))
+        with Server({"m": synthetic()}, args=["--cpus", cpu]) as s:
+            self.assertEqual(s.ready["lanes"], 1)
+            self.assertEqual(s.infer("m", X)[0], 200)
+            tasks = list(pathlib.Path(f"/proc/{s.process.pid}/task").iterdir())
+            self.assertGreaterEqual(len(tasks), 2)
+            for task in tasks:
+                allowed = [line.split()[1] for line in (task / "status").read_text().splitlines()
+                           if line.startswith("Cpus_allowed_list:")]
+                self.assertEqual(allowed, [cpu], (task / "comm").read_text())
+
+    def test_cpus_that_are_not_there(self):
+        with self.assertRaises(StartError) as e:
+            Server({"m": synthetic()}, args=["--cpus", "1000"])
+        self.assertIn("1000", e.exception.message)
 
     def test_idle_server_ends_at_once(self):
         for signo in (signal.SIGTERM, signal.SIGINT):
@@ -378,8 +443,6 @@ class BadConfiguration(unittest.TestCase):
     ]
 
     def test_rows(self):
-        import pathlib
-        import tempfile
         with tempfile.TemporaryDirectory() as d:
             d = pathlib.Path(d)
             (d / "x.txt").write_text("")
@@ -406,7 +469,6 @@ class BadConfiguration(unittest.TestCase):
         self.assertIn("--models", r.stderr)
 
     def test_empty_folder(self):
-        import tempfile
         with tempfile.TemporaryDirectory() as d:
             r = run("serve", "--models", d, "--listen", "127.0.0.1:0")
             self.assertEqual(r.returncode, 4)
@@ -416,7 +478,6 @@ class BadConfiguration(unittest.TestCase):
         (key1, digest1), (key2, _) = new_key(), new_key()
         self.assertNotEqual(key1, key2)
         self.assertEqual(len(key1), 47)
-        import hashlib
         self.assertEqual(digest1, "sha256:" + hashlib.sha256(key1.encode()).hexdigest())
 
 
@@ -424,8 +485,6 @@ class Onnx(unittest.TestCase):
     """The engine for real models behind the same server."""
 
     def setUp(self):
-        import pathlib
-        import tempfile
         self.tmp = tempfile.TemporaryDirectory()
         self.addCleanup(self.tmp.cleanup)
         self.dir = pathlib.Path(self.tmp.name)

@@ -132,6 +132,13 @@ class Wire(unittest.TestCase):
 
     # --- the connection ---
 
+    def test_large_bodies_are_refused_at_the_head(self):
+        """Half a megabyte is announced and never sent: the answer does not wait for it."""
+        status, headers, body = self.ask(post(b"", "/v2/models/none/infer", length=500_000))
+        self.assertEqual(status, 404)
+        self.assertEqual(headers["connection"], "close")
+        self.assertIn("none", json.loads(body)["error"])
+
     def test_keep_alive_survives_a_refusal(self):
         c = self.connect()
         with c.makefile("rb") as f:

@@ -194,7 +194,7 @@ static void put_uint(struct ps_strbuf *out, uint64_t v)
 
 static void put_int(struct ps_strbuf *out, int64_t v)
 {
-	put_uint(out, ((uint64_t)v << 1) ^ (uint64_t)(v >> 63));
+	put_uint(out, ((uint64_t)v << 1) ^ (v < 0 ? UINT64_MAX : 0));
 }
 
 static void put_fixed(struct ps_strbuf *out, uint64_t v, int bytes)

@@ -39,7 +39,7 @@ enum ps_status ps_trial_points(const struct ps_trial_plan *plan, const struct ps
 {
 	if (n_steps <= 0)
 		return PS_OK;
-	double *y = malloc(2 * (size_t)n_steps * sizeof(*y));
+	double *y = calloc(2 * (size_t)n_steps, sizeof(*y));
 	if (!y)
 		return PS_ENOMEM;
 	for (int i = 0; i < n_steps; i++)

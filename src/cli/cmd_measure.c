@@ -115,17 +115,15 @@ static bool on_progress(void *ctx, const struct ps_measure_progress *p)
 		ps_cli_progress_note(&d->line, "%s", p->note);
 		return !ps_cli_stopped();
 	}
-	ps_units_format_eta(p->left_ns, left);
-	if (d->line.terminal) {
-		draw_bar(p->share, bar);
-		ps_cli_progress_show(&d->line, "[%s] %d/%d  %s left  %s: %s", bar,
-				     p->cells_done + (p->cells > 0), p->cells, left, p->cell,
-				     p->what);
-	} else {
-		ps_cli_progress_show(&d->line, "%d/%d  %s left  %s: %s",
-				     p->cells_done + (p->cells > 0), p->cells, left, p->cell,
-				     p->what);
+	if (p->cells == 0) {
+		ps_cli_progress_show(&d->line, "%s", p->what);
+		return !ps_cli_stopped();
 	}
+	ps_units_format_eta(p->left_ns, left);
+	draw_bar(p->share, bar);
+	ps_cli_progress_show(&d->line, "%s%s%s%d/%d  %s left  %s: %s", d->line.terminal ? "[" : "",
+			     d->line.terminal ? bar : "", d->line.terminal ? "] " : "",
+			     p->cells_done + 1, p->cells, left, p->cell, p->what);
 	return !ps_cli_stopped();
 }
 

@@ -83,21 +83,33 @@ static const char *put_outcomes(struct ps_arena *a, const struct ps_load_tenant_
 	return take(a, &b, &blob) ? blob.data : NULL;
 }
 
+/* A trial is one of several that are pooled: that it alone has too few samples for an interval is
+ * no fault of it (sla_needs_more keeps it). And a search must offer more than the server can do: a
+ * rising backlog is what a step looks for, not a fault of the instrument. */
+static bool is_fault(const struct ps_load_tenant_result *t, enum ps_store_role role, int i)
+{
+	static const char few[] = "too few samples", unsteady[] = "unsteady";
+	if (strncmp(t->reasons[i], few, sizeof(few) - 1) == 0) {
+		return false;
+	}
+	return role == PS_STORE_DEMAND ||
+	       strncmp(t->reasons[i], unsteady, sizeof(unsteady) - 1) != 0;
+}
+
 static bool put_reasons(struct ps_arena *a, const struct ps_load_tenant_result *t,
-			const char **ret_reasons)
+			enum ps_store_role role, struct ps_store_result *r)
 {
 	struct ps_strbuf b;
 	struct ps_store_blob blob = {NULL, 0};
-	*ret_reasons = NULL;
-	if (t->reason_len == 0) {
-		return true;
-	}
 	ps_strbuf_init(&b);
 	for (int i = 0; i < t->reason_len; i++) {
-		ps_strbuf_printf(&b, "%s%s", i ? "\n" : "", t->reasons[i]);
+		if (is_fault(t, role, i)) {
+			ps_strbuf_printf(&b, "%s%s", b.len ? "\n" : "", t->reasons[i]);
+		}
 	}
-	bool ok = take(a, &b, &blob);
-	*ret_reasons = blob.data;
+	r->valid = b.len == 0 && !b.failed;
+	bool ok = r->valid || take(a, &b, &blob);
+	r->reasons = blob.data;
 	return ok;
 }
 
@@ -129,8 +141,9 @@ static bool put_requests(struct ps_arena *a, const struct ps_load_tenant_result 
 }
 
 static enum ps_status put_result(const struct ps_measure_tenant *tenant,
-				 const struct ps_load_tenant_result *t, struct ps_arena *a,
-				 struct ps_store_result *r, struct ps_error *err)
+				 const struct ps_load_tenant_result *t, enum ps_store_role role,
+				 struct ps_arena *a, struct ps_store_result *r,
+				 struct ps_error *err)
 {
 	r->scheduled = t->scheduled;
 	r->sent = t->sent;
@@ -153,12 +166,11 @@ static enum ps_status put_result(const struct ps_measure_tenant *tenant,
 	r->sla_decided =
 		t->sla_verdict == PS_LOAD_SLA_MET || t->sla_verdict == PS_LOAD_SLA_VIOLATED;
 	r->sla_needs_more = t->sla_needs_more;
-	r->valid = t->valid;
 	r->outcomes_json = put_outcomes(a, t);
 	if (t->first_failure[0]) {
 		r->first_failure = ps_arena_strndup(a, t->first_failure, strlen(t->first_failure));
 	}
-	bool ok = r->outcomes_json && put_reasons(a, t, &r->reasons) && put_hists(a, t, r) &&
+	bool ok = r->outcomes_json && put_reasons(a, t, role, r) && put_hists(a, t, r) &&
 		  put_requests(a, t, r);
 	return ok ? PS_OK : no_memory(err);
 }
@@ -232,7 +244,7 @@ enum ps_status ps_measure_convert(const struct ps_measure_campaign *c,
 		.duration_ns = r->duration_ns,
 		.seed = plan->seed,
 		.met = true,
-		.valid = r->valid,
+		.valid = !r->cancelled,
 		.server_pss_bytes = -1,
 	};
 	struct ps_store_result *results = ps_arena_zalloc(a, sizeof(*results) * r->tenant_len);
@@ -244,7 +256,9 @@ enum ps_status ps_measure_convert(const struct ps_measure_campaign *c,
 		results[i].tenant = set->members[i];
 		results[i].wanted_rps = plan->rates ? plan->rates[i] : 0;
 		results[i].concurrency = plan->rates ? 0 : plan->users;
-		st = put_result(&tenants[set->members[i]], &r->tenants[i], a, &results[i], err);
+		st = put_result(&tenants[set->members[i]], &r->tenants[i], plan->role, a,
+				&results[i], err);
+		t.valid = t.valid && results[i].valid;
 		t.met = t.met && results[i].sla_met;
 	}
 	t.results = results;

@@ -1,0 +1,285 @@
+"""perseus measure: a whole campaign on synthetic models; what a crash, a dying server and bad files
+leave behind."""
+# timeout: 400
+import json
+import os
+import pathlib
+import random
+import signal
+import sqlite3
+import subprocess
+import tempfile
+import time
+import unittest
+
+import yaml
+
+from support import perseus
+
+SLA = "p95<=80ms,success>=99%"
+
+
+def campaign(models, **more):
+    """Two tenants of 3 and 5 ms; in all about 12 s."""
+    c = {"name": "synthetic", "seed": 7, "models": models,
+         "tenants": [{"name": "ta", "model": "a", "demand": "30/s", "sla": SLA},
+                     {"name": "tb", "model": "b", "demand": "20/s", "sla": SLA}],
+         "slice": {"cpus": "0"},
+         "search": {"scale": "200ms", "steps": 2, "step": "300ms", "warmup": "20ms", "checks": 1},
+         "confirm": {"trials": 2, "duration": "300ms", "warmup": "20ms"}}
+    c.update(more)
+    return c
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.dir = pathlib.Path(folder.name)
+        self.db = self.dir / "results.db"
+        for name, mean in (("a", "3ms"), ("b", "5ms")):
+            self.model(name, mean=mean)
+
+    def model(self, name, **keys):
+        (self.dir / f"{name}.synthetic.yaml").write_text(yaml.safe_dump(perseus.synthetic(**keys)))
+
+    def write(self, **more):
+        models = [{"name": n, "file": f"{n}.synthetic.yaml"} for n in "ab"]
+        path = self.dir / "c.yaml"
+        path.write_text(yaml.safe_dump(campaign(models, **more), sort_keys=False))
+        return path
+
+    def args(self, path, *more):
+        return ["measure", path, "--store", self.db, "--workdir", self.dir / "work", *more]
+
+    def measure(self, path, *more):
+        return perseus.run(*self.args(path, *more))
+
+    def query(self, sql, *args):
+        db = sqlite3.connect(self.db)
+        try:
+            return db.execute(sql, args).fetchall()
+        finally:
+            db.close()
+
+    def servers(self):
+        """Processes of perseus serve with a configuration in our folder."""
+        found = []
+        for p in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if str(self.dir / "work").encode() in p.read_bytes() and b"serve" in p.read_bytes():
+                    found.append(p.parent.name)
+            except OSError:
+                pass
+        return found
+
+
+class Pipeline(Folder):
+    def test_whole_campaign(self):
+        prices = pathlib.Path(os.environ["PS_SOURCE_DIR"], "examples/prices.yaml")
+        path = self.write(slice={"cpus": "0", "memory": "1GiB", "priced_as": "c6i.large",
+                                 "prices": str(prices)})
+        page = self.dir / "report.html"
+        done = self.measure(path, "--json", "--report", page)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        r = json.loads(done.stdout)
+        self.assertEqual((r["cells_done"], r["cells_failed"], r["cells_left"]), (9, 0, 0))
+        self.assertIn("<html", page.read_text().lower())
+        self.assertEqual(self.servers(), [])
+
+        self.assertEqual(self.query("SELECT count(*) FROM cell WHERE state = 'done'"), [(9,)])
+        self.assertEqual(self.query("SELECT count(*) FROM capacity"), [(3,)])
+        # every request is in exactly one outcome, alone and together
+        for scheduled, outcomes, ok, good in self.query(
+                "SELECT scheduled, outcomes, ok, good FROM result"):
+            counted = json.loads(outcomes)
+            self.assertEqual(sum(counted.values()), scheduled)
+            self.assertEqual(counted.get("ok", 0), ok)
+            self.assertLessEqual(good, ok)
+        # what a lane can do at most bounds the capacities: 1000/3 and 1000/5 per second
+        rates = dict(self.query("SELECT cell.key, factor FROM capacity JOIN cell ON cell.id = cell"))
+        self.assertLess(10, rates["search/ta"])
+        self.assertLess(rates["search/ta"], 340)
+        self.assertLess(rates["search/tb"], 205)
+        # a tenant met the same arrivals alone and together
+        for tenant in (0, 1):
+            rows = self.query(
+                "SELECT cell.block, count(DISTINCT scheduled), count(*) FROM result"
+                " JOIN trial ON trial.id = trial JOIN cell ON cell.id = cell"
+                " WHERE cell.kind = 'confirm' AND tenant_idx = ? GROUP BY cell.block", tenant)
+            self.assertEqual(rows, [(0, 1, 2), (1, 1, 2)])
+        (manifest, text), = self.query("SELECT manifest, file_text FROM campaign")
+        run, = json.loads(manifest)["runs"]
+        self.assertEqual(text, path.read_text())
+        self.assertTrue(run["perseus"]["version"])
+        self.assertTrue(run["machine"]["kernel"]["release"])
+        self.assertEqual(len(run["models"][0]["sha256"]), 64)
+        for slice_text, server in self.query("SELECT slice, server FROM cell"):
+            self.assertEqual(json.loads(slice_text)["cpus"]["applied"], "0")
+            self.assertIn("models", json.loads(server))
+        self.assertGreater(self.query("SELECT count(*) FROM sample")[0][0], 0)
+        # done is done: resuming measures nothing, a new run is a new campaign
+        again = self.measure(path, "--resume", "--json")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual(self.query("SELECT max(attempt) FROM cell"), [(1,)])
+
+    def test_plan_only(self):
+        done = self.measure(self.write(), "--plan", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertGreater(json.loads(done.stdout)["estimated_s"], 5)
+        self.assertFalse(self.db.exists())
+
+
+class Crash(Folder):
+    def fingerprint(self):
+        """Everything measured of the cells that are done."""
+        return dict(self.query(
+            "SELECT cell.key, group_concat(trial.id || ':' || trial.started_wall_ns || ':' ||"
+            " result.scheduled || ':' || hex(result.latency)) FROM cell"
+            " JOIN trial ON trial.cell = cell.id JOIN result ON result.trial = trial.id"
+            " WHERE cell.state = 'done' GROUP BY cell.key"))
+
+    def wait_gone(self):
+        end = time.monotonic() + 10
+        while self.servers() and time.monotonic() < end:
+            os.sched_yield()
+        self.assertEqual(self.servers(), [])
+
+    def test_kill_and_resume(self):
+        path = self.write()
+        rng = random.Random(4)
+        more, kept = [], {}
+        for attempt in range(4):
+            process = subprocess.Popen(
+                [perseus.PERSEUS, *map(str, self.args(path, "--quiet", *more))],
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            with process.stderr:
+                try:
+                    process.wait(timeout=rng.uniform(0.5, 3))
+                except subprocess.TimeoutExpired:
+                    process.send_signal(signal.SIGKILL)
+                    process.wait()
+                self.assertIn(process.returncode, (0, -signal.SIGKILL), process.stderr.read())
+            self.wait_gone()
+            if not self.db.exists() or not self.query("SELECT * FROM sqlite_master") or \
+                    not self.query("SELECT id FROM campaign"):
+                continue  # killed before the campaign was registered
+            more = ["--resume"]
+            now = self.fingerprint()
+            for key, what in kept.items():
+                self.assertEqual(now[key], what)  # nothing lost, nothing measured twice
+            kept = now
+            self.assertEqual(self.query(
+                "SELECT count(*) FROM trial JOIN cell ON cell.id = cell WHERE state != 'done'"),
+                [(0,)])
+        done = self.measure(path, "--json", *more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        now = self.fingerprint()
+        self.assertEqual(len(now), 9)
+        for key, what in kept.items():
+            self.assertEqual(now[key], what)
+        self.assertEqual(self.query("SELECT count(*) FROM campaign"), [(1,)])
+        self.assertEqual(self.query("SELECT count(*) FROM trial WHERE role = 'demand'"), [(6,)])
+        runs = json.loads(self.query("SELECT manifest FROM campaign")[0][0])["runs"]
+        self.assertGreaterEqual(len(runs), 1)
+
+    def test_interrupt_and_other_file(self):
+        path = self.write()
+        process = subprocess.Popen(
+            [perseus.PERSEUS, *map(str, self.args(path))], stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True)
+        with process.stderr:
+            for line in process.stderr:
+                if line.startswith("capacity of ta"):
+                    process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
+        self.assertNotIn(process.returncode, (0, 1))
+        self.wait_gone()
+        self.assertEqual(self.query("SELECT count(*) FROM cell WHERE state = 'done'"), [(1,)])
+        path.write_text(path.read_text() + "# changed\n")
+        other = self.measure(path, "--resume")
+        self.assertNotIn(other.returncode, (0, 1))
+        self.assertIn("another text", other.stderr)
+
+    def test_server_that_dies(self):
+        """A model that cannot be served fails its cells; the others are measured."""
+        (self.dir / "b.synthetic.yaml").write_text("service: never\n")
+        done = self.measure(self.write(), "--json")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        r = json.loads(done.stdout)
+        self.assertEqual((r["cells_done"], r["cells_failed"]), (3, 6))
+        states = dict(self.query("SELECT key, state FROM cell"))
+        self.assertEqual(states["search/ta"], "done")
+        self.assertEqual(states["search/tb"], "failed")
+        for reason, in self.query("SELECT reason FROM cell WHERE state = 'failed'"):
+            self.assertTrue(reason)
+        self.assertEqual(self.servers(), [])
+
+    def test_server_killed_in_a_cell(self):
+        path = self.write(search={"scale": "10s", "steps": 2, "step": "300ms"}, together="none")
+        process = subprocess.Popen(
+            [perseus.PERSEUS, *map(str, self.args(path, "--json"))], stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True)
+        end = time.monotonic() + 30
+        killed = None
+        while not killed and time.monotonic() < end:
+            for pid in self.servers():
+                if any((self.dir / "work/config").glob("ta.log")):
+                    os.kill(int(pid), signal.SIGKILL)
+                    killed = pid
+            os.sched_yield()
+        # the next search would last long too: stop there
+        while process.poll() is None and time.monotonic() < end:
+            rows = self.query("SELECT state, reason FROM cell WHERE key = 'search/ta'") \
+                if self.db.exists() else []
+            if rows and rows[0][0] == "failed":
+                process.send_signal(signal.SIGINT)
+                break
+            os.sched_yield()
+        process.communicate(timeout=60)
+        (state, reason), = self.query("SELECT state, reason FROM cell WHERE key = 'search/ta'")
+        self.assertEqual(state, "failed")
+        self.assertIn("signal 9", reason)
+        self.wait_gone()
+
+
+class Refusals(Folder):
+    def test_bad_files(self):
+        good = self.write().read_text()
+        cases = [
+            (good.replace("demand: 30/s", "demand: 30ms"), ":11:demand", "30ms"),
+            (good.replace("seed: 7", "sead: 7"), ":2:sead", "seed"),
+            (good.replace("file: a.", "file: nothing."), "models.file", "nothing"),
+            (good.replace("cpus: '0'", "cpus: '1000'"), "slice.cpus", "1000"),
+            (good.replace("cpus: '0'", "{cpus: '0'"), "bad.yaml", "YAML"),
+        ]
+        for text, where, word in cases:
+            path = self.dir / "bad.yaml"
+            self.assertNotEqual(text, good)
+            path.write_text(text)
+            done = self.measure(path)
+            self.assertNotIn(done.returncode, (0, 1), text)
+            self.assertIn(where, done.stderr)
+            self.assertIn(word, done.stderr)
+            self.assertEqual(done.stdout, "")
+
+    def test_bad_stores(self):
+        path = self.write()
+        self.db.write_text("a letter, not a database, " * 100)
+        done = self.measure(path)
+        self.assertIn("results.db", done.stderr)
+        self.assertNotIn(done.returncode, (0, 1))
+        self.db.unlink()
+        done = self.measure(path, "--resume")
+        self.assertIn("no such store", done.stderr)
+        self.assertNotIn(done.returncode, (0, 1))
+        lock = sqlite3.connect(self.db)
+        lock.execute("CREATE TABLE other (x)")
+        lock.commit()
+        lock.close()
+        done = self.measure(path)
+        self.assertIn("not a results store", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

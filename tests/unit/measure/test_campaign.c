@@ -1,0 +1,236 @@
+/* Campaign files: what is refused and where, and what a good one expands to. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "measure/measure_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MODELS	     "models:\n  - {name: m, file: m.synthetic.yaml}\n"
+#define TENANT(name) "  - {name: " name ", model: m, demand: 4/s, sla: p95<=200ms}\n"
+#define TENANTS	     "tenants:\n" TENANT("a") TENANT("b")
+
+static enum ps_status parse(const char *text, struct ps_measure_campaign *c, struct ps_error *err)
+{
+	return ps_measure_parse(text, strlen(text), "dir/c.yaml", c, err);
+}
+
+static void test_refusals(void **state)
+{
+	static const struct {
+		const char *text, *where, *what;
+	} rows[] = {
+		{"name: x\n" MODELS TENANTS "sed: 1\n", "dir/c.yaml:7:sed", "unknown key"},
+		{"name: x\n" MODELS
+		 "tenants:\n  - {name: a, model: m, demand: 4ms, sla: p95<=2s}\n",
+		 "dir/c.yaml:5:", ""},
+		{"name: x\n" MODELS "tenants:\n  - {name: a, model: m, demand: 4/s, sla: fast}\n",
+		 "dir/c.yaml:5:", ""},
+		{"name: x\n" MODELS
+		 "tenants:\n  - {name: a, model: m, demand: 0/s, sla: p95<=2s}\n",
+		 "dir/c.yaml:5:", ""},
+		{"name: x\n" MODELS
+		 "tenants:\n  - {name: a, model: q, demand: 4/s, sla: p95<=2s}\n",
+		 "dir/c.yaml:5:tenants.model", "no model \"q\""},
+		{"name: x\n" MODELS "tenants:\n" TENANT("a") TENANT("a"),
+		 "dir/c.yaml:6:tenants.name", "two tenants"},
+		{"name: x\n" MODELS "tenants:\n" TENANT("a/b"), "dir/c.yaml:5:tenants.name",
+		 "no name"},
+		{"name: x\nmodels:\n  - {name: m}\n" TENANTS, "dir/c.yaml:3:models.file",
+		 "either file or zoo"},
+		{"name: x\nmodels:\n  - {name: m, zoo: resnet51}\n" TENANTS,
+		 "dir/c.yaml:3:models.zoo", "resnet51"},
+		{"name: x\nmodels:\n  - {name: m, zoo: resnet50, file: f}\n" TENANTS,
+		 "dir/c.yaml:3:models.file", "either file or zoo"},
+		{"name: x\n" MODELS TENANTS "sets:\n  - {name: s, tenants: [a, z]}\n",
+		 "dir/c.yaml:8:sets.tenants", "no tenant \"z\""},
+		{"name: x\n" MODELS TENANTS "sets:\n  - {name: s, tenants: [a, a]}\n",
+		 "dir/c.yaml:8:sets.tenants", "twice"},
+		{"name: x\n" MODELS TENANTS "search: {step: 8}\n", "dir/c.yaml:7:", ""},
+		{"name: x\n" MODELS TENANTS "slice: {memory: 4}\n", "dir/c.yaml:7:", ""},
+		{"name: x\n" MODELS, "dir/c.yaml:1:tenants", "missing"},
+		{"- 1\n", "dir/c.yaml", ""},
+		{"", "dir/c.yaml", ""},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_measure_campaign c;
+		struct ps_error err;
+		if (parse(rows[i].text, &c, &err) == PS_OK) {
+			fail_msg("row %zu was accepted", i);
+		}
+		if (strncmp(err.where, rows[i].where, strlen(rows[i].where)) != 0 ||
+		    !strstr(err.what, rows[i].what)) {
+			fail_msg("row %zu: %s: %s", i, err.where, err.what);
+		}
+	}
+}
+
+static void plan(const char *text, struct ps_measure_campaign *c, struct ps_arena *a,
+		 struct ps_store_campaign *ret)
+{
+	struct ps_error err;
+	if (parse(text, c, &err) != PS_OK || ps_measure_plan(c, a, ret, &err) != PS_OK) {
+		fail_msg("%s: %s", err.where, err.what);
+	}
+}
+
+static void test_plan(void **state)
+{
+	(void)state;
+	struct ps_measure_campaign c;
+	struct ps_store_campaign p;
+	struct ps_arena a;
+	ps_arena_init(&a, 0);
+	plan("name: x\nseed: 5\n" MODELS TENANTS "confirm: {trials: 4, at_capacity: 2}\n", &c, &a,
+	     &p);
+	assert_int_equal(p.set_len, 3);
+	assert_string_equal(p.sets[2].name, "together");
+	assert_int_equal(p.sets[2].member_len, 2);
+	assert_int_equal(p.cell_len, 3 + 3 * 4 + 3 * 2);
+	assert_string_equal(p.cells[2].key, "search/together");
+	/* every set once in each block, and a block mirrors the one before */
+	for (int b = 0; b < 4; b++) {
+		int seen = 0;
+		for (int i = 0; i < 3; i++) {
+			const struct ps_store_cell *x = &p.cells[3 + 3 * b + i];
+			assert_int_equal(x->kind, PS_STORE_CONFIRM);
+			assert_int_equal(x->block, b);
+			seen |= 1 << x->set;
+			if (b % 2) {
+				assert_int_equal(x->set, p.cells[3 + 3 * (b - 1) + 2 - i].set);
+			}
+		}
+		assert_int_equal(seen, 7);
+	}
+	assert_int_equal(p.cells[15].kind, PS_STORE_CAPACITY);
+	ps_arena_fini(&a);
+	ps_measure_free(&c);
+}
+
+static void test_sets(void **state)
+{
+	static const struct {
+		const char *more;
+		size_t sets;
+	} rows[] = {
+		{"", 4},
+		{"together: none\n", 3},
+		{"together: pairs\n", 6},
+		{"together: pairs\nsets:\n  - {name: all, tenants: [c, a, b]}\n", 7},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[1024];
+		struct ps_measure_campaign c;
+		struct ps_store_campaign p;
+		struct ps_arena a;
+		ps_arena_init(&a, 0);
+		(void)snprintf(text, sizeof(text), "name: x\n%s%s%s", MODELS, TENANTS TENANT("c"),
+			       rows[i].more);
+		plan(text, &c, &a, &p);
+		assert_int_equal(p.set_len, rows[i].sets);
+		for (size_t k = 0; k < p.set_len; k++) {
+			for (int m = 1; m < p.sets[k].member_len; m++) {
+				assert_true(p.sets[k].members[m] > p.sets[k].members[m - 1]);
+			}
+		}
+		ps_arena_fini(&a);
+		ps_measure_free(&c);
+	}
+	struct ps_measure_campaign c;
+	struct ps_store_campaign p;
+	struct ps_arena a;
+	struct ps_error err;
+	ps_arena_init(&a, 0);
+	assert_int_equal(parse("name: x\n" MODELS TENANTS
+			       "sets:\n  - {name: again, tenants: [a, b]}\n",
+			       &c, &err),
+			 PS_OK);
+	assert_int_equal(ps_measure_plan(&c, &a, &p, &err), PS_EPARSE);
+	assert_non_null(strstr(err.what, "same tenants"));
+	ps_measure_free(&c);
+	ps_arena_fini(&a);
+}
+
+/* The examples are good, and the short one keeps to its five minutes. */
+static void test_examples(void **state)
+{
+	static const struct {
+		const char *path;
+		double low_s, high_s;
+	} rows[] = {
+		{PS_SOURCE_DIR "/examples/two-cnns.yaml", 200, 285},
+		{PS_SOURCE_DIR "/examples/two-cnns-full.yaml", 45 * 60, 75 * 60},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_measure_campaign c;
+		struct ps_error err;
+		if (ps_measure_load(rows[i].path, &c, &err) != PS_OK) {
+			fail_msg("%s: %s", err.where, err.what);
+		}
+		double s = (double)ps_measure_duration_ns(&c) / 1e9;
+		if (s < rows[i].low_s || s > rows[i].high_s) {
+			fail_msg("%s takes %.0f s", rows[i].path, s);
+		}
+		assert_true(ps_cpus_count(&c.slice.cpus) == 2);
+		ps_measure_free(&c);
+	}
+}
+
+/* ---- the host's samples ---- */
+
+static struct ps_host_sample sample(int64_t at_s, int64_t server_s, int64_t self_s, int64_t steal_s)
+{
+	return (struct ps_host_sample){
+		.at_ns = at_s * PS_NS_PER_SEC,
+		.server = {.cpu_ns = server_s * PS_NS_PER_SEC,
+			   .rss_bytes = 10,
+			   .peak_rss_bytes = 20},
+		.self = {.cpu_ns = self_s * PS_NS_PER_SEC, .rss_bytes = 5},
+		.cpu = {.steal_ns = steal_s * PS_NS_PER_SEC},
+	};
+}
+
+static void test_samples(void **state)
+{
+	(void)state;
+	/* the load begins at 100 s: 2 s of warm-up, 4 s measured; samples at 90, 99, 101, 103 ...
+	 */
+	const struct ps_host_sample in[] = {sample(90, 5, 1, 0),   sample(99, 10, 2, 3),
+					    sample(101, 12, 2, 3), sample(103, 16, 3, 3),
+					    sample(105, 20, 4, 5), sample(107, 24, 5, 5)};
+	struct ps_load_result r = {.start_ns = 100 * PS_NS_PER_SEC};
+	struct ps_store_trial t = {.warmup_ns = 2 * PS_NS_PER_SEC,
+				   .duration_ns = 4 * PS_NS_PER_SEC};
+	struct ps_arena a;
+	ps_arena_init(&a, 0);
+	assert_int_equal(ps_measure_convert_samples(in, 6, &r, &a, &t, NULL), PS_OK);
+	assert_int_equal(t.sample_len, 5);
+	assert_int_equal(t.samples[0].at_ns, 0);
+	assert_int_equal(t.samples[0].server_cpu_ns, 0);
+	assert_int_equal(t.samples[1].at_ns, PS_NS_PER_SEC);
+	assert_int_equal(t.samples[1].server_cpu_ns, 2 * PS_NS_PER_SEC);
+	/* from 2 s (4 s used) to 6 s (12 s used) */
+	assert_int_equal(t.server_cpu_ns, 8 * PS_NS_PER_SEC);
+	assert_int_equal(t.generator_cpu_ns, 2 * PS_NS_PER_SEC);
+	assert_int_equal(t.steal_ns, 2 * PS_NS_PER_SEC);
+	assert_int_equal(t.server_peak_rss_bytes, 20);
+	ps_arena_fini(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_sets),	 cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_samples),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

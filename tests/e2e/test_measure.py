@@ -280,6 +280,28 @@ class Refusals(Folder):
         done = self.measure(path)
         self.assertIn("not a results store", done.stderr)
 
+    def test_full_disk(self):
+        """The cell that meets a full disk is not stored in part; the store stays good."""
+        small = self.dir / "small"
+        small.mkdir()
+        inside = ["unshare", "-mr", "sh", "-c", f"mount -t tmpfs -o size=260k none {small} && "
+                  '"$@"; code=$?; cp "$0"/* "$0"/..; exit $code', str(small)]
+        probe = subprocess.run([*inside, "true"], capture_output=True, text=True)
+        if "mount" in probe.stderr or "unshare" in probe.stderr:
+            self.skipTest("no small file system can be mounted here: " + probe.stderr.strip())
+        self.db = small / "results.db"
+        done = subprocess.run(inside + [perseus.PERSEUS, *map(str, self.args(self.write()))],
+                              capture_output=True, text=True, timeout=120)
+        self.assertIn("results.db", done.stderr)
+        self.assertIn("full", done.stderr)
+        self.assertIn("--resume", done.stderr)
+        self.assertNotIn(done.returncode, (0, 1))
+        self.db = self.dir / "results.db"
+        self.assertEqual(self.query("PRAGMA integrity_check"), [("ok",)])
+        self.assertEqual(self.query(
+            "SELECT count(*) FROM trial JOIN cell ON cell.id = cell WHERE state != 'done'"),
+            [(0,)])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -3,12 +3,14 @@
 # seconds: 150
 """CPU seconds per request of the generator process, wrk as the peer.
 
-wrk has no rate: it is a closed loop. It is made comparable by the server, which sleeps 10 ms per
-request in 16 lanes: wrk's connections then give about 1,000 requests/s. perseus load sends at the
+wrk has no rate: it is a closed loop. It is made comparable by the server, which sleeps 10 ms (mean;
+exponential, so that wrk's answers do not come in clumps that it could read with one wake-up) in 16
+lanes: wrk's connections then give about 1,000 requests/s. perseus load sends at the
 rate that wrk reached in its latest run, from an absolute schedule. Both send the same 1 KiB tensor
 in binary form over keep-alive connections; wrk's request is a constant text, so no Lua runs per
-request. CPU is that of the whole process, start and report included. wrk keeps no instants and
-checks no answers; it is the lower bound, not a rival.
+request. CPU is that of the whole process, start and report included. wrk wakes once per request (an
+answer is at once the next request), an open loop twice (the instant and the answer), and wrk checks
+no answers: it is the lower bound, not a rival.
 """
 import json
 import re
@@ -66,7 +68,7 @@ def main():
     if not shutil.which("wrk"):
         sys.exit("wrk is not installed: scripts/setup bench")
     spec = programs.synthetic(inputs=[programs.tensor("x", shape=(-1, 256))], mean="10ms",
-                              mode="sleep")
+                              service="exponential", mode="sleep")
     with tempfile.TemporaryDirectory() as folder, \
             programs.serve({"nap": spec}, config={"lanes": 16}) as server:
         write_body(folder)

@@ -9,6 +9,7 @@ import tempfile
 import time
 import unittest
 
+from support.perseus import Server, new_key, synthetic, tensor
 from support.scripted_server import ScriptedServer, METADATA, stall
 
 PERSEUS = os.environ["PERSEUS"]
@@ -289,6 +290,53 @@ class Requests(unittest.TestCase):
             ss.ACTIONS["good"] = kept
         self.assertEqual(t["outcomes"]["ok"], 2)
         self.assertEqual(t["outcomes"]["wrong_answer"], t["scheduled"] - 2)
+
+
+class RealServer(unittest.TestCase):
+    """perseus load against perseus serve."""
+
+    def real(self, server, *args, model="m", **more):
+        server.url = server.http
+        return load_json(server, *args, model=model, **more)
+
+    def test_every_tensor_type_both_ways(self):
+        types = ["FP32", "FP64", "INT8", "UINT8", "INT16", "INT32", "INT64", "BOOL", "BYTES"]
+        inputs = [tensor(f"x{t}", t, (-1, 5)) for t in types]
+        outputs = [tensor("y", "FP32", (-1, 3))]
+        with Server(models={"m": synthetic(inputs, outputs, mean="1ms")}) as s:
+            for form in ([], ["--json-tensors"]):
+                _, t, _, _ = self.real(s, "--rate", 50, "--duration", "1s", "--warmup", "0s",
+                                       "--batch", 2, "--check-repeats", *form)
+                self.assertEqual(t["outcomes"]["ok"], t["scheduled"], t["first_failure"])
+                self.assertGreater(t["server_compute"]["p50_ms"], 0.9)
+                self.assertEqual(t["server_queue"]["count"], t["scheduled"])
+
+    def test_service_time_and_queue_come_from_the_server(self):
+        with Server(models={"m": synthetic(mean="10ms")}, config={"lanes": 1}) as s:
+            _, t, _, rows = self.real(s, "--concurrency", 3, "--duration", "1s", "--warmup", "0s")
+        # one lane, three users: each waits for two others
+        self.assertAlmostEqual(t["server_compute"]["p50_ms"], 10, delta=2 * SLOW)
+        self.assertGreater(t["server_queue"]["p50_ms"], 15)
+        for r in rows:
+            inside = int(r["server_queue_ns"]) + int(r["server_compute_ns"])
+            self.assertLess(inside, int(r["done_ns"]) - int(r["sent_ns"]))
+
+    def test_keys_and_a_full_queue(self):
+        key, digest = new_key()
+        tenants = [{"name": "a", "keys": [digest], "queue_limit": 2}]
+        with Server(models={"m": synthetic(mean="50ms")}, tenants=tenants,
+                    config={"lanes": 1}) as s:
+            done = load("--url", s.http, "--model", "m", "--rate", 5)
+            self.assertGreater(done.returncode, 1)
+            self.assertIn("key", done.stderr)
+            _, t, _, _ = self.real(s, "--rate", 100, "--duration", "1s", "--warmup", "0s",
+                                   "--api-key", key)
+            self.assertGreater(t["outcomes"]["refused"], 50)
+            self.assertGreater(t["outcomes"]["ok"], 10)
+            self.assertEqual(t["outcomes"]["ok"] + t["outcomes"]["refused"], t["scheduled"])
+            done = load("--url", s.http, "--model", "nobody", "--rate", 5, "--api-key", key)
+            self.assertGreater(done.returncode, 1)
+            self.assertIn("nobody", done.stderr)
 
 
 class CommandLine(unittest.TestCase):

@@ -49,13 +49,15 @@ struct ps_graph_conv {
 	int pad, pad_w;
 	int groups;
 	bool bias;
-	double gain; /* standard deviation of the output */
+	double gain;  /* standard deviation of the output, the bias apart */
+	double shift; /* standard deviation of the biases; 0: a tenth of the gain */
 };
 int ps_graph_conv(struct ps_graph *g, int x, const struct ps_graph_conv *c);
 
-/* ps_graph_batch_norm normalises with stored statistics near the estimated ones; the output has
- * about the standard deviation `gain`. */
-int ps_graph_batch_norm(struct ps_graph *g, int x, double epsilon, double gain);
+/* ps_graph_batch_norm normalises with stored statistics near the estimated ones; within a
+ * channel the output has about the standard deviation `gain`, and the channels are shifted by
+ * `shift` (a standard deviation; 0: a twentieth of the gain). */
+int ps_graph_batch_norm(struct ps_graph *g, int x, double epsilon, double gain, double shift);
 
 int ps_graph_relu(struct ps_graph *g, int x);
 /* ps_graph_relu6 clips to [0, 6]. */

@@ -52,6 +52,7 @@ static struct ps_graph_conv with_defaults(const struct ps_graph_conv *c)
 	d.stride = d.stride ? d.stride : 1;
 	d.groups = d.groups ? d.groups : 1;
 	d.gain = d.gain != 0 ? d.gain : 1;
+	d.shift = d.shift != 0 ? d.shift : 0.1 * d.gain;
 	return d;
 }
 
@@ -82,9 +83,10 @@ int ps_graph_conv(struct ps_graph *g, int x, const struct ps_graph_conv *conv)
 	double sd = c.gain / sqrt(fan_in * ps_moments_square(in->moments));
 	int ins[3] = {x, ps_graph_weights(g, "Conv", "weight", 4, dims, 0, half_width(sd))};
 	if (c.bias)
-		ins[2] = ps_graph_weights(g, "Conv", "bias", 1, dims, 0, 0.1 * half_width(c.gain));
-	struct ps_graph_node *n = ps_graph_node_add(g, "Conv", ins, 2 + c.bias, 4, out,
-						    (struct ps_moments){0, c.gain * c.gain});
+		ins[2] = ps_graph_weights(g, "Conv", "bias", 1, dims, 0, half_width(c.shift));
+	double var = c.gain * c.gain + (c.bias ? c.shift * c.shift : 0);
+	struct ps_graph_node *n =
+		ps_graph_node_add(g, "Conv", ins, 2 + c.bias, 4, out, (struct ps_moments){0, var});
 	if (!n)
 		return PS_GRAPH_NONE;
 	conv_attrs(n, &c);
@@ -92,21 +94,22 @@ int ps_graph_conv(struct ps_graph *g, int x, const struct ps_graph_conv *conv)
 	return n->out;
 }
 
-int ps_graph_batch_norm(struct ps_graph *g, int x, double epsilon, double gain)
+int ps_graph_batch_norm(struct ps_graph *g, int x, double epsilon, double gain, double shift)
 {
 	const struct ps_graph_value *in = ps_graph_get(g, x, 4, "batch normalisation");
 	if (!in)
 		return PS_GRAPH_NONE;
 	struct ps_moments m = in->moments;
+	shift = shift != 0 ? shift : 0.05 * gain;
 	int64_t out[4], c = in->dims[1];
 	memcpy(out, in->dims, sizeof out);
 	static const char op[] = "BatchNormalization";
 	int ins[] = {x, ps_graph_weights(g, op, "scale", 1, &c, gain, 0.1 * gain),
-		     ps_graph_weights(g, op, "bias", 1, &c, 0, 0.1 * gain),
+		     ps_graph_weights(g, op, "bias", 1, &c, 0, half_width(shift)),
 		     ps_graph_weights(g, op, "mean", 1, &c, m.mean, 0.1 * sqrt(m.var)),
 		     ps_graph_weights(g, op, "var", 1, &c, m.var, 0.2 * m.var)};
-	struct ps_graph_node *n =
-		ps_graph_node_add(g, op, ins, 5, 4, out, (struct ps_moments){0, gain * gain});
+	struct ps_graph_node *n = ps_graph_node_add(
+		g, op, ins, 5, 4, out, (struct ps_moments){0, gain * gain + shift * shift});
 	if (!n)
 		return PS_GRAPH_NONE;
 	g->values[ins[3]].statistic = g->values[ins[4]].statistic = true;

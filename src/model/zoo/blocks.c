@@ -14,7 +14,7 @@ int ps_zoo_conv_relu(struct ps_graph *g, int x, int out, int kernel, int stride,
 
 int ps_zoo_conv_bn(struct ps_graph *g, int x, const struct ps_graph_conv *c, double gain)
 {
-	return ps_graph_batch_norm(g, ps_graph_conv(g, x, c), 1e-5, gain);
+	return ps_graph_batch_norm(g, ps_graph_conv(g, x, c), 1e-5, gain, 0);
 }
 
 int ps_zoo_max_pool(struct ps_graph *g, int x, int kernel, int stride, int pad, bool ceil)

@@ -3,7 +3,7 @@
 
 static int bn_relu(struct ps_graph *g, int x)
 {
-	return ps_graph_relu(g, ps_graph_batch_norm(g, x, 1e-5, 1));
+	return ps_graph_relu(g, ps_graph_batch_norm(g, x, 1e-5, 1, 0));
 }
 
 static int conv(struct ps_graph *g, int x, int out, int kernel)

@@ -3,7 +3,7 @@
 
 static int conv(struct ps_graph *g, int x, const struct ps_graph_conv *c)
 {
-	return ps_graph_relu(g, ps_graph_batch_norm(g, ps_graph_conv(g, x, c), 1e-3, 1));
+	return ps_graph_relu(g, ps_graph_batch_norm(g, ps_graph_conv(g, x, c), 1e-3, 1, 0));
 }
 
 /* Square convolution that keeps the size. */

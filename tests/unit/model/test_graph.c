@@ -94,7 +94,7 @@ static void test_other_shapes(void **state)
 	int flat = ps_graph_flatten(g, both);
 	expect_shape(g, flat, 2, (int64_t[]){-1, 384});
 	expect_shape(g, ps_graph_gemm(g, flat, 10), 2, (int64_t[]){-1, 10});
-	ps_graph_batch_norm(g, both, 1e-5, 1);
+	ps_graph_batch_norm(g, both, 1e-5, 1, 0);
 	ps_graph_relu6(g, both);
 	ps_graph_count(g, &n);
 	/* Scale and shift count; mean, variance and the bounds of a clip do not. */

@@ -133,7 +133,8 @@ static void warn_sets(struct list *w)
 			     c->sets[s].name);
 		if (set->capacity && ps_report_method_says(set->capacity, "cut"))
 			warn(w,
-			     "The capacity of %s was lowered to what a fresh trial confirmed: at the "
+			     "The capacity of %s was lowered to what a fresh trial confirmed: at "
+			     "the "
 			     "fitted rate an SLA was violated.",
 			     c->sets[s].name);
 		if (set->steal_share * 100 > MAX_STEAL_PERCENT)

@@ -189,12 +189,31 @@ static void done(void *ctx, int lane, struct ps_exec_task *t, const struct ps_er
 	}
 }
 
+/* A misspelt name must not quietly time another shape. */
+static enum ps_status check_names(const struct bench *b, const struct ps_load_shape *shapes,
+				  struct ps_error *err)
+{
+	for (size_t s = 0; s < b->o->shapes.len; s++) {
+		bool found = false;
+
+		for (int k = 0; k < b->d.n_inputs; k++)
+			found |= strcmp(shapes[s].input, b->d.inputs[k].name) == 0;
+		if (found)
+			continue;
+		ps_error_set(err, PS_EUSAGE, "the model has no input '%s'", shapes[s].input);
+		ps_error_where(err, "--shape");
+		ps_error_hint(err, "its first input is '%s'", b->d.inputs[0].name);
+		return PS_EUSAGE;
+	}
+	return PS_OK;
+}
+
 static enum ps_status make_inputs(struct bench *b, const struct ps_load_shape *shapes,
 				  struct ps_error *err)
 {
 	const struct ps_load_tenant t = {
 		.batch = (int)b->o->batch, .shapes = shapes, .shape_len = b->o->shapes.len};
-	enum ps_status st = PS_OK;
+	enum ps_status st = check_names(b, shapes, err);
 
 	for (uint64_t k = 0; st == PS_OK && k < DISTINCT_INPUTS; k++)
 		st = ps_load_inputs_make(b->d.inputs, (size_t)b->d.n_inputs, &t,

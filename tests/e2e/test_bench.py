@@ -65,6 +65,7 @@ class Bench(Folder):
             ([fixed, "--threads", "1000"], "threads"),
             ([fixed, "--shape", "x"], "INPUT:"),
             ([fixed, "--shape", "x:2xfour"], "INPUT:"),
+            ([fixed, "--shape", "z:2x4"], "no input 'z'"),
             ([fixed, "--duration", "3"], "duration"),
             ([fixed, "--cpus", "1000"], "1000"),
         ]

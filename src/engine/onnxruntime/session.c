@@ -16,6 +16,10 @@ static const struct entry when_mapped[] = {
 	{"session.load_model_format", "ORT"},
 	{"session.use_ort_model_bytes_directly", "1"},
 	{"session.use_ort_model_bytes_for_initializers", "1"},
+	/* Else every session copies its matrices into another order, and nothing is shared.
+	 * Measured: VGG-16 holds 2 MiB of its own instead of 473, as fast at batch 1; the price
+	 * is about a quarter more time for an LSTM at batch 8. */
+	{"session.disable_prepacking", "1"},
 };
 
 static struct ps_ort_status *set_entries(const struct ps_ort_api *a, void *options,

@@ -1,5 +1,6 @@
 /* cmd_load.c - perseus load: requests on an absolute schedule, and what became of them. */
 #include "cli/cli.h"
+#include "cli/load_options_internal.h"
 #include "cli/load_text_internal.h"
 #include "cli/shape_internal.h"
 
@@ -9,298 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_URL "http://127.0.0.1:8000"
 #define MIN_SUCCESS 0.99 /* of a tenant without an SLA */
-
-/* What a tenant asks for: the same rows on the command line and in a file. */
-struct tenant_options {
-	char *name, *url, *model, *version, *api_key;
-	double rate;
-	int arrival;
-	int64_t concurrency;
-	struct ps_sla sla;
-	int64_t batch, inputs;
-	struct ps_conf_texts shapes;
-	bool json_tensors, check_repeats;
-};
-
-struct run_options {
-	int64_t duration, warmup, timeout, seed, connections;
-};
-
-struct load_options {
-	struct tenant_options t;
-	struct run_options r;
-	int64_t spin, probe, cpu;
-	char *file, *records;
-	bool json;
-};
-
-struct file_options {
-	struct run_options r;
-	char *url;
-	struct ps_conf_array tenants;
-};
-
-static const char *const arrivals[] = {"poisson", "constant", NULL};
-
-#define TENANT_ROWS(S, AT)                                                                         \
-	{.name = "model",                                                                          \
-	 .type = PS_CONF_TEXT,                                                                     \
-	 .offset = offsetof(S, AT model),                                                          \
-	 .metavar = "NAME",                                                                        \
-	 .help = "Model to ask."},                                                                 \
-		{.name = "version",                                                                \
-		 .type = PS_CONF_TEXT,                                                             \
-		 .offset = offsetof(S, AT version),                                                \
-		 .metavar = "VERSION",                                                             \
-		 .help = "Version of the model; without it the server chooses."},                  \
-		{.name = "rate",                                                                   \
-		 .type = PS_CONF_RATE,                                                             \
-		 .offset = offsetof(S, AT rate),                                                   \
-		 .metavar = "RATE",                                                                \
-		 .min = 0,                                                                         \
-		 .max = 1e7,                                                                       \
-		 .help = "Open loop: requests per second, sent when they are due, however slow "   \
-			 "the "                                                                    \
-			 "answers are."},                                                          \
-		{.name = "arrival",                                                                \
-		 .type = PS_CONF_ENUM,                                                             \
-		 .offset = offsetof(S, AT arrival),                                                \
-		 .choices = arrivals,                                                              \
-		 .def = "poisson",                                                                 \
-		 .help = "Gaps between the requests of an open loop."},                            \
-		{.name = "concurrency",                                                            \
-		 .type = PS_CONF_INT,                                                              \
-		 .offset = offsetof(S, AT concurrency),                                            \
-		 .metavar = "N",                                                                   \
-		 .min = 0,                                                                         \
-		 .max = PS_LOAD_MAX_CONNECTIONS,                                                   \
-		 .help = "Closed loop instead: N users, each asks again when answered."},          \
-		{.name = "sla",                                                                    \
-		 .type = PS_CONF_SLA,                                                              \
-		 .offset = offsetof(S, AT sla),                                                    \
-		 .metavar = "SLA",                                                                 \
-		 .help = "What the latencies are judged by, such as 'p95<=200ms' or "              \
-			 "'p99<=1s,success>=99.9%'."},                                             \
-		{.name = "api-key",                                                                \
-		 .type = PS_CONF_TEXT,                                                             \
-		 .offset = offsetof(S, AT api_key),                                                \
-		 .metavar = "KEY",                                                                 \
-		 .flags = PS_CONF_SECRET,                                                          \
-		 .help = "Sent as a bearer token. Without it PERSEUS_API_KEY of the environment, " \
-			 "which "                                                                  \
-			 "other users of the machine cannot see."},                                \
-		{.name = "batch",                                                                  \
-		 .type = PS_CONF_INT,                                                              \
-		 .offset = offsetof(S, AT batch),                                                  \
-		 .metavar = "N",                                                                   \
-		 .def = "1",                                                                       \
-		 .min = 1,                                                                         \
-		 .max = 65536,                                                                     \
-		 .help = "Inferences per request, for models with a dynamic first dimension."},    \
-		{.name = "shape",                                                                  \
-		 .type = PS_CONF_TEXTS,                                                            \
-		 .offset = offsetof(S, AT shapes),                                                 \
-		 .metavar = "INPUT:DxDxD",                                                         \
-		 .help = "Shape of an input with dynamic dimensions (which are 1 without it)."},   \
-		{.name = "inputs",                                                                 \
-		 .type = PS_CONF_INT,                                                              \
-		 .offset = offsetof(S, AT inputs),                                                 \
-		 .metavar = "N",                                                                   \
-		 .def = "8",                                                                       \
-		 .min = 1,                                                                         \
-		 .max = 65536,                                                                     \
-		 .help = "How many different inputs are sent in turn (fewer when they would take " \
-			 "over "                                                                   \
-			 "64 MiB)."},                                                              \
-		{.name = "json-tensors",                                                           \
-		 .type = PS_CONF_BOOL,                                                             \
-		 .offset = offsetof(S, AT json_tensors),                                           \
-		 .help = "Send and ask for tensors as JSON instead of the binary extension."},     \
-	{                                                                                          \
-		.name = "check-repeats", .type = PS_CONF_BOOL,                                     \
-		.offset = offsetof(S, AT check_repeats),                                           \
-		.help = "An equal input must get an equal answer, to the byte."                    \
-	}
-
-#define RUN_ROWS(S, AT)                                                                            \
-	{.name = "duration",                                                                       \
-	 .type = PS_CONF_DURATION,                                                                 \
-	 .offset = offsetof(S, AT duration),                                                       \
-	 .metavar = "TIME",                                                                        \
-	 .def = "10s",                                                                             \
-	 .min = 1e6,                                                                               \
-	 .max = PS_LOAD_MAX_SECONDS * 1e9,                                                         \
-	 .help = "Length of the measured part."},                                                  \
-		{.name = "warmup",                                                                 \
-		 .type = PS_CONF_DURATION,                                                         \
-		 .offset = offsetof(S, AT warmup),                                                 \
-		 .metavar = "TIME",                                                                \
-		 .def = "1s",                                                                      \
-		 .min = 0,                                                                         \
-		 .max = PS_LOAD_MAX_SECONDS * 1e9,                                                 \
-		 .help = "Load before the measured part, not counted."},                           \
-		{.name = "timeout",                                                                \
-		 .type = PS_CONF_DURATION,                                                         \
-		 .offset = offsetof(S, AT timeout),                                                \
-		 .metavar = "TIME",                                                                \
-		 .def = "10s",                                                                     \
-		 .min = 1e6,                                                                       \
-		 .max = 3600e9,                                                                    \
-		 .help = "A request that has no answer so long after its scheduled instant has "   \
-			 "failed."},                                                               \
-		{.name = "seed",                                                                   \
-		 .type = PS_CONF_INT,                                                              \
-		 .offset = offsetof(S, AT seed),                                                   \
-		 .metavar = "N",                                                                   \
-		 .def = "1",                                                                       \
-		 .help = "Same seed, same instants and same inputs."},                             \
-	{                                                                                          \
-		.name = "connections", .type = PS_CONF_INT, .offset = offsetof(S, AT connections), \
-		.metavar = "N", .def = "512", .min = 1, .max = PS_LOAD_MAX_CONNECTIONS,            \
-		.help = "At most so many connections per tenant of an open loop; when all are in " \
-			"use "                                                                     \
-			"requests wait, and that is said."                                         \
-	}
-
-static const struct ps_conf_option tenant_rows[] = {
-	{.name = "name",
-	 .type = PS_CONF_TEXT,
-	 .offset = offsetof(struct tenant_options, name),
-	 .metavar = "NAME",
-	 .flags = PS_CONF_REQUIRED,
-	 .help = "Name of the tenant; also the name of its random stream."},
-	{.name = "url",
-	 .type = PS_CONF_TEXT,
-	 .offset = offsetof(struct tenant_options, url),
-	 .metavar = "URL",
-	 .help = "Server of this tenant, when it is not the one of the file."},
-	TENANT_ROWS(struct tenant_options, ),
-	{0},
-};
-
-static const struct ps_conf_schema tenant_schema = {
-	.name = "tenant",
-	.summary = "One tenant of a load file.",
-	.options = tenant_rows,
-	.size = sizeof(struct tenant_options),
-	.where_offset = SIZE_MAX,
-};
-
-static const struct ps_conf_option file_rows[] = {
-	{.name = "url",
-	 .type = PS_CONF_TEXT,
-	 .offset = offsetof(struct file_options, url),
-	 .metavar = "URL",
-	 .def = DEFAULT_URL,
-	 .help = "Server of all tenants that name no other."},
-	RUN_ROWS(struct file_options, r.),
-	{.name = "tenants",
-	 .type = PS_CONF_SECTIONS,
-	 .offset = offsetof(struct file_options, tenants),
-	 .section = &tenant_schema,
-	 .min = 1,
-	 .max = PS_LOAD_MAX_TENANTS,
-	 .flags = PS_CONF_REQUIRED,
-	 .help = "Who asks for what, all on one schedule."},
-	{0},
-};
-
-static const struct ps_conf_schema file_schema = {
-	.name = "load file",
-	.summary = "Several tenants on one absolute schedule.",
-	.options = file_rows,
-	.size = sizeof(struct file_options),
-	.where_offset = SIZE_MAX,
-};
-
-static const struct ps_conf_option rows[] = {
-	{.name = "url",
-	 .type = PS_CONF_TEXT,
-	 .offset = offsetof(struct load_options, t.url),
-	 .metavar = "URL",
-	 .help = "Server, http://HOST[:PORT][/BASE]; " DEFAULT_URL " without it."},
-	TENANT_ROWS(struct load_options, t.),
-	RUN_ROWS(struct load_options, r.),
-	{.name = "file",
-	 .type = PS_CONF_TEXT,
-	 .offset = offsetof(struct load_options, file),
-	 .metavar = "FILE",
-	 .help = "Several tenants at once, from a YAML file that then says all of the above."},
-	{.name = "records",
-	 .type = PS_CONF_TEXT,
-	 .offset = offsetof(struct load_options, records),
-	 .metavar = "FILE",
-	 .help = "Write the instants of every request as CSV."},
-	{.name = "spin",
-	 .type = PS_CONF_DURATION,
-	 .offset = offsetof(struct load_options, spin),
-	 .metavar = "TIME",
-	 .def = "0",
-	 .min = 0,
-	 .max = 1e6,
-	 .help = "Wait busily for so long before each instant: sends more exactly, costs CPU."},
-	{.name = "probe",
-	 .type = PS_CONF_DURATION,
-	 .offset = offsetof(struct load_options, probe),
-	 .metavar = "TIME",
-	 .def = "0",
-	 .min = 0,
-	 .max = 60e9,
-	 .help = "Before the load, time a bare timer at the same rate for so long: what this "
-		 "machine can do at best."},
-	{.name = "cpu",
-	 .type = PS_CONF_INT,
-	 .offset = offsetof(struct load_options, cpu),
-	 .metavar = "N",
-	 .def = "-1",
-	 .min = -1,
-	 .max = PS_CPUS_MAX - 1,
-	 .help = "Run on this CPU only; -1: on any."},
-	PS_CLI_JSON(struct load_options),
-	{0},
-};
-
-static const struct ps_conf_schema schema = {
-	.name = "perseus load",
-	.summary = "Load an inference server honestly and say what it gave.",
-	.details = "Works with any server that speaks the Open Inference Protocol over HTTP. "
-		   "Inputs are "
-		   "made up from the model's metadata.\n"
-		   "\n"
-		   "Requests leave at instants fixed before the run: a slow server delays answers, "
-		   "never "
-		   "the schedule. Latency counts from the scheduled instant. Requests that fail, "
-		   "time out "
-		   "or cannot be sent stay in the picture: percentiles are taken over all, and "
-		   "those sort "
-		   "as never answered.\n"
-		   "\n"
-		   "A run is VALID when the generator kept its own schedule (send lag p99 at most "
-		   "5 % of "
-		   "the SLA's limit, or without an SLA of the p50 latency; at least 99.9 % sent), "
-		   "there are "
-		   "enough samples for the judged percentile and the latency shows no trend. The "
-		   "SLA is "
-		   "met, violated, or undecided, with 95 % confidence.\n"
-		   "\n"
-		   "Exit code: 0 when every tenant is VALID and its SLA is met (without an SLA: at "
-		   "least "
-		   "99 % of its requests succeeded); 1 when one is INVALID, violated or undecided; "
-		   "others "
-		   "are errors.",
-	.example = "perseus load --model resnet50 --rate 20 --duration 30s --sla 'p95<=200ms'\n"
-		   "perseus load --url http://gpu1:8000 --model bert --concurrency 4 --json\n"
-		   "perseus load --file tenants.yaml --records requests.csv",
-	.options = rows,
-	.size = sizeof(struct load_options),
-	.where_offset = SIZE_MAX,
-};
 
 /* ---- options -> plan ---- */
 
-static enum ps_status fill_tenant(struct ps_load_tenant *t, struct tenant_options *o,
+static enum ps_status fill_tenant(struct ps_load_tenant *t, struct ps_cli_load_tenant *o,
 				  const char *url, struct ps_error *err)
 {
 	struct ps_load_shape *shapes = NULL;
@@ -342,8 +56,8 @@ static enum ps_status fill_tenant(struct ps_load_tenant *t, struct tenant_option
 	return PS_OK;
 }
 
-static void fill_run(struct ps_load_plan *plan, const struct run_options *r,
-		     const struct load_options *o)
+static void fill_run(struct ps_load_plan *plan, const struct ps_cli_load_run *r,
+		     const struct ps_cli_load_options *o)
 {
 	plan->warmup_ns = r->warmup;
 	plan->duration_ns = r->duration;
@@ -364,7 +78,7 @@ static void free_plan(struct ps_load_plan *plan)
 	*plan = (struct ps_load_plan){0};
 }
 
-static enum ps_status make_plan(struct ps_load_plan *plan, struct tenant_options *tenants,
+static enum ps_status make_plan(struct ps_load_plan *plan, struct ps_cli_load_tenant *tenants,
 				size_t len, const char *url, struct ps_error *err)
 {
 	struct ps_load_tenant *t = calloc(len, sizeof(*t));
@@ -407,8 +121,9 @@ static bool show_progress(void *ctx, const struct ps_load_progress *p)
 	return !ps_cli_stopped();
 }
 
-static enum ps_status print_result(const struct load_options *o, const struct ps_load_plan *plan,
-				   const struct ps_load_result *r, struct ps_error *err)
+static enum ps_status print_result(const struct ps_cli_load_options *o,
+				   const struct ps_load_plan *plan, const struct ps_load_result *r,
+				   struct ps_error *err)
 {
 	struct ps_strbuf out;
 	enum ps_status st;
@@ -441,7 +156,7 @@ static bool all_well(const struct ps_load_result *r)
 	return well;
 }
 
-static int perform(const struct load_options *o, const struct ps_load_plan *plan)
+static int perform(const struct ps_cli_load_options *o, const struct ps_load_plan *plan)
 {
 	struct ps_cli_progress line;
 	struct ps_load_result r;
@@ -468,13 +183,13 @@ static int perform(const struct load_options *o, const struct ps_load_plan *plan
 	return well ? PS_CLI_OK : PS_CLI_NEGATIVE;
 }
 
-static int run_one(struct load_options *o)
+static int run_one(struct ps_cli_load_options *o)
 {
 	struct ps_load_plan plan = {0};
 	struct ps_error err = {0};
 	int code;
 
-	if (make_plan(&plan, &o->t, 1, DEFAULT_URL, &err) != PS_OK) {
+	if (make_plan(&plan, &o->t, 1, PS_CLI_LOAD_URL, &err) != PS_OK) {
 		return ps_cli_fail(&err);
 	}
 	fill_run(&plan, &o->r, o);
@@ -483,10 +198,10 @@ static int run_one(struct load_options *o)
 	return code;
 }
 
-static int run_file(const struct load_options *o)
+static int run_file(const struct ps_cli_load_options *o)
 {
 	struct ps_load_plan plan = {0};
-	struct file_options f;
+	struct ps_cli_load_file f;
 	struct ps_error err = {0};
 	int code;
 
@@ -496,7 +211,7 @@ static int run_file(const struct load_options *o)
 			     "--model, --rate and --concurrency");
 		return ps_cli_fail(&err);
 	}
-	if (ps_conf_load_yaml(&file_schema, o->file, &f, &err) != PS_OK) {
+	if (ps_conf_load_yaml(&ps_cli_load_file_schema, o->file, &f, &err) != PS_OK) {
 		return ps_cli_fail(&err);
 	}
 	if (make_plan(&plan, f.tenants.items, f.tenants.len, f.url, &err) != PS_OK) {
@@ -507,22 +222,22 @@ static int run_file(const struct load_options *o)
 		code = perform(o, &plan);
 		free_plan(&plan);
 	}
-	ps_conf_free(&file_schema, &f);
+	ps_conf_free(&ps_cli_load_file_schema, &f);
 	return code;
 }
 
 static int run(void *options)
 {
-	struct load_options *o = options;
+	struct ps_cli_load_options *o = options;
 
 	return o->file ? run_file(o) : run_one(o);
 }
 
-static const struct ps_conf_schema *const files[] = {&file_schema, NULL};
+static const struct ps_conf_schema *const files[] = {&ps_cli_load_file_schema, NULL};
 
 const struct ps_cli_command ps_cmd_load = {
 	.name = "load",
-	.schema = &schema,
+	.schema = &ps_cli_load_schema,
 	.run = run,
 	.files = files,
 };

@@ -1,0 +1,43 @@
+/* load_options_internal.h - the options and the file of perseus load.   Layer 6. */
+#ifndef PS_CLI_LOAD_OPTIONS_INTERNAL_H
+#define PS_CLI_LOAD_OPTIONS_INTERNAL_H
+
+#include "conf/conf.h"
+
+#define PS_CLI_LOAD_URL "http://127.0.0.1:8000" /* when none is given */
+
+/* What a tenant asks for: the same rows on the command line and in a file. */
+struct ps_cli_load_tenant {
+	char *name, *url, *model, *version, *api_key;
+	double rate;
+	int arrival;
+	int64_t concurrency;
+	struct ps_sla sla;
+	int64_t batch, inputs;
+	struct ps_conf_texts shapes;
+	bool json_tensors, check_repeats;
+};
+
+struct ps_cli_load_run {
+	int64_t duration, warmup, timeout, seed, connections;
+};
+
+struct ps_cli_load_options {
+	struct ps_cli_load_tenant t;
+	struct ps_cli_load_run r;
+	int64_t spin, probe, cpu;
+	char *file, *records;
+	bool json;
+};
+
+struct ps_cli_load_file {
+	struct ps_cli_load_run r;
+	char *url;
+	struct ps_conf_array tenants;
+};
+
+/* Of struct ps_cli_load_options and struct ps_cli_load_file. */
+extern const struct ps_conf_schema ps_cli_load_schema;
+extern const struct ps_conf_schema ps_cli_load_file_schema;
+
+#endif

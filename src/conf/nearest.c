@@ -62,7 +62,7 @@ const char *ps_conf_yaml_name(const char *name, char buf[PS_CONF_NAME_SIZE])
 {
 	size_t i = 0;
 
-	for (; name[i] && i < PS_CONF_NAME_SIZE - 1; i++)
+	for (; i < PS_CONF_NAME_SIZE - 1 && name[i]; i++)
 		buf[i] = name[i] == '-' ? '_' : name[i];
 	buf[i] = '\0';
 	return buf;

@@ -94,7 +94,7 @@ static void read_capacity(struct ps_report_line *l, const struct ps_store_capaci
 
 /* ---- latency at the demand rates ---- */
 
-/* The requests that are counted for the verdict: VALID trials alone. */
+/* The requests that may prove a miss. */
 struct valid_part {
 	uint64_t requests, over;
 };
@@ -130,6 +130,23 @@ static enum ps_status pool_compute(struct pool *p, const struct ps_store_result 
 	return PS_OK;
 }
 
+/* A backlog that grows is the server's doing, not the instrument's: such a trial may prove a
+ * miss. Any other reason is held against the instrument. */
+static bool is_trusted(const struct ps_store_result *r)
+{
+	static const char unsteady[] = "unsteady: latency rose";
+
+	if (r->valid)
+		return true;
+	for (const char *line = r->reasons; line && *line;) {
+		if (strncmp(line, unsteady, sizeof unsteady - 1) != 0)
+			return false;
+		line += strcspn(line, "\n");
+		line += *line == '\n';
+	}
+	return r->reasons && *r->reasons;
+}
+
 static enum ps_status pool_result(struct pool *p, const struct ps_store_trial *t,
 				  const struct ps_store_result *r, const struct ps_sla *sla,
 				  struct ps_error *err)
@@ -149,7 +166,7 @@ static enum ps_status pool_result(struct pool *p, const struct ps_store_trial *t
 	l->requests += n;
 	l->over += over;
 	l->failed += p->part.lost;
-	if (valid) {
+	if (is_trusted(r)) {
 		p->valid.requests += n;
 		p->valid.over += over;
 	}

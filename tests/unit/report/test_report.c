@@ -127,6 +127,14 @@ static void test_invalid_trials(void **state)
 			    "INVALID: confirm/0/together, trial 1 (demand), resnet50: send lag p99 "
 			    "was 40 ms; only 97 % were sent.");
 	ps_report_fini(&a);
+	for (size_t i = 0; i < m.cell_len; i++) {
+		struct ps_store_result *r = (struct ps_store_result *)m.cells[i].trials[0].results;
+		if (!r[0].valid)
+			r[0].reasons = "unsteady: latency rose by 5 s over the run";
+	}
+	build(&m, &a);
+	assert_int_equal(a.lines[1].verdict, PS_REPORT_MISSED);
+	ps_report_fini(&a);
 	free_campaign(&m);
 }
 

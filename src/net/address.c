@@ -102,7 +102,7 @@ enum ps_status ps_net_resolve(const char *host, uint16_t port, struct ps_net_add
 		return ps_error_set(err, PS_ENOMEM, "no memory to look up '%s'", host);
 	if (e == EAI_SYSTEM)
 		return ps_error_errno(err, errno, "cannot look up '%s'", host);
-	if (e != 0)
+	if (e != 0 || !list)
 		return ps_error_set(err, PS_ENOTFOUND, "cannot find host '%s': %s", host,
 				    gai_strerror(e));
 	/* IPv4 first where a name has both: servers here listen on 127.0.0.1 unless told. */

@@ -84,7 +84,7 @@ static enum ps_status grow(struct ps_net_body *b, size_t n)
 	char *p = allocate(b, cap);
 	if (!p)
 		return PS_ENOMEM;
-	if (b->bytes > 0)
+	if (b->data && b->bytes > 0)
 		memcpy(p, b->data, b->bytes);
 	b->data = p;
 	b->cap = cap;
@@ -97,7 +97,7 @@ enum ps_status ps_net_body_append(struct ps_net_body *b, const char *at, size_t 
 		return PS_OK;
 	bool in_place = b->data && at == b->data + b->bytes;
 	if (!in_place) {
-		if (n > b->cap - b->bytes) {
+		if (!b->data || n > b->cap - b->bytes) {
 			enum ps_status s = grow(b, n);
 			if (s != PS_OK)
 				return s;

@@ -96,7 +96,6 @@ static void free_conn(struct ps_net_conn *c)
 	ps_net_out_fini(&c->out);
 	ps_arena_fini(&c->arena);
 	ps_net_server_forget(s, c);
-	free(c);
 }
 
 void ps_net_conn_release(struct ps_net_conn *c)

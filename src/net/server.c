@@ -202,6 +202,7 @@ void ps_net_server_forget(struct ps_net_server *s, struct ps_net_conn *c)
 		s->conns = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
+	free(c);
 	s->n_memory--;
 	if (s->closing && s->n_memory == 0)
 		free_server(s);

@@ -72,6 +72,7 @@ struct ps_net_server {
 };
 
 /* server.c */
+/* ps_net_server_forget frees the connection, and a closed server with its last one. */
 void ps_net_server_forget(struct ps_net_server *s, struct ps_net_conn *c);
 void ps_net_server_conn_closed(struct ps_net_server *s);
 

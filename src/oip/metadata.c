@@ -154,7 +154,7 @@ enum ps_status ps_oip_parse_server_metadata(const void *body, size_t body_bytes,
 					    struct ps_oip_server_metadata *ret_metadata,
 					    struct ps_error *err)
 {
-	json_t *root;
+	json_t *root = NULL;
 	struct ps_oip_server_metadata m = {0};
 	enum ps_status s = parse_object(body, body_bytes, &root, err);
 	if (s != PS_OK)
@@ -257,7 +257,7 @@ enum ps_status ps_oip_parse_model_metadata(const void *body, size_t body_bytes,
 					   struct ps_oip_model_metadata *ret_metadata,
 					   struct ps_error *err)
 {
-	json_t *root;
+	json_t *root = NULL;
 	struct ps_oip_model_metadata m = {0};
 	enum ps_status s = parse_object(body, body_bytes, &root, err);
 	if (s != PS_OK)

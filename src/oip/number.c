@@ -144,16 +144,16 @@ bool ps_oip_number_int(const struct ps_oip_number *n, int64_t min, uint64_t max,
 	return true;
 }
 
+/* Bit for bit: -0 is not 0. */
 static bool reads_back(const char *text, double v, bool fp32)
 {
 	locale_t l = plain_locale();
-	/* Bit for bit: -0 is not 0. */
 	if (fp32) {
-		float a = strtof_l(text, NULL, l), b = (float)v;
-		return memcmp(&a, &b, sizeof a) == 0;
+		float a = strtof_l(text, NULL, l);
+		return a == (float)v && signbit(a) == signbit(v);
 	}
 	double a = strtod_l(text, NULL, l);
-	return memcmp(&a, &v, sizeof a) == 0;
+	return a == v && signbit(a) == signbit(v);
 }
 
 void ps_oip_put_real(struct ps_strbuf *out, double v, bool fp32)

@@ -75,7 +75,7 @@ static enum ps_status read_parameter(struct ps_oip_reader *r, const char *name, 
 {
 	struct parsing *g = out;
 	struct ps_oip_parameter p = {.name = name};
-	bool keep;
+	bool keep = true;
 	enum ps_status s = read_value(r, &p);
 	if (s == PS_OK)
 		s = take_known(r, g->q, &p, &keep);

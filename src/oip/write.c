@@ -140,7 +140,7 @@ static enum ps_status check(const char *kind, const struct ps_tensor *t, int64_t
 enum ps_status ps_oip_put_tensor(struct ps_strbuf *out, const char *kind, const struct ps_tensor *t,
 				 bool binary, struct ps_error *err)
 {
-	int64_t count;
+	int64_t count = 0;
 	enum ps_status s = check(kind, t, &count, err);
 	if (s != PS_OK)
 		return s;

@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "engine/engine.h"
 #include "serve/serve.h"
 #include "tenancy/tenancy.h"
 
@@ -143,7 +144,8 @@ static int run(void *options)
 	return code;
 }
 
-static const struct ps_conf_schema *const files[] = {&ps_serve_config_schema, NULL};
+static const struct ps_conf_schema *const files[] = {&ps_serve_config_schema,
+						     &ps_engine_synthetic_schema, NULL};
 
 const struct ps_cli_command ps_cmd_serve = {
 	.name = "serve", .schema = &schema, .run = run, .files = files};

@@ -1,4 +1,5 @@
-/* engine.h - what runs models: one table of functions per engine.   Layer 2. Uses base, model.
+/* engine.h - what runs models: one table of functions per engine.   Layer 2. Uses base, conf,
+ * model.
  *
  * An engine is found by name ("onnxruntime", "synthetic"). It opens a model from a file into an
  * instance; an instance describes its tensors and runs batches with inputs and outputs that the
@@ -13,6 +14,7 @@
 
 #include "base/cpus.h"
 #include "base/error.h"
+#include "conf/conf.h"
 #include "model/model.h"
 
 #include <stdatomic.h>
@@ -94,6 +96,9 @@ struct ps_engine_ops {
 	/* stop frees the engine; no instance may be open. */
 	void (*stop)(struct ps_engine *e);
 };
+
+/* The keys of a *.synthetic.yaml file, for help and the man page. */
+extern const struct ps_conf_schema ps_engine_synthetic_schema;
 
 /* ps_engine_find returns the engine called `name`, or NULL. */
 const struct ps_engine_ops *ps_engine_find(const char *name);

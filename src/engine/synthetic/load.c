@@ -141,9 +141,9 @@ static const struct ps_conf_option file_rows[] = {
 	{0},
 };
 
-static const struct ps_conf_schema file_schema = {
+const struct ps_conf_schema ps_engine_synthetic_schema = {
 	.name = "synthetic model",
-	.summary = "a model of declared tensors and service times",
+	.summary = "A model of declared tensors and service times: FILE.synthetic.yaml.",
 	.options = file_rows,
 	.size = sizeof(struct file_conf),
 	.where_offset = SIZE_MAX,
@@ -346,13 +346,13 @@ enum ps_status ps_synthetic_load(const char *path, struct ps_synthetic_spec *ret
 				 struct ps_error *err)
 {
 	struct file_conf c;
-	enum ps_status st = ps_conf_load_yaml(&file_schema, path, &c, err);
+	enum ps_status st = ps_conf_load_yaml(&ps_engine_synthetic_schema, path, &c, err);
 
 	if (st != PS_OK)
 		return st;
 	memset(ret_spec, 0, sizeof(*ret_spec));
 	st = build(path, &c, ret_spec, err);
-	ps_conf_free(&file_schema, &c);
+	ps_conf_free(&ps_engine_synthetic_schema, &c);
 	if (st != PS_OK)
 		ps_synthetic_fini(ret_spec);
 	return st;

@@ -216,8 +216,28 @@ static const char *method_text(struct cell *c, const struct ps_trial_search *s)
 	return copy;
 }
 
-static void keep_capacity(struct cell *c, const struct ps_trial_search *s, const double *ray)
+/* A fresh trial that violates an SLA lowers the capacity to the highest rate below that passed.
+ * When none passed, that would be 0, which a trial of some seconds cannot show: then the fit over
+ * all steps, the fresh trial among them, stands, and is marked as not confirmed. */
+static void mend_answer(struct ps_trial_search *s)
 {
+	struct ps_trial_answer all;
+	enum ps_trial_confirmed confirmed = s->answer.confirmed;
+	if (!s->answer.cut || s->answer.scale.value > 0) {
+		return;
+	}
+	for (int i = 0; i < s->n_steps; i++) {
+		s->steps[i].kind = PS_TRIAL_SEARCH;
+	}
+	if (ps_trial_fit(&s->plan, s->steps, s->n_steps, &all, NULL) == PS_OK) {
+		s->answer = all;
+		s->answer.confirmed = confirmed;
+	}
+}
+
+static void keep_capacity(struct cell *c, struct ps_trial_search *s, const double *ray)
+{
+	mend_answer(s);
 	const struct ps_trial_answer *a = &s->answer;
 	int set = c->plan->set;
 	bool tried = a->confirmed != PS_TRIAL_NOT_TRIED;

@@ -541,6 +541,100 @@ static void trickling_body_is_closed(void **state)
 	close(fd);
 }
 
+/* A client that does not read its answer is closed, and the handler is told. */
+static void unread_answer_is_given_up(void **state)
+{
+	(void)state;
+	enum { BYTES = 1 << 20, REQUESTS = 16 };
+	static char body[BYTES];
+	char head[128];
+	int fd = dial(),
+	    n = snprintf(head, sizeof head,
+			 "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", BYTES);
+	/* Echoes that nobody reads, until the kernel's buffers are full. */
+	struct ps_net_server_stats stats = {0};
+	for (int i = 0; i < REQUESTS && stats.in_flight == 0; i++) {
+		size_t at = 0;
+		send_all(fd, head, (size_t)n);
+		for (int rounds = 0; at < BYTES && rounds < 2000; rounds++) {
+			ssize_t w = send(fd, body + at, BYTES - at, MSG_NOSIGNAL);
+			at += w > 0 ? (size_t)w : 0;
+			turn();
+		}
+		for (int k = 0; k < 50; k++)
+			turn();
+		ps_net_server_get_stats(F.server, &stats);
+	}
+	assert_int_equal(stats.in_flight, 1);
+	F.clock.now_ns += 30 * PS_NS_PER_SEC + 1;
+	turn();
+	ps_net_server_get_stats(F.server, &stats);
+	assert_int_equal(stats.open, 0);
+	assert_int_equal(stats.in_flight, 0);
+	assert_int_equal(F.cancelled, 1);
+	close(fd);
+}
+
+/* Bodies of all connections together are bounded, and the room comes back. */
+static void bodies_together_are_bounded(void **state)
+{
+	(void)state;
+	char buf[8192];
+	static const char head[] = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 700000\r\n\r\n";
+	ps_net_server_close(F.server);
+	struct ps_net_server_options o = {.max_body_bytes = 1 << 20, .max_buffered_bytes = 1000000};
+	struct ps_net_handler h = {.on_request = on_request, .on_gone = on_gone};
+	struct ps_net_address a;
+	assert_int_equal(ps_net_server_open(F.loop, &o, &h, &F.server, NULL), PS_OK);
+	ps_net_server_address(F.server, &a);
+	memcpy(&F.address, a.bytes, sizeof F.address);
+	int first = dial(), second = dial();
+	struct ps_net_server_stats stats = {0};
+	send_all(first, head, sizeof head - 1);
+	while (stats.buffered_bytes == 0) {
+		turn();
+		ps_net_server_get_stats(F.server, &stats);
+	}
+	send_all(second, head, sizeof head - 1);
+	assert_true(read_answer(second, buf, sizeof buf, NULL));
+	assert_non_null(strstr(buf, "503 Service Unavailable"));
+	close(second);
+	close(first);
+	while (stats.buffered_bytes > 0) {
+		turn();
+		ps_net_server_get_stats(F.server, &stats);
+	}
+	second = dial();
+	send_all(second, head, sizeof head - 1);
+	while (stats.buffered_bytes == 0) {
+		turn();
+		ps_net_server_get_stats(F.server, &stats);
+	}
+	close(second);
+}
+
+/* One more than may be open waits in the kernel's queue until there is room. */
+static void connections_are_bounded(void **state)
+{
+	(void)state;
+	char buf[8192];
+	ps_net_server_close(F.server);
+	struct ps_net_server_options o = {.max_connections = 1};
+	struct ps_net_handler h = {.on_request = on_request};
+	struct ps_net_address a;
+	assert_int_equal(ps_net_server_open(F.loop, &o, &h, &F.server, NULL), PS_OK);
+	ps_net_server_address(F.server, &a);
+	memcpy(&F.address, a.bytes, sizeof F.address);
+	int first = dial(), second = dial();
+	send_all(second, "GET /2 HTTP/1.1\r\nHost: h\r\n\r\n", 29);
+	send_all(first, "GET /1 HTTP/1.1\r\nHost: h\r\n\r\n", 29);
+	read_answer(first, buf, sizeof buf, "GET /1? 0:");
+	assert_int_equal(F.requests, 1);
+	close(first);
+	read_answer(second, buf, sizeof buf, "GET /2? 0:");
+	close(second);
+}
+
 /* --- opening and ending --- */
 
 static void taken_port_is_in_use(void **state)
@@ -609,6 +703,9 @@ int main(void)
 		T(half_closed_client_gets_its_answer),
 		T(slow_clients_are_closed),
 		T(trickling_body_is_closed),
+		T(unread_answer_is_given_up),
+		T(bodies_together_are_bounded),
+		T(connections_are_bounded),
 		T(taken_port_is_in_use),
 		T(drain_finishes_what_is_in_flight),
 		T(close_with_a_request_held),

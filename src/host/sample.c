@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -98,7 +97,7 @@ enum ps_status ps_host_cpu_read(struct ps_host_cpu *ret)
 
 struct ps_host_sampler {
 	pthread_t thread;
-	int stop_fd;
+	int stop_fds[2]; /* a pipe: closing its write end ends the thread */
 	pid_t server;
 	int64_t period_ns;
 	struct ps_host_sample *samples; /* the thread's until it is joined */
@@ -135,7 +134,7 @@ static void *sampler_main(void *arg)
 		take(s);
 		next += s->period_ns;
 		int64_t left = next - ps_clock_now_ns();
-		struct pollfd fd = {.fd = s->stop_fd, .events = POLLIN};
+		struct pollfd fd = {.fd = s->stop_fds[0], .events = POLLIN};
 		if (poll(&fd, 1, left > 0 ? (int)(left / PS_NS_PER_MS) : 0) > 0) {
 			take(s);
 			return NULL;
@@ -154,11 +153,15 @@ enum ps_status ps_host_sampler_start(pid_t server, int64_t period_ns,
 	s->cap = 64;
 	s->server = server;
 	s->period_ns = period_ns;
-	s->stop_fd = eventfd(0, EFD_CLOEXEC);
-	int e = s->stop_fd < 0 ? errno : pthread_create(&s->thread, NULL, sampler_main, s);
+	int e = pipe2(s->stop_fds, O_CLOEXEC) != 0 ? errno : 0;
+	bool has_pipe = e == 0;
+	if (has_pipe) {
+		e = pthread_create(&s->thread, NULL, sampler_main, s);
+	}
 	if (e != 0) {
-		if (s->stop_fd >= 0) {
-			(void)close(s->stop_fd);
+		if (has_pipe) {
+			(void)close(s->stop_fds[0]);
+			(void)close(s->stop_fds[1]);
 		}
 		free(s->samples);
 		free(s);
@@ -171,9 +174,9 @@ enum ps_status ps_host_sampler_start(pid_t server, int64_t period_ns,
 void ps_host_sampler_stop(struct ps_host_sampler *s, struct ps_host_sample **ret_samples,
 			  size_t *ret_len)
 {
-	(void)eventfd_write(s->stop_fd, 1);
+	(void)close(s->stop_fds[1]); /* poll sees the end of the pipe */
 	(void)pthread_join(s->thread, NULL);
-	(void)close(s->stop_fd);
+	(void)close(s->stop_fds[0]);
 	*ret_samples = s->samples;
 	*ret_len = s->len;
 	free(s);

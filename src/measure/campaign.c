@@ -243,27 +243,27 @@ static const struct ps_conf_option stop_rows[] = {
 	{0},
 };
 
-#define SECTION(id, struct_name, text, member)                                                     \
+#define SECTION(id, type, text, where_at)                                                          \
 	static const struct ps_conf_schema id##_schema = {                                         \
 		.name = #id,                                                                       \
-		.summary = text,                                                                   \
+		.summary = (text),                                                                 \
 		.options = id##_rows,                                                              \
-		.size = sizeof(struct struct_name),                                                \
-		.where_offset = member,                                                            \
+		.size = sizeof(type),                                                              \
+		.where_offset = (where_at),                                                        \
 	}
 
-SECTION(model, ps_measure_model, "A model of the campaign.",
+SECTION(model, struct ps_measure_model, "A model of the campaign.",
 	offsetof(struct ps_measure_model, where));
-SECTION(tenant, ps_measure_tenant, "A tenant: what it runs, needs and was promised.",
+SECTION(tenant, struct ps_measure_tenant, "A tenant: what it runs, needs and was promised.",
 	offsetof(struct ps_measure_tenant, where));
-SECTION(set, ps_measure_set, "A set of tenants to measure together.",
+SECTION(set, struct ps_measure_set, "A set of tenants to measure together.",
 	offsetof(struct ps_measure_set, where));
-SECTION(slice, ps_measure_slice, "The part of this machine that the server gets.",
+SECTION(slice, struct ps_measure_slice, "The part of this machine that the server gets.",
 	offsetof(struct ps_measure_slice, where));
-SECTION(server, ps_measure_server, "How the server runs requests.", SIZE_MAX);
-SECTION(search, ps_measure_search, "How capacities are searched.", SIZE_MAX);
-SECTION(confirm, ps_measure_confirm, "Trials at the demand rates.", SIZE_MAX);
-SECTION(stop, ps_measure_stop, "When it is enough.", SIZE_MAX);
+SECTION(server, struct ps_measure_server, "How the server runs requests.", SIZE_MAX);
+SECTION(search, struct ps_measure_search, "How capacities are searched.", SIZE_MAX);
+SECTION(confirm, struct ps_measure_confirm, "Trials at the demand rates.", SIZE_MAX);
+SECTION(stop, struct ps_measure_stop, "When it is enough.", SIZE_MAX);
 
 static const char *const together_choices[] = {"all", "pairs", "none", NULL};
 

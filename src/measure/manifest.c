@@ -53,7 +53,6 @@ static json_t *models(const struct ps_measure_context *m)
 
 static json_t *environment(void)
 {
-	extern char **environ;
 	json_t *o = json_object();
 	/* only what changes how we or the engine run; never the whole environment */
 	static const char *const prefixes[] = {"PERSEUS_ORT", "ORT_", "OMP_", "MALLOC_"};

@@ -221,7 +221,7 @@ enum ps_status ps_measure_plan(const struct ps_measure_campaign *c, struct ps_ar
 int64_t ps_measure_duration_ns(const struct ps_measure_campaign *c)
 {
 	struct ps_arena a;
-	struct ps_store_campaign plan;
+	struct ps_store_campaign plan = {0};
 	int64_t sum = 0;
 	ps_arena_init(&a, 0);
 	if (ps_measure_plan(c, &a, &plan, NULL) == PS_OK) {

@@ -373,7 +373,7 @@ enum ps_status ps_store_open(const char *path, enum ps_store_mode mode, struct p
 		free(s);
 		return ps_error_set(err, PS_ENOMEM, "no memory for a store");
 	}
-	struct ps_error local;
+	struct ps_error local = {.status = PS_OK};
 	err = err ? err : &local;
 	s->lock_fd = -1;
 	s->writable = mode != PS_STORE_READ;

@@ -26,8 +26,12 @@ static void gather(const struct ps_report_answer *a, int set, struct inputs *in)
 		in->demand_rps[i] = a->campaign->tenants[s->members[i]].demand_rps;
 		in->ray_rps[i] = cap ? cap->ray_rps[i] : NAN;
 		in->has_alone = in->has_alone && l && l->capacity_known;
-		if (in->has_alone)
-			in->alone_rps[i] = l->capacity_rps;
+		if (!in->has_alone)
+			continue;
+		in->alone_rps[i] = l->capacity_rps;
+		/* Trials that held at the demand rate bound the capacity from below. */
+		if (l->verdict == PS_REPORT_MET && in->alone_rps[i].lo < in->demand_rps[i])
+			in->alone_rps[i].lo = fmin(in->demand_rps[i], in->alone_rps[i].value);
 	}
 	in->has_scale = cap != NULL;
 	if (!cap)
@@ -102,7 +106,7 @@ static void say_count(struct text *t, const struct ps_stats_interval *i)
 
 /* ": $62.05 instead of $124.10 a month (1 c6i.large instead of 2)" */
 static void say_money(struct text *t, const struct ps_report_answer *a,
-		      const struct ps_report_comparison *c)
+		      const struct ps_report_comparison *c, const struct ps_cost_machines *machines)
 {
 	const struct ps_store_price *p = &a->campaign->price;
 	const char *unit = a->has_price ? p->instance_type : "machine";
@@ -113,14 +117,14 @@ static void say_money(struct text *t, const struct ps_report_answer *a,
 		say(t, "; what they need apart was not measured");
 		return;
 	}
-	if (a->has_price && isfinite(c->machines.apart_usd_per_month))
-		say(t, ": $%.2f instead of $%.2f a month (", c->machines.together_usd_per_month,
-		    c->machines.apart_usd_per_month);
+	if (a->has_price && isfinite(machines->apart_usd_per_month))
+		say(t, ": $%.2f instead of $%.2f a month (", machines->together_usd_per_month,
+		    machines->apart_usd_per_month);
 	else
 		say(t, " (");
-	say_count(t, &c->machines.together);
+	say_count(t, &machines->together);
 	say(t, " %.60s instead of ", unit);
-	say_count(t, &c->machines.apart);
+	say_count(t, &machines->apart);
 	say(t, ")");
 }
 
@@ -169,7 +173,49 @@ static void say_alone_misses(struct text *t, const struct ps_report_answer *a, i
 	}
 }
 
-static void demand_sentence(const struct ps_report_answer *a, struct ps_report_comparison *c)
+/* Whether every tenant of the set kept its SLA in what was measured, proof or not. */
+static bool kept(const struct ps_report_answer *a, int set)
+{
+	for (size_t i = 0; i < a->line_len; i++) {
+		const struct ps_report_line *l = &a->lines[i];
+		if (l->set != set)
+			continue;
+		const struct ps_sla *sla = &a->campaign->tenants[l->tenant].sla;
+		double n = (double)l->requests;
+		if ((double)l->over > n * (1 - sla->percentile) ||
+		    (double)l->failed > n * (1 - sla->min_success))
+			return false;
+	}
+	return true;
+}
+
+static void undecided_sentence(struct text *t, const struct ps_report_answer *a,
+			       const struct ps_report_comparison *c, const struct inputs *in)
+{
+	int n = a->campaign->sets[c->set].member_len;
+
+	if (kept(a, c->set)) {
+		say_all(t, n, false);
+		say(t, " kept their SLAs on one machine, on too few requests to be sure");
+	} else {
+		say(t, "it is undecided whether ");
+		say_all(t, n, false);
+		say(t, " fit one machine inside their SLAs");
+	}
+	say_lines(t, a, c->set, PS_REPORT_UNDECIDED);
+	say(t, ".");
+	if (!c->possible)
+		return;
+	struct ps_cost_machines if_fit =
+		ps_cost_machine_saving(in->demand_rps, in->alone_rps, in->n, c->share, true,
+				       a->campaign->price.usd_per_hour);
+	say(t, " If they fit");
+	say_money(t, a, c, &if_fit);
+	say(t, ".");
+}
+
+static void demand_sentence(const struct ps_report_answer *a, struct ps_report_comparison *c,
+			    const struct inputs *in)
 {
 	struct text t = {.buf = c->demand_sentence, .size = sizeof c->demand_sentence};
 	int n = a->campaign->sets[c->set].member_len;
@@ -179,7 +225,7 @@ static void demand_sentence(const struct ps_report_answer *a, struct ps_report_c
 	case PS_REPORT_MET:
 		say_all(&t, n, false);
 		say(&t, " fit one machine inside their SLAs");
-		say_money(&t, a, c);
+		say_money(&t, a, c, &c->machines);
 		say(&t, ".");
 		break;
 	case PS_REPORT_MISSED:
@@ -195,16 +241,7 @@ static void demand_sentence(const struct ps_report_answer *a, struct ps_report_c
 		}
 		break;
 	case PS_REPORT_UNDECIDED:
-		say(&t, "it is undecided whether ");
-		say_all(&t, n, false);
-		say(&t, " fit one machine inside their SLAs");
-		say_lines(&t, a, c->set, PS_REPORT_UNDECIDED);
-		say(&t, ".");
-		if (c->possible) {
-			say(&t, " If they fit");
-			say_money(&t, a, c);
-			say(&t, ".");
-		}
+		undecided_sentence(&t, a, c, in);
 		break;
 	case PS_REPORT_NO_DATA:
 		say(&t, "the set was not tried: no answer for the demand rates.");
@@ -229,22 +266,22 @@ static void full_load_sentence(struct ps_report_comparison *c)
 		    100 * s->value);
 		return;
 	}
-	double lo = 100 * s->lo, hi = 100 * s->hi;
+	double lo = 100 * s->lo, hi = 100 * s->hi, value = round(100 * s->value) + 0.0;
 	if (s->lo > 0)
 		say(&t,
 		    "At full load sharing saves %.0f %% of machine time (95 %% interval "
 		    "%.0f to %.0f %%).",
-		    100 * s->value, lo, hi);
+		    value, lo, hi);
 	else if (s->hi < 0)
 		say(&t,
 		    "At full load sharing is a loss of %.0f %% of machine time (95 %% "
 		    "interval %.0f to %.0f %%).",
-		    -100 * s->value, -hi, -lo);
+		    -value, -hi, -lo);
 	else
 		say(&t,
 		    "At full load no saving and no loss of machine time was shown: %.0f %% "
 		    "(95 %% interval %.0f to %.0f %%).",
-		    100 * s->value, lo, hi);
+		    value, lo, hi);
 }
 
 static void compare(const struct ps_report_answer *a, struct ps_report_comparison *c)
@@ -265,7 +302,7 @@ static void compare(const struct ps_report_answer *a, struct ps_report_compariso
 						     a->sets[c->set].verdict == PS_REPORT_MET,
 						     a->campaign->price.usd_per_hour);
 	}
-	demand_sentence(a, c);
+	demand_sentence(a, c, &in);
 	full_load_sentence(c);
 }
 

@@ -39,15 +39,21 @@ const char *ps_report_interval(const struct ps_stats_interval *i, bool open_belo
 	return buf;
 }
 
+/* In per cent with one decimal, and never "-0.0". */
+static double percent(double v)
+{
+	return round(1000 * v) / 10 + 0.0;
+}
+
 const char *ps_report_percent(const struct ps_stats_interval *i, char buf[PS_REPORT_CELL_SIZE])
 {
 	if (isnan(i->value))
 		snprintf(buf, PS_REPORT_CELL_SIZE, "-");
 	else if (!i->has_interval)
-		snprintf(buf, PS_REPORT_CELL_SIZE, "%.1f %%", 100 * i->value);
+		snprintf(buf, PS_REPORT_CELL_SIZE, "%.1f %%", percent(i->value));
 	else
-		snprintf(buf, PS_REPORT_CELL_SIZE, "%.1f %% [%.1f, %.1f]", 100 * i->value,
-			 100 * i->lo, 100 * i->hi);
+		snprintf(buf, PS_REPORT_CELL_SIZE, "%.1f %% [%.1f, %.1f]", percent(i->value),
+			 percent(i->lo), percent(i->hi));
 	return buf;
 }
 

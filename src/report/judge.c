@@ -8,9 +8,17 @@ static struct ps_stats_interval share(double k, double n, double effective)
 	return ps_stats_proportion_interval(k * effective, n * effective, PS_REPORT_CONFIDENCE);
 }
 
+/* Whether an SLA holds is a one-sided question, and so is whether it is missed: each answer is
+ * given with the stated confidence, so both ends come from the interval with twice the error. */
+static struct ps_stats_interval decision(double k, double n, double effective)
+{
+	return ps_stats_proportion_interval(k * effective, n * effective,
+					    1 - 2 * (1 - PS_REPORT_CONFIDENCE));
+}
+
 static bool is_decided(double k, double n, double effective, double allowed)
 {
-	struct ps_stats_interval i = share(k, n, effective);
+	struct ps_stats_interval i = decision(k, n, effective);
 
 	return i.hi <= allowed || i.lo > allowed;
 }
@@ -44,12 +52,13 @@ static void decide(struct ps_report_line *l, const struct ps_sla *sla, uint64_t 
 
 	l->share_over = share((double)l->over, n, l->effective_ratio);
 	l->verdict = PS_REPORT_UNDECIDED;
-	if (l->share_over.hi <= allowed && failed <= 1 - sla->min_success) {
+	if (decision((double)l->over, n, l->effective_ratio).hi <= allowed &&
+	    failed <= 1 - sla->min_success) {
 		l->verdict = PS_REPORT_MET;
 	} else if (valid_requests > 0) {
 		struct ps_stats_interval v =
-			share((double)valid_over, (double)valid_requests, l->effective_ratio);
-		struct ps_stats_interval f = share((double)l->failed, n, l->effective_ratio);
+			decision((double)valid_over, (double)valid_requests, l->effective_ratio);
+		struct ps_stats_interval f = decision((double)l->failed, n, l->effective_ratio);
 		if (v.lo > allowed || (l->invalid == 0 && f.lo > 1 - sla->min_success))
 			l->verdict = PS_REPORT_MISSED;
 	}

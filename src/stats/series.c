@@ -26,9 +26,9 @@ static double autocovariance(const double *x, size_t n, double mean, size_t lag)
 }
 
 /* tau = 1 + 2 sum rho_k. In pairs G_m = g(2m) + g(2m+1), which are positive and falling for any
- * reversible chain: the sum ends where noise breaks that. Each g is too small by tau g(0)/n, because
- * the mean was taken from the same data; over the 2 M + 1 lags of a short series that halves tau, so
- * it is put back (to first order, by at most a factor of 3). */
+ * reversible chain: the sum ends where noise breaks that. Each g is too small by tau g(0)/n,
+ * because the mean was taken from the same data; over the 2 M + 1 lags of a short series that
+ * halves tau, so it is put back (to first order, by at most a factor of 3). */
 static double correlation_time(const double *x, size_t n)
 {
 	double mean = ps_stats_mean(x, n);
@@ -38,8 +38,7 @@ static double correlation_time(const double *x, size_t n)
 	double sum = 0, least = INFINITY;
 	size_t lag = 0;
 	for (; lag + 1 < n / 2 + 1; lag += 2) {
-		double pair =
-			autocovariance(x, n, mean, lag) + autocovariance(x, n, mean, lag + 1);
+		double pair = autocovariance(x, n, mean, lag) + autocovariance(x, n, mean, lag + 1);
 		if (pair <= 0)
 			break;
 		least = fmin(least, pair);

@@ -14,8 +14,9 @@ RATE, SECONDS, RUNS = 2000, 10, 3
 
 
 def one(server):
-    tenant, whole, _, _ = programs.load(server, "fast", "--rate", RATE, "--duration", f"{SECONDS}s",
-                                        "--warmup", "1s", "--probe", "2s")
+    tenant, _, _, whole = programs.load(server, "fast", "--rate", RATE, "--duration", f"{SECONDS}s",
+                                        "--warmup", "1s", "--probe", "2s", "--inputs", 4,
+                                        "--check-repeats")
     probe = whole["timer_probe"]
     figures.say(f"  sent {tenant['sent']}/{tenant['scheduled']}, send lag p50"
                 f" {tenant['send_lag']['p50_ms']:.3f} p99 {tenant['send_lag']['p99_ms']:.3f} ms,"
@@ -26,6 +27,7 @@ def one(server):
 def main():
     spec = programs.synthetic(mean="50us", mode="spin")
     with programs.serve({"fast": spec}) as server:
+        programs.check_synthetic(server, "fast", 4)
         runs = [one(server) for _ in range(RUNS)]
     sent = sum(t["sent"] for t, _ in runs)
     due = sum(t["scheduled"] for t, _ in runs)

@@ -9,7 +9,6 @@ import json
 import math
 import statistics
 import sys
-import time
 
 MAX_STEAL = 0.02
 MAX_REPEATS = 2
@@ -44,6 +43,25 @@ def with_steal(measure):
     return result, (stolen2 - stolen) / max(1, total2 - total)
 
 
+def undisturbed(measure):
+    """(result, share stolen, repeats): measured again, at most MAX_REPEATS times, while other
+    guests take over MAX_STEAL of the CPU."""
+    for attempt in range(MAX_REPEATS + 1):
+        result, steal = with_steal(measure)
+        if steal <= MAX_STEAL:
+            break
+    return result, steal, attempt
+
+
+def mean_interval(values):
+    """(mean, low, high): Student's t; None when too few."""
+    mean = statistics.fmean(values)
+    if len(values) < MIN_BLOCKS:
+        return mean, None, None
+    half = t975(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return mean, mean - half, mean + half
+
+
 def log_interval(ratios):
     """(median, low, high): the interval is Student's t on the logarithms; None when too few."""
     logs = [math.log(r) for r in ratios]
@@ -55,15 +73,20 @@ def log_interval(ratios):
     return middle, math.exp(mean - half), math.exp(mean + half)
 
 
-def verdict(low, high, at_most=None, at_least=None):
-    """met, missed or undecided, by the interval; "shown" without a goal."""
-    if at_most is None and at_least is None:
+def verdict(low, high, at_most=None, at_least=None, within=None):
+    """met, missed or undecided, by the interval; "shown" without a goal. `within` is the greatest
+    distance from 1 that is allowed."""
+    if at_most is None and at_least is None and within is None:
         return "shown"
     if low is None:
         return "undecided"
-    if at_most is not None:
-        return "met" if high <= at_most else "missed" if low > at_most else "undecided"
-    return "met" if low >= at_least else "missed" if high < at_least else "undecided"
+    least = 1 - within if within is not None else at_least
+    most = 1 + within if within is not None else at_most
+    if (least is None or low >= least) and (most is None or high <= most):
+        return "met"
+    if (least is not None and high < least) or (most is not None and low > most):
+        return "missed"
+    return "undecided"
 
 
 def interleave(ours, peer, blocks=10, label=""):
@@ -71,12 +94,9 @@ def interleave(ours, peer, blocks=10, label=""):
     the lists, the ratios ours/peer, and how many blocks were repeated or stayed disturbed."""
     a, b, repeated, disturbed = [], [], 0, 0
     for i in range(blocks):
-        for attempt in range(MAX_REPEATS + 1):
-            order = (ours, peer) if i % 2 == 0 else (peer, ours)
-            values, steal = with_steal(lambda o=order: [f() for f in o])
-            if steal <= MAX_STEAL or attempt == MAX_REPEATS:
-                break
-            repeated += 1
+        order = (ours, peer) if i % 2 == 0 else (peer, ours)
+        values, steal, repeats = undisturbed(lambda o=order: [f() for f in o])
+        repeated += repeats
         disturbed += steal > MAX_STEAL
         x, y = values if i % 2 == 0 else reversed(values)
         a.append(x)
@@ -93,17 +113,16 @@ def row(figure, ours, peer, ratio, low, high, goal, result, note=""):
                       "high": high, "goal": goal, "verdict": result, "note": note}), flush=True)
 
 
+def steal_note(repeated, disturbed):
+    if not repeated and not disturbed:
+        return ""
+    return f"{repeated} repeated for steal, {disturbed} still disturbed"
+
+
 def ratio_row(figure, r, unit, scale=1.0, at_most=None, note=""):
     """The row of an interleave() result."""
     middle, low, high = log_interval(r["ratios"])
-    notes = [note] if note else []
-    if r["repeated"]:
-        notes.append(f"{r['repeated']} blocks repeated for steal, {r['disturbed']} still disturbed")
+    notes = [n for n in (note, steal_note(r["repeated"], r["disturbed"])) if n]
     row(figure, f"{scale * statistics.median(r['ours']):.4g} {unit}",
         f"{scale * statistics.median(r['peer']):.4g} {unit}", middle, low, high,
         f"<= {at_most:g}" if at_most else "", verdict(low, high, at_most=at_most), "; ".join(notes))
-
-
-def expected(seconds):
-    say(f"expected: about {seconds} s")
-    return time.monotonic()

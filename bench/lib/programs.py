@@ -1,8 +1,14 @@
-"""The program under test, its server and its load generator, with stated pins."""
+"""The program under test, its server and its load generator, with stated pins.
+
+Every figure times right answers only: load() and bench() raise when one failed, and at its end
+serve() compares the server's counters with what the clients say they were given.
+"""
+import contextlib
 import csv
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,11 +23,64 @@ PERSEUS = os.environ["PERSEUS"]
 SERVER_CPU, LOAD_CPU = 0, 1 if (os.cpu_count() or 1) > 1 else 0
 
 
+class Asked:
+    """What clients had of one model: the least and the most requests that may have reached it."""
+
+    def __init__(self):
+        self.least = self.most = 0
+
+    def add(self, n, unsure=0):
+        self.least += n
+        self.most += n + unsure
+
+
+@contextlib.contextmanager
 def serve(models, **more):
-    """A server pinned to SERVER_CPU with one lane and a long queue unless told otherwise."""
+    """A server pinned to SERVER_CPU with one lane and a long queue unless told otherwise. Its cache
+    is in its own temporary folder. At the end its counters must be those of the clients, which
+    keep theirs in `asked` (model -> Asked)."""
     config = {"cpus": str(SERVER_CPU), "lanes": 1, **more.pop("config", {})}
     tenants = [{"name": "default", "queue_limit": 100000}]
-    return Server(models=models, tenants=tenants, config=config, **more)
+    with tempfile.TemporaryDirectory(prefix="perseus-bench-") as cache:
+        config["cache"] = cache
+        with Server(models=models, tenants=tenants, config=config, **more) as server:
+            server.asked = {name: Asked() for name in models}
+            yield server
+            server.stop()
+            check_counters(server)
+
+
+def check_counters(server):
+    """Every request that a client had answered arrived and was completed, and no other."""
+    for model, asked in server.asked.items():
+        found = re.search(rf"model {re.escape(model)}: (\d+) arrived, (\d+) completed, (\d+) refused,"
+                          r" (\d+) expired, (\d+) cancelled, (\d+) failed", server.stderr)
+        if not found:
+            raise RuntimeError(f"the server counted nothing for {model}:\n{server.stderr}")
+        arrived, completed, refused, expired, cancelled, failed = map(int, found.groups())
+        unsure = asked.most - asked.least
+        if not (asked.least <= completed <= arrived <= asked.most and cancelled <= unsure
+                and refused == expired == failed == 0):
+            raise RuntimeError(f"clients had {asked.least} to {asked.most} answers of {model},"
+                               f" but the server says: {found.group(0)}")
+
+
+def check_synthetic(server, model, columns):
+    """Sampled values of a synthetic model: rows alone give what they give together; rows that
+    differ give answers that differ; each value is a multiple of 1/256 in [0, 1)."""
+    def ask(*rows):
+        status, _, body = server.infer(model, [{"name": "x", "datatype": "FP32", "shape":
+                                                [len(rows), columns], "data": sum(rows, [])}])
+        server.asked[model].add(1)
+        if status != 200:
+            raise RuntimeError(f"{model} answers {status}: {body}")
+        return body["outputs"][0]["data"]
+
+    a, b = [i / columns for i in range(columns)], [1 - i / columns for i in range(columns)]
+    one, other = ask(a), ask(b)
+    if (ask(a, b) != one + other or one == other
+            or not all(0 <= v < 1 and v * 256 == int(v * 256) for v in one + other)):
+        raise RuntimeError(f"{model} gives wrong values")
 
 
 def timed(args, **more):
@@ -34,8 +93,8 @@ def timed(args, **more):
 
 
 def load(server, model, *args, records=False):
-    """perseus load pinned to LOAD_CPU: (result of the tenant, whole result, CPU seconds, records).
-    Raises when a request failed: a bench times right answers only."""
+    """perseus load pinned to LOAD_CPU: (result of the tenant, CPU seconds, records, whole result).
+    Raises when a request failed, or when counts do not agree: a bench times right answers only."""
     with tempfile.TemporaryDirectory() as d:
         path = pathlib.Path(d) / "records.csv"
         more = ["--records", path] if records else []
@@ -46,6 +105,20 @@ def load(server, model, *args, records=False):
         whole = json.loads(out)
         rows = list(csv.DictReader(open(path))) if records else []
     tenant = whole["tenants"][0]
-    if tenant["outcomes"]["ok"] != tenant["scheduled"]:
+    server.asked[model].add(tenant["sent"] + tenant["warmup_scheduled"])
+    if not tenant["outcomes"]["ok"] == tenant["completed"] == tenant["sent"] == tenant["scheduled"]:
         raise RuntimeError(f"requests failed: {tenant['outcomes']} {tenant['first_failure']}")
-    return tenant, whole, cpu, rows
+    if records and (len(rows) != tenant["scheduled"] + tenant["warmup_scheduled"]
+                    or any(r["http"] != "200" for r in rows)):
+        raise RuntimeError("the records are not those of the requests counted")
+    return tenant, cpu, rows, whole
+
+
+def bench(path, seconds, cache, *args):
+    """perseus bench of one thread pinned to SERVER_CPU: its result."""
+    out, _, code = timed([PERSEUS, "bench", path, "--cpus", SERVER_CPU, "--threads", 1, "--batch", 1,
+                          "--duration", f"{seconds}s", "--cache-dir", cache, "--json", *args])
+    result = json.loads(out) if code == 0 else {"runs": 0}
+    if result["runs"] == 0:
+        raise RuntimeError(f"perseus bench ended with {code}, {result['runs']} runs")
+    return result

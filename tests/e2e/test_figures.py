@@ -17,6 +17,13 @@ class Intervals(unittest.TestCase):
         self.assertAlmostEqual(math.log(low), 0.25 - 0.205397, places=4)
         self.assertAlmostEqual(math.log(high), 0.25 + 0.205397, places=4)
 
+    def test_t_interval_of_a_mean(self):
+        mean, low, high = figures.mean_interval([1.0, 2.0, 3.0, 4.0])
+        self.assertAlmostEqual(mean, 2.5)
+        self.assertAlmostEqual(low, 2.5 - 2.05397, places=4)
+        self.assertAlmostEqual(high, 2.5 + 2.05397, places=4)
+        self.assertEqual(figures.mean_interval([1.0, 2.0, 3.0])[1:], (None, None))
+
     def test_under_four_blocks_there_is_none(self):
         self.assertEqual(figures.log_interval([1.0, 1.1, 1.2])[1:], (None, None))
 
@@ -35,6 +42,12 @@ class Verdicts(unittest.TestCase):
                 (2.1, 2.2, {"at_least": 2}, "met"),
                 (1.1, 1.2, {"at_least": 2}, "missed"),
                 (1.1, 2.2, {"at_least": 2}, "undecided"),
+                (0.995, 1.005, {"within": 0.01}, "met"),
+                (1.02, 1.03, {"within": 0.01}, "missed"),
+                (0.9, 0.98, {"within": 0.01}, "missed"),
+                (1.0, 1.02, {"within": 0.01}, "undecided"),
+                (0.9, 1.1, {"within": 0.01}, "undecided"),
+                (None, None, {"within": 0.01}, "undecided"),
                 (1.0, 1.1, {}, "shown"),
         ):
             self.assertEqual(figures.verdict(low, high, **goal), want)

@@ -1,7 +1,6 @@
 """perseus bench: what it prints, what it refuses, and that its figures hang together."""
 # timeout: 300
 import json
-import os
 import pathlib
 import subprocess
 import tempfile
@@ -11,8 +10,7 @@ import yaml
 
 from support import perseus
 
-LIBRARY = os.environ.get("PERSEUS_ORT_LIBRARY") or str(
-    pathlib.Path(os.environ["PS_SOURCE_DIR"], ".cache/onnxruntime/libonnxruntime.so"))
+LIBRARY = perseus.ORT_LIBRARY
 
 
 class Folder(unittest.TestCase):
@@ -84,7 +82,7 @@ class Bench(Folder):
             self.assertIn(word, done.stderr)
 
 
-@unittest.skipUnless(os.path.exists(LIBRARY), f"no ONNX Runtime at {LIBRARY}; run `make setup`")
+@perseus.needs_onnxruntime
 class OnnxBench(Folder):
     def onnx(self):
         done = perseus.run("zoo", "write", "lstm_256", "--dir", self.dir)

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import unittest
 import urllib.request
 
 import yaml
@@ -21,6 +22,19 @@ PERSEUS = os.environ["PERSEUS"]
 SANITIZED = bool(os.environ.get("PS_SANITIZED"))
 START_SECONDS = 120 if SANITIZED else 60
 STOP_SECONDS = 120 if SANITIZED else 60
+
+
+ORT_LIBRARY = os.environ.get("PERSEUS_ORT_LIBRARY") or os.path.join(
+    os.environ.get("PS_SOURCE_DIR", ""), ".cache/onnxruntime/libonnxruntime.so")
+
+
+def needs_onnxruntime(what):
+    """Decorator of a test or a class: skipped where ONNX Runtime was not fetched, unless
+    PS_REQUIRE_ORT says that it must be there."""
+    missing = not os.path.exists(ORT_LIBRARY)
+    if missing and os.environ.get("PS_REQUIRE_ORT") == "1":
+        raise RuntimeError(f"PS_REQUIRE_ORT is 1, but there is no ONNX Runtime at {ORT_LIBRARY}")
+    return unittest.skipIf(missing, f"no ONNX Runtime at {ORT_LIBRARY}; run `make setup`")(what)
 
 
 class StartError(Exception):

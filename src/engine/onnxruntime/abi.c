@@ -19,8 +19,8 @@ static const char *const how_to_get =
 	"run `make setup` in the project, or set PERSEUS_ORT_LIBRARY to a libonnxruntime.so of "
 	"release 1.17 or later";
 
-/* Places beside the program: the copy that set-up fetched (build/<preset>/perseus), and where
- * `make install` puts one (bin/perseus). */
+/* Places beside the program: the copy that set-up fetched (seen from build/<preset>/perseus), and
+ * where installing puts that copy (seen from bin/perseus; src/cli/CMakeLists.txt). */
 static bool find_beside(char path[PATH_MAX])
 {
 	static const char *const places[] = {"../../.cache/onnxruntime/libonnxruntime.so",

@@ -1,5 +1,5 @@
 /* The ONNX Runtime engine against the real library. Without one everything but the search for it
- * is skipped, and says so. */
+ * is skipped, and says so; with PS_REQUIRE_ORT=1 the program fails instead. */
 #include "engine/engine.h"
 #include "support/tiny_onnx.h"
 
@@ -810,6 +810,7 @@ static void test_crowd(void **state)
 
 static int group_setup(void **state)
 {
+	const char *required = getenv("PS_REQUIRE_ORT");
 	struct ps_engine *e = NULL;
 	struct ps_error err;
 
@@ -822,8 +823,10 @@ static int group_setup(void **state)
 	if (have_library)
 		ops->stop(e);
 	else
-		print_message("skipping what needs the library: %s: %s (%s)\n", err.where, err.what,
+		print_message("no library for what needs it: %s: %s (%s)\n", err.where, err.what,
 			      err.hint);
+	if (!have_library && required && strcmp(required, "1") == 0)
+		return -1; /* set-up fetched it: that it cannot be used is a failure */
 	if (!mkdtemp(dir))
 		return -1;
 	snprintf(cache, sizeof(cache), "%s/cache", dir);

@@ -84,7 +84,8 @@ class Networks(unittest.TestCase):
     def test_smaller_networks(self):
         with tempfile.TemporaryDirectory() as folder:
             for name in ("squeezenet1_1", "mobilenet_v1", "mobilenet_v2", "efficientnet_b0",
-                         "googlenet", "resnet18", "resnet50", "lstm_256", "gru_512"):
+                         "googlenet", "resnet18", "resnet50", "inception_v3", "lstm_256",
+                         "gru_512"):
                 with self.subTest(name):
                     zoo_check.check(self, name, folder)
 

@@ -1,15 +1,36 @@
 #!/usr/bin/env bash
-# What the program links must be compatible with Apache-2.0: no GPL library gets in unnoticed.
+# What the programs load must be compatible with Apache-2.0: no GPL library gets in unnoticed.
+#   licences.sh PERSEUS   checks it, and perseus-convert beside it, with what their libraries need
 set -euo pipefail
-allowed='^(linux-vdso|libc|libm|libdl|libpthread|librt|ld-linux-x86-64|libjansson|libyaml-0|libsqlite3|libcrypto|libssl|libprotobuf-c|libhttp_parser|libz)$'
+# Library, and its licence. libc and its parts are LGPL-2.1: linked dynamically, never copied in.
+# ONNX Runtime (MIT) is opened while running, and installed with its licence and notices.
+licences="
+linux-vdso          the kernel's, which lets user programs use it
+ld-linux-x86-64     LGPL-2.1-or-later
+libc                LGPL-2.1-or-later
+libm                LGPL-2.1-or-later
+libdl               LGPL-2.1-or-later
+libpthread          LGPL-2.1-or-later
+librt               LGPL-2.1-or-later
+libcrypto           Apache-2.0
+libhttp_parser      MIT
+libjansson          MIT
+libprotobuf-c       BSD-2-Clause
+libsqlite3          public domain
+libyaml-0           MIT
+libz                Zlib
+"
 bad=0
-needed=$(objdump -p "$1" | awk '/NEEDED/ {print $2}')
-[ -n "$needed" ] || { echo "objdump found no library in $1"; exit 1; }
-for lib in $needed; do
-	name=${lib%%.so*}
-	if ! [[ $name =~ $allowed ]]; then
-		echo "$lib is linked but not on the list of licences that fit Apache-2.0"
-		bad=1
-	fi
+for program in "$1" "$(dirname "$1")/perseus-convert"; do
+	# Transitive; a line is "NAME => PATH (ADDRESS)", or without an arrow for vdso and loader.
+	needed=$(ldd "$program" | awk '{print $1}')
+	[ -n "$needed" ] || { echo "ldd found no library in $program"; exit 1; }
+	for lib in $needed; do
+		name=$(basename "${lib%%.so*}")
+		if ! grep -qE "^${name//./\\.} +[^ ]" <<<"$licences"; then
+			echo "$program loads $lib, which is not on the list of licences that fit Apache-2.0"
+			bad=1
+		fi
+	done
 done
 exit $bad

@@ -162,6 +162,8 @@ void ps_cli_stop_on_signals(void)
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD,
+	       SIG_DFL); /* it may be inherited as ignored, and then no child can be waited for */
 }
 
 bool ps_cli_stopped(void)

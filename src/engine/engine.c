@@ -79,6 +79,10 @@ enum ps_status ps_engine_check_run(const struct ps_engine_describe *d,
 enum ps_status ps_engine_place_output(struct ps_engine_run *run, struct ps_tensor *out,
 				      size_t bytes, struct ps_error *err)
 {
+	if (bytes > PS_ENGINE_MAX_OUTPUT_BYTES)
+		return ps_error_set(err, PS_ETOOBIG,
+				    "output \"%s\" would take %zu bytes, the limit is %zu",
+				    out->name, bytes, PS_ENGINE_MAX_OUTPUT_BYTES);
 	if (!out->data) {
 		out->data = run->alloc(run->alloc_ctx, bytes ? bytes : 1);
 		if (!out->data)

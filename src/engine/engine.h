@@ -21,6 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define PS_ENGINE_MAX_OUTPUT_BYTES ((size_t)1 << 30) /* of one output; more is PS_ETOOBIG */
+
 struct ps_engine;
 struct ps_engine_instance;
 

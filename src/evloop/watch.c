@@ -78,7 +78,8 @@ enum ps_status ps_evloop_poll(struct ps_evloop *loop, int64_t timeout_ns, struct
 		n = loop->timer_fd >= 0
 			    ? wait_by_timerfd(loop, &ts)
 			    : epoll_pwait2(loop->epoll_fd, loop->ready, PS_EVLOOP_BATCH, &ts, NULL);
-		if (n < 0 && errno == ENOSYS)
+		/* EPERM is what old container filters say of a call they do not know. */
+		if (n < 0 && (errno == ENOSYS || errno == EPERM))
 			n = wait_by_timerfd(loop, &ts);
 	}
 	loop->n_ready = n > 0 ? n : 0;

@@ -215,9 +215,26 @@ static int limit(const struct ps_host_slice *slice, enum ps_host_controller c, c
 	return e;
 }
 
-static void make_one(const struct ps_host_slice *slice, enum ps_host_controller c,
-		     const char *cgroups, const char *mounts, struct ps_host_group *g)
+/* The group that an earlier controller made below `parent`, if any: in version 2 a process is in
+ * one group of the whole hierarchy, so all controllers must share it. */
+static const struct ps_host_group *made_before(const struct ps_host_group *groups, int n,
+					       const char *parent)
 {
+	size_t len = strlen(parent);
+	for (int i = 0; i < n; i++) {
+		if (groups[i].applied && groups[i].version == 2 &&
+		    strncmp(groups[i].path, parent, len) == 0 && groups[i].path[len] == '/' &&
+		    !strchr(groups[i].path + len + 1, '/')) {
+			return &groups[i];
+		}
+	}
+	return NULL;
+}
+
+static void make_one(const struct ps_host_slice *slice, enum ps_host_controller c,
+		     const char *cgroups, const char *mounts, struct ps_host_group *groups)
+{
+	struct ps_host_group *g = &groups[c];
 	static unsigned number;
 	char parent[PATH_MAX], enable[32];
 	const char *name = controller_names[c];
@@ -232,6 +249,20 @@ static void make_one(const struct ps_host_slice *slice, enum ps_host_controller 
 	int e = g->version == 2 ? put(parent, "cgroup.subtree_control", enable) : 0;
 	if (e != 0) {
 		not_applied(g, "enable the controller below our own group", e);
+		return;
+	}
+	const struct ps_host_group *before =
+		g->version == 2 ? made_before(groups, c, parent) : NULL;
+	if (before) {
+		memcpy(g->path, before->path, sizeof(g->path));
+		g->shared = true;
+		e = limit(slice, c, parent, g);
+		if (e != 0) {
+			g->path[0] = '\0'; /* the other controller still needs it */
+			not_applied(g, "set the limit", e);
+		} else {
+			g->applied = true;
+		}
 		return;
 	}
 	if (snprintf(g->path, PATH_MAX, "%s/perseus-%d-%u", parent, (int)getpid(), number++) >=
@@ -266,7 +297,7 @@ void ps_host_groups_make(const struct ps_host_slice *slice,
 			(void)snprintf(groups[c].reason, sizeof(groups[c].reason),
 				       "the system does not say which groups there are");
 		} else {
-			make_one(slice, (enum ps_host_controller)c, cgroups, mounts, &groups[c]);
+			make_one(slice, (enum ps_host_controller)c, cgroups, mounts, groups);
 		}
 	}
 	free(cgroups);
@@ -276,6 +307,9 @@ void ps_host_groups_make(const struct ps_host_slice *slice,
 void ps_host_groups_remove(struct ps_host_group groups[PS_HOST_CONTROLLERS])
 {
 	for (int c = 0; c < PS_HOST_CONTROLLERS; c++) {
+		if (groups[c].shared) {
+			groups[c].applied = false;
+		}
 		/* A group stays busy for a moment after its last process was reaped. */
 		for (int i = 0; i < 100 && groups[c].applied; i++) {
 			if (rmdir(groups[c].path) == 0 || errno != EBUSY) {

@@ -10,6 +10,7 @@ enum ps_host_controller { PS_HOST_MEMORY, PS_HOST_CPUSET, PS_HOST_CONTROLLERS };
 
 struct ps_host_group {
 	bool applied;
+	bool shared; /* version 2: the group of an earlier controller, which removes it */
 	int version;
 	char path[PATH_MAX]; /* folder of the group that we made */
 	char reason[160];    /* why it was not applied */

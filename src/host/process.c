@@ -321,6 +321,11 @@ static bool reap(struct ps_host_process *p, int flags)
 	pid_t got = 0;
 	while (!p->ended && (got = waitpid(p->pid, &p->wait_status, flags)) < 0 && errno == EINTR) {
 	}
+	if (got < 0 && errno == ECHILD && !p->ended) {
+		/* Somebody ignores SIGCHLD for us: the child is gone and its status with it. */
+		p->ended = true;
+		p->wait_status = 0;
+	}
 	p->ended = p->ended || got == p->pid;
 	return p->ended;
 }

@@ -211,6 +211,9 @@ void ps_host_priority_restore(const struct ps_host_priority *before)
 		return;
 	}
 	struct sched_param p = {.sched_priority = before->rt_priority};
-	(void)sched_setscheduler(0, before->policy, &p);
+	/* Without CAP_SYS_NICE the kernel lets nobody clear the reset-on-fork flag that raise set.
+	 */
+	if (sched_setscheduler(0, before->policy, &p) != 0)
+		(void)sched_setscheduler(0, before->policy | SCHED_RESET_ON_FORK, &p);
 	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), before->nice);
 }

@@ -122,7 +122,9 @@ void ps_load_recorder_end(struct ps_load_recorder *rec, const struct ps_load_rec
 	r->scheduled++;
 	r->outcomes[q->outcome]++;
 	r->good += good;
-	r->completed += q->http_status != 0 && q->done_ns >= 0;
+	/* A head without its whole body is no answer. */
+	r->completed += q->http_status != 0 && q->done_ns >= 0 && q->outcome != PS_LOAD_RESET &&
+			q->outcome != PS_LOAD_TIMEOUT;
 	if (q->sent_ns >= 0) {
 		r->sent++;
 		ps_hist_record(&r->send_lag, q->sent_ns - q->scheduled_ns);

@@ -204,8 +204,10 @@ static void on_answer(struct ps_net_call *c)
 	q.server_queue_ns = ps_load_server_timing(timing, "queue");
 	q.server_compute_ns = ps_load_server_timing(timing, "compute");
 	q.outcome = (uint8_t)ps_load_target_judge(&tr->target, k->input, c, &err);
-	tr->r->bytes_received += c->answer_bytes;
-	tr->r->bytes_sent += c->sent_ns ? tr->target.requests[k->input].message.bytes : 0;
+	if (!q.warmup) {
+		tr->r->bytes_received += c->answer_bytes;
+		tr->r->bytes_sent += c->sent_ns ? tr->target.requests[k->input].message.bytes : 0;
+	}
 	finish(tr, &q, k->sampled, err.what);
 	next_on(k, q.outcome == PS_LOAD_OK, c->done_ns);
 }

@@ -28,7 +28,8 @@ enum ps_dtype {
 
 #define PS_TENSOR_MAX_RANK   8
 #define PS_TENSOR_MAX_NAME   256
-#define PS_MODEL_MAX_TENSORS 64 /* inputs or outputs of one model that we serve */
+#define PS_TENSOR_MAX_EMPTY  (1 << 20) /* product of the other dimensions beside a 0 */
+#define PS_MODEL_MAX_TENSORS 64	       /* inputs or outputs of one model that we serve */
 
 /* What a model declares: a dimension of -1 may have any size. */
 struct ps_tensor_spec {
@@ -57,7 +58,8 @@ const char *ps_dtype_name(enum ps_dtype t);
 enum ps_dtype ps_dtype_from_name(const char *name, size_t n);
 
 /* ps_tensor_count multiplies dims[0..rank); PS_EINVAL when a dimension is negative, PS_ETOOBIG when
- * the product passes 2^48. A rank of 0 gives 1. */
+ * the product passes 2^48, or when beside a dimension of 0 the others pass PS_TENSOR_MAX_EMPTY (a
+ * tensor of no bytes must not cost rows without end). A rank of 0 gives 1. */
 enum ps_status ps_tensor_count(const int64_t *dims, int rank, int64_t *ret_count,
 			       struct ps_error *err);
 /* ps_tensor_shape_text writes "[1,3,224,224]", cut with "..."; returns buf. */

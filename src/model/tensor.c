@@ -51,16 +51,15 @@ enum ps_status ps_tensor_count(const int64_t *dims, int rank, int64_t *ret_count
 		if (dims[i] < 0)
 			return ps_error_set(err, PS_EINVAL, "shape %s has a negative dimension",
 					    ps_tensor_shape_text(dims, rank, text));
+	bool empty = false;
 	for (int i = 0; i < rank; i++)
-		if (dims[i] == 0) {
-			*ret_count = 0;
-			return PS_OK;
-		}
+		empty |= dims[i] == 0;
+	int64_t limit = empty ? PS_TENSOR_MAX_EMPTY : INT64_C(1) << 48;
 	for (int i = 0; i < rank; i++)
-		if (__builtin_mul_overflow(n, dims[i], &n) || n > (INT64_C(1) << 48))
+		if (dims[i] > 0 && (__builtin_mul_overflow(n, dims[i], &n) || n > limit))
 			return ps_error_set(err, PS_ETOOBIG, "shape %s has too many elements",
 					    ps_tensor_shape_text(dims, rank, text));
-	*ret_count = n;
+	*ret_count = empty ? 0 : n;
 	return PS_OK;
 }
 

@@ -323,7 +323,8 @@ static int begin_body(struct ps_net_conn *c, const struct ps_net_head *h)
 	size_t want = h->content_length > 0 ? (size_t)h->content_length : 0;
 	if (want > s->o.max_body_bytes)
 		return 413;
-	if (want > s->o.max_buffered_bytes - s->stats.buffered_bytes)
+	if (want > 0 && (s->stats.buffered_bytes >= s->o.max_buffered_bytes ||
+			 want > s->o.max_buffered_bytes - s->stats.buffered_bytes))
 		return 503;
 	if (ps_net_body_begin(&c->body, &c->arena, h->chunked ? -1 : h->content_length,
 			      c->request.json_bytes, s->o.max_body_bytes) != PS_OK)

@@ -76,10 +76,10 @@ void ps_serve_loaded(struct ps_serve *s)
 {
 	struct ps_net_address a;
 	char text[PS_NET_ADDRESS_TEXT_SIZE];
+	if (s->draining || s->closing)
+		return;
 	ps_net_server_address(s->net, &a);
 	ps_net_address_text(&a, text);
-	if (s->draining)
-		return;
 	ps_log(PS_LOG_INFO, "serve", "ready on http://%s: %d models, %d lanes", text,
 	       ps_repo_count(s->repo), ps_exec_lanes(s->exec));
 	if (s->ready_fd >= 0)
@@ -128,14 +128,14 @@ static void on_drain_timeout(struct ps_evloop_timer *t, int64_t now_ns)
 
 static void on_drained(void *ctx)
 {
-	struct ps_serve *s = ctx;
-	ps_evloop_stop(s->loop);
+	/* A lane may still run for a client that has left: the loop waits for it. */
+	close_now(ctx);
 }
 
 static void on_signal(void *ctx, int signo)
 {
 	struct ps_serve *s = ctx;
-	if (s->draining) {
+	if (s->draining || s->closing) {
 		close_now(s);
 		return;
 	}
@@ -279,9 +279,24 @@ static void log_counters(const struct ps_serve *s)
 		}
 }
 
+/* A model may still be converted in the background, for minutes, and nobody reads signals any more:
+ * let the next one end the program, and its converter with it. */
+static void let_signals_end(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void stop(struct ps_serve *s)
 {
 	ps_net_server_close(s->net);
+	if (s->signals.watch.loop)
+		ps_evloop_signals_close(&s->signals);
+	if (s->load.running)
+		let_signals_end();
 	if (s->exec)
 		ps_exec_drain(s->exec);
 	ps_serve_close_models(s);
@@ -290,8 +305,6 @@ static void stop(struct ps_serve *s)
 	ps_dispatch_free(s->dispatch);
 	ps_repo_free(s->repo);
 	ps_tenancy_free(s->tenancy);
-	if (s->signals.watch.loop)
-		ps_evloop_signals_close(&s->signals);
 	ps_evloop_free(s->loop);
 	pthread_mutex_destroy(&s->lock);
 }

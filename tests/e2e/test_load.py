@@ -145,6 +145,9 @@ class Failures(unittest.TestCase):
         want["ok"] = 10
         got = {k: v for k, v in t["outcomes"].items() if v}
         self.assertEqual(got, want)
+        # Answers that came whole and were HTTP, good or bad: neither half of one nor none.
+        whole = [k for k in kinds if k not in ("garbage", "half", "half-head", "reset", "never")]
+        self.assertEqual(t["completed"], 10 * len(whole) + 10)
         self.assertEqual(t["latency"]["count"], 10)
         self.assertEqual(t["latency"]["lost"], 140)
         self.assertIsNone(t["latency"]["p50_ms"])

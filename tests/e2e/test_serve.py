@@ -399,6 +399,19 @@ class Lifecycle(unittest.TestCase):
                 s.process.send_signal(signal.SIGINT)
                 self.assertEqual(s.process.wait(timeout=60), 0)
 
+    def test_drain_waits_for_a_run_whose_client_left(self):
+        """SIGTERM, then the client of the running request goes: the server still gets the run back
+        from its lane and accounts for it before it ends."""
+        with Server({"slow": synthetic(mean="600s")}) as s:
+            body = json.dumps({"inputs": X}).encode()
+            with socket.create_connection(s.address, timeout=30) as c:
+                c.sendall((f"POST /v2/models/slow/infer HTTP/1.1\r\nHost: x\r\n"
+                           f"Content-Length: {len(body)}\r\n\r\n").encode() + body)
+                self.assertEqual(s.get("/v2/health/live")[0], 200)
+                s.process.send_signal(signal.SIGTERM)
+            self.assertEqual(s.process.wait(timeout=60), 0)
+            self.assertIn("1 arrived, 0 completed, 0 refused, 0 expired, 1 cancelled", s.stderr)
+
     def test_every_thread_stays_on_its_cpus(self):
         cpu = str(max(os.sched_getaffinity(0)))
         with Server({"m": synthetic()}, args=["--cpus", cpu]) as s:

@@ -45,7 +45,11 @@ static void test_count(void **state)
 		{{0}, 0, PS_OK, 1},
 		{{1, 3, 224, 224}, 4, PS_OK, 150528},
 		{{7, 0, 3}, 3, PS_OK, 0},
-		{{INT64_MAX, INT64_MAX, 0}, 3, PS_OK, 0},
+		/* no bytes, but rows without end */
+		{{INT64_C(4000000000000000000), 0}, 2, PS_ETOOBIG, 0},
+		{{0, 1 << 20}, 2, PS_OK, 0},
+		{{0, (1 << 20) + 1}, 2, PS_ETOOBIG, 0},
+		{{INT64_MAX, INT64_MAX, 0}, 3, PS_ETOOBIG, 0},
 		{{2, -1}, 2, PS_EINVAL, 0},
 		{{0, -1}, 2, PS_EINVAL, 0},
 		{{INT64_C(1) << 48}, 1, PS_OK, INT64_C(1) << 48},

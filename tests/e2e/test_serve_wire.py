@@ -185,14 +185,47 @@ class Wire(unittest.TestCase):
                 self.assertEqual(read_answer(f)[0], 200)
                 self.assertIsNone(read_answer(f))
 
-    def test_half_closed(self):
-        """A sending side that is shut counts as a client that left; nothing hangs either way."""
-        for data in (b"", b"GET /v2", post()[:-3], post()):
-            c = self.connect()
-            c.sendall(data)
-            c.shutdown(socket.SHUT_WR)
-            with c.makefile("rb") as f:
-                f.read()  # to the end: the server closes its side too
+    def half_closed(self, data):
+        """What comes until the server closes its side, too: answers, in order."""
+        c = self.connect()
+        c.sendall(data)
+        c.shutdown(socket.SHUT_WR)
+        answers = []
+        with c.makefile("rb") as f:
+            while (answer := read_answer(f)):
+                answers.append(answer)
+        return answers
+
+    def test_half_closed_before_the_whole_request(self):
+        for data in (b"GET /v2", post()[:-3]):
+            (status, headers, body), = self.half_closed(data)
+            self.assertEqual((status, headers["connection"]), (400, "close"))
+            self.assertIn("before the whole request", json.loads(body)["error"])
+        self.assertEqual(self.half_closed(b""), [])
+
+    def test_half_closed_after_the_request(self):
+        """Whether a client that sends no more has left, nobody can tell: a run that has not ended
+        by then may be cancelled, 499, and one that has gives its answer. Nothing else, and whole."""
+        for _ in range(20):
+            (status, headers, body), = self.half_closed(post())
+            self.assertIn(status, (200, 499))
+            self.assertEqual(headers["connection"], "close")
+            answer = json.loads(body)
+            if status == 200:
+                self.assertEqual(answer["outputs"], self.server.infer("m", X)[2]["outputs"])
+            else:
+                self.assertTrue(answer["error"])
+
+    def test_half_closed_cancels_a_long_run(self):
+        (status, _, body), = self.half_closed(post(path="/v2/models/slow/infer"))
+        self.assertEqual(status, 499)
+        self.assertTrue(json.loads(body)["error"])
+
+    def test_half_closed_behind_pipelined_requests(self):
+        """A request that waits behind another proves that the client stays: both are answered."""
+        first, last = self.half_closed(post() + post())
+        self.assertEqual(first[0], 200)
+        self.assertIn(last[0], (200, 499))
 
     def test_reset(self):
         for data in (b"", post()[:40], post()):

@@ -75,6 +75,11 @@ enum ps_status ps_host_usage_read(pid_t pid, struct ps_host_usage *ret);
  * large processes. -1 when the system does not say. */
 int64_t ps_host_pss_read(pid_t pid);
 
+/* ps_host_mapped_file returns the path of the first file that process `pid` has mapped and whose
+ * name, without its folders, begins with `prefix`; the caller frees. NULL: none, the process is
+ * gone or not ours, or no memory. Under a millisecond. */
+char *ps_host_mapped_file(pid_t pid, const char *prefix);
+
 struct ps_host_cpu {
 	int64_t busy_ns, steal_ns; /* of all CPUs together since boot */
 };

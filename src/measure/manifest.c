@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define MAX_HASHED_BYTES ((size_t)INT64_C(1) << 31)
+#define ORT_NAME	 "libonnxruntime"
 
 static json_t *build(void)
 {
@@ -25,14 +26,25 @@ static json_t *build(void)
 	return o;
 }
 
+/* Size and digest of a file; null when it cannot be read. */
+static void put_digest(json_t *o, const char *path)
+{
+	char digest[PS_TENANCY_DIGEST_SIZE] = "";
+	char *data = NULL;
+	size_t len = 0;
+	if (ps_file_read(path, MAX_HASHED_BYTES, &data, &len, NULL) == PS_OK) {
+		ps_tenancy_digest(data, len, digest); /* of any bytes */
+		ps_json_set_int(o, "bytes", (int64_t)len);
+	}
+	free(data);
+	ps_json_set_string(o, "sha256", digest[0] ? digest + strlen("sha256:") : NULL);
+}
+
 static json_t *models(const struct ps_measure_context *m)
 {
 	const struct ps_measure_model *x = m->c->models.items;
 	json_t *all = json_array();
 	for (size_t i = 0; i < m->c->models.len; i++) {
-		char digest[PS_TENANCY_DIGEST_SIZE] = "";
-		char *data = NULL;
-		size_t len = 0;
 		json_t *o = json_object();
 		ps_json_set_string(o, "name", x[i].name);
 		ps_json_set_string(o, "zoo", x[i].zoo);
@@ -40,12 +52,7 @@ static json_t *models(const struct ps_measure_context *m)
 			ps_json_set_int(o, "zoo_seed", m->c->seed);
 		}
 		ps_json_set_string(o, "path", m->model_paths[i]);
-		if (ps_file_read(m->model_paths[i], MAX_HASHED_BYTES, &data, &len, NULL) == PS_OK) {
-			ps_tenancy_digest(data, len, digest); /* of any bytes */
-			ps_json_set_int(o, "bytes", (int64_t)len);
-		}
-		free(data);
-		ps_json_set_string(o, "sha256", digest[0] ? digest + strlen("sha256:") : NULL);
+		put_digest(o, m->model_paths[i]);
 		(void)json_array_append_new(all, o);
 	}
 	return all;
@@ -71,6 +78,17 @@ static json_t *environment(void)
 	return o;
 }
 
+static json_t *options(const struct ps_measure_context *m)
+{
+	json_t *o = json_object();
+	ps_json_set_string(o, "program", m->run->program);
+	ps_json_set_string(o, "campaign", m->c->path);
+	ps_json_set_string(o, "store", m->run->store_path);
+	ps_json_set_string(o, "workdir", m->run->workdir);
+	ps_json_set_bool(o, "resume", m->run->resume);
+	return o;
+}
+
 static json_t *this_run(const struct ps_measure_context *m)
 {
 	char iso[PS_CLOCK_ISO_SIZE];
@@ -80,6 +98,7 @@ static json_t *this_run(const struct ps_measure_context *m)
 	(void)json_object_set_new(o, "perseus", build());
 	(void)json_object_set_new(o, "machine", ps_host_machine_json());
 	(void)json_object_set_new(o, "environment", environment());
+	(void)json_object_set_new(o, "options", options(m));
 	(void)json_object_set_new(o, "models", models(m));
 	ps_json_set_int(o, "seed", m->c->seed);
 	ps_json_set_string(o, "generator_priority", m->priority);
@@ -103,4 +122,56 @@ char *ps_measure_manifest(const struct ps_measure_context *m, const char *old)
 	char *text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	return text;
+}
+
+/* The name by which the server's library goes: of the one that was chosen, or the usual one. */
+static char *library_name(const struct ps_measure_context *m)
+{
+	const char *chosen =
+		m->c->server.library ? m->c->server.library : getenv("PERSEUS_ORT_LIBRARY");
+	char *real = chosen && *chosen ? realpath(chosen, NULL) : NULL;
+	char *name = strdup(real ? strrchr(real, '/') + 1 : ORT_NAME);
+	free(real);
+	return name;
+}
+
+static enum ps_status add_library(struct ps_measure_context *m, const char *path,
+				  struct ps_error *err)
+{
+	json_t *o = NULL, *library = json_object();
+	struct ps_store_campaign *now = NULL;
+	enum ps_status st = ps_store_campaign_read(m->store, m->campaign_id, &now, err);
+	if (st == PS_OK) {
+		st = ps_json_parse(now->manifest_json, strlen(now->manifest_json), &o, err);
+	}
+	ps_store_campaign_free(now);
+	if (st == PS_OK) {
+		json_t *runs = json_object_get(o, "runs");
+		ps_json_set_string(library, "path", path);
+		put_digest(library, path);
+		(void)json_object_set(json_array_get(runs, json_array_size(runs) - 1),
+				      "onnxruntime", library);
+		char *text = json_dumps(o, JSON_COMPACT);
+		st = text ? ps_store_campaign_set_manifest(m->store, m->campaign_id, text, err)
+			  : ps_error_set(err, PS_ENOMEM, "no memory for the manifest");
+		free(text);
+	}
+	json_decref(o);
+	json_decref(library);
+	return st;
+}
+
+enum ps_status ps_measure_manifest_library(struct ps_measure_context *m, pid_t server,
+					   struct ps_error *err)
+{
+	char *name = m->library_known ? NULL : library_name(m);
+	char *path = name ? ps_host_mapped_file(server, name) : NULL;
+	enum ps_status st = PS_OK;
+	if (path) {
+		st = add_library(m, path, err);
+		m->library_known = st == PS_OK;
+	}
+	free(path);
+	free(name);
+	return st;
 }

@@ -45,7 +45,8 @@ struct ps_measure_context {
 	/* per set: the capacity along its ray, known when its search is done */
 	struct ps_store_capacity capacities[PS_MEASURE_MAX_SETS];
 	double rays[PS_MEASURE_MAX_SETS][PS_MEASURE_MAX_MEMBERS];
-	char priority[96]; /* how the generator was put first, for the manifest */
+	char priority[96];  /* how the generator was put first, for the manifest */
+	bool library_known; /* the manifest names the server's ONNX Runtime */
 	/* progress */
 	int64_t begun_ns;		/* of this call */
 	int64_t cell_begun_ns, cell_ns; /* of the present cell */
@@ -121,5 +122,10 @@ enum ps_status ps_measure_cell(struct ps_measure_context *m, const struct ps_sto
 /* ps_measure_manifest returns the manifest's text for a run that begins now; `old` (may be NULL)
  * is what earlier runs of the campaign wrote, and is kept. The caller frees. */
 char *ps_measure_manifest(const struct ps_measure_context *m, const char *old);
+/* ps_measure_manifest_library adds path and digest of the ONNX Runtime library that a ready server
+ * has loaded to this run's part of the stored manifest, once per run; nothing when it has none
+ * (synthetic models only). The store's errors. */
+enum ps_status ps_measure_manifest_library(struct ps_measure_context *m, pid_t server,
+					   struct ps_error *err);
 
 #endif

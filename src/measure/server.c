@@ -154,6 +154,9 @@ enum ps_status ps_measure_server_start(struct ps_measure_context *m, const struc
 	if (st == PS_OK) {
 		st = start(m, config.data, log.data, &live, err);
 	}
+	if (st == PS_OK) {
+		st = ps_measure_manifest_library(m, ps_host_pid(live.process), err);
+	}
 	ps_strbuf_fini(&config);
 	ps_strbuf_fini(&log);
 	if (st != PS_OK) {

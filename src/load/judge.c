@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "load/reason.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -101,20 +102,23 @@ static enum ps_status quantile_at(const struct ps_load_tenant_result *r, const s
 	return PS_OK;
 }
 
-static void reason(struct ps_load_tenant_result *r, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+static void reason(struct ps_load_tenant_result *r, enum ps_load_reason code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
-static void reason(struct ps_load_tenant_result *r, const char *fmt, ...)
+static void reason(struct ps_load_tenant_result *r, enum ps_load_reason code, const char *fmt, ...)
 {
 	va_list ap;
+	char words[PS_LOAD_REASON_SIZE];
 
 	r->valid = false;
 	if (r->reason_len == PS_LOAD_MAX_REASONS) {
 		return;
 	}
 	va_start(ap, fmt);
-	vsnprintf(r->reasons[r->reason_len++], PS_LOAD_REASON_SIZE, fmt, ap);
+	vsnprintf(words, sizeof(words), fmt, ap);
 	va_end(ap);
+	snprintf(r->reasons[r->reason_len++], PS_LOAD_REASON_SIZE, "%s: %.160s",
+		 ps_load_reason_code(code), words);
 }
 
 static void check_lag(struct ps_load_tenant_result *r, const struct ps_sla *sla)
@@ -127,7 +131,8 @@ static void check_lag(struct ps_load_tenant_result *r, const struct ps_sla *sla)
 	    (double)lag <= PS_LOAD_MAX_LAG_SHARE * (double)base) {
 		return;
 	}
-	reason(r, "send lag p99 %s is over 5 %% of %s (%s)%s", ps_units_format_duration(lag, a),
+	reason(r, PS_LOAD_REASON_LAG, "p99 of send lag %s is over 5 %% of %s (%s)%s",
+	       ps_units_format_duration(lag, a),
 	       ps_sla_is_set(sla) ? "the SLA's limit" : "the p50 latency",
 	       ps_units_format_duration(base, b),
 	       r->late_limit ? ": the limit of connections was reached" : "");
@@ -136,9 +141,10 @@ static void check_lag(struct ps_load_tenant_result *r, const struct ps_sla *sla)
 static void check_sent(struct ps_load_tenant_result *r)
 {
 	if (r->scheduled == 0) {
-		reason(r, "no request was due in the measured part");
+		reason(r, PS_LOAD_REASON_EMPTY, "no request was due in the measured part");
 	} else if ((double)r->sent < PS_LOAD_MIN_SENT * (double)r->scheduled) {
-		reason(r, "only %llu of %llu scheduled requests were sent (%.2f %%, needs 99.9 %%)",
+		reason(r, PS_LOAD_REASON_UNSENT,
+		       "only %llu of %llu scheduled requests were sent (%.2f %%, needs 99.9 %%)",
 		       (unsigned long long)r->sent, (unsigned long long)r->scheduled,
 		       100 * (double)r->sent / (double)r->scheduled);
 	}
@@ -147,8 +153,8 @@ static void check_sent(struct ps_load_tenant_result *r)
 static void check_samples(struct ps_load_tenant_result *r, const struct ps_stats_time_quantile *q)
 {
 	if (r->scheduled > 0 && !q->has_interval) {
-		reason(r, "too few samples for p%g: needs %llu more", 100 * q->p,
-		       (unsigned long long)q->needs_more);
+		reason(r, PS_LOAD_REASON_FEW, "too few samples for p%g: needs %llu more",
+		       100 * q->p, (unsigned long long)q->needs_more);
 	}
 }
 
@@ -166,7 +172,8 @@ static void check_trend(struct ps_load_tenant_result *r, const struct series *s)
 	moved = fabs(r->trend.slope) * span;
 	if (r->p50.value_ns == PS_HIST_INFINITE || moved > PS_LOAD_TREND_SHARE * median) {
 		r->unsteady = true;
-		reason(r, "unsteady: latency %s by %s over the run%s", rising ? "rose" : "fell",
+		reason(r, rising ? PS_LOAD_REASON_RISING : PS_LOAD_REASON_FALLING,
+		       "latency %s by %s over the run%s", rising ? "rose" : "fell",
 		       ps_units_format_duration((int64_t)moved, text),
 		       rising ? " (a backlog grows)" : " (a longer --warmup?)");
 	}
@@ -273,7 +280,7 @@ enum ps_status ps_load_judge(struct ps_load_tenant_result *r, const struct ps_sl
 		check_samples(r, ps_sla_is_set(sla) ? &r->sla_quantile : &r->p50);
 		check_trend(r, &s);
 		if (cancelled) {
-			reason(r, "the run was stopped early");
+			reason(r, PS_LOAD_REASON_STOPPED, "the run was stopped early");
 		}
 		judge_sla(r, sla);
 	}

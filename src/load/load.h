@@ -174,7 +174,7 @@ struct ps_load_tenant_result {
 	uint64_t sla_needs_more;
 
 	bool valid;
-	char reasons[PS_LOAD_MAX_REASONS][PS_LOAD_REASON_SIZE]; /* why not */
+	char reasons[PS_LOAD_MAX_REASONS][PS_LOAD_REASON_SIZE]; /* why not: see reason.h */
 	int reason_len;
 
 	char first_failure[256]; /* text of the first failure: server's error, reset, ... */

@@ -118,8 +118,9 @@ static const struct ps_conf_option server_rows[] = {
 	 FIELD(ps_measure_server, lanes),
 	 .def = "0",
 	 .min = 0,
-	 .max = 1024,
-	 .help = "Requests that run at once; 0: one per CPU of the slice."},
+	 .max = PS_MEASURE_MAX_LANES,
+	 .help = "Requests that run at once; 0: one per CPU of the slice when narrow, one when "
+		 "wide."},
 	{.name = "width",
 	 .type = PS_CONF_ENUM,
 	 FIELD(ps_measure_server, width),
@@ -183,7 +184,9 @@ static const struct ps_conf_option search_rows[] = {
 	 .def = "1",
 	 .min = 0,
 	 .max = 8,
-	 .help = "Fresh trials at the capacity found, to confirm it."},
+	 .help = "Fresh trials, at most, until one keeps every SLA: the first at the lower end of "
+		 "the "
+		 "capacity's interval, each further one below the last."},
 	{.name = "users",
 	 .type = PS_CONF_INT,
 	 FIELD(ps_measure_search, users),
@@ -239,7 +242,9 @@ static const struct ps_conf_option stop_rows[] = {
 	 FIELD(ps_measure_stop, max_time_ns),
 	 .min = 0,
 	 .max = 1000 * HOUR_NS,
-	 .help = "No cell is begun after this time; what is left can be resumed."},
+	 .help = "No cell is begun after this time, and a search under way ends with the steps it "
+		 "has, two at least. The report names such searches; cells that were not begun can "
+		 "be resumed."},
 	{0},
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "load/reason.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -88,12 +89,12 @@ static const char *put_outcomes(struct ps_arena *a, const struct ps_load_tenant_
  * rising backlog is what a step looks for, not a fault of the instrument. */
 static bool is_fault(const struct ps_load_tenant_result *t, enum ps_store_role role, int i)
 {
-	static const char few[] = "too few samples", unsteady[] = "unsteady";
-	if (strncmp(t->reasons[i], few, sizeof(few) - 1) == 0) {
+	enum ps_load_reason why = ps_load_reason_of(t->reasons[i]);
+	if (why == PS_LOAD_REASON_FEW) {
 		return false;
 	}
-	return role == PS_STORE_DEMAND ||
-	       strncmp(t->reasons[i], unsteady, sizeof(unsteady) - 1) != 0;
+	bool unsteady = why == PS_LOAD_REASON_RISING || why == PS_LOAD_REASON_FALLING;
+	return role == PS_STORE_DEMAND || !unsteady;
 }
 
 static bool put_reasons(struct ps_arena *a, const struct ps_load_tenant_result *t,

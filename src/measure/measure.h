@@ -7,8 +7,8 @@
  *
  *	search/NAME	for each tenant alone, then for each set of several: a closed loop to find
  *			the scale, steps of open-loop Poisson load that choose their own rates, and
- *			fresh trials at the capacity found. Sets of several are searched along the
- *			ray of their capacities alone.
+ *			fresh trials from the lower end of the capacity's interval down. Sets of
+ *			several are searched along the ray of their capacities alone.
  *	confirm/B/NAME	for each block B every set once, in shuffled order, at the demand rates.
  *	capacity/B/NAME	the same at the capacities found; only when asked for.
  *
@@ -32,6 +32,7 @@
 #define PS_MEASURE_MAX_SETS    64
 #define PS_MEASURE_MAX_MEMBERS 8 /* tenants of one set */
 #define PS_MEASURE_MAX_BLOCKS  1000
+#define PS_MEASURE_MAX_LANES   256 /* of a server, as perseus serve has */
 
 struct ps_measure_model {
 	char *name;

@@ -1,6 +1,8 @@
 /* answer.c - pools the trials of a campaign into lines. */
 #include "report_internal.h"
 
+#include "load/reason.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,16 +64,42 @@ static const struct ps_store_cell *search_cell(const struct ps_store_campaign *c
 	return NULL;
 }
 
-bool ps_report_method_says(const struct ps_store_capacity *cap, const char *key)
+static json_t *method_of(const struct ps_store_capacity *cap)
 {
 	json_t *method = NULL;
-	bool yes = false;
 
-	if (cap->method_json &&
-	    ps_json_parse(cap->method_json, strlen(cap->method_json), &method, NULL) == PS_OK)
-		yes = json_is_true(json_object_get(method, key));
+	if (cap->method_json)
+		ps_json_parse(cap->method_json, strlen(cap->method_json), &method, NULL);
+	return method;
+}
+
+bool ps_report_method_says(const struct ps_store_capacity *cap, const char *key)
+{
+	json_t *method = method_of(cap);
+	bool yes = json_is_true(json_object_get(method, key));
+
 	json_decref(method);
 	return yes;
+}
+
+double ps_report_method_number(const struct ps_store_capacity *cap, const char *key)
+{
+	json_t *method = method_of(cap);
+	const json_t *v = json_object_get(method, key);
+	double x = json_is_number(v) ? json_number_value(v) : NAN;
+
+	json_decref(method);
+	return x;
+}
+
+bool ps_report_method_is(const struct ps_store_capacity *cap, const char *key, const char *value)
+{
+	json_t *method = method_of(cap);
+	const char *text = json_string_value(json_object_get(method, key));
+	bool same = text && strcmp(text, value) == 0;
+
+	json_decref(method);
+	return same;
 }
 
 static void read_capacity(struct ps_report_line *l, const struct ps_store_capacity *cap, int place)
@@ -90,6 +118,8 @@ static void read_capacity(struct ps_report_line *l, const struct ps_store_capaci
 		l->capacity_rps.lo = l->capacity_rps.hi = NAN;
 	l->open_below = ps_report_method_says(cap, "open_below");
 	l->open_above = ps_report_method_says(cap, "open_above");
+	double held = ps_report_method_number(cap, "confirmed_scale");
+	l->held_rps = cap->check_met && held > 0 ? ray * held : NAN;
 }
 
 /* ---- latency at the demand rates ---- */
@@ -108,8 +138,8 @@ struct pool {
 	uint64_t computed;
 };
 
-static enum ps_status read_hist(struct ps_hist *h, const struct ps_store_blob *b,
-				struct ps_error *err)
+enum ps_status ps_report_read_hist(struct ps_hist *h, const struct ps_store_blob *b,
+				   struct ps_error *err)
 {
 	if (b->len == 0) {
 		ps_hist_reset(h);
@@ -121,7 +151,7 @@ static enum ps_status read_hist(struct ps_hist *h, const struct ps_store_blob *b
 static enum ps_status pool_compute(struct pool *p, const struct ps_store_result *r,
 				   struct ps_error *err)
 {
-	enum ps_status st = read_hist(&p->part, &r->server_compute, err);
+	enum ps_status st = ps_report_read_hist(&p->part, &r->server_compute, err);
 
 	if (st != PS_OK)
 		return st;
@@ -132,14 +162,12 @@ static enum ps_status pool_compute(struct pool *p, const struct ps_store_result 
 
 /* A backlog that grows is the server's doing, not the instrument's: such a trial may prove a
  * miss. Any other reason is held against the instrument. */
-static bool is_trusted(const struct ps_store_result *r)
+bool ps_report_is_trusted(const struct ps_store_result *r)
 {
-	static const char unsteady[] = "unsteady: latency rose";
-
 	if (r->valid)
 		return true;
 	for (const char *line = r->reasons; line && *line;) {
-		if (strncmp(line, unsteady, sizeof unsteady - 1) != 0)
+		if (ps_load_reason_of(line) != PS_LOAD_REASON_RISING)
 			return false;
 		line += strcspn(line, "\n");
 		line += *line == '\n';
@@ -154,7 +182,7 @@ static enum ps_status pool_result(struct pool *p, const struct ps_store_trial *t
 	struct ps_report_line *l = p->line;
 	double s = (double)t->duration_ns / 1e9;
 	bool valid = t->valid && r->valid;
-	enum ps_status st = read_hist(&p->part, &r->latency, err);
+	enum ps_status st = ps_report_read_hist(&p->part, &r->latency, err);
 
 	if (st != PS_OK)
 		return st;
@@ -166,7 +194,7 @@ static enum ps_status pool_result(struct pool *p, const struct ps_store_trial *t
 	l->requests += n;
 	l->over += over;
 	l->failed += p->part.lost;
-	if (is_trusted(r)) {
+	if (ps_report_is_trusted(r)) {
 		p->valid.requests += n;
 		p->valid.over += over;
 	}
@@ -177,7 +205,7 @@ static enum ps_status pool_result(struct pool *p, const struct ps_store_trial *t
 	return PS_OK;
 }
 
-static const struct ps_store_result *result_of(const struct ps_store_trial *t, int tenant)
+const struct ps_store_result *ps_report_result_of(const struct ps_store_trial *t, int tenant)
 {
 	for (size_t i = 0; i < t->result_len; i++)
 		if (t->results[i].tenant == tenant)
@@ -188,7 +216,7 @@ static const struct ps_store_result *result_of(const struct ps_store_trial *t, i
 static enum ps_status pool_trial(struct pool *p, const struct ps_store_campaign *c,
 				 const struct ps_store_trial *t, struct ps_error *err)
 {
-	const struct ps_store_result *r = result_of(t, p->line->tenant);
+	const struct ps_store_result *r = ps_report_result_of(t, p->line->tenant);
 	enum ps_status st = PS_OK;
 
 	if (!r)
@@ -246,6 +274,7 @@ static enum ps_status fill_line(struct ps_report_answer *a, struct ps_report_lin
 	l->set = set;
 	l->alone = c->sets[set].member_len == 1;
 	l->batch = 1;
+	l->held_rps = NAN;
 	l->usd_per_million.value = l->usd_per_million.lo = l->usd_per_million.hi = NAN;
 	if (search)
 		read_capacity(l, &search->capacity, place);
@@ -257,6 +286,8 @@ static enum ps_status fill_line(struct ps_report_answer *a, struct ps_report_lin
 	st = pool_trials(&p, c, err);
 	if (st == PS_OK)
 		close_pool(&p, &c->tenants[tenant].sla);
+	if (st == PS_OK)
+		st = ps_report_slowdown(c, l, &p.part, err);
 	ps_hist_fini(&p.part);
 	return st;
 }

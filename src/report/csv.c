@@ -68,6 +68,7 @@ static void put_line(const struct ps_report_answer *a, const struct ps_report_li
 	put_text(out, a->campaign->sets[l->set].name);
 	put_real(out, t->demand_rps);
 	put_interval(out, &capacity);
+	put_real(out, l->held_rps);
 	ps_strbuf_printf(out, ",%d,%d,%llu,%llu,%llu", l->trials, l->invalid,
 			 (unsigned long long)l->requests, (unsigned long long)l->over,
 			 (unsigned long long)l->failed);
@@ -75,6 +76,7 @@ static void put_line(const struct ps_report_answer *a, const struct ps_report_li
 	put_quantile(out, &l->p95, data);
 	put_quantile(out, &l->p99, data);
 	put_real(out, l->goodput_rps);
+	put_interval(out, &l->slowdown);
 	ps_strbuf_printf(out, ",%s", ps_report_verdict_name(l->verdict));
 	put_real(out, s->cpu_cores);
 	put_real(out, s->cpu_ms_per_request);
@@ -85,12 +87,15 @@ static void put_line(const struct ps_report_answer *a, const struct ps_report_li
 
 void ps_report_csv(const struct ps_report_answer *a, struct ps_strbuf *out)
 {
-	ps_strbuf_puts(out, "campaign,tenant,model,set,demand_rps,capacity_rps,capacity_rps_low,"
-			    "capacity_rps_high,trials,invalid_trials,requests,requests_over_limit,"
-			    "requests_failed,p50_ms,p50_ms_low,p50_ms_high,p95_ms,p95_ms_low,"
-			    "p95_ms_high,p99_ms,p99_ms_low,p99_ms_high,goodput_rps,verdict,"
-			    "server_cpu_cores,server_cpu_ms_per_request,server_peak_rss_bytes,"
-			    "usd_per_million,usd_per_million_low,usd_per_million_high\r\n");
+	ps_strbuf_puts(
+		out,
+		"campaign,tenant,model,set,demand_rps,capacity_rps,capacity_rps_low,"
+		"capacity_rps_high,held_rps,trials,invalid_trials,requests,requests_over_limit,"
+		"requests_failed,p50_ms,p50_ms_low,p50_ms_high,p95_ms,p95_ms_low,"
+		"p95_ms_high,p99_ms,p99_ms_low,p99_ms_high,goodput_rps,slowdown,slowdown_low,"
+		"slowdown_high,verdict,"
+		"server_cpu_cores,server_cpu_ms_per_request,server_peak_rss_bytes,"
+		"usd_per_million,usd_per_million_low,usd_per_million_high\r\n");
 	for (size_t i = 0; i < a->line_len; i++)
 		put_line(a, &a->lines[i], out);
 }

@@ -135,6 +135,7 @@ static void demand_line(const struct ps_report_answer *a, const struct ps_report
 	cell(out, data ? ps_report_ms(l->p50.value_ns, text) : "-", false);
 	cell(out, data ? ps_report_ms(l->p95.value_ns, text) : "-", false);
 	cell(out, data ? ps_report_quantile(&l->p99, text) : "-", false);
+	cell(out, ps_report_interval(&l->slowdown, false, false, text), false);
 	snprintf(text, sizeof text, "%llu", (unsigned long long)l->requests);
 	cell(out, data ? text : "-", false);
 	snprintf(text, sizeof text, "%llu", (unsigned long long)l->over);
@@ -145,9 +146,9 @@ static void demand_line(const struct ps_report_answer *a, const struct ps_report
 
 static void demand(const struct ps_report_answer *a, struct ps_strbuf *out)
 {
-	static const char *const names[] = {"tenant",  "set",	    "SLA",     "rate/s",
-					    "p50, ms", "p95, ms",   "p99, ms", "requests",
-					    "late",    "goodput/s", NULL};
+	static const char *const names[] = {"tenant",	"set",	   "SLA",	"rate/s",
+					    "p50, ms",	"p95, ms", "p99, ms",	"slowdown",
+					    "requests", "late",	   "goodput/s", NULL};
 
 	heads(out, names, 3);
 	for (size_t i = 0; i < a->line_len; i++)
@@ -157,9 +158,13 @@ static void demand(const struct ps_report_answer *a, struct ps_strbuf *out)
 
 static void capacity(const struct ps_report_answer *a, struct ps_strbuf *out)
 {
-	static const char *const names[] = {"tenant",		"set",
-					    "requests/s",	"$ per million inferences",
-					    "share of compute", NULL};
+	static const char *const names[] = {"tenant",
+					    "set",
+					    "requests/s",
+					    "held in a fresh trial at, requests/s",
+					    "$ per million inferences",
+					    "share of compute",
+					    NULL};
 	char text[PS_REPORT_CELL_SIZE];
 
 	heads(out, names, 2);
@@ -172,6 +177,7 @@ static void capacity(const struct ps_report_answer *a, struct ps_strbuf *out)
 							    l->open_above, text)
 				       : "-",
 		     false);
+		cell(out, ps_report_number(l->held_rps, text), false);
 		cell(out,
 		     ps_report_interval(&l->usd_per_million, l->open_above, l->open_below, text),
 		     false);

@@ -75,6 +75,7 @@ static json_t *line_json(const struct ps_report_answer *a, const struct ps_repor
 	json_object_set_new(o, "capacity_rps", interval(&l->capacity_rps, l->capacity_known));
 	ps_json_set_bool(o, "capacity_open_below", l->open_below);
 	ps_json_set_bool(o, "capacity_open_above", l->open_above);
+	ps_json_set_real(o, "held_rps", l->held_rps);
 	json_object_set_new(o, "usd_per_million_inferences", interval(&l->usd_per_million, true));
 	ps_json_set_real(o, "compute_share", l->compute_share);
 	ps_json_set_int(o, "batch", l->batch);
@@ -90,6 +91,8 @@ static json_t *line_json(const struct ps_report_answer *a, const struct ps_repor
 	json_object_set_new(o, "p50", quantile(&l->p50, data));
 	json_object_set_new(o, "p95", quantile(&l->p95, data));
 	json_object_set_new(o, "p99", quantile(&l->p99, data));
+	json_object_set_new(o, "slowdown", interval(&l->slowdown, true));
+	ps_json_set_int(o, "slowdown_blocks", l->slowdown_blocks);
 	ps_json_set_string(o, "verdict", ps_report_verdict_name(l->verdict));
 	if (l->needs_more == UINT64_MAX)
 		json_object_set_new(o, "verdict_needs_more", json_null());

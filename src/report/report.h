@@ -1,21 +1,26 @@
 /* report.h - what a campaign found, computed once and shown four ways.   Layer 5.
  *
- * Uses base, conf, stats, store, cost. ps_report_build computes the answer from a campaign that
- *was read from a store, and from nothing else; the renderers only show it. No function reads files,
- * clocks or the environment. An answer belongs to one thread.
+ * Uses base, conf, stats, load (its codes of reasons), store, cost. ps_report_build computes the
+ * answer from a campaign that was read from a store, and from nothing else; the renderers only show
+ * it. No function reads files, clocks or the environment. An answer belongs to one thread.
  *
  * Which trials say what:
  *	capacity  the fit that the search stored with its cell; not derived again here.
  *	latency, goodput, verdict, CPU, memory
- *		  all trials at the demand rates (role DEMAND) of cells that are done, pooled.
- *INVALID ones are pooled too, since an instrument that lagged or sent too little makes the tenant
- *look worse, never better; each is named in the warnings, and a verdict of MISSED must hold without
- *them. cost	  price per hour / (capacity in inferences/s x 3600) x 10^6; of a set of tenants
- *split by compute share: capacity x mean compute time of a request. The verdict of a tenant at its
- *demand rate: MET when the share of requests over the SLA's limit (failed and unsent ones included)
- *is below what the percentile allows with its whole 95 % interval (Clopper-Pearson on effective
- *counts) and the share of good answers is as asked; MISSED when the interval is above; else
- *UNDECIDED, with how many more requests it would take.
+ *		all trials at the demand rates (role DEMAND) of cells that are done, pooled.
+ *		INVALID ones are pooled too, since an instrument that lagged or sent too little
+ *		makes the tenant look worse, never better; each is named in the warnings, and a
+ *		verdict of MISSED must hold without them (a rising backlog is no fault of the
+ *		instrument: those count).
+ *	slowdown  p50 together / p50 alone per block, over the blocks in which both trials are
+ *		trusted (VALID, or INVALID for a rising backlog alone): the geometric mean.
+ *	cost	price per hour / (capacity in inferences/s x 3600) x 10^6; of a set of tenants
+ *		split by compute share: capacity x mean compute time of a request.
+ *
+ * The verdict of a tenant at its demand rate: MET when the share of requests over the SLA's limit
+ * (failed and unsent ones included) is below what the percentile allows and the share of good
+ * answers is as asked; MISSED when it is above; each with one-sided 95 % confidence
+ * (Clopper-Pearson on effective counts). Else UNDECIDED, with how many more requests it would take.
  */
 #ifndef PS_REPORT_REPORT_H
 #define PS_REPORT_REPORT_H
@@ -46,8 +51,9 @@ struct ps_report_line {
 	bool alone;	 /* the set is this tenant only */
 
 	bool capacity_known;
-	struct ps_stats_interval capacity_rps;	  /* requests/s, at the set's ray */
-	bool open_below, open_above;		  /* the data do not bound that end */
+	struct ps_stats_interval capacity_rps; /* requests/s, at the set's ray */
+	bool open_below, open_above;	       /* the data do not bound that end */
+	double held_rps; /* requests/s at which a fresh trial kept every SLA; NAN: none did */
 	struct ps_stats_interval usd_per_million; /* inferences; value NAN when not known */
 	double compute_share;			  /* of the set's compute at capacity; 1 alone */
 	int64_t batch;				  /* inferences per request */
@@ -60,6 +66,9 @@ struct ps_report_line {
 	struct ps_hist latency;
 	struct ps_stats_time_quantile p50, p95, p99, at_sla; /* at_sla: the SLA's own percentile */
 	struct ps_stats_interval share_over;
+	struct ps_stats_interval slowdown; /* of p50 against alone; NAN alone; infinite when half
+					    * of a trial together had no answer */
+	int slowdown_blocks;		   /* pairs of trials behind it */
 	enum ps_report_verdict verdict;
 	uint64_t needs_more; /* requests until the verdict would be decided, if shares stay; 0 when
 			      * decided, UINT64_MAX when no number of them can be named */

@@ -13,8 +13,23 @@ enum ps_status ps_report_compare(struct ps_report_answer *a, struct ps_error *er
 /* ps_report_warn fills a->warnings. */
 enum ps_status ps_report_warn(struct ps_report_answer *a, struct ps_error *err);
 
-/* ps_report_method_says reads a flag of what the search wrote about itself. */
+/* What the search wrote about itself: a flag (false when absent), a number (NAN), and whether a
+ * text is `value`. */
 bool ps_report_method_says(const struct ps_store_capacity *cap, const char *key);
+double ps_report_method_number(const struct ps_store_capacity *cap, const char *key);
+bool ps_report_method_is(const struct ps_store_capacity *cap, const char *key, const char *value);
+
+/* ps_report_result_of returns the result of a tenant in a trial, or NULL. */
+const struct ps_store_result *ps_report_result_of(const struct ps_store_trial *t, int tenant);
+/* ps_report_is_trusted says whether a result is VALID, or INVALID for a rising backlog alone. */
+bool ps_report_is_trusted(const struct ps_store_result *r);
+/* ps_report_read_hist reads stored bytes into an initialised histogram. PS_ECORRUPT. */
+enum ps_status ps_report_read_hist(struct ps_hist *h, const struct ps_store_blob *b,
+				   struct ps_error *err);
+/* ps_report_slowdown fills l->slowdown. `scratch` is an initialised histogram. PS_ENOMEM,
+ * PS_ECORRUPT. */
+enum ps_status ps_report_slowdown(const struct ps_store_campaign *c, struct ps_report_line *l,
+				  struct ps_hist *scratch, struct ps_error *err);
 
 /* ps_report_line_of returns the line of a tenant in a set, or NULL. */
 const struct ps_report_line *ps_report_line_of(const struct ps_report_answer *a, int tenant,

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_COLUMNS = 8, GAP = 2 };
+enum { MAX_COLUMNS = 8, GAP = 2, LEAST_GAP = 1 };
 
 struct row {
 	char cells[MAX_COLUMNS][PS_REPORT_CELL_SIZE];
@@ -41,14 +41,14 @@ static void pad(struct ps_strbuf *out, size_t n)
 		ps_strbuf_putc(out, ' ');
 }
 
-static void put_cell(const struct table *t, int column, size_t w, const char *text,
+static void put_cell(const struct table *t, int column, size_t w, size_t gap, const char *text,
 		     struct ps_strbuf *out)
 {
 	size_t n = ps_conf_columns(text, strlen(text));
 	bool left = t->left >> column & 1;
 
 	if (column > 0)
-		pad(out, GAP);
+		pad(out, gap);
 	if (!left)
 		pad(out, w - n);
 	ps_strbuf_puts(out, text);
@@ -80,20 +80,21 @@ static void put_records(const struct table *t, struct ps_strbuf *out)
 
 static void put_table(const struct table *t, size_t width, struct ps_strbuf *out)
 {
-	size_t w[MAX_COLUMNS], total = 0;
+	size_t w[MAX_COLUMNS], total = 0, gaps = (size_t)t->columns - 1;
 
 	for (int c = 0; c < t->columns; c++)
-		total += (w[c] = widest(t, c)) + (c ? GAP : 0);
-	if (total > width) {
+		total += w[c] = widest(t, c);
+	size_t gap = total + gaps * GAP <= width ? GAP : LEAST_GAP;
+	if (total + gaps * gap > width) {
 		put_records(t, out);
 		return;
 	}
 	for (int c = 0; c < t->columns; c++)
-		put_cell(t, c, w[c], t->heads[c], out);
+		put_cell(t, c, w[c], gap, t->heads[c], out);
 	ps_strbuf_putc(out, '\n');
 	for (size_t i = 0; i < t->len; i++) {
 		for (int c = 0; c < t->columns; c++)
-			put_cell(t, c, w[c], t->rows[i].cells[c], out);
+			put_cell(t, c, w[c], gap, t->rows[i].cells[c], out);
 		ps_strbuf_putc(out, '\n');
 	}
 }
@@ -119,7 +120,7 @@ static void demand_row(const struct ps_report_answer *a, const struct ps_report_
 
 	name_cells(a, l, r);
 	set_cell(r, 2, ps_report_verdict_name(l->verdict));
-	for (int c = 3; c < 7; c++)
+	for (int c = 3; c < 8; c++)
 		set_cell(r, c, "-");
 	if (l->requests == 0)
 		return;
@@ -127,6 +128,7 @@ static void demand_row(const struct ps_report_answer *a, const struct ps_report_
 	set_cell(r, 4, ps_report_ms(l->p95.value_ns, text));
 	set_cell(r, 5, ps_report_quantile(&l->p99, text));
 	set_cell(r, 6, ps_report_number(l->goodput_rps, text));
+	set_cell(r, 7, ps_report_number(l->slowdown.value, text));
 }
 
 static void capacity_row(const struct ps_report_answer *a, const struct ps_report_line *l,
@@ -139,7 +141,8 @@ static void capacity_row(const struct ps_report_answer *a, const struct ps_repor
 	if (l->capacity_known)
 		set_cell(r, 2,
 			 ps_report_interval(&l->capacity_rps, l->open_below, l->open_above, text));
-	set_cell(r, 3, ps_report_interval(&l->usd_per_million, l->open_above, l->open_below, text));
+	set_cell(r, 3, ps_report_number(l->held_rps, text));
+	set_cell(r, 4, ps_report_interval(&l->usd_per_million, l->open_above, l->open_below, text));
 }
 
 static void set_row(const struct ps_report_answer *a, int set, struct row *r)
@@ -187,6 +190,35 @@ static void put_lines(const struct ps_report_answer *a, const char *const *heads
 		fill(a, &a->lines[i], &t.rows[i]);
 	put_table(&t, width, out);
 	free(t.rows);
+}
+
+/* The table has room for the values only. */
+static void put_slowdowns(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
+{
+	struct ps_strbuf line;
+	char text[PS_REPORT_CELL_SIZE], label[PS_REPORT_LABEL_SIZE];
+	bool any = false;
+
+	ps_strbuf_init(&line);
+	ps_strbuf_puts(&line, "slowdown: p50 against alone [95 %]:");
+	for (size_t i = 0; i < a->line_len; i++) {
+		const struct ps_report_line *l = &a->lines[i];
+		if (isnan(l->slowdown.value))
+			continue;
+		ps_report_set_label(a, l->set, label);
+		ps_strbuf_printf(&line, "%s %s %s%s%s", any ? "," : "",
+				 a->campaign->tenants[l->tenant].name,
+				 strcmp(label, "together") != 0 ? label : "",
+				 strcmp(label, "together") != 0 ? " " : "",
+				 ps_report_interval(&l->slowdown, false, false, text));
+		if (!l->slowdown.has_interval && isfinite(l->slowdown.value))
+			ps_strbuf_printf(&line, " (an interval needs %d blocks)",
+					 PS_STATS_MIN_BLOCKS);
+		any = true;
+	}
+	if (any)
+		ps_conf_wrap(out, line.data, line.len, 0, 2, width);
+	ps_strbuf_fini(&line);
 }
 
 static void put_sets(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
@@ -249,19 +281,23 @@ static void put_warnings(const struct ps_report_answer *a, size_t width, struct 
 
 void ps_report_text(const struct ps_report_answer *a, int width, struct ps_strbuf *out)
 {
-	static const char *const demand[] = {"tenant", "set",	 "SLA",	  "p50 ms",
-					     "p95 ms", "p99 ms", "good/s"};
-	static const char *const capacity[] = {"tenant", "set", "requests/s", "$ per million"};
+	static const char *const demand[] = {"tenant", "set", "SLA",	"p50",
+					     "p95",    "p99", "good/s", "slowdown"};
+	static const char *const capacity[] = {"tenant", "set", "requests/s", "held at",
+					       "$ per million"};
+	static const char held[] = "held at: requests/s at which a fresh trial kept every SLA";
 	size_t w = width < 30 ? 30 : width > 100 ? 100 : (size_t)width;
 	char price[PS_REPORT_PRICE_SIZE];
 
 	ps_conf_wrap(out, a->verdict, strlen(a->verdict), 0, 0, w);
 	ps_strbuf_putc(out, '\n');
 	put_asked(a, w, out);
-	ps_strbuf_puts(out, "\nAt the demand rates\n");
-	put_lines(a, demand, 7, 7, demand_row, w, out);
+	ps_strbuf_puts(out, "\nAt the demand rates, latency in ms\n");
+	put_lines(a, demand, 8, 7, demand_row, w, out);
+	put_slowdowns(a, w, out);
 	ps_strbuf_puts(out, "\nCapacity at the SLA, $ per million inferences [95 %]\n");
-	put_lines(a, capacity, 4, 3, capacity_row, w, out);
+	put_lines(a, capacity, 5, 3, capacity_row, w, out);
+	ps_conf_wrap(out, held, strlen(held), 0, 0, w);
 	ps_strbuf_puts(out, "\nMachine at the demand rates\n");
 	put_sets(a, w, out);
 	if (a->comparison_len > 0) {

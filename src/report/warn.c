@@ -117,26 +117,38 @@ static void warn_trials(struct list *w)
 				warn_trial(w, &c->cells[i], &c->cells[i].trials[j]);
 }
 
+static void warn_capacity(struct list *w, const char *name, const struct ps_store_capacity *cap)
+{
+	if (!cap) {
+		warn(w, "The capacity of %s is not known.", name);
+		return;
+	}
+	if (!cap->checked)
+		warn(w, "The capacity of %s was not confirmed by a fresh trial.", name);
+	else if (!cap->check_met)
+		warn(w,
+		     "No fresh trial confirmed the capacity of %s: from the lower end of its "
+		     "interval down, each violated an SLA.",
+		     name);
+	if (ps_report_method_says(cap, "cut"))
+		warn(w,
+		     "The capacity of %s was lowered: a fresh trial at or below the fitted rate "
+		     "violated an SLA, and the highest rate below it that passed is given.",
+		     name);
+	if (ps_report_method_is(cap, "stop", "time"))
+		warn(w,
+		     "The search for the capacity of %s was cut short by the campaign's max-time, "
+		     "after %.0f steps.",
+		     name, ps_report_method_number(cap, "steps"));
+}
+
 static void warn_sets(struct list *w)
 {
 	const struct ps_store_campaign *c = w->a->campaign;
 
 	for (size_t s = 0; s < c->set_len; s++) {
 		const struct ps_report_set *set = &w->a->sets[s];
-		if (!set->capacity)
-			warn(w, "The capacity of %s is not known.", c->sets[s].name);
-		else if (!set->capacity->checked)
-			warn(w, "The capacity of %s was not confirmed by a fresh trial.",
-			     c->sets[s].name);
-		else if (!set->capacity->check_met)
-			warn(w, "A fresh trial at the capacity of %s did not keep every SLA.",
-			     c->sets[s].name);
-		if (set->capacity && ps_report_method_says(set->capacity, "cut"))
-			warn(w,
-			     "The capacity of %s was lowered to what a fresh trial confirmed: at "
-			     "the "
-			     "fitted rate an SLA was violated.",
-			     c->sets[s].name);
+		warn_capacity(w, c->sets[s].name, set->capacity);
 		if (set->steal_share * 100 > MAX_STEAL_PERCENT)
 			warn(w,
 			     "While %s was measured, others took %.1f %% of a CPU's time from this "

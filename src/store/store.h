@@ -83,7 +83,7 @@ enum ps_store_cell_state {
 enum ps_store_role {
 	PS_STORE_SCALE,	 /* closed loop, to find the order of magnitude */
 	PS_STORE_STEP,	 /* a step of the capacity search */
-	PS_STORE_CHECK,	 /* a fresh trial at the capacity that the search found */
+	PS_STORE_CHECK,	 /* a fresh trial at the lower end of the capacity's interval, or below */
 	PS_STORE_DEMAND, /* the demand rates */
 	PS_STORE_AT_CAPACITY
 };
@@ -94,9 +94,9 @@ struct ps_store_capacity {
 	bool known;
 	const double *ray_rps;			/* one per member */
 	double factor, factor_low, factor_high; /* NAN where no interval exists */
-	bool checked;				/* a fresh trial at `factor` was made ... */
-	bool check_met;				/* ... and held every SLA */
-	const char *method_json;		/* what the search did; may be NULL */
+	bool checked;		 /* fresh trials were made, from factor_low down, ... */
+	bool check_met;		 /* ... and one held every SLA */
+	const char *method_json; /* what the search did; may be NULL */
 };
 
 /* One tenant in one trial. `latency` and the other blobs are ps_hist_serialise's bytes. Counts are

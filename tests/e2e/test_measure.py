@@ -85,6 +85,13 @@ class Pipeline(Folder):
         r = json.loads(done.stdout)
         self.assertEqual((r["cells_done"], r["cells_failed"], r["cells_left"]), (9, 0, 0))
         self.assertIn("<html", page.read_text().lower())
+        # what the line about a capacity says is what is stored
+        for key, method in self.query("SELECT cell.key, method FROM capacity"
+                                      " JOIN cell ON cell.id = cell WHERE key LIKE 'search/t_'"):
+            line, = [s for s in done.stderr.splitlines()
+                     if s.startswith(f"capacity of {key[7:]} alone: ")]
+            held = json.loads(method)["confirmed_scale"]
+            self.assertIn(f"a fresh trial held at {held:.3g} " if held else "NO fresh trial", line)
         self.assertEqual(self.servers(), [])
 
         self.assertEqual(self.query("SELECT count(*) FROM cell WHERE state = 'done'"), [(9,)])
@@ -123,6 +130,21 @@ class Pipeline(Folder):
         self.assertEqual(again.returncode, 0, again.stderr)
         self.assertEqual(self.query("SELECT max(attempt) FROM cell"), [(1,)])
 
+    def test_out_of_time(self):
+        """A search under way ends with the steps it has, and the report says so."""
+        path = self.write(stop={"max_time": "2s"}, search={
+            "scale": "2s", "steps": 50, "min_steps": 50, "step": "200ms", "warmup": "0s"})
+        done = self.measure(path, "--json")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        r = json.loads(done.stdout)
+        self.assertEqual((r["cells_done"], r["cells_failed"], r["cells_left"]), (1, 0, 8))
+        (method,), = self.query("SELECT method FROM capacity")
+        self.assertEqual(json.loads(method)["stop"], "time")
+        self.assertEqual(json.loads(method)["steps"], 2)
+        report = json.loads(perseus.run("report", self.db, "--json").stdout)
+        self.assertTrue(any("max-time, after 2 steps" in w for w in report["warnings"]),
+                        report["warnings"])
+
     def test_plan_only(self):
         done = self.measure(self.write(), "--plan", "--json")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -149,25 +171,30 @@ class Crash(Folder):
         path = self.write()
         rng = random.Random(4)
         more, kept = [], {}
-        for attempt in range(4):
+        # killed at some instant, most often in a cell, after so many cells were announced as done
+        for cells in (1, 2, 1):
             process = subprocess.Popen(
-                [perseus.PERSEUS, *map(str, self.args(path, "--quiet", *more))],
-                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                [perseus.PERSEUS, *map(str, self.args(path, *more))],
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
             with process.stderr:
+                done = 0
+                while done < cells:
+                    line = process.stderr.readline()
+                    self.assertTrue(line, "it ended by itself")
+                    done += line.startswith(("capacity of ", "demand rates, "))
                 try:
-                    process.wait(timeout=rng.uniform(0.5, 3))
+                    process.wait(timeout=rng.uniform(0, 0.4))
                 except subprocess.TimeoutExpired:
-                    process.send_signal(signal.SIGKILL)
-                    process.wait()
-                self.assertIn(process.returncode, (0, -signal.SIGKILL), process.stderr.read())
+                    pass
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            self.assertEqual(process.returncode, -signal.SIGKILL)
             self.wait_gone()
-            if not self.db.exists() or not self.query("SELECT * FROM sqlite_master") or \
-                    not self.query("SELECT id FROM campaign"):
-                continue  # killed before the campaign was registered
             more = ["--resume"]
             now = self.fingerprint()
             for key, what in kept.items():
                 self.assertEqual(now[key], what)  # nothing lost, nothing measured twice
+            self.assertGreaterEqual(len(now), len(kept) + cells)
             kept = now
             self.assertEqual(self.query(
                 "SELECT count(*) FROM trial JOIN cell ON cell.id = cell WHERE state != 'done'"),
@@ -181,7 +208,7 @@ class Crash(Folder):
         self.assertEqual(self.query("SELECT count(*) FROM campaign"), [(1,)])
         self.assertEqual(self.query("SELECT count(*) FROM trial WHERE role = 'demand'"), [(6,)])
         runs = json.loads(self.query("SELECT manifest FROM campaign")[0][0])["runs"]
-        self.assertGreaterEqual(len(runs), 1)
+        self.assertEqual(len(runs), 4)
 
     def test_interrupt_and_other_file(self):
         path = self.write()

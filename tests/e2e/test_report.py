@@ -21,6 +21,37 @@ def perseus(*args):
     return subprocess.run([PERSEUS, *args], capture_output=True, text=True, env=env)
 
 
+def number(v):
+    """As people read it in the text and on the page."""
+    if v is None:
+        return "-"
+    if v == round(v) or abs(v) >= 99.95:
+        return f"{v:.0f}"
+    return f"{v:.1f}" if abs(v) >= 9.995 else f"{v:.2f}" if abs(v) >= 0.0995 else f"{v:.3g}"
+
+
+def quantile(q):
+    if q["low_ms"] is None:
+        return f"{number(q['ms'])}, needs {q['needs_more']} more"
+    return f"{number(q['ms'])} [{number(q['low_ms'])}, {number(q['high_ms'])}]"
+
+
+def interval(i):
+    return number(i["value"]) if i["low"] is None else \
+        f"{number(i['value'])} [{number(i['low'])}, {number(i['high'])}]"
+
+
+def percent(i):
+    v, low, high = (round(100 * i[k], 1) + 0.0 for k in ("value", "low", "high"))
+    return f"{v:.1f} % [{low:.1f}, {high:.1f}]"
+
+
+def table_rows(page):
+    """Every row of the page's tables as a list of its cells' texts."""
+    return [[html.unescape(re.sub(r"<[^>]*>", "", c)) for c in re.findall(r"<td[^>]*>(.*?)</td>", row)]
+            for row in re.findall(r"<tr>(.*?)</tr>", page)]
+
+
 class Report(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -47,6 +78,60 @@ class Report(unittest.TestCase):
             self.assertAlmostEqual(float(row["capacity_rps"]), line["capacity_rps"]["value"])
             self.assertAlmostEqual(float(row["p95_ms"]), line["p95"]["ms"], places=4)
             self.assertAlmostEqual(float(row["usd_per_million"]), line["usd_per_million_inferences"]["value"])
+
+    def test_csv_agrees(self):
+        with open(self.table, newline="", encoding="utf-8") as f:
+            rows = list(csv.DictReader(f))
+        sets = {s["name"]: s for s in self.json["sets"]}
+        for row, line in zip(rows, self.json["lines"], strict=True):
+            used = sets[line["set"]]
+            pairs = [("held_rps", line["held_rps"]), ("goodput_rps", line["goodput_rps"]),
+                     ("server_cpu_cores", used["server_cpu_cores"]),
+                     ("server_cpu_ms_per_request", used["server_cpu_ms_per_request"]),
+                     ("server_peak_rss_bytes", used["server_peak_rss_bytes"])]
+            for p in ("p50", "p95", "p99"):
+                pairs += [(p + "_ms", line[p]["ms"]), (p + "_ms_low", line[p]["low_ms"]),
+                          (p + "_ms_high", line[p]["high_ms"])]
+            for name, key in (("capacity_rps", "capacity_rps"), ("slowdown", "slowdown"),
+                              ("usd_per_million", "usd_per_million_inferences")):
+                pairs += [(name, line[key]["value"]), (name + "_low", line[key]["low"]),
+                          (name + "_high", line[key]["high"])]
+            for key, value in pairs:
+                with self.subTest(tenant=line["tenant"], set=line["set"], key=key):
+                    if value is None:
+                        self.assertEqual(row[key], "")
+                    else:
+                        self.assertAlmostEqual(float(row[key]) / value, 1, places=6)
+            self.assertEqual(row["verdict"], line["verdict"])
+
+    def test_shown_numbers_agree(self):
+        with open(self.page, encoding="utf-8") as f:
+            rows = [r for r in table_rows(f.read()) if r]
+        text = self.done.stdout.split("\n")
+        sets = {s["name"]: s for s in self.json["sets"]}
+        for line in self.json["lines"]:
+            shown = [line["tenant"], line["label"]]
+            demand, capacity = [r for r in rows if r[:2] == shown]
+            self.assertEqual(demand[4:8], [number(line["p50"]["ms"]), number(line["p95"]["ms"]),
+                                           quantile(line["p99"]), interval(line["slowdown"])])
+            self.assertEqual(demand[10], number(line["goodput_rps"]))
+            self.assertEqual(capacity[2:4], [interval(line["capacity_rps"]), number(line["held_rps"])])
+            words = [" ".join(s.split()) for s in text]
+            self.assertIn(" ".join([*shown, line["verdict"], *demand[4:7], demand[10],
+                                    number(line["slowdown"]["value"])]), words)
+            self.assertIn(" ".join([*shown, *capacity[2:5]]), words)
+            if not line["alone"]:
+                self.assertIn(f"{line['tenant']} {interval(line['slowdown'])}", " ".join(" ".join(text).split()))
+        for name, used in sets.items():
+            cells = [number(used["server_cpu_cores"]), number(used["server_cpu_ms_per_request"])]
+            memory = f"{used['server_peak_rss_bytes'] / 2**20:g} MiB"
+            self.assertTrue(any(r[:1] + r[2:4] + r[6:] == [name, *cells, memory] for r in rows), name)
+            self.assertTrue(any(" ".join(s.split()).startswith(" ".join([name, *cells, memory]))
+                                for s in text), name)
+        for c in self.json["comparisons"]:
+            saving = [percent(c[k]) for k in ("fluid_saving", "full_load_saving", "machine_saving")]
+            self.assertTrue(any(r[:3] == [c["set"], *saving[:2]] and r[5] == saving[2] for r in rows))
+            self.assertIn(" ".join([c["set"], *saving]), [" ".join(s.split()) for s in text])
 
     def test_invalid_trial_is_named(self):
         self.assertTrue(any(w.startswith("INVALID: ") for w in self.json["warnings"]), self.json["warnings"])

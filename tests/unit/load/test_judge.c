@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "load/judge.h"
+#include "load/reason.h"
 #include "load/recorder.h"
 
 #include <setjmp.h>
@@ -185,6 +186,34 @@ static void growing_backlog_is_unsteady(void **state)
 	end(&f);
 }
 
+static void reasons_have_codes(void **state)
+{
+	struct fixture f;
+	char text[64];
+
+	(void)state;
+	for (int falls = 0; falls < 2; falls++) {
+		begin(&f, NULL, 10);
+		for (int i = 0; i < 1000; i++) {
+			int64_t drift = (falls ? 1000 - i : i) * MS / 4;
+			put(&f, i * 10 * MS, 0, 50 * MS + drift + i % 7 * MS, PS_LOAD_OK);
+		}
+		judge(&f);
+		/* what drifts is correlated: too few samples are named first */
+		assert_true(f.r.reason_len > 0);
+		assert_int_equal(ps_load_reason_of(f.r.reasons[f.r.reason_len - 1]),
+				 falls ? PS_LOAD_REASON_FALLING : PS_LOAD_REASON_RISING);
+		end(&f);
+	}
+	for (int i = 0; i < PS_LOAD_REASON_COUNT; i++) {
+		snprintf(text, sizeof(text), "%s: words", ps_load_reason_code(i));
+		assert_int_equal(ps_load_reason_of(text), i);
+	}
+	assert_int_equal(ps_load_reason_of("unsteady: words"), PS_LOAD_REASON_COUNT);
+	assert_int_equal(ps_load_reason_of("stopped"), PS_LOAD_REASON_COUNT);
+	assert_int_equal(ps_load_reason_of(""), PS_LOAD_REASON_COUNT);
+}
+
 static void clear_violation_is_violated(void **state)
 {
 	struct fixture f;
@@ -286,6 +315,7 @@ int main(void)
 		cmocka_unit_test(lag_invalidates),
 		cmocka_unit_test(too_few_samples_say_how_many_more),
 		cmocka_unit_test(growing_backlog_is_unsteady),
+		cmocka_unit_test(reasons_have_codes),
 		cmocka_unit_test(clear_violation_is_violated),
 		cmocka_unit_test(success_ratio_is_judged),
 		cmocka_unit_test(warmup_is_recorded_but_not_counted),

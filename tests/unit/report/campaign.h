@@ -161,7 +161,10 @@ static void add_search(struct made *m, int set, const double *ray, double factor
 	struct ps_store_trial *t = add_trial(m, keys[set], set, PS_STORE_SEARCH, -1);
 	int members = m->sets[set].member_len;
 	struct ps_store_result *r = ps_arena_zalloc(&m->arena, (size_t)members * sizeof *r);
+	char *method = ps_arena_alloc(&m->arena, 80);
 
+	snprintf(method, 80, "{\"steps\":4,\"stop\":\"steps\",\"confirmed_scale\":%.17g}",
+		 factor * (1 - width));
 	t->role = PS_STORE_STEP;
 	t->factor = factor;
 	for (int i = 0; i < members; i++)
@@ -176,6 +179,7 @@ static void add_search(struct made *m, int set, const double *ray, double factor
 		.factor_high = factor * (1 + width),
 		.checked = true,
 		.check_met = true,
+		.method_json = method,
 	};
 }
 

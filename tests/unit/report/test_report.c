@@ -133,24 +133,115 @@ static void test_invalid_trials(void **state)
 		if (m.cells[i].set != 2 || t->role != PS_STORE_DEMAND)
 			continue;
 		t->valid = r[0].valid = false;
-		r[0].reasons = "send lag p99 was 40 ms\nonly 97 % were sent";
+		r[0].reasons = "send-lag: p99 was 40 ms\nunsent: only 97 % were sent";
 	}
 	build(&m, &a);
 	const struct ps_report_line *l = &a.lines[1];
 	assert_int_equal(l->invalid, TRIALS);
 	assert_int_equal(l->verdict, PS_REPORT_UNDECIDED);
 	assert_int_equal(a.warning_len, TRIALS);
-	assert_string_equal(a.warnings[0],
-			    "INVALID: confirm/0/together, trial 1 (demand), resnet50: send lag p99 "
-			    "was 40 ms; only 97 % were sent.");
+	assert_string_equal(
+		a.warnings[0],
+		"INVALID: confirm/0/together, trial 1 (demand), resnet50: send-lag: p99 "
+		"was 40 ms; unsent: only 97 % were sent.");
 	ps_report_fini(&a);
 	for (size_t i = 0; i < m.cell_len; i++) {
 		struct ps_store_result *r = (struct ps_store_result *)m.cells[i].trials[0].results;
 		if (!r[0].valid)
-			r[0].reasons = "unsteady: latency rose by 5 s over the run";
+			r[0].reasons = "unsteady-rising: latency rose by 5 s over the run";
 	}
 	build(&m, &a);
 	assert_int_equal(a.lines[1].verdict, PS_REPORT_MISSED);
+	ps_report_fini(&a);
+	free_campaign(&m);
+}
+
+/* Every request of the tenant's demand trial in this block and set took `ms`. */
+static struct ps_store_result *set_latency(struct made *m, int set, int block, int tenant,
+					   double ms)
+{
+	struct ps_store_result *r = NULL;
+	struct ps_hist h;
+
+	for (size_t i = 0; i < m->cell_len; i++)
+		if (m->cells[i].kind == PS_STORE_CONFIRM && m->cells[i].set == set &&
+		    m->cells[i].block == block)
+			r = (struct ps_store_result *)m->cells[i].trials[0].results;
+	while (r->tenant != tenant)
+		r++;
+	assert_int_equal(ps_hist_init(&h), PS_OK);
+	for (int i = 0; i < 9; i++)
+		if (isinf(ms))
+			ps_hist_record_lost(&h, 1);
+		else
+			ps_hist_record(&h, (int64_t)(1e6 * ms));
+	r->latency = blob(m, &h);
+	ps_hist_fini(&h);
+	return r;
+}
+
+static void test_slowdown(void **state)
+{
+	static const double alone[] = {10, 20, 40, 80}, together[] = {11, 24, 52, 112};
+	struct ps_report_answer a;
+	struct made m;
+
+	(void)state;
+	make_campaign(&m, 1.25, 0.05, 40, 1.3);
+	for (int b = 0; b < TRIALS; b++) {
+		set_latency(&m, 0, b, 0, alone[b]);
+		set_latency(&m, 2, b, 0, together[b]);
+	}
+	build(&m, &a);
+	/* ratios 1.1, 1.2, 1.3, 1.4; t of 3 degrees at 97.5 % is 3.1824 */
+	const struct ps_report_line *l = &a.lines[1];
+	assert_false(l->alone);
+	assert_int_equal(l->slowdown_blocks, 4);
+	assert_true(l->slowdown.has_interval);
+	assert_near(l->slowdown.value, 1.2450, 0.003);
+	assert_near(l->slowdown.lo, 1.0554, 0.004);
+	assert_near(l->slowdown.hi, 1.4686, 0.005);
+	assert_true(isnan(a.lines[0].slowdown.value));
+	ps_report_fini(&a);
+	/* an instrument that disturbed the trial alone says nothing; a backlog does */
+	struct ps_store_result *r = set_latency(&m, 0, 0, 0, 10);
+	r->valid = false;
+	r->reasons = "send-lag: p99 was 40 ms";
+	build(&m, &a);
+	assert_int_equal(a.lines[1].slowdown_blocks, 3);
+	assert_false(a.lines[1].slowdown.has_interval);
+	assert_near(a.lines[1].slowdown.value, cbrt(1.2 * 1.3 * 1.4), 0.003);
+	ps_report_fini(&a);
+	r->reasons = "unsteady-rising: latency rose by 5 s over the run";
+	set_latency(&m, 2, 3, 0, INFINITY);
+	build(&m, &a);
+	assert_int_equal(a.lines[1].slowdown_blocks, 4);
+	assert_true(isinf(a.lines[1].slowdown.value));
+	ps_report_fini(&a);
+	free_campaign(&m);
+}
+
+/* Where a fresh trial held is said, in units of each tenant; so is a search cut short. */
+static void test_confirmed(void **state)
+{
+	struct ps_report_answer a;
+	struct ps_strbuf text;
+	struct made m;
+
+	(void)state;
+	make_campaign(&m, 1.25, 0.2, 400, 1.3);
+	m.cells[0].capacity.check_met = false;
+	m.cells[1].capacity.method_json = "{\"steps\":2,\"stop\":\"time\",\"confirmed_scale\":7.5}";
+	build(&m, &a);
+	assert_true(isnan(a.lines[0].held_rps));
+	assert_near(a.lines[1].held_rps, 8 * 1.25 * 0.8, 1e-9);
+	assert_near(a.lines[2].held_rps, 7.5, 1e-9);
+	ps_strbuf_init(&text);
+	ps_report_text(&a, 80, &text);
+	assert_has(text.data, "No fresh trial confirmed the capacity of alone:resnet50");
+	assert_has(text.data, "capacity of alone:inception-v3 was cut short");
+	assert_has(text.data, "after 2 steps");
+	ps_strbuf_fini(&text);
 	ps_report_fini(&a);
 	free_campaign(&m);
 }
@@ -344,7 +435,8 @@ static int write_only(const char *path)
 	make_campaign(&m, 1.18, 0.06, 90, 1.4);
 	struct ps_store_trial *t = (struct ps_store_trial *)m.cells[5].trials;
 	((struct ps_store_result *)t->results)[0].valid = t->valid = false;
-	((struct ps_store_result *)t->results)[0].reasons = "too few samples for the percentile";
+	((struct ps_store_result *)t->results)[0].reasons =
+		"unsteady-rising: latency rose by 50 ms over the run";
 	m.campaign.slice_memory_bytes = INT64_C(8) << 30;
 	enum ps_status st = write_store(&m, path, &err);
 	if (st != PS_OK)
@@ -362,6 +454,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_undecided_and_over),
 		cmocka_unit_test(test_invalid_trials),
 		cmocka_unit_test(test_lost_requests),
+		cmocka_unit_test(test_slowdown),
+		cmocka_unit_test(test_confirmed),
 		cmocka_unit_test(test_unfinished),
 		cmocka_unit_test(test_corrupt),
 		cmocka_unit_test(test_text_fits),

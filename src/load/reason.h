@@ -1,0 +1,27 @@
+/* reason.h - why a run is INVALID, for programs.   Layer 3, pure.
+ *
+ * The text of a reason is "CODE: words for people". Codes are stable: they are stored with results
+ * and those who decide by a reason (measure, report) ask here, never the words behind the code.
+ */
+#ifndef PS_LOAD_REASON_H
+#define PS_LOAD_REASON_H
+
+enum ps_load_reason {
+	PS_LOAD_REASON_EMPTY,	/* nothing was due in the measured part */
+	PS_LOAD_REASON_UNSENT,	/* too few of the scheduled requests were sent */
+	PS_LOAD_REASON_LAG,	/* sent too late after the scheduled instants */
+	PS_LOAD_REASON_FEW,	/* too few samples for the judged percentile */
+	PS_LOAD_REASON_RISING,	/* latency rose over the run: a backlog grows in the server */
+	PS_LOAD_REASON_FALLING, /* latency fell over the run: it was not warm yet */
+	PS_LOAD_REASON_STOPPED, /* the run was cancelled */
+	PS_LOAD_REASON_COUNT
+};
+
+/* ps_load_reason_code returns the code: "empty", "unsent", "send-lag", "few-samples",
+ * "unsteady-rising", "unsteady-falling" or "stopped". */
+const char *ps_load_reason_code(enum ps_load_reason reason);
+/* ps_load_reason_of returns whose code the text (up to its end or a line's) begins with,
+ * PS_LOAD_REASON_COUNT when it is none of them. */
+enum ps_load_reason ps_load_reason_of(const char *text);
+
+#endif

@@ -53,8 +53,8 @@ def serve(models, **more):
 def check_counters(server):
     """Every request that a client had answered arrived and was completed, and no other."""
     for model, asked in server.asked.items():
-        found = re.search(rf"model {re.escape(model)}: (\d+) arrived, (\d+) completed, (\d+) refused,"
-                          r" (\d+) expired, (\d+) cancelled, (\d+) failed", server.stderr)
+        found = re.search(rf"model {re.escape(model)}: (\d+) arrived, (\d+) completed,"
+                          r" (\d+) refused, (\d+) expired, (\d+) cancelled, (\d+) failed", server.stderr)
         if not found:
             raise RuntimeError(f"the server counted nothing for {model}:\n{server.stderr}")
         arrived, completed, refused, expired, cancelled, failed = map(int, found.groups())
@@ -116,8 +116,8 @@ def load(server, model, *args, records=False):
 
 def bench(path, seconds, cache, *args):
     """perseus bench of one thread pinned to SERVER_CPU: its result."""
-    out, _, code = timed([PERSEUS, "bench", path, "--cpus", SERVER_CPU, "--threads", 1, "--batch", 1,
-                          "--duration", f"{seconds}s", "--cache-dir", cache, "--json", *args])
+    out, _, code = timed([PERSEUS, "bench", path, "--cpus", SERVER_CPU, "--threads", 1, "--batch",
+                          1, "--duration", f"{seconds}s", "--cache-dir", cache, "--json", *args])
     result = json.loads(out) if code == 0 else {"runs": 0}
     if result["runs"] == 0:
         raise RuntimeError(f"perseus bench ended with {code}, {result['runs']} runs")

@@ -22,8 +22,8 @@ class Install(unittest.TestCase):
         # Nothing may lead the installed program back to where it was built.
         cls.env = {k: v for k, v in os.environ.items()
                    if k not in ("PERSEUS_ORT_LIBRARY", "PERSEUS_CONVERT")}
-        done = subprocess.run(["cmake", "--install", os.environ["PS_BUILD_DIR"], "--prefix", PREFIX],
-                              capture_output=True, text=True,
+        done = subprocess.run(["cmake", "--install", os.environ["PS_BUILD_DIR"], "--prefix",
+                               PREFIX], capture_output=True, text=True,
                               env={**cls.env, "DESTDIR": str(cls.dir / "stage")})
         if done.returncode != 0:
             raise AssertionError(done.stdout + done.stderr)

@@ -28,7 +28,8 @@ class Manifest(unittest.TestCase):
             "tenants": [{"name": "t", "model": "a", "demand": "30/s",
                          "sla": "p95<=500ms,success>=90%"}],
             "slice": {"cpus": "0"},
-            "search": {"scale": "200ms", "steps": 2, "step": "300ms", "warmup": "20ms", "checks": 1},
+            "search": {"scale": "200ms", "steps": 2, "step": "300ms", "warmup": "20ms",
+                       "checks": 1},
             "confirm": {"trials": 1, "duration": "300ms", "warmup": "20ms"}, **keys}))
         done = perseus.run("measure", path, "--store", self.db, "--workdir", self.work, "--quiet",
                            *more)
@@ -53,7 +54,7 @@ class Manifest(unittest.TestCase):
     @perseus.needs_onnxruntime
     def test_the_library_that_was_loaded(self):
         data = pathlib.Path(perseus.ORT_LIBRARY).read_bytes()
-        other = self.dir / "another-name.so"
+        other = self.dir / "another-libonnxruntime.so"
         other.write_bytes(data)
         for library, more in ((os.path.realpath(perseus.ORT_LIBRARY), {}),
                               (str(other), {"server": {"library": str(other)}})):

@@ -45,14 +45,21 @@ static void move(const struct ps_exec_budget *b, int lane, bool to_first)
 		(void)ps_exec_budget_pin(to_first ? first : home);
 }
 
-void ps_exec_budget_acquire(struct ps_exec_budget *b, int lane, bool wide)
+bool ps_exec_budget_acquire(struct ps_exec_budget *b, int lane, bool wide)
 {
+	bool waits;
+
 	if (!wide) {
-		pthread_rwlock_rdlock(&b->lock);
-		return;
+		waits = pthread_rwlock_tryrdlock(&b->lock) != 0;
+		if (waits)
+			pthread_rwlock_rdlock(&b->lock);
+		return waits;
 	}
-	pthread_rwlock_wrlock(&b->lock);
+	waits = pthread_rwlock_trywrlock(&b->lock) != 0;
+	if (waits)
+		pthread_rwlock_wrlock(&b->lock);
 	move(b, lane, true);
+	return waits;
 }
 
 void ps_exec_budget_release(struct ps_exec_budget *b, int lane, bool wide)

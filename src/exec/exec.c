@@ -1,4 +1,5 @@
-/* Lanes. The life of one:
+/* Lanes. The life of one (spinning, when asked for, comes before dozing and needs no wake: it
+ *watches `queued`, which every ps_exec_wake counts up):
  *
  *	running --take gives NULL--> dozing --take gives NULL again--> asleep
  *	   ^                           |                                 |
@@ -30,6 +31,7 @@ struct lane {
 	pthread_t thread;
 	atomic_bool asleep;
 	sem_t posted;	      /* once per wake of a sleeper */
+	int64_t taken_ns;     /* when the task in hand was taken */
 	pthread_mutex_t lock; /* guards `current` against ps_exec_stop */
 	struct ps_exec_task *current;
 	_Atomic uint64_t runs, sleeps;
@@ -40,6 +42,8 @@ struct ps_exec {
 	struct ps_exec_callbacks callbacks;
 	struct ps_exec_budget budget;
 	int width;
+	int64_t spin_ns;
+	_Atomic uint64_t queued; /* wakes so far; what a spinning lane watches */
 	atomic_int mode;
 	int n_lanes;
 	struct lane *lanes;
@@ -53,8 +57,8 @@ static void run_task(struct lane *l, struct ps_exec_task *t, struct ps_error *er
 
 	ps_error_clear(err);
 	t->run->wide = wide;
-	ps_exec_budget_acquire(&e->budget, l->number, wide);
-	t->started_ns = ps_clock_now_ns();
+	bool waited = ps_exec_budget_acquire(&e->budget, l->number, wide);
+	t->started_ns = waited ? ps_clock_now_ns() : l->taken_ns;
 	cpu_ns = ps_clock_thread_cpu_ns();
 	t->status = t->ops->run(t->instance, t->run, err);
 	t->cpu_ns = ps_clock_thread_cpu_ns() - cpu_ns;
@@ -86,7 +90,20 @@ static void set_current(struct lane *l, struct ps_exec_task *t)
 	pthread_mutex_unlock(&l->lock);
 }
 
-static void serve(struct lane *l, struct ps_exec_task *t)
+static struct ps_exec_task *take(struct lane *l)
+{
+	struct ps_exec *e = l->exec;
+	struct ps_exec_task *t = NULL;
+
+	if (atomic_load(&e->mode) != STOPPING)
+		t = e->callbacks.take(e->callbacks.ctx, l->number);
+	if (t)
+		l->taken_ns = ps_clock_now_ns();
+	return t;
+}
+
+/* Runs a task and returns the next one, or NULL when there is none yet. */
+static struct ps_exec_task *serve(struct lane *l, struct ps_exec_task *t)
 {
 	struct ps_exec *e = l->exec;
 	struct ps_error err;
@@ -96,15 +113,29 @@ static void serve(struct lane *l, struct ps_exec_task *t)
 	set_current(l, NULL);
 	count_run(l, t);
 	e->callbacks.done(e->callbacks.ctx, l->number, t, &err);
+	if (!e->callbacks.report)
+		return take(l);
+	struct ps_exec_task *next = take(l);
+	e->callbacks.report(e->callbacks.ctx, l->number, t);
+	return next;
 }
 
-static struct ps_exec_task *take(struct lane *l)
+/* Looks for work without sleeping; NULL when the time is over or the lane is to end. */
+static struct ps_exec_task *spin(struct lane *l)
 {
 	struct ps_exec *e = l->exec;
+	uint64_t seen = atomic_load(&e->queued);
+	struct ps_exec_task *t = take(l); /* what was queued before `seen` */
+	int64_t end_ns = ps_clock_now_ns() + e->spin_ns;
 
-	if (atomic_load(&e->mode) == STOPPING)
-		return NULL;
-	return e->callbacks.take(e->callbacks.ctx, l->number);
+	while (!t && atomic_load(&e->mode) == RUNNING && ps_clock_now_ns() < end_ns) {
+		uint64_t now = atomic_load(&e->queued);
+		if (now != seen) {
+			seen = now;
+			t = take(l);
+		}
+	}
+	return t;
 }
 
 /* A waker that clears `asleep` always posts, so whoever finds it cleared must eat the post. */
@@ -119,7 +150,7 @@ static void wake_self(struct lane *l)
 static struct ps_exec_task *next_task(struct lane *l)
 {
 	for (;;) {
-		struct ps_exec_task *t = take(l);
+		struct ps_exec_task *t = l->exec->spin_ns > 0 ? spin(l) : take(l);
 
 		if (t)
 			return t;
@@ -145,7 +176,8 @@ static void *lane_main(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	(void)ps_exec_budget_pin(ps_exec_budget_home(&l->exec->budget, l->number));
 	while ((t = next_task(l)))
-		serve(l, t);
+		while ((t = serve(l, t)))
+			;
 	return NULL;
 }
 
@@ -159,6 +191,8 @@ static bool wake(struct lane *l)
 
 void ps_exec_wake(struct ps_exec *e)
 {
+	if (e->spin_ns > 0)
+		atomic_fetch_add(&e->queued, 1);
 	for (int i = 0; i < e->n_lanes; i++)
 		if (wake(&e->lanes[i]))
 			return;
@@ -308,6 +342,7 @@ enum ps_status ps_exec_start(const struct ps_exec_options *options,
 	}
 	e->callbacks = *callbacks;
 	e->width = options->width;
+	e->spin_ns = options->spin_ns;
 	e->n_lanes = lanes;
 	ps_exec_budget_init(&e->budget, &cpus, !options->no_pin);
 	for (int i = 0; i < lanes; i++)

@@ -5,8 +5,12 @@
  * sleeps. There is no dispatcher thread: whoever queues work calls ps_exec_wake, which costs one
  * atomic read per lane when all of them are busy.
  *
- *	take -> task --> wait for CPUs --> ops->run --> done --> take ...
- *	  \-> NULL --> asleep --ps_exec_wake--> take ...
+ *	take -> task --> wait for CPUs --> ops->run --> done --> take next --> report --> ...
+ *	  \-> NULL --> look for work for `spin_ns` --> asleep --ps_exec_wake--> take ...
+ *
+ * A lane's time belongs to one task without a gap: the next one is taken before the last one is
+ * reported, and its time starts when it was taken (or, if it then has to wait for CPUs, when it got
+ * them). So what a lane spends on handing over is in somebody's busy time, and none is hidden.
  *
  * CPU budget: lane i is pinned to the i-th CPU of the budget (modulo their number). A narrow run
  * (width 1) has its lane's CPU. A wide run has the whole budget: it waits until the narrow runs
@@ -37,7 +41,7 @@ struct ps_exec_task {
 	struct ps_engine_run *run;	     /* in; `run->wide` is set by exec from `width` */
 	int width;			     /* in: 0 or 1 narrow; more: wide, the whole budget */
 	enum ps_status status;		     /* out: of the run */
-	int64_t started_ns;		     /* out: CPUs in hand, the engine is called now */
+	int64_t started_ns;		     /* out: the lane is this task's, and the CPUs are */
 	int64_t finished_ns;		     /* out: the engine has returned */
 	int64_t cpu_ns;			     /* out: CPU time of the lane's own thread in between */
 };
@@ -49,8 +53,11 @@ struct ps_exec_callbacks {
 	 * block. After a NULL the lane asks once more before it sleeps. */
 	struct ps_exec_task *(*take)(void *ctx, int lane);
 	/* done receives a finished task back, whatever its status; `err` (borrowed) explains a
-	 * status that is not PS_OK. The task may be freed here. */
+	 * status that is not PS_OK. Without a `report` the task may be freed here. */
 	void (*done)(void *ctx, int lane, struct ps_exec_task *task, const struct ps_error *err);
+	/* report follows each done, after the lane has taken its next task if there is one: the
+	 * place for what is slow, such as waking another thread. May be NULL. */
+	void (*report)(void *ctx, int lane, struct ps_exec_task *task);
 	void *ctx;
 };
 
@@ -58,6 +65,8 @@ struct ps_exec_options {
 	struct ps_cpus cpus; /* the budget; empty: every CPU that this process may use */
 	int lanes;	     /* 0: one per CPU of the budget, or one when width > 1 */
 	int width;	     /* the most threads of one run; 0 or 1: narrow runs only */
+	int64_t spin_ns;     /* an idle lane looks for work for so long before it sleeps: waking is
+			      * quicker, and the CPU is busy meanwhile. 0: it sleeps at once */
 	bool no_pin;	     /* leave placement to the kernel (then the budget only counts) */
 };
 

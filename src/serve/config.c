@@ -104,6 +104,15 @@ static const struct ps_conf_option serve_rows[] = {
 	 .min = 0,
 	 .max = PS_DISPATCH_MAX_LANES,
 	 .help = "Models that run at the same time; 0: one per CPU when narrow, one when wide."},
+	{.name = "lane-spin",
+	 .type = PS_CONF_DURATION,
+	 .offset = SERVE(lane_spin),
+	 .def = "0",
+	 .min = 0,
+	 .max = 1e9,
+	 .help = "An idle lane looks for work this long before it sleeps: requests start sooner, "
+		 "and "
+		 "its CPU is busy meanwhile."},
 	{.name = "width",
 	 .type = PS_CONF_ENUM,
 	 .offset = SERVE(width),

@@ -103,12 +103,19 @@ static void done(void *ctx, int lane, struct ps_exec_task *task, const struct ps
 	pthread_mutex_lock(&s->lock);
 	ps_dispatch_finish(s->dispatch, &c->d, task->status, task->started_ns, task->finished_ns);
 	pthread_mutex_unlock(&s->lock);
-	ps_evloop_post(s->loop, &c->completion);
+}
+
+static void report(void *ctx, int lane, struct ps_exec_task *task)
+{
+	struct ps_serve *s = ctx;
+	(void)lane;
+	ps_evloop_post(s->loop, &CALL_OF_TASK(task)->completion);
 }
 
 void ps_serve_exec_callbacks(struct ps_serve *s, struct ps_exec_callbacks *ret_callbacks)
 {
-	*ret_callbacks = (struct ps_exec_callbacks){.take = take, .done = done, .ctx = s};
+	*ret_callbacks =
+		(struct ps_exec_callbacks){.take = take, .done = done, .report = report, .ctx = s};
 }
 
 static void *run_alloc(void *ctx, size_t bytes)

@@ -35,11 +35,12 @@ enum { PS_SERVE_NARROW, PS_SERVE_WIDE };
 struct ps_serve_config {
 	char *listen; /* "127.0.0.1:8000"; port 0: the system picks one */
 	struct ps_cpus cpus;
-	int64_t lanes; /* 0: one per CPU when narrow, one when wide */
-	int width;     /* PS_SERVE_NARROW, PS_SERVE_WIDE */
-	char *library; /* of ONNX Runtime; NULL: engine.h's search */
-	char *cache;   /* folder of converted models; NULL: engine.h's default */
-	int64_t seed;  /* of synthetic service times */
+	int64_t lanes;	   /* 0: one per CPU when narrow, one when wide */
+	int64_t lane_spin; /* ns; exec.h's spin_ns */
+	int width;	   /* PS_SERVE_NARROW, PS_SERVE_WIDE */
+	char *library;	   /* of ONNX Runtime; NULL: engine.h's search */
+	char *cache;	   /* folder of converted models; NULL: engine.h's default */
+	int64_t seed;	   /* of synthetic service times */
 	int64_t max_body;
 	int64_t max_connections;
 	int64_t idle_timeout;	     /* ns between requests of a connection */

@@ -189,7 +189,8 @@ static enum ps_status open_loop(struct ps_serve *s, struct ps_error *err)
 static enum ps_status start_exec(struct ps_serve *s, struct ps_error *err)
 {
 	const struct ps_serve_config *c = s->config;
-	struct ps_exec_options o = {.cpus = c->cpus, .lanes = (int)c->lanes};
+	struct ps_exec_options o = {
+		.cpus = c->cpus, .lanes = (int)c->lanes, .spin_ns = c->lane_spin};
 	struct ps_exec_callbacks callbacks;
 	ps_serve_exec_callbacks(s, &callbacks);
 	s->width = 1;

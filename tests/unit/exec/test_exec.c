@@ -72,7 +72,7 @@ struct work {
 	struct ps_exec_task task;
 	struct ps_engine_run run;
 	struct work *next;
-	int done;
+	int done, reported;
 };
 
 struct queue {
@@ -80,6 +80,8 @@ struct queue {
 	pthread_cond_t all_done;
 	struct work *head, **tail;
 	int done, failed, cancelled, bad_order;
+	int taken, late_takes; /* reports that came before the lane looked for its next task */
+	int takes_at_done;     /* with one lane only */
 };
 
 static void queue_init(struct queue *q)
@@ -105,6 +107,7 @@ static struct ps_exec_task *queue_take(void *ctx, int lane)
 
 	(void)lane;
 	pthread_mutex_lock(&q->lock);
+	q->taken++;
 	w = q->head;
 	if (w) {
 		q->head = w->next;
@@ -124,10 +127,23 @@ static void queue_done(void *ctx, int lane, struct ps_exec_task *t, const struct
 	pthread_mutex_lock(&q->lock);
 	w->done++;
 	q->done++;
+	q->takes_at_done = q->taken;
 	q->failed += t->status == PS_EINVAL && strcmp(err->what, "unlucky") == 0;
 	q->cancelled += t->status == PS_ECANCELLED;
 	q->bad_order += t->finished_ns < t->started_ns;
 	pthread_cond_broadcast(&q->all_done);
+	pthread_mutex_unlock(&q->lock);
+}
+
+static void queue_report(void *ctx, int lane, struct ps_exec_task *t)
+{
+	struct queue *q = ctx;
+	struct work *w = (struct work *)((char *)t - offsetof(struct work, task));
+
+	(void)lane;
+	pthread_mutex_lock(&q->lock);
+	w->reported += w->done == 1;
+	q->late_takes += q->taken == q->takes_at_done;
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -153,7 +169,8 @@ static struct work *make_work(struct ps_engine_instance *i, int n)
 
 static struct ps_exec *start(struct queue *q, struct ps_exec_options o)
 {
-	const struct ps_exec_callbacks c = {queue_take, queue_done, q};
+	const struct ps_exec_callbacks c = {
+		.take = queue_take, .done = queue_done, .report = queue_report, .ctx = q};
 	struct ps_exec *e = NULL;
 	struct ps_error err;
 
@@ -168,7 +185,7 @@ static void test_bad_options(void **state)
 	struct ps_cpus none_such = {0};
 	struct ps_error err;
 	struct queue q;
-	const struct ps_exec_callbacks c = {queue_take, queue_done, &q};
+	const struct ps_exec_callbacks c = {.take = queue_take, .done = queue_done, .ctx = &q};
 
 	(void)state;
 	ps_cpus_add(&none_such, PS_CPUS_MAX - 1);
@@ -191,18 +208,20 @@ static void test_bad_options(void **state)
 }
 
 /* Every task once, none forgotten beside a sleeping lane: pushed in bursts, so that lanes sleep
- * and wake all the time. */
+ * and wake all the time; the last rows spin before they sleep. */
 static void test_all_once(void **state)
 {
-	static const int lanes[] = {1, 2, 4};
+	static const int lanes[] = {1, 2, 4, 1, 2};
+	static const int64_t spin_ns[] = {0, 0, 0, 1000000, 20000};
 
 	(void)state;
-	for (size_t k = 0; k < 3; k++) {
+	for (size_t k = 0; k < 5; k++) {
 		struct ps_engine_instance i = {0};
 		struct work *w = make_work(&i, N_TASKS);
 		struct ps_exec_lane_stats s;
 		struct queue q;
-		struct ps_exec *e = start(&q, (struct ps_exec_options){.lanes = lanes[k]});
+		struct ps_exec *e = start(
+			&q, (struct ps_exec_options){.lanes = lanes[k], .spin_ns = spin_ns[k]});
 		uint64_t runs = 0;
 
 		assert_int_equal(ps_exec_lanes(e), lanes[k]);
@@ -225,6 +244,10 @@ static void test_all_once(void **state)
 		assert_int_equal(q.failed, N_TASKS / 100);
 		assert_int_equal(q.bad_order, 0);
 		ps_exec_drain(e);
+		for (int n = 0; n < N_TASKS; n++)
+			assert_int_equal(w[n].reported, 1);
+		if (lanes[k] == 1)
+			assert_int_equal(q.late_takes, 0);
 		assert_true(atomic_load(&i.most_inside) <= lanes[k]);
 		free(w);
 	}
@@ -323,7 +346,7 @@ static void test_pinned(void **state)
 	struct ps_engine_instance i = {0};
 	struct work *w = make_work(&i, 100);
 	struct queue q;
-	const struct ps_exec_callbacks c = {take_mine, queue_done, &q};
+	const struct ps_exec_callbacks c = {.take = take_mine, .done = queue_done, .ctx = &q};
 	const struct ps_exec_options o = {.lanes = 3};
 	struct ps_error err;
 

@@ -6,6 +6,7 @@
 #include "measure/measure.h"
 #include "report/report.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,7 +166,11 @@ static enum ps_status print_answer(const struct measure_options *o,
 	}
 	ps_strbuf_putc(&out, '\n');
 	if (a->campaign->full_command) {
-		ps_strbuf_printf(&out, "the publishable run: %s\n", a->campaign->full_command);
+		/* Written as "perseus measure ..."; say which program that is here. */
+		const char *rest =
+			a->campaign->full_command + strcspn(a->campaign->full_command, " ");
+		ps_strbuf_printf(&out, "the publishable run: %s%s\n", program_invocation_name,
+				 rest);
 	}
 	enum ps_status st = ps_strbuf_status(&out);
 	st = st == PS_OK ? ps_cli_print(out.data, out.len, err)

@@ -336,6 +336,10 @@ static enum ps_status search(struct cell *c, struct ps_error *err)
 			st = run_step(c, search, &next, err);
 		}
 	}
+	if (st == PS_OK && search->answer.steps_used == 0) {
+		st = ps_error_set(err, PS_EUNAVAIL,
+				  "no step saw a request of every tenant: make search.step longer");
+	}
 	if (st == PS_OK) {
 		keep_capacity(c, search, ray);
 	}

@@ -94,7 +94,7 @@ static bool is_fault(const struct ps_load_tenant_result *t, enum ps_store_role r
 		return false;
 	}
 	bool unsteady = why == PS_LOAD_REASON_RISING || why == PS_LOAD_REASON_FALLING;
-	return role == PS_STORE_DEMAND || !unsteady;
+	return role == PS_STORE_DEMAND || role == PS_STORE_AT_CAPACITY || !unsteady;
 }
 
 static bool put_reasons(struct ps_arena *a, const struct ps_load_tenant_result *t,

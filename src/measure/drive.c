@@ -83,6 +83,18 @@ static enum ps_status judge(struct ps_measure_context *m, struct watch *w, enum 
 	return st;
 }
 
+/* Every request of a trial is judged one by one: room for half as many more as are due. */
+static size_t records_needed(const struct ps_store_set *set,
+			     const struct ps_measure_load_plan *plan)
+{
+	double most = 0;
+	for (int i = 0; i < set->member_len && plan->rates; i++) {
+		most = plan->rates[i] > most ? plan->rates[i] : most;
+	}
+	double n = 1.5 * most * (double)(plan->warmup_ns + plan->duration_ns) / 1e9;
+	return n > PS_LOAD_DEFAULT_RECORDS ? (size_t)n : 0;
+}
+
 enum ps_status ps_measure_drive(struct ps_measure_context *m, const struct ps_store_set *set,
 				struct ps_measure_live *live,
 				const struct ps_measure_load_plan *plan, struct ps_arena *a,
@@ -104,6 +116,7 @@ enum ps_status ps_measure_drive(struct ps_measure_context *m, const struct ps_st
 		.timeout_ns = ps_measure_timeout_ns(m->c),
 		.seed = plan->seed,
 		.cpu = (int)m->c->generator_cpu,
+		.max_records = records_needed(set, plan),
 	};
 	enum ps_status st = ps_host_sampler_start(ps_host_pid(live->process), sample_period(plan),
 						  &sampler, err);

@@ -168,7 +168,12 @@ static char *full_command(const struct ps_measure_campaign *c, struct ps_arena *
 		return NULL;
 	}
 	ps_strbuf_init(&b);
-	ps_strbuf_printf(&b, "perseus measure %s", path);
+	const char *slash = strrchr(path, '/');
+	const char *base = slash ? slash + 1 : path;
+	int n = (int)strcspn(base, ".");
+	/* Files of its own, so that the short run's results stay. */
+	ps_strbuf_printf(&b, "perseus measure %s --store %.*s.db --report %.*s.html", path, n, base,
+			 n, base);
 	char *kept = keep(a, b.data);
 	ps_strbuf_fini(&b);
 	free(path);

@@ -286,8 +286,8 @@ static void heed_confirmations(const struct ps_trial_step *steps, int n_steps,
 	}
 }
 
-static bool anything_judged(const struct ps_trial_plan *plan, const struct ps_trial_step *steps,
-			    int n_steps)
+bool ps_trial_all_seen(const struct ps_trial_plan *plan, const struct ps_trial_step *steps,
+		       int n_steps)
 {
 	for (int t = 0; t < plan->n_tenants; t++) {
 		bool seen = false;
@@ -308,7 +308,7 @@ enum ps_status ps_trial_fit(const struct ps_trial_plan *plan, const struct ps_tr
 	if (n_steps > PS_TRIAL_MAX_STEPS)
 		return ps_error_set(err, PS_EINVAL, "%d steps; at most %d can be fitted", n_steps,
 				    PS_TRIAL_MAX_STEPS);
-	if (!anything_judged(plan, steps, n_steps))
+	if (!ps_trial_all_seen(plan, steps, n_steps))
 		return ps_error_set(err, PS_EINVAL,
 				    "no step judged a request of every tenant: there is nothing "
 				    "to fit");

@@ -174,10 +174,12 @@ enum ps_status ps_trial_search_add(struct ps_trial_search *s, const struct ps_tr
 		return st;
 	s->steps[s->n_steps] = *step;
 	ps_trial_judge(&s->plan, &s->steps[s->n_steps]);
-	/* A step that judged nothing (a server that never answered before the warm-up's end, say)
-	 * counts as a step; the answer stays as it was. */
+	/* A step that judged nothing (rare arrivals, a server that never answered before the
+	 * warm-up's end) counts as a step; the answer stays as it was, with steps_used 0 if there
+	 * is none. */
 	struct ps_trial_answer answer = s->answer;
-	if (s->steps[s->n_steps].verdict != PS_TRIAL_FAIL_EMPTY) {
+	if (s->steps[s->n_steps].verdict != PS_TRIAL_FAIL_EMPTY &&
+	    ps_trial_all_seen(&s->plan, s->steps, s->n_steps + 1)) {
 		st = ps_trial_fit(&s->plan, s->steps, s->n_steps + 1, &answer, err);
 		if (st != PS_OK)
 			return st;

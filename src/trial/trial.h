@@ -132,6 +132,10 @@ struct ps_trial_answer {
 	int steps_used;
 };
 
+/* ps_trial_all_seen says whether every tenant had a judged request in some step: what a fit needs.
+ */
+bool ps_trial_all_seen(const struct ps_trial_plan *plan, const struct ps_trial_step *steps,
+		       int n_steps);
 /* ps_trial_fit answers over stored or running steps, in any order. PS_EINVAL (no judged step, or a
  * plan that is wrong), PS_ENOMEM. About a millisecond. */
 enum ps_status ps_trial_fit(const struct ps_trial_plan *plan, const struct ps_trial_step *steps,

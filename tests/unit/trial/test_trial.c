@@ -378,9 +378,40 @@ static void test_step_length(void **state)
 	assert_true(ps_trial_step_min_ns(&sla, 1e-12, 10) == INT64_MAX);
 }
 
+/* Rare arrivals: steps that saw nothing, or not every tenant, are steps without an answer, no
+ * errors.
+ */
+static void test_rare_arrivals(void **state)
+{
+	(void)state;
+	static struct ps_trial_search s;
+	struct ps_sla sla = {.percentile = 0.95, .limit_ns = 200000000, .min_success = 0.99};
+	struct ps_trial_plan plan = {
+		.n_tenants = 2,
+		.rate_rps = {1, 1},
+		.sla = {sla, sla},
+		.scale_max = 1,
+		.step_ns = 8000000000,
+		.max_steps = 4,
+	};
+	struct ps_trial_step none = {.scale = 0.1};
+	none.seen[0].effective_ratio = none.seen[1].effective_ratio = 1;
+	struct ps_trial_step one = none;
+	one.seen[0] = (struct ps_trial_seen){
+		.requests = 3, .violations = 3, .effective_ratio = 1, .p_backlog = 1};
+	assert_int_equal(ps_trial_search_init(&s, &plan, NULL), PS_OK);
+	assert_int_equal(ps_trial_search_add(&s, &none, NULL), PS_OK);
+	assert_int_equal(ps_trial_search_add(&s, &one, NULL), PS_OK);
+	assert_int_equal(s.answer.steps_used, 0);
+	one.seen[1] = one.seen[0];
+	assert_int_equal(ps_trial_search_add(&s, &one, NULL), PS_OK);
+	assert_int_equal(s.answer.steps_used, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rare_arrivals),
 		cmocka_unit_test(test_observe),
 		cmocka_unit_test(test_judge),
 		cmocka_unit_test(test_plan_check),

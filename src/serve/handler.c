@@ -24,9 +24,11 @@ static void access_log(const struct ps_serve_call *c)
 	if (!c->server->config->access_log || c->target.route != PS_OIP_INFER || c->model < 0)
 		return;
 	ps_log(PS_LOG_INFO, "access",
-	       "%s tenant=%s model=%s status=%s queue_us=%lld compute_us=%lld total_us=%lld",
+	       "%s tenant=%s model=%s status=%s admitted_ns=%lld queue_us=%lld compute_us=%lld "
+	       "total_us=%lld",
 	       c->net->peer, ps_tenancy_name(c->server->tenancy, c->tenant),
 	       ps_repo_get(c->server->repo, c->model)->name, ps_status_name(a->status),
+	       (long long)a->admitted_ns,
 	       (long long)((a->started_ns ? a->started_ns - a->admitted_ns : 0) / 1000),
 	       (long long)((a->started_ns ? a->finished_ns - a->started_ns : 0) / 1000),
 	       (long long)((a->sent_ns - a->received_ns) / 1000));

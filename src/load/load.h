@@ -148,7 +148,7 @@ struct ps_load_tenant_result {
 	int64_t batch;			     /* inferences per request */
 	size_t request_bytes;		     /* body of one request */
 	uint64_t connections;		     /* the most that were used at once */
-	uint32_t peak_in_flight;	     /* sent, unanswered */
+	uint32_t peak_in_flight;	     /* sent, unanswered; warm-up included */
 
 	double offered_rps;    /* scheduled / duration */
 	double achieved_rps;   /* sent / duration */

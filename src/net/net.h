@@ -1,8 +1,10 @@
-/* net.h - HTTP/1.1 over TCP, server and client side, never blocking.   Layer 2.
+/* net.h - HTTP/1.1, HTTP/2 and gRPC over TCP, Unix sockets and TLS, never blocking.   Layer 2.
  *
  * Uses base and evloop. Everything here belongs to the thread of its loop: every function below is
- * called there and every callback comes there (ps_net_resolve alone blocks and may be called
- * anywhere). Bytes are parsed by http-parser, which only src/net/http1.c knows.
+ * called there and every callback comes there (ps_net_resolve and ps_net_tls_* alone block and may
+ * be called anywhere). HTTP/1.1 bytes are parsed by http-parser, which only src/net/http1.c knows,
+ * HTTP/2 by nghttp2 (src/net/h2*.c), TLS by OpenSSL (src/net/tls*.c). The client side speaks
+ * HTTP/1.1 over TCP.
  *
  * Life of a request on the server:
  *
@@ -14,8 +16,10 @@
  *
  * After on_request the handler owes exactly one ps_net_answer, also after on_gone; the request and
  * its arena live until on_done has returned, so that a lane may hold them without a lock. One
- * request per connection is with the handler at a time; pipelined ones wait, unread beyond
- * a small buffer, and are answered in order.
+ * request per HTTP/1.1 connection is with the handler at a time; pipelined ones wait, unread beyond
+ * a small buffer, and are answered in order. An HTTP/2 connection has up to max_streams of them
+ * there, answered in any order. The handler need not know which it is. Calls of gRPC go to another
+ * handler (net/grpc.h).
  */
 #ifndef PS_NET_NET_H
 #define PS_NET_NET_H
@@ -66,9 +70,47 @@ const char *ps_net_address_text(const struct ps_net_address *a, char buf[PS_NET_
 /* ps_net_address_port returns the port. */
 uint16_t ps_net_address_port(const struct ps_net_address *a);
 
+/* --- TLS --- */
+
+struct ps_net_tls;
+
+struct ps_net_tls_options {
+	const char *certificate_path; /* PEM: the server's certificate, then what signed it */
+	const char *key_path;	      /* PEM, not encrypted */
+	const char *client_ca_path;   /* PEM: whose certificates of clients are trusted; NULL: no
+				       * certificate is asked for */
+	bool client_required;	      /* refuse clients without a trusted certificate */
+	bool only_tls13;	      /* else TLS 1.2 and 1.3 */
+};
+
+/* ps_net_tls_new reads the files. PS_ENOTFOUND, PS_EFORBIDDEN, PS_EPARSE (no PEM, key encrypted),
+ * PS_EINVAL (the key is not the certificate's), PS_ENOMEM; the error says which file. BLOCKS on the
+ * disk. The paths are copied. */
+enum ps_status ps_net_tls_new(const struct ps_net_tls_options *options, struct ps_net_tls **ret_tls,
+			      struct ps_error *err);
+/* ps_net_tls_reload reads the same files again, for connections that come from now on; those that
+ * are open go on. On an error (as above) nothing changes. Any thread. BLOCKS on the disk. */
+enum ps_status ps_net_tls_reload(struct ps_net_tls *tls, struct ps_error *err);
+/* ps_net_tls_expires_s says when the certificate in use expires, in seconds since 1970. */
+int64_t ps_net_tls_expires_s(struct ps_net_tls *tls);
+/* ps_net_tls_warning writes what a person should know about the files (an expired certificate, one
+ * that is not valid yet); "" when all is well. Returns buf. Any thread. */
+const char *ps_net_tls_warning(struct ps_net_tls *tls, char *buf, size_t size);
+/* ps_net_tls_free lets go; servers that use it keep it until they close. NULL is fine. */
+void ps_net_tls_free(struct ps_net_tls *tls);
+
+/* Who the client is by its verified certificate. */
+struct ps_net_identity {
+	const char *subject;	  /* "CN=alice,O=Example" (RFC 2253) */
+	const char *common_name;  /* of the subject; "" when none */
+	const char *const *names; /* DNS names, URIs and e-mail addresses of subjectAltName */
+	size_t n_names;		  /* at most 32; further ones are left out */
+};
+
 /* --- server --- */
 
 struct ps_net_server;
+struct ps_net_grpc_handler; /* net/grpc.h */
 
 /* A complete request. All texts and the body live in `arena`, until on_done has returned. */
 struct ps_net_request {
@@ -84,15 +126,29 @@ struct ps_net_request {
 	struct ps_arena *arena; /* the handler may take from it, also on a lane (one at a time) */
 	int64_t first_byte_ns;	/* the first byte of the head was read by then */
 	int64_t received_ns;	/* the last byte of the body was read by then */
-	const char *peer;	/* "127.0.0.1:41234" */
+	const char *peer;	/* "127.0.0.1:41234", "[::1]:41234" or "unix" */
+	const char *address;	/* the peer without its port: what limits count by */
+	int http_major;		/* 1, 2 */
+	bool secure;		/* came over TLS */
 	bool gone;		/* the client has left: nobody will read the answer */
-	void *user;		/* the handler's, NULL at first */
+	const struct ps_net_identity *identity; /* NULL: no client certificate */
+	void *user;				/* the handler's, NULL at first */
+
+	/* What on_head may set. */
+	size_t max_body_bytes; /* of this request, after inflating; the server's option at first,
+				* and never more than that */
+	const struct ps_net_header *refusal_headers; /* of the answer to a refusal, such as
+						      * Retry-After; borrowed until on_head's
+						      * caller has written them: static or in
+						      * the arena */
+	size_t n_refusal_headers;
 };
 
 struct ps_net_handler {
 	/* on_head may refuse before the body is read (a wrong key, no room): any status but PS_OK
-	 * becomes the answer, and the connection closes. Body fields are not set yet. May be NULL.
-	 */
+	 * becomes the answer; on_request and on_done do not come. The connection stays when there
+	 * is no body or a small one (64 KiB), which is read and thrown away; else an HTTP/1.1
+	 * connection closes. Body fields are not set yet. May be NULL. */
 	enum ps_status (*on_head)(void *ctx, struct ps_net_request *r, struct ps_error *err);
 	/* on_request gets the complete request and answers now or later. */
 	void (*on_request)(void *ctx, struct ps_net_request *r);
@@ -104,32 +160,58 @@ struct ps_net_handler {
 	void *ctx;
 };
 
-/* Every 0 means the default in brackets. */
+/* What a listener speaks. */
+enum ps_net_kind {
+	PS_NET_KIND_HTTP = 0, /* HTTP/1.1 and HTTP/2: by ALPN under TLS, by the client's first bytes
+			       * without; gRPC as well when `grpc` is set */
+	PS_NET_KIND_HTTP2,    /* HTTP/2 only: gRPC's own port */
+	PS_NET_KIND_HTTP1,    /* HTTP/1.1 only: metrics */
+};
+
+/* Every 0 means the default in brackets. Limits hold for this server, so per loop. */
 struct ps_net_server_options {
-	const char *host;	   /* address to listen on [127.0.0.1]; a name is looked up */
-	uint16_t port;		   /* 0: the system picks one */
-	const char *server_name;   /* Server: header; NULL: none. Borrowed */
-	int max_connections;	   /* [1024] further ones wait in the kernel's queue */
-	size_t max_url_bytes;	   /* [8 KiB] else 414 */
-	size_t max_header_bytes;   /* [64 KiB] request line and headers together, else 431 */
-	int max_headers;	   /* [100] else 431 */
-	size_t max_body_bytes;	   /* [64 MiB] of one request, else 413 */
+	enum ps_net_kind kind;
+	const char *host;      /* address to listen on [127.0.0.1]; a name is looked up */
+	uint16_t port;	       /* 0: the system picks one */
+	const char *unix_path; /* listen on a Unix socket instead. A socket that nobody answers is
+				* replaced; anything else in its place is PS_EINUSE. Removed by
+				* drain and close */
+	unsigned unix_mode;    /* [0660] its permissions */
+	bool reuse_port;       /* several servers (one per loop) share host and port: the kernel
+				* spreads the connections. With port 0 the first one picks, the
+				* others are opened with ps_net_address_port of it */
+	struct ps_net_server *share; /* listen on this server's very socket (of another loop; it
+				      * must be open now) instead of host, port or unix_path: for
+				      * Unix sockets, which cannot be opened twice */
+	struct ps_net_tls *tls; /* NULL: cleartext. One for all loops; the server refers to it */
+	const struct ps_net_grpc_handler
+		*grpc;			 /* calls of gRPC; NULL: refused as unknown. Copied */
+	const char *server_name;	 /* Server: header; NULL: none. Borrowed */
+	int max_connections;		 /* [16384] further ones wait in the kernel's queue */
+	int max_connections_per_address; /* [no limit] further ones are closed at once */
+	int max_streams;		 /* [128] under way at once on an HTTP/2 connection */
+	size_t max_url_bytes;		 /* [8 KiB] else 414 */
+	size_t max_header_bytes;	 /* [64 KiB] request line and headers together, else 431 */
+	int max_headers;		 /* [100] else 431 */
+	size_t max_body_bytes;		 /* [64 MiB] of one request after inflating, else 413 */
+	int max_inflate_ratio;	   /* [256] of a compressed body once it is over 8 MiB, else 413 */
 	size_t max_buffered_bytes; /* [1 GiB] bodies of all connections together, else 503 */
-	int64_t idle_timeout_ns;   /* [75 s] between requests: closed without a word */
-	int64_t head_timeout_ns;   /* [10 s] from its first byte to its end, else 408 */
-	int64_t body_timeout_ns;   /* [30 s] without a byte of progress, and ... */
-	size_t body_min_rate;	   /* [16 KiB/s] ... at least this fast beside that, else 408 */
-	int64_t write_timeout_ns;  /* [30 s] without the client taking a byte: closed */
+	int64_t handshake_timeout_ns; /* [10 s] for TLS: closed without a word */
+	int64_t idle_timeout_ns;      /* [75 s] between requests: closed without a word */
+	int64_t head_timeout_ns;      /* [10 s] from its first byte to its end, else 408 */
+	int64_t body_timeout_ns;      /* [30 s] without a byte of progress, and ... */
+	size_t body_min_rate;	      /* [16 KiB/s] ... at least this fast beside that, else 408 */
+	int64_t write_timeout_ns;     /* [30 s] without the client taking a byte: closed */
 };
 
 /* ps_net_server_open listens and serves on `loop`. `handler` and `options` are copied. PS_EINUSE
  * with the address when the port is taken, PS_EFORBIDDEN (port below 1024), PS_ENOTFOUND (no such
- * host), PS_EIO, PS_ENOMEM. */
+ * host or folder), PS_EINVAL (path too long), PS_EIO, PS_ENOMEM. */
 enum ps_status ps_net_server_open(struct ps_evloop *loop,
 				  const struct ps_net_server_options *options,
 				  const struct ps_net_handler *handler,
 				  struct ps_net_server **ret_server, struct ps_error *err);
-/* ps_net_server_address gives the address that is listened on, with the true port. */
+/* ps_net_server_address gives the address that is listened on, with the true port or path. */
 void ps_net_server_address(const struct ps_net_server *s, struct ps_net_address *ret_address);
 /* ps_net_server_drain stops accepting, closes idle connections, lets requests that have begun
  * finish with `Connection: close`, then calls on_drained (once, never from inside this call). */
@@ -139,9 +221,12 @@ void ps_net_server_drain(struct ps_net_server *s, void (*on_drained)(void *ctx),
 void ps_net_server_close(struct ps_net_server *s);
 
 struct ps_net_server_stats {
-	uint64_t accepted, closed; /* connections */
-	uint64_t requests;	   /* handed to the handler */
-	uint64_t answered;	   /* answers wholly given to the kernel */
+	uint64_t accepted, closed;   /* connections */
+	uint64_t over_address_limit; /* connections closed by max_connections_per_address */
+	uint64_t handshakes, handshakes_failed; /* of TLS */
+	uint64_t http2;				/* connections that spoke HTTP/2 */
+	uint64_t requests;			/* handed to the handler */
+	uint64_t answered;			/* answers wholly given to the kernel */
 	uint64_t refused;      /* answered by net itself: malformed, limits, time-outs, on_head */
 	uint64_t gone;	       /* clients that left before their answer */
 	int open;	       /* connections now */
@@ -161,7 +246,9 @@ struct ps_net_answer {
 	size_t n_headers;
 	const struct iovec *body; /* written as they are, one after another; left out for HEAD */
 	size_t n_body;
-	bool close; /* close the connection afterwards */
+	bool close;    /* close the connection afterwards (HTTP/1.1) */
+	bool compress; /* gzip or deflate the body when Accept-Encoding allows, it has 256 bytes to
+			* 1 MiB (more would stop the loop for too long) and gets smaller by it */
 	/* on_done, when set, says that the last byte was given to the kernel (PS_OK, at `done_ns`)
 	 * or never will be (PS_ECANCELLED). The request is freed when it returns. */
 	void (*on_done)(void *ctx, struct ps_net_request *r, enum ps_status status,
@@ -181,6 +268,10 @@ void ps_net_answer_error(struct ps_net_request *r, const struct ps_error *e,
 			 void (*on_done)(void *ctx, struct ps_net_request *r, enum ps_status status,
 					 int64_t done_ns),
 			 void *ctx);
+
+/* ps_net_raise_descriptors raises the limit of open descriptors of this process to what the system
+ * allows it (the hard limit) and returns the limit that holds now. */
+int64_t ps_net_raise_descriptors(void);
 
 /* --- client: one connection, one call at a time --- */
 

@@ -28,25 +28,32 @@ struct ps_engine_instance;
 
 /* How an engine is set up, once per process. Texts are borrowed during the call only. */
 struct ps_engine_options {
-	const char *library;   /* path of libonnxruntime; NULL: PERSEUS_ORT_LIBRARY, then the
-				* project's fetched copy, then the system's */
-	const char *cache_dir; /* where converted models are kept; NULL: $XDG_CACHE_HOME/perseus,
-				* then ~/.cache/perseus; "": nowhere */
-	struct ps_cpus cpus;   /* CPUs that wide runs may use together; empty: all allowed ones */
-	int wide_threads;      /* threads of the process-wide pool incl. the caller; 0: none (all
-				* runs are narrow) */
-	int64_t seed;	       /* synthetic: of its service times */
+	const char *library;	 /* path of libonnxruntime; NULL: PERSEUS_ORT_LIBRARY, then the
+				  * project's fetched copy, then the system's */
+	const char *cache_dir;	 /* where converted models are kept; NULL: $XDG_CACHE_HOME/perseus,
+				  * then ~/.cache/perseus; "": nowhere */
+	struct ps_cpus cpus;	 /* CPUs that wide runs may use together; empty: all allowed ones */
+	int wide_threads;	 /* threads of the process-wide pool incl. the caller; 0: none (all
+				  * runs are narrow) */
+	int64_t seed;		 /* synthetic: of its service times */
+	int64_t cache_max_bytes; /* of converted models on disk; the longest unused are deleted
+				  * beyond it, never one that is open here. 0: no limit */
 };
 
 struct ps_engine_open {
-	const char *path; /* of the model's file; synthetic: path of a .synthetic.yaml file */
-	bool wide;	  /* prepare for wide runs too (narrow ones always work) */
+	const char *path;   /* of the model's file; synthetic: path of a .synthetic.yaml file */
+	bool wide;	    /* prepare for wide runs too (narrow ones always work) */
+	const char *device; /* "cpu" or NULL; "cuda:N": PS_EUNSUPPORTED where the engine or its
+			     * library has none, PS_ENOTFOUND when that device is not there */
 };
 
 struct ps_engine_describe {
 	const struct ps_tensor_spec *inputs, *outputs; /* borrowed until close */
 	int n_inputs, n_outputs;
 	const char *platform; /* "onnx_onnxv1", "perseus_synthetic" */
+	const char *device;   /* "cpu", "cuda:0" */
+	bool batch_axis; /* all inputs and outputs leave their first dimension open (and there is
+			  * one of each): rows of several requests may go in one run */
 };
 
 /* Measured when the instance was opened; 0 where the engine cannot know. */
@@ -54,6 +61,7 @@ struct ps_engine_memory {
 	int64_t private_bytes; /* anonymous memory that this instance added */
 	int64_t mapped_bytes;  /* file-backed, shared between instances of one file: count it once
 				* per file; all of it is resident after open */
+	int64_t device_bytes;  /* on the GPU, as far as the library's arena tells; grows with use */
 	int64_t load_ns;       /* time that open took */
 };
 
@@ -95,6 +103,9 @@ struct ps_engine_ops {
 	void (*cancel)(struct ps_engine_instance *i, struct ps_engine_run *run);
 	/* close frees the instance; no run may be inside. Memory is given back to the system. */
 	void (*close)(struct ps_engine_instance *i);
+	/* interrupt makes opens that are under way, and all later ones, fail with PS_ECANCELLED as
+	 * soon as they can (a conversion is killed): the program wants to end. Any thread. */
+	void (*interrupt)(struct ps_engine *e);
 	/* stop frees the engine; no instance may be open. */
 	void (*stop)(struct ps_engine *e);
 };
@@ -107,5 +118,14 @@ const struct ps_engine_ops *ps_engine_find(const char *name);
 /* ps_engine_for_path returns the engine that opens such a file: "*.onnx" and "*.ort" onnxruntime,
  * "*.synthetic.yaml" synthetic; NULL when none does. */
 const struct ps_engine_ops *ps_engine_for_path(const char *path);
+
+#define PS_ENGINE_HASH_SIZE 32
+/* ps_engine_hash writes the SHA-256 of a model's content: its file, and what the file refers to
+ * (weights kept outside, recorded durations). Remembered in the process by path, size, times and
+ * inode, so asking again about an unchanged file, or opening it, reads nothing. A file that is cut
+ * or replaced meanwhile gives an error, never a crash. Any thread. Blocking. PS_ENOTFOUND,
+ * PS_EPARSE (empty, no regular file), PS_EIO, PS_ENOMEM. */
+enum ps_status ps_engine_hash(const char *path, unsigned char ret_hash[PS_ENGINE_HASH_SIZE],
+			      struct ps_error *err);
 
 #endif

@@ -95,6 +95,15 @@ void ps_exec_wake(struct ps_exec *e);
 /* ps_exec_wake_all wakes every sleeping lane. */
 void ps_exec_wake_all(struct ps_exec *e);
 
+/* ps_exec_run_here runs `task` on the calling thread, as if lane number `lane` ran it: counted in
+ * that lane's statistics and cancelled by ps_exec_stop like a run of the lane. The caller's owner
+ * (dispatch/) must have made sure that lane `lane` is idle and gets nothing from take until this
+ * returns. The thread stays on the CPUs where it is; a wide run has the budget as on a lane, and
+ * both kinds wait for a wide run that is inside. Fills the task; neither done nor report is called.
+ * Returns task->status. Any thread but a lane; `e` must not be stopped meanwhile. */
+enum ps_status ps_exec_run_here(struct ps_exec *e, int lane, struct ps_exec_task *task,
+				struct ps_error *err);
+
 /* ps_exec_lanes returns the number of lanes. */
 int ps_exec_lanes(const struct ps_exec *e);
 

@@ -61,8 +61,10 @@ struct ps_net_grpc_call {
 	const struct ps_net_header *headers; /* metadata; names in lower case, no pseudo-headers,
 					      * in the order in which they came */
 	size_t n_headers;
-	const char *peer;	  /* "127.0.0.1:41234" */
-	const char *peer_name;	  /* of the client's verified certificate; NULL without one */
+	const char *peer;    /* "127.0.0.1:41234", "[::1]:41234" or "unix" */
+	const char *address; /* the peer without its port: what limits count by */
+	bool secure;	     /* came over TLS */
+	const struct ps_net_identity *identity; /* NULL: no client certificate */
 	int64_t deadline_ns;	  /* of the loop's clock, from grpc-timeout; 0: none */
 	int64_t first_byte_ns;	  /* the first byte of the head was read by then */
 	size_t max_message_bytes; /* on_call may lower or raise it for this call; a message over it
@@ -71,6 +73,10 @@ struct ps_net_grpc_call {
 	bool half_closed;	  /* the client has sent its last message */
 	bool gone;		  /* nobody will read what is sent */
 	void *user;		  /* the handler's, NULL at first */
+	/* What on_call may set besides, for the answer to its refusal (such as retry-pushback-ms):
+	 * borrowed until on_call's caller has written them, static or in the arena. */
+	const struct ps_net_header *refusal_trailers;
+	size_t n_refusal_trailers;
 };
 
 /* A message: whole, decompressed. `arena` is its own; the handler may take from it. */

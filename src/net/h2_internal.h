@@ -21,39 +21,16 @@
 #ifndef PS_NET_H2_INTERNAL_H
 #define PS_NET_H2_INTERNAL_H
 
-#include "net/net_internal.h"
 #include "net/grpc.h"
+#include "net/net_internal.h"
 
 struct ps_net_h2;
 struct ps_net_h2_pool;
 
-/* Who writes the answer of a request: ps_net_answer(r, a) is r->responder->answer(r, a). HTTP/1
- * connections and HTTP/2 streams each have one; it is set before on_head. */
-struct ps_net_responder {
-	void (*answer)(struct ps_net_request *r, const struct ps_net_answer *a);
-};
-
-/* What the sessions of one server share. In the server's storage, on one thread. */
+/* What the sessions of one server share: a member of struct ps_net_server. On its thread. */
 struct ps_net_h2_service {
-	struct ps_net_handler http;	 /* on_request NULL: only gRPC is served, else 404 */
-	struct ps_net_grpc_handler grpc; /* on_call NULL: gRPC is not served (UNIMPLEMENTED) */
-	/* Limits; of net.h's server options, with their defaults filled in. */
-	const char *server_name; /* Server: header; NULL: none */
-	size_t max_url_bytes;	 /* else 414 */
-	size_t max_header_bytes; /* names + values + 32 for each, as HTTP/2 counts; else 431 */
-	int max_headers;	 /* else 431 */
-	size_t max_body_bytes;	 /* of a request or a gRPC message; else 413, RESOURCE_EXHAUSTED */
-	size_t max_buffered_bytes;  /* bodies of all connections together; else 503, UNAVAILABLE */
-	int64_t idle_timeout_ns;    /* without a stream: GOAWAY */
-	int64_t head_timeout_ns;    /* from the first byte of a head to its end: connection ends */
-	int64_t body_timeout_ns;    /* without a byte of progress in a body or message, and ... */
-	size_t body_min_rate;	    /* ... at least this fast beside that, else 408 */
-	int64_t write_timeout_ns;   /* without the client taking a byte of an answer */
-	int max_streams;	    /* [128] at once on one connection */
-	size_t stream_window_bytes; /* [1 MiB] SETTINGS_INITIAL_WINDOW_SIZE */
-	size_t connection_window_bytes; /* [4 MiB] */
-	/* Counters of the server: requests, answered, refused, gone, in_flight, buffered_bytes. */
-	struct ps_net_server_stats *stats;
+	struct ps_net_server *server;	 /* options with their defaults, handler, counters */
+	struct ps_net_grpc_handler grpc; /* on_call NULL: every call is UNIMPLEMENTED */
 	/* freed, when set, says that a closed session's memory went: `sessions` has gone down. */
 	void (*freed)(void *ctx);
 	void *ctx;
@@ -62,11 +39,28 @@ struct ps_net_h2_service {
 	struct ps_net_h2_pool *pool; /* streams and messages for reuse */
 };
 
-/* ps_net_h2_service_init makes what the service itself holds and fills in defaults of limits that
- * are 0; the caller sets the public fields first, and zeroes the rest. PS_ENOMEM. */
+/* ps_net_h2_service_init makes what the service itself holds; the caller sets the fields above
+ * and zeroes the rest. PS_ENOMEM. */
 enum ps_status ps_net_h2_service_init(struct ps_net_h2_service *s);
 /* ps_net_h2_service_fini frees the pool; `sessions` must be 0. */
 void ps_net_h2_service_fini(struct ps_net_h2_service *s);
+
+/* Limits that are HTTP/2's own. Those of net.h's options hold as well. */
+enum {
+	PS_NET_H2_STREAM_WINDOW = 1 << 20,     /* SETTINGS_INITIAL_WINDOW_SIZE */
+	PS_NET_H2_CONNECTION_WINDOW = 4 << 20, /* given back as bytes are consumed */
+	PS_NET_H2_CONTINUATIONS = 8,	       /* frames of one head */
+	PS_NET_H2_OUTPUT_BYTES = 256 * 1024,   /* framed and not written: then nothing is framed */
+	PS_NET_H2_REPLIES =
+		4096, /* bytes of replies to control frames that wait: then no reading */
+	/* Each frame that asks for work and brings none (PING, SETTINGS, PRIORITY, empty DATA,
+	 * WINDOW_UPDATE, unknown ones) costs a credit; time and useful bytes earn credits back.
+	 * Nothing left: GOAWAY ENHANCE_YOUR_CALM. Resets have credits of their own. */
+	PS_NET_H2_CONTROL_BURST = 2000,
+	PS_NET_H2_CONTROL_PER_S = 200,
+	PS_NET_H2_RESET_BURST = 500,
+	PS_NET_H2_RESET_PER_S = 50,
+};
 
 /* The connection that carries a session. */
 struct ps_net_h2_carrier {
@@ -76,9 +70,10 @@ struct ps_net_h2_carrier {
 	void (*wake)(void *ctx);
 	int64_t (*now_ns)(void *ctx); /* the loop's clock, for the instants of answers */
 	void *ctx;
-	const char *peer;      /* "127.0.0.1:41234"; lives until ps_net_h2_close; copied */
-	const char *peer_name; /* of the client's verified certificate, or NULL; copied */
-	const char *scheme;    /* "http" or "https"; static text */
+	const char *peer, *address; /* as in struct ps_net_request; copied */
+	bool secure;
+	/* Copied as well, with its texts. */
+	const struct ps_net_identity *identity;
 };
 
 /* ps_net_h2_new begins a session; its SETTINGS are the first output. The client's preface is fed

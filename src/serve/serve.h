@@ -1,79 +1,160 @@
 /* serve.h - the inference server: performs dispatch's actions for real.   Layer 5. Uses base, conf,
- * evloop, net, oip, engine, exec, tenancy, repo, dispatch.
+ * metrics, evloop, net, oip, engine, store, exec, tenancy, repo, dispatch.
  *
- * Threads: one I/O thread (the caller of ps_serve_run) owns all connections; exec's lanes run
- * models; one background thread loads them. They meet in the dispatcher under one mutex.
+ * Threads: I/O threads (number 0 is the caller of ps_serve_run) own connections; exec's lanes run
+ * models; loaders open and close them; the observer writes logs and the ledger. They meet in the
+ * dispatcher under one mutex.
  */
 #ifndef PS_SERVE_SERVE_H
 #define PS_SERVE_SERVE_H
 
 #include "base/cpus.h"
 #include "base/error.h"
+#include "base/sla.h"
 #include "conf/conf.h"
 
 #include <stdint.h>
 
-/* The file behind --config, and what the command line overrides. */
+/* --- the file behind --config. Texts are owned, NULL when left out. --- */
+
+enum { PS_SERVE_MAX_LISTEN = 8 }; /* addresses per kind of listener */
+
+/* models: split: where requests without a version go. */
+struct ps_serve_split_config {
+	int64_t version;
+	double weight;
+	struct ps_conf_where where;
+};
+
+/* models: one version of a model, and what is said about its name. */
 struct ps_serve_model_config {
 	char *name;
-	char *path; /* relative to the configuration's folder */
+	char *path; /* a file, or a folder NAME/VERSION/...; relative to the configuration's folder
+		     */
 	int64_t version;
+	char *device;			/* "cpu", "cuda:N"; NULL: not said */
+	int64_t max_batch;		/* -1: not said; 0: no batch axis */
+	struct ps_conf_texts preferred; /* batch sizes */
+	int64_t max_delay;		/* ns that a batch may wait for more; -1: not said */
+	int64_t max_run;		/* ns; 0: not said */
+	int64_t instances;		/* runs at the same time; 0: no limit of its own */
+	bool load;			/* at start; else when the API asks */
+	struct ps_conf_array split;	/* struct ps_serve_split_config */
+	struct ps_conf_where where;
+};
+
+/* tenants: slas: */
+struct ps_serve_sla_config {
+	char *model;
+	struct ps_sla sla;
 	struct ps_conf_where where;
 };
 
 struct ps_serve_tenant_config {
 	char *name;
-	struct ps_conf_texts keys;   /* "sha256:HEX" */
-	struct ps_conf_texts models; /* names; none: all models */
-	int64_t queue_limit;
+	struct ps_conf_texts keys;	   /* "sha256:HEX" */
+	struct ps_conf_texts client_certs; /* names in certificates of clients */
+	struct ps_conf_texts models;	   /* names; none: all models */
 	int64_t weight;
+	int class;		   /* enum ps_tenancy_class */
+	struct ps_sla sla;	   /* of models without one of their own; may be unset */
+	struct ps_conf_array slas; /* struct ps_serve_sla_config */
+	double rate;		   /* requests per second; 0: no limit */
+	double burst;		   /* 0: one second's worth, at least 1 */
+	int64_t concurrency;	   /* 0: no limit */
+	int64_t queue_limit;
+	int64_t max_body; /* 0: the server's */
+	bool may_load, share;
 	struct ps_conf_where where;
 };
 
-enum { PS_SERVE_NARROW, PS_SERVE_WIDE };
+struct ps_serve_tls_config {
+	char *cert, *key, *client_ca; /* PEM files; cert NULL: no TLS */
+	bool require_client_cert;
+	struct ps_conf_texts admin_certs; /* names in certificates of operators */
+	struct ps_conf_where where;
+};
+
+enum { PS_SERVE_NARROW, PS_SERVE_WIDE, PS_SERVE_AUTO };
+enum { PS_SERVE_LOAD_ALL, PS_SERVE_LOAD_NONE };
 
 struct ps_serve_config {
-	char *listen; /* "127.0.0.1:8000"; port 0: the system picks one */
+	/* listeners: "host:port", "[v6]:port" (port 0: the system picks), "unix:/path", "off";
+	 * ps_serve_address_parse reads one. `listen` speaks HTTP/1.1 and HTTP/2 */
+	struct ps_conf_texts listen, grpc, metrics;
+	struct ps_serve_tls_config tls; /* of listen and grpc, when they are no Unix sockets */
+	int64_t io_threads;
+
 	struct ps_cpus cpus;
-	int64_t lanes;	   /* 0: one per CPU when narrow, one when wide */
+	int64_t lanes;	   /* 0: one per CPU when narrow or auto, one when wide */
+	int width;	   /* PS_SERVE_NARROW, ... */
 	int64_t lane_spin; /* ns; exec.h's spin_ns */
-	int width;	   /* PS_SERVE_NARROW, PS_SERVE_WIDE */
-	char *library;	   /* of ONNX Runtime; NULL: engine.h's search */
-	char *cache;	   /* folder of converted models; NULL: engine.h's default */
-	int64_t seed;	   /* of synthetic service times */
-	int64_t max_body;
-	int64_t max_connections;
-	int64_t idle_timeout;	     /* ns between requests of a connection */
-	int64_t drain_timeout;	     /* ns that SIGTERM waits for what is in flight */
-	bool warmup;		     /* run each model once before it is ready */
-	bool access_log;	     /* one line per request on stderr */
-	struct ps_conf_array models; /* struct ps_serve_model_config */
-	struct ps_conf_array
-		tenants;  /* struct ps_serve_tenant_config; none: one `default`, no key */
-	const char *file; /* where it came from, borrowed; NULL: no file. Not a row */
+	int64_t reserve_lanes;
+	double best_effort_floor;
+	int64_t max_waiting;  /* requests of all tenants */
+	int64_t run_here_max; /* ns; dispatch.h's here_max_ns */
+
+	char *library;	    /* of ONNX Runtime; NULL: engine.h's search */
+	char *cache;	    /* folder of converted models; NULL: engine.h's default */
+	int64_t seed;	    /* of synthetic service times */
+	bool warmup;	    /* run each model once before it is ready */
+	bool exit_on_error; /* a model that was wanted at start and cannot be loaded ends the server
+			     */
+	int64_t max_loading; /* models that load at the same time */
+	int load; /* PS_SERVE_LOAD_ALL, _NONE: what of the repositories is loaded at start */
+
+	int64_t max_body, max_connections, max_connections_per_address, max_streams;
+	int64_t idle_timeout;  /* ns between requests of a connection */
+	int64_t drain_timeout; /* ns that SIGTERM waits for what is in flight */
+
+	bool access_log;
+	char *access_log_file;	  /* NULL: stderr */
+	double access_log_sample; /* share of requests that are logged */
+	int64_t slow_request;	  /* ns; a request that takes longer is logged whole; 0: none */
+	int64_t metrics_series;	  /* pairs of tenant and model with series of their own */
+	char *state;		  /* folder of the state file; NULL: none */
+
+	struct ps_conf_texts model_repository; /* folders */
+	struct ps_conf_array models;	       /* struct ps_serve_model_config */
+	struct ps_conf_texts admin_keys;       /* "sha256:HEX" */
+	char *keys_file;		       /* more keys: `perseus serve keys` keeps it */
+	struct ps_conf_array tenants; /* struct ps_serve_tenant_config; none: one `default`, no
+				       * key */
+
+	/* Not rows: */
+	char *file; /* where it came from, owned; NULL: no file */
 };
 
 /* ps_serve_config_schema is the schema of the file (rows for help and docs as well). */
 extern const struct ps_conf_schema ps_serve_config_schema;
 
-/* ps_serve_config_load reads the file (NULL: all defaults); relative paths of models become
- * relative to its folder. `path` must outlive the result. The caller frees with
- * ps_conf_free(&ps_serve_config_schema, ret_config). PS_EPARSE and others with file:line:key. */
-enum ps_status ps_serve_config_load(const char *path, struct ps_serve_config *ret_config,
-				    struct ps_error *err);
+/* What the command line says in place of the file. */
 struct ps_serve_options {
-	const struct ps_serve_config *config; /* borrowed until ps_serve_run returns */
-	const char *models_dir;		      /* in place of config->models; may be NULL */
-	int ready_fd;			      /* -1: none; closed by ps_serve_run */
+	const char *config;	/* path; NULL: defaults. Read again by a reload */
+	const char *models_dir; /* in place of models and model_repository; may be NULL */
+	const char *listen, *grpc, *metrics; /* NULL: as configured */
+	const char *library, *state;	     /* NULL: as configured */
+	struct ps_cpus cpus;		     /* empty: as configured */
+	int64_t lanes;			     /* 0: as configured */
+	int ready_fd;			     /* -1: none; closed by ps_serve_run */
 };
 
-/* ps_serve_check checks what rows cannot: names, keys, references between sections, model files,
- * and that a server open to the network has a key for every tenant. Loads nothing. */
+/* ps_serve_config_load reads the file (all defaults without one) and puts the options over it;
+ * relative paths become relative to the file's folder. The caller frees with ps_serve_config_free.
+ * PS_EPARSE and others with file:line:key. Blocks on the disk. */
+enum ps_status ps_serve_config_load(const struct ps_serve_options *options,
+				    struct ps_serve_config **ret_config, struct ps_error *err);
+/* ps_serve_config_free frees it; NULL is fine. */
+void ps_serve_config_free(struct ps_serve_config *c);
+
+/* ps_serve_check reads the configuration and checks what rows cannot: addresses, names, keys,
+ * references between sections, model files and folders, certificates, and that a server open to the
+ * network has a key for every tenant. Loads nothing. */
 enum ps_status ps_serve_check(const struct ps_serve_options *options, struct ps_error *err);
 
 /* ps_serve_run listens, loads, serves until SIGTERM or SIGINT, finishes what is in flight and
- * returns PS_OK. Failure to start gives the error. Blocks those signals in the calling thread. Call
- * once per process, before other threads exist. */
+ * returns PS_OK; SIGHUP reads the configuration again. Failure to start gives the error. Blocks
+ * those signals in the calling thread. Call once per process, before other threads exist. */
 enum ps_status ps_serve_run(const struct ps_serve_options *options, struct ps_error *err);
 
 #endif

@@ -42,6 +42,8 @@ enum {
 
 struct ps_serve;
 struct ps_serve_observe;    /* the server's observer: observe.c's */
+struct ps_serve_trace;	    /* observe_internal.h */
+struct ps_serve_admin;	    /* reload.c's: a reload under way */
 struct ps_serve_observe_io; /* one I/O thread's part of it, written without locks: observe.c's */
 
 /* --- the configuration in force --- */
@@ -165,6 +167,7 @@ struct ps_serve {
 	struct ps_serve_io *ios;
 	int n_ios;
 	struct ps_serve_observe *observe;
+	struct ps_serve_admin *admin; /* reload.c's */
 	int64_t started_ns, started_wall_ns;
 	/* I/O thread 0's */
 	int ready_fd;
@@ -203,7 +206,7 @@ struct ps_serve_call {
 	size_t body_bytes;
 	int64_t first_byte_ns, received_ns;
 	const char *peer;	 /* "127.0.0.1:41234" */
-	const char *traceparent; /* as sent, NULL when none or malformed */
+	struct ps_serve_trace *trace; /* ps_serve_trace_take's (observe_internal.h); NULL: none */
 	bool gone;		 /* nobody will read the answer */
 
 	/* Who and what. PS_TENANCY_NONE, PS_TENANCY_ADMIN for the operator; model -1: not known. */

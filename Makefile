@@ -3,7 +3,7 @@ PRESET ?= release
 DESTDIR ?=
 PREFIX ?= /usr/local
 
-.PHONY: help setup build demo check check-long bench install clean
+.PHONY: help setup build demo check check-long bench install deb clean
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -27,6 +27,9 @@ bench: ## measure the figures beside their peers; FIGURE=name for one
 
 install: build ## install under DESTDIR and PREFIX
 	@DESTDIR=$(DESTDIR) cmake --install build/$(PRESET) --prefix $(PREFIX)
+
+deb: build ## build/$(PRESET)/perseus_VERSION_ARCH.deb
+	@cd build/$(PRESET) && cpack -G DEB >/dev/null && ls $$PWD/*.deb
 
 clean: ## remove build/
 	@rm -rf build

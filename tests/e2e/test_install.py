@@ -43,7 +43,9 @@ class Install(unittest.TestCase):
                                                       "ThirdPartyNotices.txt")
                    if (fetched / name).exists()}
         self.assertEqual(files, {"bin/perseus", "libexec/perseus/perseus-convert",
-                                 "share/man/man1/perseus.1", *runtime})
+                                 "share/doc/perseus/copyright",
+                                 "share/man/man1/perseus.1", "share/perseus/examples/perseus.yaml",
+                                 *runtime})
 
     def test_version(self):
         done = self.run_installed("--version")

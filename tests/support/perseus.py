@@ -76,11 +76,13 @@ class Server:
 
     models: name -> synthetic(...), or the path of a model file (linked into the folder).
     tenants: list of dictionaries for the configuration; config: further keys of it.
-    args: further arguments. Attributes once started: url ("127.0.0.1:PORT"), http
+    args: further arguments; program: in place of PERSEUS. Attributes once started: url ("127.0.0.1:PORT"), http
     ("http://127.0.0.1:PORT"), ready (the line of --ready-fd), process, dir.
     """
 
-    def __init__(self, models=None, tenants=None, config=None, args=(), env=None, listen="127.0.0.1:0"):
+    def __init__(self, models=None, tenants=None, config=None, args=(), env=None, listen="127.0.0.1:0",
+                 program=PERSEUS):
+        self.program = program
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="perseus-test-"))
         self.code = None
         try:
@@ -114,7 +116,7 @@ class Server:
         read_fd, write_fd = os.pipe()
         with open(self.stderr_path, "wb") as err:
             self.process = subprocess.Popen(
-                [PERSEUS, "serve", "--config", str(path), "--listen", listen, "--ready-fd",
+                [self.program, "serve", "--config", str(path), "--listen", listen, "--ready-fd",
                  str(write_fd), *map(str, args)],
                 stdout=subprocess.PIPE, stderr=err, pass_fds=[write_fd],
                 env={**os.environ, **(env or {})})

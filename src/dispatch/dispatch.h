@@ -3,15 +3,22 @@
  *
  * Events come in as calls, actions go out as values; nothing here waits, reads a clock or does I/O.
  * serve/ performs the actions with sockets and lanes, sim/ performs the same ones in virtual time.
- * Not thread-safe: one mutex of the caller, held for each call; each is O(log n) or better.
+ * Not thread-safe: one mutex of the caller, held for each call; each is O(log n) in what waits,
+ * plus O(k) for the k tenants that have something waiting where admission plays the backlog
+ * forward.
  *
  *   event             call                      actions that may come back
- *   arrival           ps_dispatch_arrive        WAKE a lane, or nothing; a refusal is the status
- *   lane free         ps_dispatch_lane_free     RUN the next request, or nothing: the lane is idle
- *   run ended         ps_dispatch_finish        none: it fills the account
- *   load done         ps_dispatch_load_done     LOAD the next model
- *   tick              ps_dispatch_tick          EXPIRE a waiting request, CANCEL a running one
- *   client gone       ps_dispatch_cancel        DROP a waiting request, CANCEL a running one
+ *   arrival           ps_dispatch_arrive        WAKE a lane, RUN at once where it arrived, or
+ *                                               nothing; a refusal is the status
+ *   lane free         ps_dispatch_lane_free     RUN the next batch, or nothing: the lane is idle
+ *   run ended         ps_dispatch_finish        WAKE when work waits and a lane is idle
+ *   tick              ps_dispatch_tick          EXPIRE a waiting request, CANCEL a run, WAKE a
+ *                                               lane for a batch that has waited long enough
+ *   client gone       ps_dispatch_cancel        DROP a waiting request, CANCEL a run that nobody
+ *                                               in its batch wants any more
+ *   loading           ps_dispatch_load_next     LOAD or UNLOAD an instance
+ *                     ps_dispatch_load_done
+ *   new tenants       ps_dispatch_set_tenancy   none: what waits keeps its place
  *   drain             ps_dispatch_drain         none; new requests are refused from now on
  *
  * A request:
@@ -20,6 +27,9 @@
  *       |                 |  \
  *       |                 |   +--tick, cancel--> DONE
  *       +--refused-------------------------------> DONE
+ *
+ * Requests for the same instance whose `shape_key`s agree may run as one batch; its cost is split
+ * over the requests by rows.
  */
 #ifndef PS_DISPATCH_DISPATCH_H
 #define PS_DISPATCH_DISPATCH_H
@@ -41,136 +51,206 @@ enum ps_dispatch_state {
 	PS_DISPATCH_DONE,
 };
 
+/* Why a request got no answer of the model: finer than its status, for metrics and messages. */
+enum ps_dispatch_reason {
+	PS_DISPATCH_REASON_NONE,
+	PS_DISPATCH_REASON_RATE,	/* EQUOTA: the tenant's requests per second */
+	PS_DISPATCH_REASON_CONCURRENCY, /* EQUOTA: the tenant's requests at the same time */
+	PS_DISPATCH_REASON_QUEUE,	/* EQUOTA: the tenant's queue is full */
+	PS_DISPATCH_REASON_FULL,	/* EUNAVAIL: the machine's queue is full */
+	PS_DISPATCH_REASON_NOT_READY,	/* EUNAVAIL: the model is not loaded */
+	PS_DISPATCH_REASON_DRAINING,	/* EUNAVAIL: the server shuts down */
+	PS_DISPATCH_REASON_DEADLINE,	/* EDEADLINE: refused at arrival, it could not be met */
+	PS_DISPATCH_REASON_EXPIRED,	/* EDEADLINE: passed while it waited or ran */
+	PS_DISPATCH_REASON_CANCELLED,	/* ECANCELLED: nobody waits for the answer */
+	PS_DISPATCH_REASON_FAILED,	/* the engine failed */
+	PS_DISPATCH_REASON_COUNT
+};
+
+/* ps_dispatch_reason_name returns "rate", "queue", ...: a metric's label. */
+const char *ps_dispatch_reason_name(enum ps_dispatch_reason r);
+
 /* The account of one request: whoever counts, logs or bills reads this struct. Instants are
  * monotonic ns, 0 while they have not come. */
 struct ps_dispatch_account {
 	int tenant, model;
 	enum ps_status status; /* how it ended */
-	int64_t received_ns;   /* the request was complete, body included */
+	enum ps_dispatch_reason reason;
+	int64_t received_ns; /* the request was complete, body included. Caller's */
 	int64_t admitted_ns;
-	int64_t started_ns;  /* a lane took it */
-	int64_t finished_ns; /* the lane was done with it */
-	int64_t sent_ns;     /* the last byte of the answer went to the kernel */
+	int64_t started_ns;   /* a lane took it */
+	int64_t input_ns;     /* its inputs stood ready for the engine. Caller's, before finish */
+	int64_t computed_ns;  /* the engine had returned. Caller's, before finish */
+	int64_t finished_ns;  /* the lane was done with it */
+	int64_t sent_ns;      /* the last byte of the answer went to the kernel. Caller's */
+	int64_t rows;	      /* of this request */
+	int64_t batch_rows;   /* of the batch that it ran in */
+	int64_t cost_ns;      /* its share: lane time x CPUs held x rows / batch rows */
+	int64_t deadline_ns;  /* that it was held to; 0: none */
+	int64_t predicted_ns; /* when admission expected it to finish; 0: not asked */
 };
 
-/* One request, embedded in the caller's own. Everything but `deadline_ns` and account.received_ns,
- * account.sent_ns belongs to dispatch/ from arrive until the request is DONE. */
+struct ps_dispatch_request;
+
+/* One run. It lives in the first request of the batch, from RUN until that request's memory goes.
+ */
+struct ps_dispatch_batch {
+	struct ps_dispatch_request *first; /* the requests, linked by `batch_next` */
+	int n;
+	int64_t rows;
+	int lane, instance; /* instance: repo's number; held until finish */
+	int width;	    /* CPUs that the run holds: 1 narrow, more wide */
+	bool here;	    /* RUN came from arrive: the caller runs it on its own thread */
+	bool cancelled;	    /* CANCEL was given out */
+	/* sched's: what was charged at its start */
+	struct ps_sched_run run;
+};
+
+/* One request, embedded in the caller's own. The caller sets the first block before arrive; the
+ * rest belongs to dispatch/ from arrive until the request is DONE. */
 struct ps_dispatch_request {
+	int tenant, model;
+	int64_t rows;		/* along the batch axis, >= 1 */
+	uint64_t shape_key;	/* equal keys of one instance may share a batch */
+	int64_t deadline_ns;	/* 0: the tenant's SLA for this model says (none: no deadline) */
+	int level;		/* priority within the tenant: 1 is first, 0 the default */
+	bool no_deadline_check; /* admit it even when its deadline cannot be met */
+
 	struct ps_sched_item item;
 	struct ps_heap_node deadline;
-	int64_t deadline_ns; /* 0: none. Set by the caller before arrive */
 	enum ps_dispatch_state state;
-	enum ps_status stopped; /* while running: why it was cancelled; PS_OK when it was not */
-	int lane;		/* while running, else -1 */
+	enum ps_status stopped; /* while running: why it is not wanted any more; PS_OK: it is */
+	int instance;		/* held from arrive to DONE; -1: none */
+	struct ps_dispatch_batch *in;	/* while running */
+	struct ps_dispatch_batch batch; /* used when this request is the first of its batch */
+	struct ps_dispatch_request *batch_next;
 	struct ps_dispatch_account account;
 };
 
 enum ps_dispatch_action_kind {
 	PS_DISPATCH_NOTHING,
-	PS_DISPATCH_WAKE,   /* a lane is idle and a request waits: let one ask (lane_free) */
-	PS_DISPATCH_RUN,    /* run `request` on `lane`; finish follows */
+	PS_DISPATCH_WAKE,   /* a lane is idle and a batch can run: let one ask (lane_free) */
+	PS_DISPATCH_RUN,    /* run `batch` on `batch->lane`; finish follows */
 	PS_DISPATCH_DROP,   /* `request` is DONE without an answer: nobody is there to read it */
 	PS_DISPATCH_EXPIRE, /* `request` is DONE: answer it with PS_EDEADLINE */
-	PS_DISPATCH_CANCEL, /* tell the engine to stop `request` on `lane`; finish still follows
-			     */
-	PS_DISPATCH_LOAD,   /* load `model`; load_done follows */
+	PS_DISPATCH_CANCEL, /* tell the engine to stop `batch`; finish still follows */
+	PS_DISPATCH_LOAD,   /* load `instance`; load_done follows */
+	PS_DISPATCH_UNLOAD, /* close `instance`: nobody uses it; ps_dispatch_unload_done follows */
 };
 
 struct ps_dispatch_action {
 	enum ps_dispatch_action_kind kind;
-	int lane, model;
+	bool wake; /* besides: another lane is idle and another batch can run, as with WAKE */
+	int instance;
+	struct ps_dispatch_batch *batch;
 	struct ps_dispatch_request *request;
 };
 
-/* Per tenant and model, since start. */
-struct ps_dispatch_counters {
-	int64_t arrived, admitted, completed;		     /* completed: with PS_OK */
-	int64_t refused_quota, refused_unavailable, expired; /* before they ran */
-	int64_t failed, cancelled;
-	int64_t queue_ns, compute_ns; /* sums over requests that ran */
-};
-
 struct ps_dispatch_config {
-	const struct ps_tenancy *tenancy; /* borrowed, outlives the dispatcher */
-	struct ps_repo *repo;		  /* borrowed; changed only through the dispatcher */
+	const struct ps_tenancy *tenancy; /* borrowed until set_tenancy replaces it */
+	struct ps_repo *repo;		  /* borrowed; changed under the caller's mutex only */
 	int n_lanes;			  /* 1..PS_DISPATCH_MAX_LANES */
+	int reserve_lanes;		  /* lanes that only the guaranteed class may use */
+	int cpus;			  /* CPUs of the budget: the width of a wide run */
+	bool wide;			  /* every run is wide */
+	bool auto_width;		  /* wide when nothing else waits or runs, else narrow */
+	double best_effort_floor;	  /* share of lane time that best-effort gets when it waits,
+					   * 0..0.5 */
+	int64_t max_waiting; /* requests of all tenants; more is PS_EUNAVAIL. 0: none */
+	int64_t here_max_ns; /* a run whose learned p90 is at most this may be executed
+			      * where it arrived, when a lane is idle; 0: never */
 };
 
 struct ps_dispatch;
 
-/* ps_dispatch_new makes the machine with all lanes idle and no model loaded. PS_EINVAL, PS_ENOMEM.
- */
+/* ps_dispatch_new makes the machine with all lanes idle. PS_EINVAL, PS_ENOMEM. */
 enum ps_status ps_dispatch_new(const struct ps_dispatch_config *config,
 			       struct ps_dispatch **ret_dispatch, struct ps_error *err);
 /* ps_dispatch_free frees it; no request may be waiting or running. NULL is fine. */
 void ps_dispatch_free(struct ps_dispatch *d);
+/* ps_dispatch_set_tenancy swaps the tenants (numbers of names that stay are the same: tenancy.h).
+ * What waits and runs goes on under the new weights and limits; tenants that are gone keep what
+ * they have waiting and get nothing new in. PS_ENOMEM: nothing has changed. */
+enum ps_status ps_dispatch_set_tenancy(struct ps_dispatch *d, const struct ps_tenancy *tenancy);
 
-/* ps_dispatch_resolve turns a name and a version (0: the highest) into a model that the tenant may
- * see. PS_ENOTFOUND, in the same words for unknown models and for those of others. */
-enum ps_status ps_dispatch_resolve(const struct ps_dispatch *d, int tenant, const char *name,
+/* ps_dispatch_resolve turns a name and a version (0: the served default, by the model's traffic
+ * split when it has one) into a model that the tenant may see. PS_ENOTFOUND, in the same words for
+ * unknown models and for those of others. O(1) after the first time. */
+enum ps_status ps_dispatch_resolve(struct ps_dispatch *d, int tenant, const char *name,
 				   size_t name_len, int64_t version, int *ret_model,
 				   struct ps_error *err);
+/* ps_dispatch_instance returns the instance that serves (tenant, model) now, -1 when none is
+ * loaded. Decode against it, then arrive (which checks again). */
+int ps_dispatch_instance(struct ps_dispatch *d, int tenant, int model);
 
-/* ps_dispatch_request_init prepares a request of a tenant for a model. */
+/* ps_dispatch_request_init prepares a request of a tenant for a model: one row, no deadline. */
 void ps_dispatch_request_init(struct ps_dispatch_request *r, int tenant, int model);
 
-/* ps_dispatch_arrive admits a request, or refuses it at once (then it is DONE): PS_EUNAVAIL
- * (draining, model not ready), PS_EQUOTA (the tenant's queue is full), PS_EDEADLINE (already
- * past), PS_ENOMEM. *ret_action is WAKE when a lane is idle, else NOTHING. `err` may be NULL. */
+/* ps_dispatch_arrive admits a request, or refuses it at once (then it is DONE) with the reason in
+ * its account: PS_EUNAVAIL, PS_EQUOTA, PS_EDEADLINE, PS_ENOMEM. *ret_action is RUN (`batch->here`:
+ * the caller runs it on this thread, now), WAKE when a lane is idle, else NOTHING. `err` may be
+ * NULL. */
 enum ps_status ps_dispatch_arrive(struct ps_dispatch *d, struct ps_dispatch_request *r,
 				  int64_t now_ns, struct ps_dispatch_action *ret_action,
 				  struct ps_error *err);
 
-/* ps_dispatch_lane_free says that `lane` runs nothing and returns RUN with the request whose turn
- * it is, or NOTHING: the lane is idle until an arrival says WAKE. A waiting request whose deadline
- * has passed is never run: tick reports it. */
+/* ps_dispatch_lane_free says that `lane` runs nothing and returns RUN with the batch whose turn it
+ * is, or NOTHING: the lane is idle until WAKE. A lane whose number is lent to a run `here` gets
+ * NOTHING. A waiting request whose deadline has passed is never run: tick reports it. */
 struct ps_dispatch_action ps_dispatch_lane_free(struct ps_dispatch *d, int lane, int64_t now_ns);
 
-/* ps_dispatch_finish says that a running request has ended with `status`; it is DONE. The instants
- * are those of the run itself. The status that counts is in its account: PS_ECANCELLED for a
- * cancelled request, PS_EDEADLINE when tick cancelled it. */
-void ps_dispatch_finish(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_status status,
-			int64_t started_ns, int64_t finished_ns);
+/* ps_dispatch_finish says that a run has ended with `status`; all its requests are DONE, their
+ * accounts filled and charged. The instants are those of the run itself. The status that counts is
+ * in each account: PS_ECANCELLED or PS_EDEADLINE for one that was stopped. Afterwards walk
+ * batch->first over batch_next. Returns WAKE or NOTHING. */
+struct ps_dispatch_action ps_dispatch_finish(struct ps_dispatch *d, struct ps_dispatch_batch *b,
+					     enum ps_status status, int64_t started_ns,
+					     int64_t finished_ns);
 
-/* ps_dispatch_cancel says that nobody waits for the answer any more. Returns DROP, CANCEL, or
- * NOTHING when it is DONE or cancelled already. */
+/* ps_dispatch_cancel says that nobody waits for the answer any more. Returns DROP, CANCEL (nobody
+ * in the batch is left), or NOTHING when it is DONE, cancelled already, or runs with others. */
 struct ps_dispatch_action ps_dispatch_cancel(struct ps_dispatch *d, struct ps_dispatch_request *r,
 					     int64_t now_ns);
 
-/* ps_dispatch_tick returns one action for a request whose deadline has passed, or NOTHING; call
- * until NOTHING. */
+/* ps_dispatch_tick returns one action that has come due, or NOTHING; call until NOTHING. */
 struct ps_dispatch_action ps_dispatch_tick(struct ps_dispatch *d, int64_t now_ns);
-/* ps_dispatch_next_deadline_ns returns when tick is due next, or INT64_MAX. */
-int64_t ps_dispatch_next_deadline_ns(const struct ps_dispatch *d);
+/* ps_dispatch_next_tick_ns returns when tick is due next, or INT64_MAX. */
+int64_t ps_dispatch_next_tick_ns(const struct ps_dispatch *d);
 
-/* ps_dispatch_load_next returns LOAD for the next unloaded model, or NOTHING: one at a time, so
- * that the transient memory of loading never adds up. */
-struct ps_dispatch_action ps_dispatch_load_next(struct ps_dispatch *d);
-/* ps_dispatch_load_done makes the model READY (status PS_OK) or FAILED (then `why` is kept), and
- * returns the next LOAD or NOTHING. */
-struct ps_dispatch_action ps_dispatch_load_done(struct ps_dispatch *d, int model,
-						enum ps_status status, const struct ps_error *why);
+/* ps_dispatch_load_next returns LOAD for the next instance that is wanted and not loaded (at most
+ * `max_loading` at a time), UNLOAD for one that nobody uses, or NOTHING. */
+struct ps_dispatch_action ps_dispatch_load_next(struct ps_dispatch *d, int max_loading);
+/* ps_dispatch_load_done makes the instance READY (status PS_OK) or FAILED (then `why` is kept). */
+void ps_dispatch_load_done(struct ps_dispatch *d, int instance, enum ps_status status,
+			   const struct ps_error *why);
+/* ps_dispatch_unload_done says that an UNLOAD has been performed. */
+void ps_dispatch_unload_done(struct ps_dispatch *d, int instance);
 
 /* ps_dispatch_drain refuses every later arrival with PS_EUNAVAIL; what was admitted is finished. */
 void ps_dispatch_drain(struct ps_dispatch *d);
 /* ps_dispatch_drained says whether nothing waits or runs after drain. */
 bool ps_dispatch_drained(const struct ps_dispatch *d);
-/* ps_dispatch_ready says whether every model is READY and it is not draining. */
-bool ps_dispatch_ready(const struct ps_dispatch *d);
 
-/* ps_dispatch_waiting returns how many requests of a tenant wait. */
-int64_t ps_dispatch_waiting(const struct ps_dispatch *d, int tenant);
-/* ps_dispatch_running returns how many requests run. */
+/* What can be seen of a tenant. */
+struct ps_dispatch_view {
+	int64_t waiting, running; /* requests now */
+	int64_t cost_ns;	  /* charged since start: lane time x CPUs held */
+	int64_t lag_ns;		  /* what it is behind (> 0) its fair share among the backlogged; 0
+				   * when nothing of it waits */
+	int64_t retry_after_ns;	  /* when an arrival would be admitted again, estimated */
+};
+/* ps_dispatch_view_get fills it. */
+void ps_dispatch_view_get(const struct ps_dispatch *d, int tenant, int64_t now_ns,
+			  struct ps_dispatch_view *ret_view);
+/* ps_dispatch_waiting returns how many requests of all tenants wait, _running how many runs there
+ * are. */
+int64_t ps_dispatch_waiting(const struct ps_dispatch *d);
 int ps_dispatch_running(const struct ps_dispatch *d);
-/* ps_dispatch_retry_after_ns estimates when the tenant's queue will have room: what waits in it,
- * times the mean time that recent requests took, over the lanes. */
-int64_t ps_dispatch_retry_after_ns(const struct ps_dispatch *d, int tenant);
-/* ps_dispatch_counters_get copies the counters of a tenant and model. */
-void ps_dispatch_counters_get(const struct ps_dispatch *d, int tenant, int model,
-			      struct ps_dispatch_counters *ret_counters);
-/* ps_dispatch_repo borrows the repository, to read. */
-const struct ps_repo *ps_dispatch_repo(const struct ps_dispatch *d);
-/* ps_dispatch_tenancy borrows the tenants. */
+/* ps_dispatch_service_ns returns the learned time of a run of `rows` of an instance at quantile 0.5
+ * or 0.9; 0 while nothing is known. */
+int64_t ps_dispatch_service_ns(const struct ps_dispatch *d, int instance, int64_t rows, double q);
+/* ps_dispatch_repo borrows the repository, ps_dispatch_tenancy the tenants. */
+struct ps_repo *ps_dispatch_repo(const struct ps_dispatch *d);
 const struct ps_tenancy *ps_dispatch_tenancy(const struct ps_dispatch *d);
 
 #endif

@@ -3,7 +3,6 @@
 # sanitizers: no (the package is of the release build)
 import os
 import pathlib
-import shutil
 import subprocess
 import tempfile
 import unittest
@@ -56,7 +55,6 @@ class Package(unittest.TestCase):
                             program=program) as server:
             self.assertEqual(server.get("/v2/health/ready")[0], 200)
 
-    @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd-analyze is not installed (package systemd)")
     def test_unit(self):
         unit = self.dir / "perseus.service"
         (found,) = (self.dir / "root").rglob("perseus.service")

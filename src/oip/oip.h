@@ -1,5 +1,6 @@
-/* oip.h - the Open Inference Protocol (version 2, HTTP form) with the binary tensor extension, both
- * ways: bytes <-> structs, no sockets.   Layer 2. Uses base and model.
+/* oip.h - the Open Inference Protocol (version 2): routes, infer over HTTP with the binary tensor
+ * extension, health and metadata, both ways: bytes <-> structs, no sockets.   Layer 2. Uses base
+ * and model. (gRPC's messages: grpc.h; repository, statistics, configuration: admin.h.)
  *
  * Pure functions; any thread. What a parser returns points into the body that it was given and
  * into the arena, and lives as long as both. The body may be written to (texts with escapes are
@@ -43,42 +44,89 @@ enum {
 /* Name of the header that says how long the JSON before the binary tensors is. */
 #define PS_OIP_JSON_BYTES_HEADER "Inference-Header-Content-Length"
 
-/* --- paths --- */
+/* What a small message is written as: the JSON of HTTP or the protobuf of gRPC. */
+enum ps_oip_form {
+	PS_OIP_JSON,
+	PS_OIP_PROTOBUF,
+};
+
+/* --- what is asked for: one list of routes for HTTP and gRPC --- */
 
 enum ps_oip_route {
 	PS_OIP_NONE,
-	PS_OIP_LIVE,		/* GET v2/health/live */
-	PS_OIP_READY,		/* GET v2/health/ready */
-	PS_OIP_SERVER_METADATA, /* GET v2 */
-	PS_OIP_MODEL_METADATA,	/* GET v2/models/M[/versions/V] */
-	PS_OIP_MODEL_READY,	/* GET v2/models/M[/versions/V]/ready */
-	PS_OIP_INFER,		/* POST v2/models/M[/versions/V]/infer */
+	PS_OIP_LIVE,		 /* GET v2/health/live, ServerLive */
+	PS_OIP_READY,		 /* GET v2/health/ready, ServerReady */
+	PS_OIP_SERVER_METADATA,	 /* GET v2, ServerMetadata */
+	PS_OIP_MODEL_METADATA,	 /* GET v2/models/M[/versions/V], ModelMetadata */
+	PS_OIP_MODEL_READY,	 /* GET v2/models/M[/versions/V]/ready, ModelReady */
+	PS_OIP_INFER,		 /* POST v2/models/M[/versions/V]/infer, ModelInfer */
+	PS_OIP_MODEL_CONFIG,	 /* GET v2/models/M[/versions/V]/config, ModelConfig */
+	PS_OIP_STATISTICS,	 /* GET v2/models[/M[/versions/V]]/stats, ModelStatistics; without a
+				  * model (target.model ""): all that the caller may see */
+	PS_OIP_REPOSITORY_INDEX, /* POST v2/repository[/R]/index, RepositoryIndex */
+	PS_OIP_LOAD,		 /* POST v2/repository[/R]/models/M/load, RepositoryModelLoad */
+	PS_OIP_UNLOAD,		 /* POST v2/repository[/R]/models/M/unload, ..Unload */
+	/* Perseus' own, HTTP only. */
+	PS_OIP_OPERATOR_RELOAD,	 /* POST v2/perseus/reload: read the configuration file again */
+	PS_OIP_OPERATOR_STATUS,	 /* GET v2/perseus/status: lanes, queues, memory, loads */
+	PS_OIP_OPERATOR_TENANTS, /* GET v2/perseus/tenants[/T]: agreements and use; T in model */
+	PS_OIP_OPERATOR_USAGE,	 /* GET v2/perseus/usage?tenant=&model=&from=&to=: ledger rows */
+	PS_OIP_OPERATOR_BILL,	 /* GET v2/perseus/bill?tenant=&from=&to=: sums of the ledger */
+	/* gRPC only. */
+	PS_OIP_INFER_STREAM,	   /* ModelStreamInfer, both ways a stream */
+	PS_OIP_HEALTH_CHECK,	   /* grpc.health.v1.Health/Check */
+	PS_OIP_HEALTH_WATCH,	   /* grpc.health.v1.Health/Watch, a stream of answers */
+	PS_OIP_REFLECTION,	   /* grpc.reflection.v1.ServerReflection, both ways a stream */
+	PS_OIP_REFLECTION_V1ALPHA, /* the same messages under their older name */
+	PS_OIP_ROUTE_COUNT
 };
+
+/* ps_oip_route_name returns a stable identifier for logs and metrics, such as "model_infer". */
+const char *ps_oip_route_name(enum ps_oip_route route);
+/* ps_oip_route_names_model says whether requests of this route are about one model (STATISTICS:
+ * may be). */
+bool ps_oip_route_names_model(enum ps_oip_route route);
+/* ps_oip_route_is_operator says whether the route is one of v2/perseus/. */
+bool ps_oip_route_is_operator(enum ps_oip_route route);
 
 struct ps_oip_target {
 	enum ps_oip_route route;
-	char model[PS_TENSOR_MAX_NAME];	   /* percent-decoded, "" when the route has none */
-	char version[PS_OIP_VERSION_SIZE]; /* "" when not given */
+	char model[PS_TENSOR_MAX_NAME];	      /* percent-decoded, "" when there is none; of
+					       * OPERATOR_TENANTS the tenant */
+	char version[PS_OIP_VERSION_SIZE];    /* "" when not given */
+	char repository[PS_OIP_VERSION_SIZE]; /* R of the repository's routes, "" when not given */
 };
 
-/* ps_oip_parse_path finds what a request line asks for (HEAD counts as GET; one slash at the end is
- * forgiven). PS_ENOTFOUND "Not Found", PS_EMETHOD "Method Not Allowed" (route is then set all the
- * same, for ps_oip_allowed), PS_EINVAL (a bad percent sequence, a NUL or a name too long). */
+/* ps_oip_parse_path finds what a request line asks for. HEAD counts as GET; one slash at the end
+ * is forgiven; a query is passed over. Names are checked by ps_oip_check_name. PS_ENOTFOUND "Not
+ * Found", PS_EMETHOD "Method Not Allowed" (route is then set all the same, for ps_oip_allowed),
+ * PS_EINVAL (a bad percent sequence, a bad name or one too long). After an error model, version
+ * and repository are "". */
 enum ps_status ps_oip_parse_path(const char *method, const char *path,
 				 struct ps_oip_target *ret_target, struct ps_error *err);
+/* ps_oip_check_name refuses what could leave the folder of a repository or spoil a log line: an
+ * empty name, "." and "..", slashes and backslashes, control characters, bytes that are not UTF-8.
+ * `what` says what kind of name it is. PS_EINVAL. */
+enum ps_status ps_oip_check_name(const char *what, const char *name, size_t n,
+				 struct ps_error *err);
 /* ps_oip_allowed returns the methods of a route for the Allow: header, "GET, HEAD" or "POST". */
 const char *ps_oip_allowed(enum ps_oip_route route);
-/* ps_oip_build_path writes "/v2/models/M/versions/V/infer", percent-encoded, for `t`. PS_ETOOBIG.
- */
+/* ps_oip_build_path writes "/v2/models/M/versions/V/infer", percent-encoded, for `t`, whose route
+ * is one of HTTP's. PS_EINVAL, PS_ETOOBIG. */
 enum ps_status ps_oip_build_path(const struct ps_oip_target *t, char buf[PS_OIP_PATH_SIZE],
 				 struct ps_error *err);
+/* ps_oip_query_get finds `key` in "a=1&b=2" (NULL: nothing there) and copies its value, decoded
+ * ('+' is a blank). PS_ENOTFOUND when it is absent (`err` untouched), PS_EINVAL (percent sequence,
+ * NUL), PS_ETOOBIG when buf is too small. */
+enum ps_status ps_oip_query_get(const char *query, const char *key, char *buf, size_t size,
+				struct ps_error *err);
 
 /* --- infer, the server's side --- */
 
 enum ps_oip_parameter_type {
 	PS_OIP_BOOL,
 	PS_OIP_INT,
-	PS_OIP_REAL,
+	PS_OIP_REAL, /* and integers beyond int64_t */
 	PS_OIP_TEXT,
 };
 
@@ -94,7 +142,8 @@ struct ps_oip_parameter {
 /* An output that the client asks for. */
 struct ps_oip_output {
 	const char *name;
-	bool binary; /* its own binary_data, else the request's binary_data_output, else false */
+	bool binary; /* its own binary_data, else the request's binary_data_output, else false;
+		      * gRPC: always true */
 };
 
 struct ps_oip_request {
@@ -168,6 +217,12 @@ enum ps_status ps_oip_build_response(const struct ps_oip_response *r, struct ps_
 
 /* ps_oip_build_error appends {"error":"..."}: what the error says and, in brackets, its hint. */
 void ps_oip_build_error(const struct ps_error *e, struct ps_strbuf *out);
+/* ps_oip_error_text writes the same text bare, for grpc-message; cut at `size`; returns buf. */
+const char *ps_oip_error_text(const struct ps_error *e, char *buf, size_t size);
+/* ps_oip_build_string appends `text` as a JSON string; bytes that are not UTF-8 become '?'. */
+void ps_oip_build_string(const char *text, struct ps_strbuf *out);
+
+/* --- live, ready, metadata: the same structs for both forms --- */
 
 struct ps_oip_server_metadata {
 	const char *name, *version;
@@ -184,15 +239,20 @@ struct ps_oip_model_metadata {
 	int n_inputs, n_outputs;
 };
 
-/* ps_oip_build_live appends {"live":true}, ps_oip_build_ready {"ready":true} and
- * ps_oip_build_model_ready {"name":"...","ready":true}. */
-void ps_oip_build_live(bool live, struct ps_strbuf *out);
-void ps_oip_build_ready(bool ready, struct ps_strbuf *out);
-void ps_oip_build_model_ready(const char *name, bool ready, struct ps_strbuf *out);
-/* ps_oip_build_server_metadata appends the body of GET v2. */
-void ps_oip_build_server_metadata(const struct ps_oip_server_metadata *m, struct ps_strbuf *out);
-/* ps_oip_build_model_metadata appends the body of GET v2/models/M. */
-void ps_oip_build_model_metadata(const struct ps_oip_model_metadata *m, struct ps_strbuf *out);
+/* The extensions that Perseus has, for ps_oip_server_metadata. */
+extern const char *const ps_oip_extensions[];
+extern const int ps_oip_n_extensions;
+
+/* Each appends one whole message; failures show in ps_strbuf_status. As JSON {"live":true},
+ * {"ready":true} and {"name":"...","ready":true}. */
+void ps_oip_build_live(bool live, enum ps_oip_form form, struct ps_strbuf *out);
+void ps_oip_build_ready(bool ready, enum ps_oip_form form, struct ps_strbuf *out);
+void ps_oip_build_model_ready(const char *name, bool ready, enum ps_oip_form form,
+			      struct ps_strbuf *out);
+void ps_oip_build_server_metadata(const struct ps_oip_server_metadata *m, enum ps_oip_form form,
+				  struct ps_strbuf *out);
+void ps_oip_build_model_metadata(const struct ps_oip_model_metadata *m, enum ps_oip_form form,
+				 struct ps_strbuf *out);
 
 /* --- infer, the client's side --- */
 

@@ -30,6 +30,16 @@ enum ps_status ps_serve_address_parse(const char *text, struct ps_serve_address 
 enum ps_status ps_serve_tls_new(const struct ps_serve_config *c, struct ps_net_tls **ret_tls,
 				struct ps_error *err);
 
+/* ps_serve_make_tenancy makes the tenants of a configuration, with the keys of its keys file.
+ * Errors name file and line. [config_tenants.c] */
+enum ps_status ps_serve_make_tenancy(const struct ps_serve_config *c,
+				     const struct ps_tenancy *previous,
+				     struct ps_tenancy **ret_tenancy, struct ps_error *err);
+/* ps_serve_config_at says that an error that is set stands in the section at `w`; returns its
+ * status. [config_check.c] */
+enum ps_status ps_serve_config_at(const struct ps_serve_config *c, const struct ps_conf_where *w,
+				  const char *key, struct ps_error *err);
+
 /* What a configuration changed in the repository. */
 struct ps_serve_model_changes {
 	int added, changed, removed, refused; /* names */

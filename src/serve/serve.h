@@ -29,13 +29,13 @@ struct ps_serve_split_config {
 /* models: one version of a model, and what is said about its name. */
 struct ps_serve_model_config {
 	char *name;
-	char *path; /* a file, or a folder NAME/VERSION/...; relative to the configuration's folder
-		     */
+	char *path; /* a model file; relative to the configuration's folder. NULL: the
+		     * name is in a folder of model_repository */
 	int64_t version;
 	char *device;			/* "cpu", "cuda:N"; NULL: not said */
-	int64_t max_batch;		/* -1: not said; 0: no batch axis */
+	int64_t max_batch;		/* 0: not said */
 	struct ps_conf_texts preferred; /* batch sizes */
-	int64_t max_delay;		/* ns that a batch may wait for more; -1: not said */
+	int64_t max_delay;		/* ns that a batch may wait for more; 0: not said */
 	int64_t max_run;		/* ns; 0: not said */
 	int64_t instances;		/* runs at the same time; 0: no limit of its own */
 	bool load;			/* at start; else when the API asks */

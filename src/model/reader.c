@@ -2,7 +2,7 @@
  * so that weights are never copied; nodes and descriptions of values go through protobuf-c with an
  * allocator that has a limit. */
 #include "model/onnx.h"
-#include "model/wire_internal.h"
+#include "model/wire.h"
 
 #include "base/file.h"
 

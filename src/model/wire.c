@@ -1,4 +1,4 @@
-#include "model/wire_internal.h"
+#include "model/wire.h"
 
 static bool broken(struct ps_wire *w)
 {

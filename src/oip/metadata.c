@@ -1,19 +1,37 @@
-/* Small control messages. Metadata is read by jansson: it holds no tensor data. */
-#include "oip/oip_internal.h"
+/* Live, ready and metadata, in both forms. */
+#include "oip/proto_internal.h"
 
-#include "base/json.h"
-
-#include <stdio.h>
 #include <string.h>
 
-enum { MAX_BODY = 4 * 1024 * 1024 };
+const char *const ps_oip_extensions[] = {
+	"binary_tensor_data",  "parameters",
+	"model_repository",    "model_repository(unload_dependents)",
+	"model_configuration", "schedule_policy",
+	"statistics",
+};
+const int ps_oip_n_extensions = sizeof ps_oip_extensions / sizeof ps_oip_extensions[0];
 
-/* --- writing --- */
-
-static void put_string(struct ps_strbuf *out, const char *s)
+void ps_oip_build_string(const char *text, struct ps_strbuf *out)
 {
-	ps_oip_put_text(out, s, strlen(s));
+	ps_oip_put_text(out, text, strlen(text));
 }
+
+const char *ps_oip_error_text(const struct ps_error *e, char *buf, size_t size)
+{
+	struct ps_error said = *e;
+	said.where[0] = '\0';
+	return ps_error_format(&said, buf, size);
+}
+
+void ps_oip_build_error(const struct ps_error *e, struct ps_strbuf *out)
+{
+	char text[sizeof e->what + sizeof e->hint + 8];
+	ps_strbuf_puts(out, "{\"error\":");
+	ps_oip_build_string(ps_oip_error_text(e, text, sizeof text), out);
+	ps_strbuf_putc(out, '}');
+}
+
+/* --- JSON --- */
 
 static void put_strings(struct ps_strbuf *out, const char *const *texts, int n)
 {
@@ -21,48 +39,9 @@ static void put_strings(struct ps_strbuf *out, const char *const *texts, int n)
 	for (int i = 0; i < n; i++) {
 		if (i > 0)
 			ps_strbuf_putc(out, ',');
-		put_string(out, texts[i]);
+		ps_oip_build_string(texts[i], out);
 	}
 	ps_strbuf_putc(out, ']');
-}
-
-void ps_oip_build_error(const struct ps_error *e, struct ps_strbuf *out)
-{
-	struct ps_error said = *e;
-	char text[sizeof said.what + sizeof said.hint + 8];
-	said.where[0] = '\0';
-	ps_error_format(&said, text, sizeof text);
-	ps_strbuf_puts(out, "{\"error\":");
-	put_string(out, text);
-	ps_strbuf_putc(out, '}');
-}
-
-void ps_oip_build_live(bool live, struct ps_strbuf *out)
-{
-	ps_strbuf_printf(out, "{\"live\":%s}", live ? "true" : "false");
-}
-
-void ps_oip_build_ready(bool ready, struct ps_strbuf *out)
-{
-	ps_strbuf_printf(out, "{\"ready\":%s}", ready ? "true" : "false");
-}
-
-void ps_oip_build_model_ready(const char *name, bool ready, struct ps_strbuf *out)
-{
-	ps_strbuf_puts(out, "{\"name\":");
-	put_string(out, name);
-	ps_strbuf_printf(out, ",\"ready\":%s}", ready ? "true" : "false");
-}
-
-void ps_oip_build_server_metadata(const struct ps_oip_server_metadata *m, struct ps_strbuf *out)
-{
-	ps_strbuf_puts(out, "{\"name\":");
-	put_string(out, m->name);
-	ps_strbuf_puts(out, ",\"version\":");
-	put_string(out, m->version);
-	ps_strbuf_puts(out, ",\"extensions\":");
-	put_strings(out, m->extensions, m->n_extensions);
-	ps_strbuf_putc(out, '}');
 }
 
 static void put_specs(struct ps_strbuf *out, const struct ps_tensor_spec *specs, int n)
@@ -71,23 +50,33 @@ static void put_specs(struct ps_strbuf *out, const struct ps_tensor_spec *specs,
 	for (int i = 0; i < n; i++) {
 		const char *type = ps_dtype_name(specs[i].dtype);
 		ps_strbuf_puts(out, i > 0 ? ",{\"name\":" : "{\"name\":");
-		put_string(out, specs[i].name);
-		ps_strbuf_printf(out, ",\"datatype\":\"%s\",\"shape\":[", type ? type : "");
-		for (int d = 0; d < specs[i].rank; d++)
-			ps_strbuf_printf(out, "%s%lld", d ? "," : "", (long long)specs[i].dims[d]);
-		ps_strbuf_puts(out, "]}");
+		ps_oip_build_string(specs[i].name, out);
+		ps_strbuf_printf(out, ",\"datatype\":\"%s\",\"shape\":", type ? type : "");
+		ps_oip_put_dims(out, specs[i].dims, specs[i].rank);
+		ps_strbuf_putc(out, '}');
 	}
 	ps_strbuf_putc(out, ']');
 }
 
-void ps_oip_build_model_metadata(const struct ps_oip_model_metadata *m, struct ps_strbuf *out)
+static void put_server(const struct ps_oip_server_metadata *m, struct ps_strbuf *out)
 {
 	ps_strbuf_puts(out, "{\"name\":");
-	put_string(out, m->name);
+	ps_oip_build_string(m->name, out);
+	ps_strbuf_puts(out, ",\"version\":");
+	ps_oip_build_string(m->version, out);
+	ps_strbuf_puts(out, ",\"extensions\":");
+	put_strings(out, m->extensions, m->n_extensions);
+	ps_strbuf_putc(out, '}');
+}
+
+static void put_model(const struct ps_oip_model_metadata *m, struct ps_strbuf *out)
+{
+	ps_strbuf_puts(out, "{\"name\":");
+	ps_oip_build_string(m->name, out);
 	ps_strbuf_puts(out, ",\"versions\":");
 	put_strings(out, m->versions, m->n_versions);
 	ps_strbuf_puts(out, ",\"platform\":");
-	put_string(out, m->platform);
+	ps_oip_build_string(m->platform, out);
 	ps_strbuf_puts(out, ",\"inputs\":");
 	put_specs(out, m->inputs, m->n_inputs);
 	ps_strbuf_puts(out, ",\"outputs\":");
@@ -95,176 +84,102 @@ void ps_oip_build_model_metadata(const struct ps_oip_model_metadata *m, struct p
 	ps_strbuf_putc(out, '}');
 }
 
-/* --- reading --- */
+/* --- protobuf --- */
 
-static enum ps_status no_memory(struct ps_error *err)
+static void pack_server(const struct ps_oip_server_metadata *m, struct ps_strbuf *out)
 {
-	return ps_error_set(err, PS_ENOMEM, "no memory for metadata");
+	Inference__ServerMetadataResponse p = INFERENCE__SERVER_METADATA_RESPONSE__INIT;
+	p.name = (char *)m->name;
+	p.version = (char *)m->version;
+	p.extensions = (char **)m->extensions;
+	p.n_extensions = (size_t)m->n_extensions;
+	ps_oip_pack(&p.base, out);
 }
 
-static enum ps_status parse_object(const void *body, size_t n, json_t **ret_root,
-				   struct ps_error *err)
+static bool pack_specs(struct ps_arena *a, const struct ps_tensor_spec *specs, int n,
+		       Inference__ModelMetadataResponse__TensorMetadata ***ret_items, size_t *ret_n)
 {
-	if (n > MAX_BODY)
-		return ps_error_set(err, PS_ETOOBIG, "metadata of over %d bytes", MAX_BODY);
-	enum ps_status s = ps_json_parse(body, n, ret_root, err);
-	if (s == PS_OK && !json_is_object(*ret_root)) {
-		json_decref(*ret_root);
-		return ps_error_set(err, PS_EPARSE, "metadata is no JSON object");
+	Inference__ModelMetadataResponse__TensorMetadata **items =
+		ps_oip_pb_items(a, n, sizeof **items);
+	for (int i = 0; items && i < n; i++) {
+		inference__model_metadata_response__tensor_metadata__init(items[i]);
+		items[i]->name = (char *)specs[i].name;
+		items[i]->datatype = (char *)ps_dtype_name(specs[i].dtype);
+		items[i]->shape = (int64_t *)specs[i].dims;
+		items[i]->n_shape = (size_t)specs[i].rank;
 	}
-	return s;
+	*ret_items = items;
+	*ret_n = (size_t)n;
+	return items != NULL;
 }
 
-/* obj[key] copied; `otherwise` when absent. NULL without memory. */
-static const char *copy_text(const json_t *obj, const char *key, const char *otherwise,
-			     struct ps_arena *arena)
+static void pack_model(const struct ps_oip_model_metadata *m, struct ps_strbuf *out)
 {
-	const char *s = ps_json_get_string(obj, key, otherwise);
-	return ps_arena_strndup(arena, s, strlen(s));
+	Inference__ModelMetadataResponse p = INFERENCE__MODEL_METADATA_RESPONSE__INIT;
+	struct ps_arena a;
+	ps_arena_init(&a, 0);
+	p.name = (char *)m->name;
+	p.versions = (char **)m->versions;
+	p.n_versions = (size_t)m->n_versions;
+	p.platform = (char *)m->platform;
+	if (pack_specs(&a, m->inputs, m->n_inputs, &p.inputs, &p.n_inputs) &&
+	    pack_specs(&a, m->outputs, m->n_outputs, &p.outputs, &p.n_outputs))
+		ps_oip_pack(&p.base, out);
+	else
+		out->failed = true;
+	ps_arena_fini(&a);
 }
 
-static enum ps_status copy_texts(const json_t *obj, const char *key, size_t max,
-				 struct ps_arena *arena, const char *const **ret_texts, int *ret_n,
-				 struct ps_error *err)
+/* --- both --- */
+
+void ps_oip_build_live(bool live, enum ps_oip_form form, struct ps_strbuf *out)
 {
-	json_t *array = json_object_get(obj, key);
-	size_t n = json_is_array(array) ? json_array_size(array) : 0;
-	if (array && !json_is_array(array) && !json_is_null(array))
-		return ps_error_set(err, PS_EINVAL, "\"%s\" is no list", key);
-	if (n > max)
-		return ps_error_set(err, PS_ETOOBIG, "\"%s\" has over %zu entries", key, max);
-	const char **texts = ps_arena_alloc(arena, (n + 1) * sizeof *texts);
-	if (!texts)
-		return no_memory(err);
-	for (size_t i = 0; i < n; i++) {
-		const char *s = json_string_value(json_array_get(array, i));
-		if (!s)
-			return ps_error_set(err, PS_EINVAL, "\"%s\" holds no text", key);
-		texts[i] = ps_arena_strndup(arena, s, strlen(s));
-		if (!texts[i])
-			return no_memory(err);
+	Inference__ServerLiveResponse p = INFERENCE__SERVER_LIVE_RESPONSE__INIT;
+	p.live = live;
+	if (form == PS_OIP_PROTOBUF)
+		ps_oip_pack(&p.base, out);
+	else
+		ps_strbuf_printf(out, "{\"live\":%s}", live ? "true" : "false");
+}
+
+void ps_oip_build_ready(bool ready, enum ps_oip_form form, struct ps_strbuf *out)
+{
+	Inference__ServerReadyResponse p = INFERENCE__SERVER_READY_RESPONSE__INIT;
+	p.ready = ready;
+	if (form == PS_OIP_PROTOBUF)
+		ps_oip_pack(&p.base, out);
+	else
+		ps_strbuf_printf(out, "{\"ready\":%s}", ready ? "true" : "false");
+}
+
+void ps_oip_build_model_ready(const char *name, bool ready, enum ps_oip_form form,
+			      struct ps_strbuf *out)
+{
+	Inference__ModelReadyResponse p = INFERENCE__MODEL_READY_RESPONSE__INIT;
+	p.ready = ready;
+	if (form == PS_OIP_PROTOBUF) {
+		ps_oip_pack(&p.base, out);
+		return;
 	}
-	*ret_texts = texts;
-	*ret_n = (int)n;
-	return PS_OK;
+	ps_strbuf_puts(out, "{\"name\":");
+	ps_oip_build_string(name, out);
+	ps_strbuf_printf(out, ",\"ready\":%s}", ready ? "true" : "false");
 }
 
-enum ps_status ps_oip_parse_server_metadata(const void *body, size_t body_bytes,
-					    struct ps_arena *arena,
-					    struct ps_oip_server_metadata *ret_metadata,
-					    struct ps_error *err)
+void ps_oip_build_server_metadata(const struct ps_oip_server_metadata *m, enum ps_oip_form form,
+				  struct ps_strbuf *out)
 {
-	json_t *root = NULL;
-	struct ps_oip_server_metadata m = {0};
-	enum ps_status s = parse_object(body, body_bytes, &root, err);
-	if (s != PS_OK)
-		return s;
-	m.name = copy_text(root, "name", "", arena);
-	m.version = copy_text(root, "version", "", arena);
-	s = m.name && m.version ? copy_texts(root, "extensions", PS_OIP_MAX_EXTENSIONS, arena,
-					     &m.extensions, &m.n_extensions, err)
-				: no_memory(err);
-	json_decref(root);
-	if (s == PS_OK)
-		*ret_metadata = m;
-	return s;
+	if (form == PS_OIP_PROTOBUF)
+		pack_server(m, out);
+	else
+		put_server(m, out);
 }
 
-static enum ps_status parse_dims(const json_t *shape, struct ps_tensor_spec *spec,
-				 struct ps_error *err)
+void ps_oip_build_model_metadata(const struct ps_oip_model_metadata *m, enum ps_oip_form form,
+				 struct ps_strbuf *out)
 {
-	size_t n = json_array_size(shape);
-	if (!json_is_array(shape) || n > PS_TENSOR_MAX_RANK)
-		return ps_error_set(err, PS_EINVAL,
-				    "tensor '%s' has no shape of at most %d dimensions", spec->name,
-				    PS_TENSOR_MAX_RANK);
-	for (size_t i = 0; i < n; i++) {
-		const json_t *d = json_array_get(shape, i);
-		/* Some servers write 64-bit integers as texts, as JSON made from protobuf does. */
-		const char *text = json_string_value(d);
-		long long v = json_is_integer(d) ? json_integer_value(d) : -2;
-		char rest;
-		if (text && sscanf(text, "%lld%c", &v, &rest) != 1)
-			v = -2;
-		if (v < -1)
-			return ps_error_set(err, PS_EINVAL, "tensor '%s' has a bad dimension",
-					    spec->name);
-		spec->dims[i] = v;
-	}
-	spec->rank = (int)n;
-	return PS_OK;
-}
-
-static enum ps_status parse_spec(const json_t *o, struct ps_tensor_spec *spec, struct ps_error *err)
-{
-	const char *name = ps_json_get_string(o, "name", "");
-	const char *type = ps_json_get_string(o, "datatype", "");
-	if (!json_is_object(o) || !*name || strlen(name) >= sizeof spec->name)
-		return ps_error_set(err, PS_EINVAL,
-				    "a tensor has no name, or one that is too long");
-	snprintf(spec->name, sizeof spec->name, "%s", name);
-	spec->dtype = ps_dtype_from_name(type, strlen(type));
-	if (spec->dtype == PS_DTYPE_NONE)
-		return ps_error_set(err, PS_EINVAL, "tensor '%s' has the unknown datatype '%.60s'",
-				    name, type);
-	return parse_dims(json_object_get(o, "shape"), spec, err);
-}
-
-static enum ps_status parse_specs(const json_t *obj, const char *key, struct ps_arena *arena,
-				  const struct ps_tensor_spec **ret_specs, int *ret_n,
-				  struct ps_error *err)
-{
-	const json_t *array = json_object_get(obj, key);
-	size_t n = json_array_size(array);
-	if (!json_is_array(array))
-		return ps_error_set(err, PS_EINVAL, "\"%s\" is no list", key);
-	if (n > PS_MODEL_MAX_TENSORS)
-		return ps_error_set(err, PS_ETOOBIG, "there are over %d %s", PS_MODEL_MAX_TENSORS,
-				    key);
-	struct ps_tensor_spec *specs = ps_arena_zalloc(arena, (n + 1) * sizeof *specs);
-	if (!specs)
-		return no_memory(err);
-	for (size_t i = 0; i < n; i++) {
-		enum ps_status s = parse_spec(json_array_get(array, i), &specs[i], err);
-		if (s != PS_OK)
-			return s;
-	}
-	*ret_specs = specs;
-	*ret_n = (int)n;
-	return PS_OK;
-}
-
-static enum ps_status parse_model(const json_t *root, struct ps_arena *arena,
-				  struct ps_oip_model_metadata *m, struct ps_error *err)
-{
-	m->name = copy_text(root, "name", "", arena);
-	m->platform = copy_text(root, "platform", "", arena);
-	if (!m->name || !m->platform)
-		return no_memory(err);
-	if (!*m->name)
-		return ps_error_set(err, PS_EINVAL, "the metadata names no model");
-	enum ps_status s = copy_texts(root, "versions", PS_OIP_MAX_VERSIONS, arena, &m->versions,
-				      &m->n_versions, err);
-	if (s == PS_OK)
-		s = parse_specs(root, "inputs", arena, &m->inputs, &m->n_inputs, err);
-	if (s == PS_OK)
-		s = parse_specs(root, "outputs", arena, &m->outputs, &m->n_outputs, err);
-	return s;
-}
-
-enum ps_status ps_oip_parse_model_metadata(const void *body, size_t body_bytes,
-					   struct ps_arena *arena,
-					   struct ps_oip_model_metadata *ret_metadata,
-					   struct ps_error *err)
-{
-	json_t *root = NULL;
-	struct ps_oip_model_metadata m = {0};
-	enum ps_status s = parse_object(body, body_bytes, &root, err);
-	if (s != PS_OK)
-		return s;
-	s = parse_model(root, arena, &m, err);
-	json_decref(root);
-	if (s == PS_OK)
-		*ret_metadata = m;
-	return s;
+	if (form == PS_OIP_PROTOBUF)
+		pack_model(m, out);
+	else
+		put_model(m, out);
 }

@@ -106,9 +106,25 @@ enum ps_status ps_oip_read_tensors(struct ps_oip_reader *r, struct ps_oip_tensor
 enum ps_status ps_oip_place_tensors(struct ps_oip_tensors *in, char *binary, size_t n,
 				    struct ps_arena *arena, struct ps_tensor **ret_tensors,
 				    struct ps_error *err);
+/* ps_oip_place_raw makes `bytes` at `data` the content of `t`, whose type and shape are known:
+ * checks the size and what BOOL and BYTES hold, and aligns it, moving it down by at most `room`
+ * bytes, else into the arena. */
+enum ps_status ps_oip_place_raw(const char *kind, struct ps_tensor *t, void *data, size_t bytes,
+				size_t room, struct ps_arena *arena, struct ps_error *err);
 /* ps_oip_split checks the header's value against the body and finds its two parts. */
 enum ps_status ps_oip_split(char *body, size_t n, int64_t json_bytes, size_t *ret_json_bytes,
 			    struct ps_error *err);
+
+/* --- parameter.c --- */
+
+/* ps_oip_add_parameter takes a parameter of a request: those that the protocol reserves into their
+ * fields, all but binary_data_output into the list as well. */
+enum ps_status ps_oip_add_parameter(struct ps_oip_request *q, const struct ps_oip_parameter *p,
+				    struct ps_arena *arena, struct ps_error *err);
+/* ps_oip_refuse_shared_memory refuses shared_memory_* of a tensor, PS_EUNSUPPORTED. */
+enum ps_status ps_oip_refuse_shared_memory(const char *name, struct ps_error *err);
+/* ps_oip_refuse_output_parameter refuses classification, too. */
+enum ps_status ps_oip_refuse_output_parameter(const char *name, struct ps_error *err);
 
 /* --- data.c --- */
 
@@ -122,6 +138,8 @@ bool ps_oip_check_bytes(const void *data, size_t n, int64_t count);
 /* ps_oip_put_text appends a JSON string; false when the bytes are not UTF-8 (then '?' stands for
  * each bad byte). */
 bool ps_oip_put_text(struct ps_strbuf *out, const char *s, size_t n);
+/* ps_oip_put_dims appends [1,2,3]. */
+void ps_oip_put_dims(struct ps_strbuf *out, const int64_t *dims, int n);
 /* ps_oip_put_tensor appends {"name":...,"shape":...}: its data as JSON, or its binary size. */
 enum ps_status ps_oip_put_tensor(struct ps_strbuf *out, const char *kind, const struct ps_tensor *t,
 				 bool binary, struct ps_error *err);

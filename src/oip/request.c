@@ -5,7 +5,6 @@
 struct parsing {
 	struct ps_oip_request *q;
 	struct ps_oip_tensors inputs;
-	struct ps_oip_parameter *parameters;
 	int8_t *output_binary; /* per output: -1 not said, else its binary_data */
 };
 
@@ -44,54 +43,12 @@ static enum ps_status read_value(struct ps_oip_reader *r, struct ps_oip_paramete
 	return read_number(r, p);
 }
 
-static enum ps_status wrong_type(struct ps_oip_reader *r, const char *name, const char *want)
-{
-	return ps_error_set(r->err, PS_EINVAL, "parameter '%s' must be %s", name, want);
-}
-
-/* Parameters that the protocol reserves. */
-static enum ps_status take_known(struct ps_oip_reader *r, struct ps_oip_request *q,
-				 const struct ps_oip_parameter *p, bool *ret_keep)
-{
-	*ret_keep = true;
-	if (strcmp(p->name, "binary_data_output") == 0) {
-		if (p->type != PS_OIP_BOOL)
-			return wrong_type(r, p->name, "true or false");
-		q->binary_output = p->boolean;
-		*ret_keep = false;
-	} else if (strcmp(p->name, "timeout") == 0) {
-		if (p->type != PS_OIP_INT || p->integer < 0)
-			return wrong_type(r, p->name, "a number of microseconds");
-		q->timeout_us = p->integer;
-	} else if (strcmp(p->name, "priority") == 0) {
-		if (p->type != PS_OIP_INT || p->integer < 0)
-			return wrong_type(r, p->name, "a number from 0 on");
-		q->priority = (uint64_t)p->integer;
-	}
-	return PS_OK;
-}
-
 static enum ps_status read_parameter(struct ps_oip_reader *r, const char *name, void *out)
 {
 	struct parsing *g = out;
 	struct ps_oip_parameter p = {.name = name};
-	bool keep = true;
 	enum ps_status s = read_value(r, &p);
-	if (s == PS_OK)
-		s = take_known(r, g->q, &p, &keep);
-	if (s != PS_OK || !keep)
-		return s;
-	if (g->q->n_parameters == PS_OIP_MAX_PARAMETERS)
-		return ps_error_set(r->err, PS_ETOOBIG, "there are over %d parameters",
-				    PS_OIP_MAX_PARAMETERS);
-	if (!g->parameters) {
-		g->parameters =
-			ps_arena_alloc(r->arena, PS_OIP_MAX_PARAMETERS * sizeof *g->parameters);
-		if (!g->parameters)
-			return ps_error_set(r->err, PS_ENOMEM, "no memory for parameters");
-	}
-	g->parameters[g->q->n_parameters++] = p;
-	return PS_OK;
+	return s == PS_OK ? ps_oip_add_parameter(g->q, &p, r->arena, r->err) : s;
 }
 
 static enum ps_status read_parameters(struct ps_oip_reader *r, void *out)
@@ -123,10 +80,8 @@ static enum ps_status read_output_parameter(struct ps_oip_reader *r, const char 
 			o->binary = binary;
 		return s;
 	}
-	if (strcmp(name, "classification") == 0 || strncmp(name, "shared_memory_", 14) == 0)
-		return ps_error_set(r->err, PS_EUNSUPPORTED,
-				    "the parameter '%.60s' of an output is not supported", name);
-	return ps_oip_skip(r);
+	enum ps_status s = ps_oip_refuse_output_parameter(name, r->err);
+	return s == PS_OK ? ps_oip_skip(r) : s;
 }
 
 static enum ps_status read_output_parameters(struct ps_oip_reader *r, void *out)
@@ -224,7 +179,6 @@ enum ps_status ps_oip_parse_request(void *body, size_t body_bytes, int64_t json_
 	s = ps_oip_place_tensors(&g.inputs, (char *)body + json, body_bytes - json, arena,
 				 &q.inputs, err);
 	q.n_inputs = g.inputs.n;
-	q.parameters = g.parameters;
 	for (int i = 0; i < q.n_outputs; i++)
 		q.outputs[i].binary =
 			g.output_binary[i] >= 0 ? g.output_binary[i] : q.binary_output;

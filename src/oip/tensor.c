@@ -64,10 +64,8 @@ static enum ps_status read_parameter(struct ps_oip_reader *r, const char *name, 
 			return ps_error_set(r->err, PS_EINVAL, "a binary_data_size is negative");
 		return s;
 	}
-	if (strncmp(name, "shared_memory_", 14) == 0)
-		return ps_error_set(r->err, PS_EUNSUPPORTED,
-				    "tensors in shared memory are not supported");
-	return ps_oip_skip(r);
+	enum ps_status s = ps_oip_refuse_shared_memory(name, r->err);
+	return s == PS_OK ? ps_oip_skip(r) : s;
 }
 
 static enum ps_status read_parameters(struct ps_oip_reader *r, void *out)
@@ -169,11 +167,6 @@ static enum ps_status binary_size(const struct ps_oip_tensors *in, const struct 
 	uint64_t need = (uint64_t)count * size;
 	if (t->binary_size >= 0) {
 		*ret_bytes = (size_t)t->binary_size;
-		if (size && need != (uint64_t)t->binary_size)
-			return ps_error_set(err, PS_EINVAL,
-					    "%s '%s' got unexpected byte size %lld, expecting %llu",
-					    in->kind, t->t.name, (long long)t->binary_size,
-					    (unsigned long long)need);
 		return PS_OK;
 	}
 	/* Some clients leave the size out where it follows. */
@@ -197,33 +190,55 @@ static bool check_bools(const unsigned char *p, size_t n)
 	return all <= 1;
 }
 
-static enum ps_status check_content(const struct ps_oip_tensors *in, const struct ps_tensor *t,
-				    int64_t count, struct ps_error *err)
+static enum ps_status check_content(const char *kind, const struct ps_tensor *t, int64_t count,
+				    struct ps_error *err)
 {
 	if (t->dtype == PS_DTYPE_BYTES && !ps_oip_check_bytes(t->data, t->bytes, count))
 		return ps_error_set(err, PS_EINVAL,
 				    "%s '%s': the bytes do not hold %lld elements, each a 32-bit "
 				    "length and as many bytes",
-				    in->kind, t->name, (long long)count);
+				    kind, t->name, (long long)count);
 	if (t->dtype == PS_DTYPE_BOOL && !check_bools(t->data, t->bytes))
-		return ps_error_set(err, PS_EINVAL, "%s '%s': a BOOL is neither 0 nor 1", in->kind,
+		return ps_error_set(err, PS_EINVAL, "%s '%s': a BOOL is neither 0 nor 1", kind,
 				    t->name);
 	return PS_OK;
 }
 
 /* Engines read elements with the alignment of their type. */
-static enum ps_status align(struct ps_tensor *t, struct ps_arena *arena, struct ps_error *err)
+static enum ps_status align(struct ps_tensor *t, size_t room, struct ps_arena *arena,
+			    struct ps_error *err)
 {
 	size_t size = ps_dtype_size(t->dtype);
-	if (size <= 1 || (uintptr_t)t->data % size == 0)
+	size_t off = size ? (uintptr_t)t->data % size : 0;
+	if (off == 0)
 		return PS_OK;
-	void *copy = ps_arena_alloc_tensor(arena, t->bytes ? t->bytes : 1);
-	if (!copy)
+	char *to = (char *)t->data - off;
+	if (off > room)
+		to = ps_arena_alloc_tensor(arena, t->bytes ? t->bytes : 1);
+	if (!to)
 		return ps_error_set(err, PS_ENOMEM, "no memory for tensor '%s'", t->name);
 	if (t->bytes > 0)
-		memcpy(copy, t->data, t->bytes);
-	t->data = copy;
+		memmove(to, t->data, t->bytes);
+	t->data = to;
 	return PS_OK;
+}
+
+enum ps_status ps_oip_place_raw(const char *kind, struct ps_tensor *t, void *data, size_t bytes,
+				size_t room, struct ps_arena *arena, struct ps_error *err)
+{
+	int64_t count = 0;
+	size_t size = ps_dtype_size(t->dtype);
+	enum ps_status s = ps_tensor_count(t->dims, t->rank, &count, err);
+	if (s == PS_OK && size && (uint64_t)count * size != bytes)
+		s = ps_error_set(err, PS_EINVAL,
+				 "%s '%s' got unexpected byte size %zu, expecting %llu", kind,
+				 t->name, bytes, (unsigned long long)count * size);
+	if (s != PS_OK)
+		return s;
+	t->data = data;
+	t->bytes = bytes;
+	s = check_content(kind, t, count, err);
+	return s == PS_OK ? align(t, room, arena, err) : s;
 }
 
 static enum ps_status place_binary(const struct ps_oip_tensors *in, struct ps_oip_tensor *t,
@@ -241,12 +256,10 @@ static enum ps_status place_binary(const struct ps_oip_tensors *in, struct ps_oi
 		return ps_error_set(err, PS_EINVAL,
 				    "unexpected size for %s '%s', expecting %zu additional bytes",
 				    in->kind, t->t.name, bytes - *left);
-	t->t.data = *binary;
-	t->t.bytes = bytes;
+	char *at = *binary;
 	*binary += bytes;
 	*left -= bytes;
-	s = check_content(in, &t->t, count, err);
-	return s == PS_OK ? align(&t->t, arena, err) : s;
+	return ps_oip_place_raw(in->kind, &t->t, at, bytes, 0, arena, err);
 }
 
 enum ps_status ps_oip_place_tensors(struct ps_oip_tensors *in, char *binary, size_t n,

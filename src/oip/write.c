@@ -137,6 +137,14 @@ static enum ps_status check(const char *kind, const struct ps_tensor *t, int64_t
 	return PS_OK;
 }
 
+void ps_oip_put_dims(struct ps_strbuf *out, const int64_t *dims, int n)
+{
+	ps_strbuf_putc(out, '[');
+	for (int i = 0; i < n; i++)
+		ps_strbuf_printf(out, "%s%lld", i ? "," : "", (long long)dims[i]);
+	ps_strbuf_putc(out, ']');
+}
+
 enum ps_status ps_oip_put_tensor(struct ps_strbuf *out, const char *kind, const struct ps_tensor *t,
 				 bool binary, struct ps_error *err)
 {
@@ -146,10 +154,8 @@ enum ps_status ps_oip_put_tensor(struct ps_strbuf *out, const char *kind, const 
 		return s;
 	ps_strbuf_puts(out, "{\"name\":");
 	ps_oip_put_text(out, t->name, strlen(t->name));
-	ps_strbuf_printf(out, ",\"datatype\":\"%s\",\"shape\":[", ps_dtype_name(t->dtype));
-	for (int i = 0; i < t->rank; i++)
-		ps_strbuf_printf(out, "%s%lld", i ? "," : "", (long long)t->dims[i]);
-	ps_strbuf_putc(out, ']');
+	ps_strbuf_printf(out, ",\"datatype\":\"%s\",\"shape\":", ps_dtype_name(t->dtype));
+	ps_oip_put_dims(out, t->dims, t->rank);
 	if (binary) {
 		ps_strbuf_printf(out, ",\"parameters\":{\"binary_data_size\":%zu}", t->bytes);
 	} else {

@@ -145,7 +145,7 @@ static void server_metadata(struct ps_serve_call *c)
 						 .n_extensions = 2};
 	struct ps_strbuf text;
 	ps_strbuf_init(&text);
-	ps_oip_build_server_metadata(&m, &text);
+	ps_oip_build_server_metadata(&m, PS_OIP_JSON, &text);
 	answer_json(c, 200, &text);
 }
 
@@ -178,7 +178,7 @@ static void model_metadata(struct ps_serve_call *c)
 		.n_outputs = in->describe.n_outputs,
 	};
 	ps_strbuf_init(&text);
-	ps_oip_build_model_metadata(&m, &text);
+	ps_oip_build_model_metadata(&m, PS_OIP_JSON, &text);
 	answer_json(c, 200, &text);
 }
 
@@ -188,7 +188,7 @@ static void model_ready(struct ps_serve_call *c)
 	bool ready = model->state == PS_REPO_READY && !c->server->draining;
 	struct ps_strbuf text;
 	ps_strbuf_init(&text);
-	ps_oip_build_model_ready(model->name, ready, &text);
+	ps_oip_build_model_ready(model->name, ready, PS_OIP_JSON, &text);
 	answer_json(c, ready ? 200 : 400, &text);
 }
 
@@ -198,12 +198,12 @@ static void health(struct ps_serve_call *c)
 	bool good = true;
 	ps_strbuf_init(&text);
 	if (c->target.route == PS_OIP_LIVE) {
-		ps_oip_build_live(true, &text);
+		ps_oip_build_live(true, PS_OIP_JSON, &text);
 	} else {
 		pthread_mutex_lock(&c->server->lock);
 		good = ps_dispatch_ready(c->server->dispatch);
 		pthread_mutex_unlock(&c->server->lock);
-		ps_oip_build_ready(good, &text);
+		ps_oip_build_ready(good, PS_OIP_JSON, &text);
 	}
 	answer_json(c, good ? 200 : 400, &text);
 }

@@ -11,7 +11,7 @@ static void write_again(const struct ps_oip_model_metadata *m)
 	struct ps_oip_model_metadata again;
 	ps_strbuf_init(&b);
 	ps_arena_init(&arena, 0);
-	ps_oip_build_model_metadata(m, &b);
+	ps_oip_build_model_metadata(m, PS_OIP_JSON, &b);
 	MUST(ps_oip_parse_model_metadata(b.data, b.len, &arena, &again, NULL) == PS_OK);
 	MUST(again.n_inputs == m->n_inputs && again.n_outputs == m->n_outputs);
 	MUST(again.n_versions == m->n_versions);

@@ -28,7 +28,45 @@ static const struct {
 	{"GET", "/v2/models/m/ready", PS_OK, PS_OIP_MODEL_READY, "m", ""},
 	{"GET", "/v2/models/m/versions/3/ready", PS_OK, PS_OIP_MODEL_READY, "m", "3"},
 	{"POST", "/v2/models/m/infer", PS_OK, PS_OIP_INFER, "m", ""},
-	{"POST", "/v2/models/a%2Fb%20c/versions/1/infer", PS_OK, PS_OIP_INFER, "a/b c", "1"},
+	{"POST", "/v2/models/a%2Bb%20c/versions/1/infer", PS_OK, PS_OIP_INFER, "a+b c", "1"},
+	{"GET", "/v2/models/m/config", PS_OK, PS_OIP_MODEL_CONFIG, "m", ""},
+	{"GET", "/v2/models/m/versions/2/config", PS_OK, PS_OIP_MODEL_CONFIG, "m", "2"},
+	{"GET", "/v2/models/stats", PS_OK, PS_OIP_STATISTICS, "", ""},
+	{"GET", "/v2/models/m/stats", PS_OK, PS_OIP_STATISTICS, "m", ""},
+	{"GET", "/v2/models/m/versions/2/stats", PS_OK, PS_OIP_STATISTICS, "m", "2"},
+	{"GET", "/v2/models/stats/stats?x=/y", PS_OK, PS_OIP_STATISTICS, "stats", ""},
+	{"POST", "/v2/repository/index", PS_OK, PS_OIP_REPOSITORY_INDEX, "", ""},
+	{"POST", "/v2/repository/r/index", PS_OK, PS_OIP_REPOSITORY_INDEX, "", ""},
+	{"POST", "/v2/repository/models/m/load", PS_OK, PS_OIP_LOAD, "m", ""},
+	{"POST", "/v2/repository/r/models/m/load", PS_OK, PS_OIP_LOAD, "m", ""},
+	{"POST", "/v2/repository/models/m/unload", PS_OK, PS_OIP_UNLOAD, "m", ""},
+	{"POST", "/v2/perseus/reload", PS_OK, PS_OIP_OPERATOR_RELOAD, "", ""},
+	{"GET", "/v2/perseus/status", PS_OK, PS_OIP_OPERATOR_STATUS, "", ""},
+	{"GET", "/v2/perseus/tenants", PS_OK, PS_OIP_OPERATOR_TENANTS, "", ""},
+	{"GET", "/v2/perseus/tenants/a%20b", PS_OK, PS_OIP_OPERATOR_TENANTS, "a b", ""},
+	{"GET", "/v2/perseus/usage?tenant=a", PS_OK, PS_OIP_OPERATOR_USAGE, "", ""},
+	{"GET", "/v2/perseus/bill", PS_OK, PS_OIP_OPERATOR_BILL, "", ""},
+	{"GET", "/v2?", PS_OK, PS_OIP_SERVER_METADATA, "", ""},
+	{"GET", "/v2/?/../..", PS_OK, PS_OIP_SERVER_METADATA, "", ""},
+	{"GET", "/v2/repository/index", PS_EMETHOD, PS_OIP_REPOSITORY_INDEX, "", ""},
+	{"GET", "/v2/perseus/reload", PS_EMETHOD, PS_OIP_OPERATOR_RELOAD, "", ""},
+	{"PUT", "/v2/repository/models/m/load", PS_EMETHOD, PS_OIP_LOAD, "", ""},
+	{"GET", "/v2/perseus", PS_ENOTFOUND, PS_OIP_NONE, "", ""},
+	{"POST", "/v2/repository/models/m", PS_ENOTFOUND, PS_OIP_NONE, "", ""},
+	{"POST", "/v2/repository/r/r/index", PS_ENOTFOUND, PS_OIP_NONE, "", ""},
+	{"POST", "/v2/repository//index", PS_ENOTFOUND, PS_OIP_REPOSITORY_INDEX, "", ""},
+	{"GET", "/v2/models/..", PS_EINVAL, PS_OIP_MODEL_METADATA, "", ""},
+	{"GET", "/v2/models/%2e%2E/config", PS_EINVAL, PS_OIP_MODEL_CONFIG, "", ""},
+	{"GET", "/v2/models/.", PS_EINVAL, PS_OIP_MODEL_METADATA, "", ""},
+	{"GET", "/v2/models/...", PS_OK, PS_OIP_MODEL_METADATA, "...", ""},
+	{"GET", "/v2/models/m/versions/..", PS_EINVAL, PS_OIP_MODEL_METADATA, "", ""},
+	{"GET", "/v2/models/../../etc/passwd", PS_ENOTFOUND, PS_OIP_NONE, "", ""},
+	{"POST", "/v2/models/a%2Fb/infer", PS_EINVAL, PS_OIP_INFER, "", ""},
+	{"POST", "/v2/models/a%5cb/infer", PS_EINVAL, PS_OIP_INFER, "", ""},
+	{"POST", "/v2/models/a%0Ab/infer", PS_EINVAL, PS_OIP_INFER, "", ""},
+	{"POST", "/v2/models/a%7fb/infer", PS_EINVAL, PS_OIP_INFER, "", ""},
+	{"POST", "/v2/models/a%ffb/infer", PS_EINVAL, PS_OIP_INFER, "", ""},
+	{"POST", "/v2/repository/../models/m/load", PS_EINVAL, PS_OIP_LOAD, "", ""},
 	{"POST", "/v2/models/%c3%a9/infer", PS_OK, PS_OIP_INFER, "\xc3\xa9", ""},
 	{"GET", "/v2/models/m/infer", PS_EMETHOD, PS_OIP_INFER, "", ""},
 	{"POST", "/v2", PS_EMETHOD, PS_OIP_SERVER_METADATA, "", ""},
@@ -65,7 +103,52 @@ static void paths_are_found(void **state)
 		assert_string_equal(t.version, paths[i].version);
 		assert_int_equal(ps_oip_build_path(&t, buf, NULL), PS_OK);
 		assert_int_equal(ps_oip_parse_path(paths[i].method, buf, &again, NULL), PS_OK);
-		assert_memory_equal(&t, &again, sizeof t);
+		assert_int_equal(t.route, again.route);
+		assert_string_equal(t.model, again.model);
+		assert_string_equal(t.version, again.version);
+		assert_string_equal(t.repository, again.repository);
+	}
+}
+
+static void repositories_are_named(void **state)
+{
+	(void)state;
+	struct ps_oip_target t;
+	assert_int_equal(ps_oip_parse_path("POST", "/v2/repository/a%20b/models/m/load", &t, NULL),
+			 PS_OK);
+	assert_string_equal(t.repository, "a b");
+	assert_int_equal(ps_oip_parse_path("POST", "/v2/repository/index", &t, NULL), PS_OK);
+	assert_string_equal(t.repository, "");
+}
+
+static const struct {
+	const char *query, *key, *value;
+	enum ps_status status;
+} queries[] = {
+	{"a=1&b=2", "a", "1", PS_OK},
+	{"a=1&b=2", "b", "2", PS_OK},
+	{"ab=1&b=x+y%20z", "b", "x y z", PS_OK},
+	{"a=&b=2", "a", "", PS_OK},
+	{"a", "a", NULL, PS_ENOTFOUND},
+	{"", "a", NULL, PS_ENOTFOUND},
+	{NULL, "a", NULL, PS_ENOTFOUND},
+	{"a=%zz", "a", NULL, PS_EINVAL},
+	{"a=%00", "a", NULL, PS_EINVAL},
+	{"a=1234567", "a", "1234567", PS_OK},
+	{"a=12345678", "a", NULL, PS_ETOOBIG},
+};
+
+static void queries_are_read(void **state)
+{
+	(void)state;
+	char buf[8];
+	for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
+		enum ps_status s =
+			ps_oip_query_get(queries[i].query, queries[i].key, buf, sizeof buf, NULL);
+		if (s != queries[i].status)
+			fail_msg("%s: got %s", queries[i].query, ps_status_name(s));
+		if (s == PS_OK)
+			assert_string_equal(buf, queries[i].value);
 	}
 }
 
@@ -313,7 +396,7 @@ static void metadata_comes_back(void **state)
 	struct ps_arena arena;
 	ps_strbuf_init(&b);
 	ps_arena_init(&arena, 0);
-	ps_oip_build_model_metadata(&m, &b);
+	ps_oip_build_model_metadata(&m, PS_OIP_JSON, &b);
 	assert_int_equal(ps_oip_parse_model_metadata(b.data, b.len, &arena, &back, NULL), PS_OK);
 	assert_string_equal(back.name, m.name);
 	assert_string_equal(back.platform, m.platform);
@@ -380,15 +463,15 @@ static void small_bodies(void **state)
 	char text[200];
 	ps_strbuf_init(&b);
 	ps_arena_init(&arena, 0);
-	ps_oip_build_server_metadata(&m, &b);
+	ps_oip_build_server_metadata(&m, PS_OIP_JSON, &b);
 	assert_string_equal(b.data, "{\"name\":\"perseus\",\"version\":\"1\",\"extensions\":"
 				    "[\"binary_tensor_data\"]}");
 	assert_int_equal(ps_oip_parse_server_metadata(b.data, b.len, &arena, &back, NULL), PS_OK);
 	assert_string_equal(back.extensions[0], "binary_tensor_data");
 	ps_strbuf_clear(&b);
-	ps_oip_build_live(true, &b);
-	ps_oip_build_ready(false, &b);
-	ps_oip_build_model_ready("a\"b", true, &b);
+	ps_oip_build_live(true, PS_OIP_JSON, &b);
+	ps_oip_build_ready(false, PS_OIP_JSON, &b);
+	ps_oip_build_model_ready("a\"b", true, PS_OIP_JSON, &b);
 	assert_string_equal(b.data,
 			    "{\"live\":true}{\"ready\":false}{\"name\":\"a\\\"b\",\"ready\":true}");
 	ps_strbuf_clear(&b);
@@ -407,6 +490,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_are_found),
+		cmocka_unit_test(repositories_are_named),
+		cmocka_unit_test(queries_are_read),
 		cmocka_unit_test(long_names_are_bounded),
 		cmocka_unit_test(requests_come_back),
 		cmocka_unit_test(responses_come_back),

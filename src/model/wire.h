@@ -1,6 +1,6 @@
-/* wire_internal.h - walks the fields of a protobuf message without copying; for model/ only. */
-#ifndef PS_MODEL_WIRE_INTERNAL_H
-#define PS_MODEL_WIRE_INTERNAL_H
+/* wire.h - walks the fields of a protobuf message without copying.   Layer 1, pure. */
+#ifndef PS_MODEL_WIRE_H
+#define PS_MODEL_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -126,3 +126,7 @@ def ratio_row(figure, r, unit, scale=1.0, at_most=None, note=""):
     row(figure, f"{scale * statistics.median(r['ours']):.4g} {unit}",
         f"{scale * statistics.median(r['peer']):.4g} {unit}", middle, low, high,
         f"<= {at_most:g}" if at_most else "", verdict(low, high, at_most=at_most), "; ".join(notes))
+
+
+def median(values):
+    return statistics.median(values)

@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 os.environ.setdefault("PERSEUS", str(ROOT / "build/release/perseus"))
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.perseus import Server, synthetic, tensor  # noqa: E402,F401
+from support.perseus import Server, new_key, synthetic, tensor  # noqa: E402,F401
 
 PERSEUS = os.environ["PERSEUS"]
 SERVER_CPU, LOAD_CPU = 0, 1 if (os.cpu_count() or 1) > 1 else 0

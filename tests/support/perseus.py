@@ -76,13 +76,14 @@ class Server:
 
     models: name -> synthetic(...), or the path of a model file (linked into the folder).
     tenants: list of dictionaries for the configuration; config: further keys of it.
-    args: further arguments; program: in place of PERSEUS. Attributes once started: url ("127.0.0.1:PORT"), http
+    model_keys: further keys of every model. args: further arguments;
+    program: in place of PERSEUS. Attributes once started: url ("127.0.0.1:PORT"), http
     ("http://127.0.0.1:PORT"), ready (the line of --ready-fd), process, dir.
     """
 
     def __init__(self, models=None, tenants=None, config=None, args=(), env=None, listen="127.0.0.1:0",
-                 program=PERSEUS):
-        self.program = program
+                 program=PERSEUS, model_keys=None):
+        self.program, self.model_keys = program, model_keys or {}
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="perseus-test-"))
         self.code = None
         try:
@@ -101,7 +102,7 @@ class Server:
                 what = pathlib.Path(what).resolve()
                 path = self.dir / (name + what.name[what.name.index("."):])
                 path.symlink_to(what)
-            rows.append({"name": name, "path": path.name})
+            rows.append({"name": name, "path": path.name, **self.model_keys})
         whole = {"models": rows} if rows else {}
         if tenants is not None:
             whole["tenants"] = tenants

@@ -1,0 +1,91 @@
+"""Several tenants on one server: who they are, what each offers, and what each was given.
+
+Generator and server are pinned apart (programs.SERVER_CPU, LOAD_CPU) unless a figure says
+otherwise. Every tenant has a key of its own.
+"""
+import contextlib
+import csv
+import json
+import math
+import pathlib
+import random
+import tempfile
+
+import yaml
+
+from . import programs
+from support.perseus import Server, new_key
+
+
+class Scene:
+    def __init__(self, server, keys):
+        self.server, self.keys = server, keys
+
+    def offer(self, tenants, seconds, warmup=2, timeout="10s", seed=1, cpu=programs.LOAD_CPU):
+        """Drives all tenants on one schedule: name -> keys of a load file's tenant. Returns
+        name -> (result, records of the measured part)."""
+        plan = {"url": self.server.http, "duration": f"{seconds}s", "warmup": f"{warmup}s",
+                "timeout": timeout, "seed": seed,
+                "tenants": [{"name": n, "api_key": self.keys[n], **keys}
+                            for n, keys in tenants.items()]}
+        with tempfile.TemporaryDirectory() as folder:
+            path, records = pathlib.Path(folder, "load.yaml"), pathlib.Path(folder, "r.csv")
+            path.write_text(yaml.safe_dump(plan, sort_keys=False))
+            out, _, code = programs.timed([programs.PERSEUS, "load", "--file", path, "--cpu", cpu,
+                                           "--json", "--records", records])
+            if code not in (0, 1):
+                raise RuntimeError(f"perseus load ended with {code}")
+            rows = list(csv.DictReader(open(records)))
+        found = {}
+        for tenant in json.loads(out)["tenants"]:
+            if tenant["records_dropped"]:
+                raise RuntimeError(f"records of {tenant['name']} were dropped")
+            mine = [r for r in rows if r["tenant"] == tenant["name"] and r["warmup"] == "0"]
+            found[tenant["name"]] = (tenant, mine)
+        return found
+
+
+@contextlib.contextmanager
+def scene(models, tenants, config=None, cpus=str(programs.SERVER_CPU), **more):
+    """A server with these tenants (name -> keys of its configuration)."""
+    keys, rows = {}, []
+    for name, options in tenants.items():
+        key, digest = new_key()
+        keys[name] = key
+        rows.append({"name": name, "keys": [digest], "queue_limit": 100000, **options})
+    with tempfile.TemporaryDirectory(prefix="perseus-bench-") as cache:
+        with Server(models=models, tenants=rows,
+                    config={"cpus": cpus, "cache": cache, **(config or {})}, **more) as server:
+            yield Scene(server, keys)
+
+
+def latencies_ms(rows):
+    """Latency from the scheduled instant; infinite for what was not answered well."""
+    return [(int(r["done_ns"]) - int(r["scheduled_ns"])) / 1e6 if r["outcome"] == "ok" else math.inf
+            for r in rows]
+
+
+def answered_ms(rows):
+    return [ms for ms in latencies_ms(rows) if ms < math.inf]
+
+
+def quantile(values, q):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, math.ceil(q * len(ordered)) - 1)]
+
+
+def counts(rows):
+    """(good answers, refusals with a status of overload, everything else)."""
+    ok = sum(r["outcome"] == "ok" for r in rows)
+    refused = sum(r["outcome"] == "rejected" and r["http"] in ("429", "503", "504") for r in rows)
+    return ok, refused, len(rows) - ok - refused
+
+
+def goodput(rows, limit_ms, seconds):
+    return sum(ms <= limit_ms for ms in latencies_ms(rows)) / seconds
+
+
+def shuffled(items, seed):
+    out = list(items)
+    random.Random(seed).shuffle(out)
+    return out

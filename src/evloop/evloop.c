@@ -107,6 +107,7 @@ enum ps_status ps_evloop_new(const struct ps_evloop_options *options, struct ps_
 	loop->slack_ns = options->timer_slack_ns;
 	loop->spin_ns = options->spin_ns;
 	ps_heap_init(&loop->timers);
+	ps_evloop_later_init(loop);
 	enum ps_status s = open_fds(loop, err);
 	if (s != PS_OK) {
 		ps_evloop_free(loop);
@@ -177,7 +178,7 @@ static enum ps_status wait_round(struct ps_evloop *loop, int64_t timeout_ns, str
 enum ps_status ps_evloop_run_once(struct ps_evloop *loop, int64_t timeout_ns, struct ps_error *err)
 {
 	apply_slack(loop);
-	if (atomic_load(&loop->posted))
+	if (atomic_load(&loop->posted) || !ps_evloop_later_is_empty(loop))
 		timeout_ns = 0;
 	enum ps_status s = wait_round(loop, timeout_ns, err);
 	if (s != PS_OK)
@@ -186,6 +187,7 @@ enum ps_status ps_evloop_run_once(struct ps_evloop *loop, int64_t timeout_ns, st
 	ps_evloop_timers_fire(loop);
 	dispatch_ready(loop);
 	run_tasks(loop);
+	ps_evloop_later_run(loop);
 	return PS_OK;
 }
 

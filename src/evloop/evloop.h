@@ -7,8 +7,9 @@
  * Nothing here blocks except ps_evloop_run and ps_evloop_run_once.
  *
  * Order within a round: due timers (by deadline, then by when they were set), ready descriptors,
- * posted tasks (in the order posted). The number of timers fired in a round is bounded by those
- * due when it began, so that a timer that sets itself again for "now" cannot starve the rest.
+ * posted tasks (in the order posted), what was left for later (in the order left). The number of
+ * timers fired in a round is bounded by those due when it began, so that a timer that sets itself
+ * again for "now" cannot starve the rest.
  */
 #ifndef PS_EVLOOP_EVLOOP_H
 #define PS_EVLOOP_EVLOOP_H
@@ -112,6 +113,21 @@ struct ps_evloop_task {
  * eventfd write for as many posts as come before the loop wakes. Memory written before the post is
  * seen by run. */
 void ps_evloop_post(struct ps_evloop *loop, struct ps_evloop_task *task);
+
+/* --- work left for the end of the round --- */
+
+struct ps_evloop_later {
+	struct ps_evloop_later *prev, *next; /* the loop's; NULL: not left */
+	void (*run)(struct ps_evloop_later *l);
+	void *ctx;
+};
+
+/* ps_evloop_later_add calls `run` once at the end of the present round, or of the next one when the
+ * ends are being run already; a round that has such work does not wait. Nothing when it is left
+ * already. Costs no system call. Loop's thread. */
+void ps_evloop_later_add(struct ps_evloop *loop, struct ps_evloop_later *l);
+/* ps_evloop_later_cancel takes it back; nothing when it is not left. Loop's thread. */
+void ps_evloop_later_cancel(struct ps_evloop_later *l);
 
 /* --- signals --- */
 

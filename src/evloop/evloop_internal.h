@@ -29,8 +29,15 @@ struct ps_evloop {
 	atomic_bool woken;			 /* an eventfd write is under way or unread */
 	atomic_bool stopped;
 
+	struct ps_evloop_later later; /* head of a ring */
+
 	struct ps_evloop_stats stats;
 };
+
+/* ps_evloop_later_init makes the ring empty; _run runs what is in it now; _is_empty says so. */
+void ps_evloop_later_init(struct ps_evloop *loop);
+void ps_evloop_later_run(struct ps_evloop *loop);
+bool ps_evloop_later_is_empty(const struct ps_evloop *loop);
 
 /* ps_evloop_poll waits at most `timeout_ns` for descriptors and fills loop->ready. */
 enum ps_status ps_evloop_poll(struct ps_evloop *loop, int64_t timeout_ns, struct ps_error *err);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 static enum ps_status bad_url(struct ps_error *err, const char *text, const char *why)
 {
@@ -153,6 +154,7 @@ const char *ps_net_address_text(const struct ps_net_address *a, char buf[PS_NET_
 	char host[INET6_ADDRSTRLEN] = "?";
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
+	struct sockaddr_un unix_path;
 	switch (family_of(a)) {
 	case AF_INET:
 		memcpy(&v4, a->bytes, sizeof v4);
@@ -163,6 +165,11 @@ const char *ps_net_address_text(const struct ps_net_address *a, char buf[PS_NET_
 		memcpy(&v6, a->bytes, sizeof v6);
 		inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof host);
 		snprintf(buf, PS_NET_ADDRESS_TEXT_SIZE, "[%s]:%u", host, ntohs(v6.sin6_port));
+		break;
+	case AF_UNIX:
+		memcpy(&unix_path, a->bytes, sizeof unix_path);
+		snprintf(buf, PS_NET_ADDRESS_TEXT_SIZE, "unix:%.*s", (int)sizeof unix_path.sun_path,
+			 unix_path.sun_path);
 		break;
 	default:
 		snprintf(buf, PS_NET_ADDRESS_TEXT_SIZE, "?");

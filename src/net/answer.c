@@ -1,186 +1,175 @@
-/* Answers: building the head, writing, and what comes after. */
+/* Answers of HTTP/1.1: building the head, writing, and what comes after. */
 #include "net/server_internal.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 /* A client that sends no more may still have requests waiting in the input buffer. */
 static bool ends_after(const struct ps_net_conn *c)
 {
-	return c->close_after || (c->eof && c->in_at >= c->in_len);
+	return c->close_after || (c->eof && c->h1->in_at >= c->h1->in_len);
 }
 
-static void put_head(struct ps_net_conn *c, int http, const struct ps_net_header *headers,
-		     size_t n_headers, size_t body_bytes)
+/* --- the head --- */
+
+static void put_number(struct ps_strbuf *h, size_t v)
 {
-	struct ps_strbuf *h = &c->out.head;
-	ps_strbuf_clear(h);
-	ps_strbuf_printf(h, "HTTP/1.1 %d %s\r\n", http, ps_net_reason(http));
-	if (c->server->o.server_name)
-		ps_strbuf_printf(h, "Server: %s\r\n", c->server->o.server_name);
-	for (size_t i = 0; i < n_headers; i++)
-		if (ps_net_text_is_plain(headers[i].name) && ps_net_text_is_plain(headers[i].value))
-			ps_strbuf_printf(h, "%s: %s\r\n", headers[i].name, headers[i].value);
-	ps_strbuf_printf(h, "Content-Length: %zu\r\nConnection: %s\r\n\r\n", body_bytes,
-			 ends_after(c) ? "close" : "keep-alive");
+	char digits[24];
+	size_t at = sizeof digits;
+	do
+		digits[--at] = (char)('0' + v % 10);
+	while ((v /= 10) > 0);
+	ps_strbuf_append(h, digits + at, sizeof digits - at);
 }
+
+#define PUT(h, literal) ps_strbuf_append(h, literal, sizeof literal - 1)
+
+/* "HTTP/1.1 200 OK" and Server are written once, when the server opens. */
+static void put_start(struct ps_strbuf *h, const struct ps_net_server *s, int http)
+{
+	if (http == 200) {
+		ps_strbuf_append(h, s->prefix, s->prefix_bytes);
+		return;
+	}
+	ps_strbuf_printf(h, "HTTP/1.1 %d %s\r\n", http, ps_net_reason(http));
+	ps_strbuf_append(h, s->prefix + s->prefix_bytes - s->server_header_bytes,
+			 s->server_header_bytes);
+}
+
+static void put_header(struct ps_strbuf *h, const struct ps_net_header *x)
+{
+	if (!ps_net_text_is_plain(x->name) || !ps_net_text_is_plain(x->value))
+		return;
+	ps_strbuf_append(h, x->name, strlen(x->name));
+	PUT(h, ": ");
+	ps_strbuf_append(h, x->value, strlen(x->value));
+	PUT(h, "\r\n");
+}
+
+static void put_head(struct ps_net_conn *c, const struct ps_net_answer *a, size_t body_bytes)
+{
+	struct ps_strbuf *h = &c->h1->out.head;
+	ps_strbuf_clear(h);
+	put_start(h, c->server, a->http);
+	for (size_t i = 0; i < a->n_headers; i++)
+		put_header(h, &a->headers[i]);
+	PUT(h, "Content-Length: ");
+	put_number(h, body_bytes);
+	if (ends_after(c))
+		PUT(h, "\r\nConnection: close\r\n\r\n");
+	else
+		PUT(h, "\r\nConnection: keep-alive\r\n\r\n");
+}
+
+/* --- the end of an answer --- */
 
 /* The next request may begin in the bytes that were read already. */
-static void next_request(struct ps_net_conn *c)
+static void next_request(struct ps_net_conn *c, int64_t now_ns)
 {
-	ps_arena_reset(&c->arena);
-	c->request = (struct ps_net_request){.first_byte_ns = c->read_ns};
-	c->body = (struct ps_net_body){0};
-	c->head_request = c->keep_alive = false;
-	ps_net_conn_enter(c, PS_NET_CONN_IDLE);
-	/* Inside on_request the loop of ps_net_conn_process goes on by itself. */
+	struct ps_net_h1 *h = c->h1;
+	ps_net_exchange_reset(&h->x);
+	h->refused.http = 0;
+	ps_net_conn_enter(c, PS_NET_CONN_IDLE, now_ns);
+	/* Inside on_request the loop of ps_net_h1_process goes on by itself. */
 	if (c->depth <= 1)
-		ps_net_conn_process(c);
-}
-
-static void end_request(struct ps_net_conn *c, enum ps_status status, int64_t now_ns)
-{
-	struct ps_net_server *s = c->server;
-	bool owed = c->owed;
-	if (owed && c->on_done)
-		c->on_done(c->on_done_ctx, &c->request, status, now_ns);
-	c->on_done = NULL;
-	c->owed = false;
-	s->stats.in_flight -= owed;
-	s->stats.buffered_bytes -= c->buffered_bytes;
-	c->buffered_bytes = 0;
-	c->direct = false;
-	if (status == PS_OK && owed)
-		s->stats.answered++;
-}
-
-void ps_net_conn_abandon(struct ps_net_conn *c)
-{
-	if (c->owed)
-		c->server->stats.gone++;
-	end_request(c, PS_ECANCELLED, ps_evloop_now_ns(c->server->loop));
+		ps_net_h1_process(c);
 }
 
 /* Says that no more will come, and reads what the client still sends: closing at once would let
  * the kernel reset the connection and throw away the answer on its way. */
-static void linger(struct ps_net_conn *c)
+static void linger(struct ps_net_conn *c, int64_t now_ns)
 {
-	if (c->eof || shutdown(c->watch.fd, SHUT_WR) != 0) {
+	if (c->eof || !ps_net_transport_shutdown(&c->transport)) {
 		ps_net_conn_close(c);
 		return;
 	}
-	c->in_at = c->in_len = 0;
-	ps_net_conn_enter(c, PS_NET_CONN_LINGER);
+	c->h1->in_at = c->h1->in_len = 0;
+	ps_net_conn_enter(c, PS_NET_CONN_LINGER, now_ns);
 }
 
-void ps_net_conn_write(struct ps_net_conn *c)
+/* Writes until all is written (true), or the socket is full or broken. */
+static bool write_out(struct ps_net_conn *c)
 {
-	int64_t n = ps_net_out_write(&c->out, c->watch.fd);
-	if (n < 0) {
-		ps_net_conn_close(c);
-		return;
+	struct ps_net_h1 *h = c->h1;
+	struct ps_net_out *o = &h->out;
+	while (o->left > 0) {
+		int64_t n = ps_net_conn_writev(c, o->pieces + o->at, o->n - o->at);
+		if (n < 0)
+			ps_net_conn_close(c);
+		if (n <= 0)
+			return false;
+		ps_net_out_wrote(o, (size_t)n);
+		h->written_bytes += (size_t)n;
+		if (o->left > 0)
+			h->progress_ns = ps_evloop_now_ns(c->server->loop);
 	}
-	if (c->out.left > 0) {
-		if (n > 0)
-			ps_net_conn_enter(c, PS_NET_CONN_WRITE); /* progress: a new deadline */
+	return true;
+}
+
+void ps_net_h1_write(struct ps_net_conn *c)
+{
+	if (!write_out(c))
 		return;
-	}
-	end_request(c, PS_OK, ps_evloop_now_ns(c->server->loop));
-	if (ends_after(c))
-		linger(c);
+	int64_t now_ns = ps_evloop_now_ns(c->server->loop);
+	bool ends = ends_after(c);
+	ps_net_exchange_done(&c->h1->x, PS_OK, now_ns);
+	if (c->state == PS_NET_CONN_CLOSED)
+		return; /* on_done closed the server */
+	if (ends)
+		linger(c, now_ns);
 	else
-		next_request(c);
+		next_request(c, now_ns);
 }
 
-static void begin_write(struct ps_net_conn *c, int http, const struct ps_net_header *headers,
-			size_t n_headers, const struct iovec *body, size_t n_body)
+/* --- the beginning --- */
+
+static void begin_write(struct ps_net_conn *c, const struct ps_net_answer *a)
 {
+	struct ps_net_h1 *h = c->h1;
 	size_t bytes = 0;
-	for (size_t i = 0; i < n_body; i++)
-		bytes += body[i].iov_len;
-	put_head(c, http, headers, n_headers, bytes);
-	ps_net_conn_enter(c, PS_NET_CONN_WRITE);
-	if (ps_net_out_set(&c->out, body, c->head_request ? 0 : n_body) != PS_OK)
+	for (size_t i = 0; i < a->n_body; i++)
+		bytes += a->body[i].iov_len;
+	put_head(c, a, bytes);
+	h->written_bytes = 0;
+	ps_net_conn_enter(c, PS_NET_CONN_WRITE, c->read_ns);
+	if (ps_net_out_set(&h->out, a->body, h->head_request ? 0 : a->n_body) != PS_OK)
 		ps_net_conn_close(c);
 	else
-		ps_net_conn_write(c);
+		ps_net_h1_write(c);
+	/* The clock is read only for those that the socket did not take at once. */
+	if (c->state == PS_NET_CONN_WRITE)
+		ps_net_conn_enter(c, PS_NET_CONN_WRITE, ps_evloop_now_ns(c->server->loop));
 }
 
-void ps_net_answer(struct ps_net_request *r, const struct ps_net_answer *answer)
+void ps_net_h1_answer(struct ps_net_exchange *x, const struct ps_net_answer *answer)
 {
-	struct ps_net_conn *c = (struct ps_net_conn *)r;
+	struct ps_net_h1 *h = (struct ps_net_h1 *)x;
+	struct ps_net_conn *c = h->conn;
 	ps_net_conn_hold(c);
-	c->on_done = answer->on_done;
-	c->on_done_ctx = answer->ctx;
+	ps_net_exchange_taken(x, answer);
 	if (c->state == PS_NET_CONN_CLOSED) {
-		end_request(c, PS_ECANCELLED, ps_evloop_now_ns(c->server->loop));
+		ps_net_exchange_done(x, PS_ECANCELLED, ps_evloop_now_ns(c->server->loop));
 	} else {
-		c->close_after |= answer->close || !c->keep_alive || c->server->draining;
-		begin_write(c, answer->http, answer->headers, answer->n_headers, answer->body,
-			    answer->n_body);
+		c->close_after |= answer->close || !h->keep_alive || c->server->draining;
+		begin_write(c, answer);
 	}
 	ps_net_conn_release(c);
 }
 
-/* {"error": "..."} in the request's arena, or NULL. */
-static char *error_body(struct ps_arena *arena, const char *text)
+void ps_net_h1_refuse(struct ps_net_conn *c, const struct ps_net_refused *why, bool keep)
 {
-	struct ps_strbuf b;
-	ps_strbuf_init(&b);
-	ps_strbuf_puts(&b, "{\"error\":");
-	ps_net_json_text(&b, text);
-	ps_strbuf_putc(&b, '}');
-	char *copy = ps_strbuf_status(&b) == PS_OK ? ps_arena_strndup(arena, b.data, b.len) : NULL;
-	ps_strbuf_fini(&b);
-	return copy;
+	struct ps_net_refusal_parts parts;
+	struct ps_net_answer answer;
+	ps_net_conn_hold(c);
+	ps_net_exchange_refusal(&c->h1->x, why, &parts, &answer);
+	c->close_after |= !keep || c->server->draining;
+	c->h1->direct = false;
+	begin_write(c, &answer);
+	ps_net_conn_release(c);
 }
 
-static const struct ps_net_header json_type = {"Content-Type", "application/json"};
-
-void ps_net_answer_error(struct ps_net_request *r, const struct ps_error *e,
-			 const struct ps_net_header *headers, size_t n_headers,
-			 void (*on_done)(void *ctx, struct ps_net_request *r, enum ps_status status,
-					 int64_t done_ns),
-			 void *ctx)
+void ps_net_h1_refuse_text(struct ps_net_conn *c, int http, const char *text)
 {
-	enum { MAX = 16 };
-	struct ps_net_header all[MAX] = {json_type};
-	size_t n = n_headers < MAX - 1 ? n_headers : MAX - 1;
-	if (n > 0)
-		memcpy(all + 1, headers, n * sizeof *headers);
-	struct ps_error said = *e;
-	char text[sizeof said.what + sizeof said.hint + 8];
-	said.where[0] = '\0';
-	ps_error_format(&said, text, sizeof text);
-	static char short_body[] = "{\"error\":\"out of memory\"}";
-	char *body = error_body(r->arena, text);
-	if (!body)
-		body = short_body;
-	struct iovec piece = {body, strlen(body)};
-	struct ps_net_answer a = {
-		.http = ps_status_get(e->status)->http,
-		.headers = all,
-		.n_headers = n + 1,
-		.body = &piece,
-		.n_body = 1,
-		.on_done = on_done,
-		.ctx = ctx,
-	};
-	ps_net_answer(r, &a);
-}
-
-void ps_net_conn_refuse(struct ps_net_conn *c, int http, const char *text)
-{
-	static char short_body[] = "{\"error\":\"out of memory\"}";
-	c->server->stats.refused++;
-	c->close_after = true;
-	c->keep_alive = false;
-	c->direct = false;
-	char *body = error_body(&c->arena, text);
-	if (!body)
-		body = short_body;
-	struct iovec piece = {body, strlen(body)};
-	begin_write(c, http, &json_type, 1, &piece, 1);
+	struct ps_net_refused why = {.http = http, .text = text};
+	ps_net_h1_refuse(c, &why, false);
 }

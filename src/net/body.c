@@ -70,8 +70,10 @@ enum ps_status ps_net_body_begin(struct ps_net_body *b, struct ps_arena *arena,
 }
 
 /* Doubling: what the arena cannot give back before the end is at most as much as the body. */
-static enum ps_status grow(struct ps_net_body *b, size_t n)
+enum ps_status ps_net_body_reserve(struct ps_net_body *b, size_t n)
 {
+	if (n <= b->cap - b->bytes)
+		return PS_OK;
 	if (n > b->max_bytes - b->bytes) {
 		b->too_big = true;
 		return PS_ETOOBIG;
@@ -97,11 +99,9 @@ enum ps_status ps_net_body_append(struct ps_net_body *b, const char *at, size_t 
 		return PS_OK;
 	bool in_place = b->data && at == b->data + b->bytes;
 	if (!in_place) {
-		if (!b->data || n > b->cap - b->bytes) {
-			enum ps_status s = grow(b, n);
-			if (s != PS_OK)
-				return s;
-		}
+		enum ps_status s = ps_net_body_reserve(b, n);
+		if (s != PS_OK)
+			return s;
 		memcpy(b->data + b->bytes, at, n);
 	}
 	b->bytes += n;

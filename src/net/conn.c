@@ -1,32 +1,22 @@
-/* A connection of the server: states, deadlines, reading. The diagram is in server_internal.h. */
+/* A connection of the server: states, deadlines, what it waits for. The diagram is in
+ * server_internal.h; what the bytes mean is h1.c's and conn_h2.c's. */
 #include "net/server_internal.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+enum { READS_PER_ROUND = 8 };
 static const int64_t LINGER_NS = 2 * PS_NS_PER_SEC;
 
 /* --- deadlines --- */
-
-static int64_t body_deadline_ns(const struct ps_net_conn *c)
-{
-	const struct ps_net_server_options *o = &c->server->o;
-	double allowed_s = (double)c->body.bytes / (double)o->body_min_rate;
-	int64_t slow_ns = c->body_began_ns + o->body_timeout_ns +
-			  (int64_t)(allowed_s * (double)PS_NS_PER_SEC);
-	int64_t silent_ns = c->progress_ns + o->body_timeout_ns;
-	return slow_ns < silent_ns ? slow_ns : silent_ns;
-}
 
 /* Most deadlines only move back, again and again: the timer is set anew when it fires too early,
  * not at each step. */
 static void arm(struct ps_net_conn *c)
 {
+	if (c->state == PS_NET_CONN_H2)
+		c->deadline_ns = ps_net_h2_deadline_ns(c->h2);
 	if (c->deadline_ns == INT64_MAX)
 		return;
 	if (ps_evloop_timer_is_set(&c->timer) && c->timer.node.key <= c->deadline_ns)
@@ -34,52 +24,106 @@ static void arm(struct ps_net_conn *c)
 	(void)ps_evloop_timer_set(c->server->loop, &c->timer, c->deadline_ns);
 }
 
-void ps_net_conn_enter(struct ps_net_conn *c, enum ps_net_conn_state state)
+static int64_t allowed_ns(const struct ps_net_server_options *o, enum ps_net_conn_state state)
 {
-	const struct ps_net_server_options *o = &c->server->o;
-	int64_t now_ns = ps_evloop_now_ns(c->server->loop);
-	c->state = state;
 	switch (state) {
+	case PS_NET_CONN_SHAKE:
+		return o->handshake_timeout_ns;
 	case PS_NET_CONN_IDLE:
-		c->deadline_ns = now_ns + o->idle_timeout_ns;
-		break;
+		return o->idle_timeout_ns;
 	case PS_NET_CONN_HEAD:
-		c->deadline_ns = now_ns + o->head_timeout_ns;
+		return o->head_timeout_ns;
+	case PS_NET_CONN_BODY:
+		return o->body_timeout_ns;
+	case PS_NET_CONN_WRITE:
+		return o->write_timeout_ns;
+	case PS_NET_CONN_LINGER:
+		return LINGER_NS;
+	case PS_NET_CONN_HANDLER:
+	case PS_NET_CONN_H2: /* asks the session */
+	case PS_NET_CONN_CLOSED:
+		break;
+	}
+	return INT64_MAX;
+}
+
+void ps_net_conn_enter(struct ps_net_conn *c, enum ps_net_conn_state state, int64_t now_ns)
+{
+	int64_t ns = allowed_ns(&c->server->o, state);
+	c->state = state;
+	c->deadline_ns = ns == INT64_MAX ? INT64_MAX : now_ns + ns;
+	if (state == PS_NET_CONN_BODY || state == PS_NET_CONN_WRITE)
+		c->h1->began_ns = c->h1->progress_ns = now_ns;
+}
+
+static void on_overdue(struct ps_net_conn *c, int64_t now_ns)
+{
+	switch (c->state) {
+	case PS_NET_CONN_HEAD:
+		ps_net_h1_refuse_text(c, 408, "the header took too long");
 		break;
 	case PS_NET_CONN_BODY:
-		c->body_began_ns = c->progress_ns = now_ns;
-		c->deadline_ns = now_ns + o->body_timeout_ns;
+		ps_net_h1_refuse_text(c, 408, "the body took too long");
 		break;
-	case PS_NET_CONN_WRITE:
-		c->deadline_ns = now_ns + o->write_timeout_ns;
+	case PS_NET_CONN_H2:
+		ps_net_conn_h2_tick(c, now_ns);
 		break;
-	case PS_NET_CONN_LINGER:
-		c->deadline_ns = now_ns + LINGER_NS;
-		break;
-	case PS_NET_CONN_HANDLER:
-	case PS_NET_CONN_CLOSED:
-		c->deadline_ns = INT64_MAX;
-		break;
+	default:
+		ps_net_conn_close(c);
 	}
 }
 
 static void on_timer(struct ps_evloop_timer *t, int64_t now_ns)
 {
 	struct ps_net_conn *c = t->ctx;
-	if (c->state == PS_NET_CONN_BODY)
-		c->deadline_ns = body_deadline_ns(c);
-	if (now_ns < c->deadline_ns) {
-		arm(c);
-		return;
-	}
+	if (c->state == PS_NET_CONN_BODY || c->state == PS_NET_CONN_WRITE)
+		c->deadline_ns = ps_net_h1_slow_ns(c);
+	if (c->state == PS_NET_CONN_H2)
+		c->deadline_ns = ps_net_h2_deadline_ns(c->h2);
 	ps_net_conn_hold(c);
-	if (c->state == PS_NET_CONN_HEAD)
-		ps_net_conn_refuse(c, 408, "the header took too long");
-	else if (c->state == PS_NET_CONN_BODY)
-		ps_net_conn_refuse(c, 408, "the body took too long");
-	else
-		ps_net_conn_close(c);
+	if (now_ns >= c->deadline_ns)
+		on_overdue(c, now_ns);
 	ps_net_conn_release(c);
+}
+
+/* --- what to watch for --- */
+
+static bool wants_read(const struct ps_net_conn *c)
+{
+	switch (c->state) {
+	case PS_NET_CONN_WRITE:
+	case PS_NET_CONN_SHAKE:
+	case PS_NET_CONN_CLOSED:
+		return false;
+	case PS_NET_CONN_H2:
+		return !c->eof && ps_net_h2_wants_read(c->h2);
+	default:
+		return !c->eof && ps_net_h1_wants_read(c);
+	}
+}
+
+static bool wants_write(const struct ps_net_conn *c)
+{
+	return c->state == PS_NET_CONN_WRITE ||
+	       (c->state == PS_NET_CONN_H2 && ps_net_h2_wants_write(c->h2));
+}
+
+static void watch(struct ps_net_conn *c)
+{
+	unsigned want = (wants_read(c) ? c->read_wants : 0) | (wants_write(c) ? c->write_wants : 0);
+	if (c->state == PS_NET_CONN_SHAKE)
+		want = c->transport.want;
+	arm(c);
+	if (ps_evloop_fd_set(&c->watch, want, NULL) != PS_OK)
+		ps_net_conn_close(c);
+}
+
+static void readable(struct ps_net_conn *c)
+{
+	if (c->state == PS_NET_CONN_H2)
+		ps_net_conn_h2_readable(c);
+	else
+		ps_net_h1_readable(c);
 }
 
 /* --- life --- */
@@ -91,21 +135,51 @@ void ps_net_conn_hold(struct ps_net_conn *c)
 
 static void free_conn(struct ps_net_conn *c)
 {
-	struct ps_net_server *s = c->server;
-	ps_net_http1_free(c->parser);
-	ps_net_out_fini(&c->out);
-	ps_arena_fini(&c->arena);
-	ps_net_server_forget(s, c);
+	if (c->identity_arena) {
+		ps_arena_fini(c->identity_arena);
+		free(c->identity_arena);
+	}
+	if (c->h1)
+		ps_net_h1_give(c);
+	ps_net_server_forget(c->server, c);
+}
+
+/* Bytes that TLS holds make no descriptor ready: they are read before anybody waits, but a client
+ * that sends on and on lets the others have their turn. */
+static void read_pending(struct ps_net_conn *c)
+{
+	for (int i = 0; ps_net_transport_pending(&c->transport) && wants_read(c); i++) {
+		if (i == READS_PER_ROUND) {
+			ps_evloop_later_add(c->server->loop, &c->later);
+			return;
+		}
+		readable(c);
+	}
+}
+
+static void on_later(struct ps_evloop_later *l)
+{
+	struct ps_net_conn *c = l->ctx;
+	ps_net_conn_hold(c);
+	if (c->state == PS_NET_CONN_H2)
+		ps_net_conn_h2_flush(c);
+	ps_net_conn_release(c);
 }
 
 void ps_net_conn_release(struct ps_net_conn *c)
 {
-	if (--c->depth > 0)
+	if (c->depth > 1) {
+		c->depth--;
 		return;
-	if (c->state == PS_NET_CONN_CLOSED && !c->owed)
+	}
+	read_pending(c);
+	if (c->state == PS_NET_CONN_IDLE && c->h1 && c->h1->in_at == c->h1->in_len)
+		ps_net_h1_give(c);
+	if (c->state != PS_NET_CONN_CLOSED)
+		watch(c);
+	c->depth--;
+	if (c->state == PS_NET_CONN_CLOSED && !c->in_h2 && !(c->h1 && c->h1->x.owed))
 		free_conn(c);
-	else
-		ps_net_conn_watch(c);
 }
 
 void ps_net_conn_close(struct ps_net_conn *c)
@@ -114,365 +188,159 @@ void ps_net_conn_close(struct ps_net_conn *c)
 		return;
 	ps_net_conn_hold(c);
 	bool writing = c->state == PS_NET_CONN_WRITE;
-	ps_net_conn_enter(c, PS_NET_CONN_CLOSED);
+	int64_t now_ns = ps_evloop_now_ns(c->server->loop);
+	ps_net_conn_enter(c, PS_NET_CONN_CLOSED, now_ns);
 	ps_evloop_timer_cancel(&c->timer);
+	ps_evloop_later_cancel(&c->later);
 	ps_evloop_fd_remove(&c->watch);
-	close(c->watch.fd);
-	c->watch.fd = -1;
+	ps_net_transport_close(&c->transport);
 	ps_net_server_conn_closed(c->server);
-	if (writing)
-		ps_net_conn_abandon(c);
-	else if (c->owed && !c->request.gone) {
-		c->request.gone = true;
-		c->server->stats.gone++;
-		if (c->server->handler.on_gone)
-			c->server->handler.on_gone(c->server->handler.ctx, &c->request);
-	}
-	if (!c->owed) {
-		c->server->stats.buffered_bytes -= c->buffered_bytes;
-		c->buffered_bytes = 0;
-	}
+	if (c->server->peers)
+		ps_net_peers_leave(c->server->peers, c->address);
+	ps_net_conn_h2_close(c);
+	if (c->h1 && writing)
+		ps_net_exchange_done(&c->h1->x, PS_ECANCELLED, now_ns);
+	else if (c->h1)
+		ps_net_exchange_gone(&c->h1->x);
 	ps_net_conn_release(c);
 }
 
 void ps_net_conn_drain(struct ps_net_conn *c)
 {
-	if (c->state == PS_NET_CONN_IDLE)
+	if (c->state == PS_NET_CONN_H2) {
+		ps_net_conn_h2_drain(c);
+	} else if (c->state == PS_NET_CONN_IDLE || c->state == PS_NET_CONN_SHAKE) {
 		ps_net_conn_close(c);
-	else
+	} else {
 		c->close_after = true;
+	}
 }
 
-/* --- what to watch for --- */
+/* --- bytes --- */
 
-void ps_net_conn_watch(struct ps_net_conn *c)
+int64_t ps_net_conn_read(struct ps_net_conn *c, void *buf, size_t n)
 {
-	if (c->state == PS_NET_CONN_CLOSED || c->depth > 0)
+	int64_t got = ps_net_transport_read(&c->transport, buf, n);
+	c->read_wants = got == PS_NET_IO_AGAIN ? c->transport.want : PS_EVLOOP_READ;
+	return got;
+}
+
+int64_t ps_net_conn_writev(struct ps_net_conn *c, const struct iovec *pieces, size_t n)
+{
+	int64_t put = ps_net_transport_writev(&c->transport, pieces, n);
+	c->write_wants = put == PS_NET_IO_AGAIN ? c->transport.want : PS_EVLOOP_WRITE;
+	return put == PS_NET_IO_AGAIN ? 0 : put < 0 ? -1 : put;
+}
+
+/* --- handshake --- */
+
+static bool learn_identity(struct ps_net_conn *c)
+{
+	struct ps_arena arena;
+	bool failed;
+	ps_arena_init(&arena, 0);
+	c->identity = ps_net_transport_identity(&c->transport, &arena, &failed);
+	if (c->identity) {
+		c->identity_arena = malloc(sizeof *c->identity_arena);
+		failed = !c->identity_arena;
+	}
+	if (c->identity_arena) {
+		*c->identity_arena = arena;
+	} else {
+		c->identity = NULL;
+		ps_arena_fini(&arena);
+	}
+	return !failed;
+}
+
+static void shake(struct ps_net_conn *c)
+{
+	struct ps_net_server *s = c->server;
+	int r = ps_net_transport_handshake(&c->transport);
+	if (r == PS_NET_IO_AGAIN)
 		return;
-	unsigned want = 0;
-	if (c->state == PS_NET_CONN_WRITE)
-		want = PS_EVLOOP_WRITE;
-	else if (!c->eof && c->in_len < PS_NET_IN_BYTES)
-		want = PS_EVLOOP_READ;
-	arm(c);
-	if (ps_evloop_fd_set(&c->watch, want, NULL) != PS_OK)
+	bool done = r == 0 && learn_identity(c);
+	s->stats.handshakes += done;
+	s->stats.handshakes_failed += !done;
+	if (!done) {
 		ps_net_conn_close(c);
-}
-
-/* --- reading --- */
-
-/* The client sends no more. It may have left, or still wait for the answer to a whole request. */
-static void on_eof(struct ps_net_conn *c)
-{
-	c->eof = true;
-	switch (c->state) {
-	case PS_NET_CONN_HEAD:
-	case PS_NET_CONN_BODY:
-		ps_net_conn_refuse(c, 400, "the connection ended before the whole request came");
-		break;
-	case PS_NET_CONN_HANDLER:
-		/* Requests that wait behind this one prove that the client planned to stay. */
-		if (c->in_len > c->in_at || c->request.gone)
-			break;
-		c->request.gone = true;
-		c->server->stats.gone++;
-		if (c->server->handler.on_gone)
-			c->server->handler.on_gone(c->server->handler.ctx, &c->request);
-		break;
-	case PS_NET_CONN_WRITE:
-	case PS_NET_CONN_CLOSED:
-		break;
-	case PS_NET_CONN_IDLE:
-	case PS_NET_CONN_LINGER:
-		ps_net_conn_close(c);
-		break;
-	}
-}
-
-/* Where to read: the body's own place when its length is known, else the small buffer. */
-static char *room(struct ps_net_conn *c, size_t *ret_bytes)
-{
-	if (c->state == PS_NET_CONN_LINGER) {
-		*ret_bytes = PS_NET_IN_BYTES;
-		return c->in;
-	}
-	if (c->direct && c->in_at == c->in_len && c->body.cap > c->body.bytes) {
-		*ret_bytes = c->body.cap - c->body.bytes;
-		return c->body.data + c->body.bytes;
-	}
-	if (c->in_at > 0) {
-		memmove(c->in, c->in + c->in_at, c->in_len - c->in_at);
-		c->in_len -= c->in_at;
-		c->in_at = 0;
-	}
-	*ret_bytes = PS_NET_IN_BYTES - c->in_len;
-	return c->in + c->in_len;
-}
-
-static void handle_event(struct ps_net_conn *c, enum ps_net_event event);
-
-static void on_bytes(struct ps_net_conn *c, char *at, size_t n)
-{
-	c->read_ns = c->progress_ns = ps_evloop_now_ns(c->server->loop);
-	if (c->state == PS_NET_CONN_LINGER)
-		return;
-	bool in_buffer = at >= c->in && at < c->in + PS_NET_IN_BYTES;
-	if (in_buffer) {
-		c->in_len += n;
-		ps_net_conn_process(c);
 		return;
 	}
-	size_t used;
-	handle_event(c, ps_net_http1_feed(c->parser, at, n, &used));
-	ps_net_conn_process(c);
+	if (ps_net_transport_is_h2(&c->transport) && s->o.kind != PS_NET_KIND_HTTP1) {
+		ps_net_conn_begin_h2(c, NULL, 0);
+		return;
+	}
+	/* Without ALPN the first bytes tell, as in the clear; with it they must be HTTP/1.1. */
+	c->used = ps_net_transport_chose(&c->transport);
+	ps_net_conn_enter(c, PS_NET_CONN_IDLE, ps_evloop_now_ns(s->loop));
+	/* The first request may have come in one packet with the end of the handshake. */
+	readable(c);
 }
 
-static void on_readable(struct ps_net_conn *c)
-{
-	size_t n;
-	char *at = room(c, &n);
-	if (n == 0)
-		return;
-	ssize_t got = read(c->watch.fd, at, n);
-	if (got > 0)
-		on_bytes(c, at, (size_t)got);
-	else if (got == 0)
-		on_eof(c);
-	else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-		ps_net_conn_close(c);
-}
+/* --- events --- */
 
 static void on_ready(struct ps_evloop_fd *w, unsigned events)
 {
 	struct ps_net_conn *c = w->ctx;
 	ps_net_conn_hold(c);
-	if (events & PS_EVLOOP_ERROR && !(events & PS_EVLOOP_READ))
+	if (c->state == PS_NET_CONN_SHAKE) {
+		shake(c);
+	} else if (events & PS_EVLOOP_ERROR && !(events & PS_EVLOOP_READ)) {
 		ps_net_conn_close(c);
-	if (events & PS_EVLOOP_WRITE && c->state == PS_NET_CONN_WRITE)
-		ps_net_conn_write(c);
-	if (events & PS_EVLOOP_READ && c->state != PS_NET_CONN_CLOSED && !c->eof)
-		on_readable(c);
+	} else {
+		if (events & c->write_wants && c->state == PS_NET_CONN_WRITE)
+			ps_net_h1_write(c);
+		if (events & c->read_wants && wants_read(c))
+			readable(c);
+		if (c->state == PS_NET_CONN_H2)
+			ps_net_conn_h2_flush(c);
+	}
 	ps_net_conn_release(c);
 }
 
-/* --- parsing --- */
+/* --- opening --- */
 
-static enum ps_status on_body(void *ctx, const char *at, size_t n)
+/* "127.0.0.1:80" and "127.0.0.1"; a Unix socket's client has no name. */
+static size_t peer_texts(const struct ps_net_address *peer, char text[2 * PS_NET_ADDRESS_TEXT_SIZE])
 {
-	struct ps_net_conn *c = ctx;
-	size_t before = c->body.cap;
-	enum ps_status s = ps_net_body_append(&c->body, at, n);
-	size_t grown = c->body.cap - before;
-	if (s != PS_OK || grown == 0)
-		return s;
-	c->buffered_bytes += grown;
-	c->server->stats.buffered_bytes += grown;
-	return c->server->stats.buffered_bytes > c->server->o.max_buffered_bytes ? PS_ENOMEM : s;
+	ps_net_address_text(peer, text);
+	if (strncmp(text, "unix", 4) == 0)
+		text[4] = '\0';
+	size_t n = strlen(text) + 1;
+	const char *from = text;
+	size_t len = strlen(text);
+	if (text[0] == '[') {
+		from = text + 1;
+		len = strcspn(from, "]");
+	} else if (strrchr(text, ':')) {
+		len = (size_t)(strrchr(text, ':') - text);
+	}
+	memcpy(text + n, from, len);
+	text[n + len] = '\0';
+	return n + len + 1;
 }
 
-static bool fill_request(struct ps_net_conn *c, const struct ps_net_head *h)
+static struct ps_net_conn *new_conn(struct ps_net_server *s, const struct ps_net_address *peer)
 {
-	struct ps_arena *a = &c->arena;
-	size_t path = strcspn(h->target, "?");
-	const char *query = h->target[path] ? h->target + path + 1 : "";
-	c->request = (struct ps_net_request){
-		.method = h->method, /* static texts */
-		.path = ps_arena_strndup(a, h->target, path),
-		.query = ps_arena_strndup(a, query, strlen(query)),
-		.headers = ps_net_copy_headers(a, h->headers, h->n_headers),
-		.n_headers = h->n_headers,
-		.json_bytes = -1,
-		.arena = a,
-		.first_byte_ns = c->request.first_byte_ns,
-		.peer = c->peer,
-	};
-	c->keep_alive = h->keep_alive;
-	c->head_request = strcmp(h->method, "HEAD") == 0;
-	return c->request.path && c->request.query && c->request.headers;
-}
-
-/* What net itself cannot grant; NULL when nothing. */
-static const char *unwelcome(struct ps_net_conn *c, const struct ps_net_head *h, int *ret_http)
-{
-	const struct ps_net_request *r = &c->request;
-	const char *expect = ps_net_header_get(r->headers, r->n_headers, "Expect");
-	const char *coding = ps_net_header_get(r->headers, r->n_headers, "Content-Encoding");
-	if (expect && strcasecmp(expect, "100-continue") != 0) {
-		*ret_http = 417;
-		return "only Expect: 100-continue is known";
-	}
-	if (coding && *coding && strcasecmp(coding, "identity") != 0) {
-		*ret_http = 415;
-		return "compressed bodies are not supported";
-	}
-	*ret_http = 400;
-	if (ps_net_json_bytes(r->headers, r->n_headers, &c->request.json_bytes) != PS_OK)
-		return "Inference-Header-Content-Length is not a number";
-	if (r->json_bytes > 0 && h->content_length >= 0 && r->json_bytes > h->content_length)
-		return "Inference-Header-Content-Length is larger than the body";
-	*ret_http = 413;
-	if (r->json_bytes > 0 && (uint64_t)r->json_bytes > c->server->o.max_body_bytes)
-		return "the body is too large";
-	return NULL;
-}
-
-/* Makes room for the body. 0, or the HTTP status to refuse with. */
-static int begin_body(struct ps_net_conn *c, const struct ps_net_head *h)
-{
-	struct ps_net_server *s = c->server;
-	size_t want = h->content_length > 0 ? (size_t)h->content_length : 0;
-	if (want > s->o.max_body_bytes)
-		return 413;
-	if (want > 0 && (s->stats.buffered_bytes >= s->o.max_buffered_bytes ||
-			 want > s->o.max_buffered_bytes - s->stats.buffered_bytes))
-		return 503;
-	if (ps_net_body_begin(&c->body, &c->arena, h->chunked ? -1 : h->content_length,
-			      c->request.json_bytes, s->o.max_body_bytes) != PS_OK)
-		return 503;
-	c->direct = want > 0 && !h->chunked;
-	c->buffered_bytes = c->body.cap;
-	s->stats.buffered_bytes += c->body.cap;
-	return 0;
-}
-
-/* A client that waits for leave to send its body gets it. */
-static void say_continue(struct ps_net_conn *c, const struct ps_net_head *h)
-{
-	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	const struct ps_net_request *r = &c->request;
-	bool has_body = h->chunked || h->content_length > 0;
-	/* The head's last byte is still to be fed: more than one means that the body is coming. */
-	if (!has_body || h->minor < 1 || c->in_len - c->in_at > 1 ||
-	    !ps_net_header_get(r->headers, r->n_headers, "Expect"))
-		return;
-	ssize_t n = send(c->watch.fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n != (ssize_t)sizeof text - 1)
-		ps_net_conn_close(c);
-}
-
-static void on_head(struct ps_net_conn *c)
-{
-	const struct ps_net_head *h = ps_net_http1_head(c->parser);
-	struct ps_net_server *s = c->server;
-	int http;
-	if (!fill_request(c, h)) {
-		ps_net_conn_refuse(c, 503, "out of memory");
-		return;
-	}
-	const char *why = unwelcome(c, h, &http);
-	if (why) {
-		ps_net_conn_refuse(c, http, why);
-		return;
-	}
-	struct ps_error err;
-	ps_error_clear(&err);
-	if (s->handler.on_head) {
-		enum ps_status status = s->handler.on_head(s->handler.ctx, &c->request, &err);
-		if (status != PS_OK) {
-			char text[sizeof err.what + sizeof err.hint + 8];
-			err.where[0] = '\0';
-			ps_error_format(&err, text, sizeof text);
-			ps_net_conn_refuse(c, ps_status_get(status)->http, text);
-			return;
-		}
-	}
-	http = begin_body(c, h);
-	if (http) {
-		ps_net_conn_refuse(c, http,
-				   http == 413 ? "the body is too large"
-					       : "too many bodies are under way");
-		return;
-	}
-	ps_net_conn_enter(c, PS_NET_CONN_BODY);
-	say_continue(c, h);
-}
-
-static void on_complete(struct ps_net_conn *c)
-{
-	struct ps_net_server *s = c->server;
-	struct ps_net_request *r = &c->request;
-	if (r->json_bytes > 0 && (uint64_t)r->json_bytes > c->body.bytes) {
-		ps_net_conn_refuse(c, 400,
-				   "Inference-Header-Content-Length is larger than the body");
-		return;
-	}
-	r->body = c->body.data;
-	r->body_bytes = c->body.bytes;
-	r->received_ns = c->read_ns;
-	c->direct = false;
-	c->owed = true;
-	s->stats.requests++;
-	s->stats.in_flight++;
-	ps_net_conn_enter(c, PS_NET_CONN_HANDLER);
-	s->handler.on_request(s->handler.ctx, r);
-}
-
-static void handle_event(struct ps_net_conn *c, enum ps_net_event event)
-{
-	if (event == PS_NET_EV_HEAD) {
-		on_head(c);
-	} else if (event == PS_NET_EV_END) {
-		on_complete(c);
-	} else if (event == PS_NET_EV_BAD) {
-		struct ps_net_refusal why = ps_net_http1_refusal(c->parser);
-		ps_net_conn_refuse(c, why.http, why.text);
-	}
-}
-
-static bool parses(enum ps_net_conn_state s)
-{
-	return s == PS_NET_CONN_IDLE || s == PS_NET_CONN_HEAD || s == PS_NET_CONN_BODY;
-}
-
-void ps_net_conn_process(struct ps_net_conn *c)
-{
-	ps_net_conn_hold(c);
-	while (parses(c->state) && c->in_at < c->in_len) {
-		if (c->state == PS_NET_CONN_IDLE) {
-			c->request.first_byte_ns = c->read_ns;
-			ps_net_conn_enter(c, PS_NET_CONN_HEAD);
-		}
-		size_t used;
-		enum ps_net_event e =
-			ps_net_http1_feed(c->parser, c->in + c->in_at, c->in_len - c->in_at, &used);
-		c->in_at += used;
-		handle_event(c, e);
-	}
-	if (c->in_at == c->in_len)
-		c->in_at = c->in_len = 0;
-	if (c->eof && (c->state == PS_NET_CONN_HEAD || c->state == PS_NET_CONN_BODY))
-		ps_net_conn_refuse(c, 400, "the connection ended before the whole request came");
-	else if (c->eof && c->state == PS_NET_CONN_IDLE)
-		ps_net_conn_close(c);
-	ps_net_conn_release(c);
-}
-
-void ps_net_conn_open(struct ps_net_server *s, int fd, const struct ps_net_address *peer)
-{
-	struct ps_net_conn *c = calloc(1, sizeof *c);
-	struct ps_net_http1_options o = {
-		.max_url_bytes = s->o.max_url_bytes,
-		.max_header_bytes = s->o.max_header_bytes,
-		.max_headers = s->o.max_headers,
-		.on_body = on_body,
-		.ctx = c,
-	};
-	struct ps_net_http1 *parser = c ? ps_net_http1_new(&o) : NULL;
-	if (!parser) {
-		free(c);
-		close(fd);
-		return;
-	}
-	int one = 1;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	char text[2 * PS_NET_ADDRESS_TEXT_SIZE];
+	size_t n = peer_texts(peer, text);
+	struct ps_net_conn *c = calloc(1, sizeof *c + n);
+	if (!c)
+		return NULL;
+	memcpy(c->peer, text, n);
+	c->address = c->peer + strlen(c->peer) + 1;
 	c->server = s;
-	c->parser = parser;
-	ps_arena_init(&c->arena, 0);
-	ps_net_out_init(&c->out);
-	ps_net_address_text(peer, c->peer);
+	c->transport.fd = -1;
+	c->later.run = on_later;
+	c->later.ctx = c;
 	ps_evloop_timer_init(&c->timer, on_timer, c);
-	c->watch = (struct ps_evloop_fd){
-		.fd = fd, .events = PS_EVLOOP_READ, .on_ready = on_ready, .ctx = c};
+	c->read_wants = PS_EVLOOP_READ;
+	c->write_wants = PS_EVLOOP_WRITE;
+	return c;
+}
+
+static void join(struct ps_net_server *s, struct ps_net_conn *c)
+{
 	c->next = s->conns;
 	if (s->conns)
 		s->conns->prev = c;
@@ -480,8 +348,28 @@ void ps_net_conn_open(struct ps_net_server *s, int fd, const struct ps_net_addre
 	s->n_memory++;
 	s->stats.accepted++;
 	s->stats.open++;
+}
+
+void ps_net_conn_open(struct ps_net_server *s, int fd, const struct ps_net_address *peer)
+{
+	struct ps_net_conn *c = new_conn(s, peer);
+	bool counted = c && s->peers &&
+		       ps_net_peers_enter(s->peers, c->address, s->o.max_connections_per_address);
+	bool over = c && s->peers && !counted;
+	if (!c || over || ps_net_transport_open(&c->transport, fd, s->o.tls, s->o.kind) != PS_OK) {
+		s->stats.over_address_limit += over;
+		if (counted)
+			ps_net_peers_leave(s->peers, c->address);
+		free(c);
+		close(fd);
+		return;
+	}
+	c->watch = (struct ps_evloop_fd){
+		.fd = fd, .events = PS_EVLOOP_READ, .on_ready = on_ready, .ctx = c};
+	join(s, c);
 	ps_net_conn_hold(c);
-	ps_net_conn_enter(c, PS_NET_CONN_IDLE);
+	ps_net_conn_enter(c, s->o.tls ? PS_NET_CONN_SHAKE : PS_NET_CONN_IDLE,
+			  ps_evloop_now_ns(s->loop));
 	if (ps_evloop_fd_add(s->loop, &c->watch, NULL) != PS_OK)
 		ps_net_conn_close(c);
 	ps_net_conn_release(c);

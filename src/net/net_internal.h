@@ -80,6 +80,9 @@ struct ps_net_body {
 /* ps_net_body_begin makes room for `content_length` bytes (-1: unknown). PS_ETOOBIG, PS_ENOMEM. */
 enum ps_status ps_net_body_begin(struct ps_net_body *b, struct ps_arena *arena,
 				 int64_t content_length, int64_t json_bytes, size_t max_bytes);
+/* ps_net_body_reserve makes room for `n` more bytes behind those that are there; what lay elsewhere
+ * is copied. PS_ETOOBIG (over max_bytes), PS_ENOMEM. */
+enum ps_status ps_net_body_reserve(struct ps_net_body *b, size_t n);
 /* ps_net_body_append adds bytes; without copying when they lie in their place already. */
 enum ps_status ps_net_body_append(struct ps_net_body *b, const char *at, size_t n);
 /* ps_net_json_bytes reads the header that says where the tensors begin: -1 when absent. PS_EPARSE.
@@ -105,6 +108,8 @@ enum ps_status ps_net_out_set(struct ps_net_out *o, const struct iovec *pieces, 
 /* ps_net_out_write writes what the socket takes. Returns bytes written now, -1 with errno when the
  * socket is broken; 0 when it is full. */
 int64_t ps_net_out_write(struct ps_net_out *o, int fd);
+/* ps_net_out_wrote notes that `n` bytes of pieces[at..n) were written otherwise. */
+void ps_net_out_wrote(struct ps_net_out *o, size_t n);
 /* ps_net_text_is_plain says whether `s` may stand in a head: no control characters. */
 bool ps_net_text_is_plain(const char *s);
 /* ps_net_reason returns the phrase of an HTTP status. */

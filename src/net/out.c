@@ -42,7 +42,7 @@ enum ps_status ps_net_out_set(struct ps_net_out *o, const struct iovec *pieces, 
 	return PS_OK;
 }
 
-static void advance(struct ps_net_out *o, size_t n)
+void ps_net_out_wrote(struct ps_net_out *o, size_t n)
 {
 	o->left -= n;
 	while (o->at < o->n && n >= o->pieces[o->at].iov_len) {
@@ -67,7 +67,7 @@ int64_t ps_net_out_write(struct ps_net_out *o, int fd)
 			continue;
 		if (w < 0)
 			return errno == EAGAIN || errno == EWOULDBLOCK ? total : -1;
-		advance(o, (size_t)w);
+		ps_net_out_wrote(o, (size_t)w);
 		total += w;
 	}
 	return total;

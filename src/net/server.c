@@ -1,14 +1,15 @@
 #include "net/server_internal.h"
+#include "net/tls_internal.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_PER_ROUND = 64, BACKLOG = 1024 };
+enum { ACCEPTS_PER_ROUND = 64 };
 static const int64_t PAUSE_NS = 100 * PS_NS_PER_MS;
 
 static void set_defaults(struct ps_net_server_options *o)
@@ -17,12 +18,16 @@ static void set_defaults(struct ps_net_server_options *o)
 	if (!o->field)                                                                             \
 	o->field = value
 	DEFAULT(host, "127.0.0.1");
-	DEFAULT(max_connections, 1024);
+	DEFAULT(unix_mode, 0660);
+	DEFAULT(max_connections, 16384);
+	DEFAULT(max_streams, 128);
 	DEFAULT(max_url_bytes, 8 * 1024);
 	DEFAULT(max_header_bytes, 64 * 1024);
 	DEFAULT(max_headers, 100);
 	DEFAULT(max_body_bytes, (size_t)64 << 20);
 	DEFAULT(max_buffered_bytes, (size_t)1 << 30);
+	DEFAULT(max_inflate_ratio, 256);
+	DEFAULT(handshake_timeout_ns, 10 * PS_NS_PER_SEC);
 	DEFAULT(idle_timeout_ns, 75 * PS_NS_PER_SEC);
 	DEFAULT(head_timeout_ns, 10 * PS_NS_PER_SEC);
 	DEFAULT(body_timeout_ns, 30 * PS_NS_PER_SEC);
@@ -53,15 +58,6 @@ static void on_pause(struct ps_evloop_timer *t, int64_t now_ns)
 		on_drained(s->on_drained_ctx);
 }
 
-static void stop_listening(struct ps_net_server *s)
-{
-	if (s->listener.fd < 0)
-		return;
-	ps_evloop_fd_remove(&s->listener);
-	close(s->listener.fd);
-	s->listener.fd = -1;
-}
-
 /* Out of descriptors or memory: waiting clients stay in the kernel's queue for a moment. */
 static void pause_listening(struct ps_net_server *s)
 {
@@ -78,7 +74,7 @@ static void on_accept(struct ps_evloop_fd *w, unsigned events)
 			(void)ps_evloop_fd_set(w, 0, NULL);
 			return;
 		}
-		struct ps_net_address peer;
+		struct ps_net_address peer = {0};
 		socklen_t len = sizeof peer.bytes;
 		int fd = accept4(w->fd, (struct sockaddr *)(void *)peer.bytes, &len,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -97,39 +93,74 @@ static void on_accept(struct ps_evloop_fd *w, unsigned events)
 
 /* --- opening --- */
 
-static enum ps_status listen_on(struct ps_net_server *s, struct ps_error *err)
-{
-	char text[PS_NET_ADDRESS_TEXT_SIZE];
-	ps_net_address_text(&s->address, text);
-	const struct sockaddr *sa = (const struct sockaddr *)(const void *)s->address.bytes;
-	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return ps_error_errno(err, errno, "cannot make a socket");
-	s->listener.fd = fd;
-	int one = 1;
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (bind(fd, sa, s->address.len) != 0 || listen(fd, BACKLOG) != 0) {
-		enum ps_status status = ps_error_errno(err, errno, "cannot listen on %s", text);
-		if (status == PS_EINUSE)
-			ps_error_hint(err, "another program uses this port: stop it or choose "
-					   "another port (port 0 lets the system choose)");
-		return status;
-	}
-	socklen_t len = sizeof s->address.bytes;
-	if (getsockname(fd, (struct sockaddr *)(void *)s->address.bytes, &len) != 0)
-		return ps_error_errno(err, errno, "cannot tell the address of %s", text);
-	s->address.len = len;
-	s->listener.events = PS_EVLOOP_READ;
-	s->listener.on_ready = on_accept;
-	s->listener.ctx = s;
-	return ps_evloop_fd_add(s->loop, &s->listener, err);
-}
-
 static void free_server(struct ps_net_server *s)
 {
+	ps_net_h1_empty_pool(s);
+	ps_net_h2_service_fini(&s->h2);
+	ps_net_peers_free(s->peers);
+	ps_net_tls_free(s->o.tls);
 	free(s->host);
 	free(s->server_name);
+	free(s->unix_path);
+	free(s->prefix);
 	free(s);
+}
+
+/* A closed server goes with the last connection and the last session of HTTP/2. */
+static void free_when_unused(struct ps_net_server *s)
+{
+	if (s->closing && s->n_memory == 0 && s->h2.sessions == 0)
+		free_server(s);
+}
+
+static void on_session_freed(void *ctx)
+{
+	free_when_unused(ctx);
+}
+
+static bool copy_text(const char *text, const char **field, char **ret)
+{
+	*ret = text ? strdup(text) : NULL;
+	*field = *ret;
+	return !text || *ret;
+}
+
+/* What most answers begin with. */
+static bool make_prefix(struct ps_net_server *s)
+{
+	const char *name = s->server_name ? s->server_name : "";
+	size_t size = strlen(name) + 64;
+	s->prefix = malloc(size);
+	if (!s->prefix)
+		return false;
+	int start = snprintf(s->prefix, size, "HTTP/1.1 200 OK\r\n");
+	int server =
+		*name ? snprintf(s->prefix + start, size - (size_t)start, "Server: %s\r\n", name)
+		      : 0;
+	s->prefix_bytes = (size_t)(start + server);
+	s->server_header_bytes = (size_t)server;
+	return true;
+}
+
+static enum ps_status prepare(struct ps_net_server *s)
+{
+	set_defaults(&s->o);
+	ps_evloop_timer_init(&s->pause, on_pause, s);
+	bool copied = copy_text(s->o.host, &s->o.host, &s->host) &&
+		      copy_text(s->o.server_name, &s->o.server_name, &s->server_name) &&
+		      copy_text(s->o.unix_path, &s->o.unix_path, &s->unix_path) && make_prefix(s);
+	if (s->o.tls)
+		ps_net_tls_ref(s->o.tls);
+	if (s->o.max_connections_per_address > 0) {
+		s->peers = ps_net_peers_new(s->o.max_connections);
+		copied = copied && s->peers;
+	}
+	s->h2.server = s;
+	s->h2.freed = on_session_freed;
+	s->h2.ctx = s;
+	if (s->o.grpc)
+		s->h2.grpc = *s->o.grpc;
+	return copied ? ps_net_h2_service_init(&s->h2) : PS_ENOMEM;
 }
 
 enum ps_status ps_net_server_open(struct ps_evloop *loop,
@@ -144,21 +175,19 @@ enum ps_status ps_net_server_open(struct ps_evloop *loop,
 	s->o = *options;
 	s->handler = *handler;
 	s->listener.fd = -1;
-	set_defaults(&s->o);
-	ps_evloop_timer_init(&s->pause, on_pause, s);
-	s->host = strdup(s->o.host);
-	s->server_name = s->o.server_name ? strdup(s->o.server_name) : NULL;
-	s->o.host = s->host;
-	s->o.server_name = s->server_name;
-	enum ps_status status = PS_ENOMEM;
-	if (s->host && (s->server_name || !options->server_name))
-		status = ps_net_resolve(s->host, s->o.port, &s->address, err);
-	else
-		ps_error_set(err, PS_ENOMEM, "no memory for a server");
+	enum ps_status status = prepare(s);
+	if (status != PS_OK)
+		ps_error_set(err, status, "no memory for a server");
 	if (status == PS_OK)
-		status = listen_on(s, err);
+		status = ps_net_listen(s, err);
+	if (status == PS_OK) {
+		s->listener.events = PS_EVLOOP_READ;
+		s->listener.on_ready = on_accept;
+		s->listener.ctx = s;
+		status = ps_evloop_fd_add(s->loop, &s->listener, err);
+	}
 	if (status != PS_OK) {
-		stop_listening(s);
+		ps_net_unlisten(s);
 		free_server(s);
 		return status;
 	}
@@ -204,13 +233,12 @@ void ps_net_server_forget(struct ps_net_server *s, struct ps_net_conn *c)
 		c->next->prev = c->prev;
 	free(c);
 	s->n_memory--;
-	if (s->closing && s->n_memory == 0)
-		free_server(s);
+	free_when_unused(s);
 }
 
 void ps_net_server_drain(struct ps_net_server *s, void (*on_drained)(void *ctx), void *ctx)
 {
-	stop_listening(s);
+	ps_net_unlisten(s);
 	ps_evloop_timer_cancel(&s->pause);
 	s->draining = true;
 	s->on_drained = on_drained;
@@ -226,7 +254,7 @@ void ps_net_server_close(struct ps_net_server *s)
 {
 	if (!s)
 		return;
-	stop_listening(s);
+	ps_net_unlisten(s);
 	s->on_drained = NULL;
 	s->draining = true;
 	/* Each close may call the handler, which may answer and so free any connection: the walk
@@ -240,6 +268,21 @@ void ps_net_server_close(struct ps_net_server *s)
 		c = open ? s->conns : c->next;
 	}
 	ps_evloop_timer_cancel(&s->pause);
-	if (--s->n_memory == 0)
-		free_server(s);
+	s->n_memory--;
+	free_when_unused(s);
+}
+
+/* --- descriptors --- */
+
+int64_t ps_net_raise_descriptors(void)
+{
+	struct rlimit r;
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+		return 0;
+	if (r.rlim_cur < r.rlim_max) {
+		struct rlimit raised = {.rlim_cur = r.rlim_max, .rlim_max = r.rlim_max};
+		if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+			r = raised;
+	}
+	return r.rlim_cur > INT64_MAX ? INT64_MAX : (int64_t)r.rlim_cur;
 }

@@ -77,7 +77,8 @@ def quantile(values, q):
 def counts(rows):
     """(good answers, refusals with a status of overload, everything else)."""
     ok = sum(r["outcome"] == "ok" for r in rows)
-    refused = sum(r["outcome"] == "rejected" and r["http"] in ("429", "503", "504") for r in rows)
+    refused = sum(r["outcome"] in ("refused", "rejected") and r["http"] in ("429", "503", "504")
+                  for r in rows)
     return ok, refused, len(rows) - ok - refused
 
 

@@ -17,6 +17,8 @@
 static enum ps_status fill_tenant(struct ps_load_tenant *t, struct ps_cli_load_tenant *o,
 				  const char *url, struct ps_error *err)
 {
+	static const enum ps_load_arrival open_loop[] = {PS_LOAD_POISSON, PS_LOAD_CONSTANT,
+							 PS_LOAD_BURSTS};
 	struct ps_load_shape *shapes = NULL;
 	enum ps_status st = ps_cli_shapes_parse(&o->shapes, &shapes, err);
 
@@ -29,9 +31,8 @@ static enum ps_status fill_tenant(struct ps_load_tenant *t, struct ps_cli_load_t
 		.model = o->model,
 		.version = o->version,
 		.api_key = o->api_key ? o->api_key : getenv("PERSEUS_API_KEY"),
-		.arrival = o->concurrency ? PS_LOAD_CLOSED
-			   : o->arrival	  ? PS_LOAD_CONSTANT
-					  : PS_LOAD_POISSON,
+		.arrival = o->concurrency ? PS_LOAD_CLOSED : open_loop[o->arrival],
+		.bursts = {o->burst_ratio, o->burst_share, o->burst_length},
 		.rate_rps = o->rate,
 		.concurrency = (int)o->concurrency,
 		.sla = o->sla,

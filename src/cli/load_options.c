@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 #include "load/load.h"
 
-static const char *const arrivals[] = {"poisson", "constant", NULL};
+static const char *const arrivals[] = {"poisson", "constant", "bursts", NULL};
 
 #define TENANT_ROWS(S, AT)                                                                         \
 	{.name = "model",                                                                          \
@@ -33,6 +33,28 @@ static const char *const arrivals[] = {"poisson", "constant", NULL};
 		 .choices = arrivals,                                                              \
 		 .def = "poisson",                                                                 \
 		 .help = "Gaps between the requests of an open loop."},                            \
+		{.name = "burst-ratio",                                                            \
+		 .type = PS_CONF_REAL,                                                             \
+		 .offset = offsetof(S, AT burst_ratio),                                            \
+		 .def = "4",                                                                       \
+		 .min = 1,                                                                         \
+		 .max = 1000,                                                                      \
+		 .help = "Arrival bursts: rate inside a burst, in mean rates."},                   \
+		{.name = "burst-share",                                                            \
+		 .type = PS_CONF_RATIO,                                                            \
+		 .offset = offsetof(S, AT burst_share),                                            \
+		 .def = "20%",                                                                     \
+		 .min = 0.001,                                                                     \
+		 .max = 0.999,                                                                     \
+		 .help = "Arrival bursts: share of the time that they take up."},                  \
+		{.name = "burst-length",                                                           \
+		 .type = PS_CONF_DURATION,                                                         \
+		 .offset = offsetof(S, AT burst_length),                                           \
+		 .metavar = "TIME",                                                                \
+		 .def = "1s",                                                                      \
+		 .min = 1e6,                                                                       \
+		 .max = 3600e9,                                                                    \
+		 .help = "Arrival bursts: mean length of one."},                                   \
 		{.name = "concurrency",                                                            \
 		 .type = PS_CONF_INT,                                                              \
 		 .offset = offsetof(S, AT concurrency),                                            \

@@ -11,6 +11,8 @@ struct ps_cli_load_tenant {
 	char *name, *url, *model, *version, *api_key;
 	double rate;
 	int arrival;
+	double burst_ratio, burst_share;
+	int64_t burst_length;
 	int64_t concurrency;
 	struct ps_sla sla;
 	int64_t batch, inputs;

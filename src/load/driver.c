@@ -46,6 +46,12 @@ static enum ps_status check_tenant(const struct ps_load_plan *plan, size_t i, st
 				    "tenant '%s': the rate must be above 0 and at most 1e7/s",
 				    t->name);
 	}
+	struct ps_load_bursts bursts = t->bursts;
+	if (t->arrival == PS_LOAD_BURSTS && !ps_load_bursts_resolve(&bursts)) {
+		ps_error_set(err, PS_EINVAL, "tenant '%s': no such bursts", t->name);
+		ps_error_hint(err, "burst-share times burst-ratio is at most 1");
+		return PS_EINVAL;
+	}
 	if (t->batch < 0 || t->distinct_inputs < 0) {
 		return ps_error_set(err, PS_EINVAL, "tenant '%s': negative batch or inputs",
 				    t->name);

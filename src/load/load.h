@@ -45,7 +45,19 @@
 enum ps_load_arrival {
 	PS_LOAD_POISSON,  /* exponential gaps */
 	PS_LOAD_CONSTANT, /* equal gaps; the first arrival half a gap after the start */
+	PS_LOAD_BURSTS,	  /* Poisson whose rate jumps between two values (MMPP), see below */
 	PS_LOAD_CLOSED,	  /* `concurrency` users, each asks again when answered, no think time */
+};
+
+/* PS_LOAD_BURSTS: a burst offers `ratio` times the mean rate and lasts `length_ns` on average;
+ * bursts take up `share` of the time. In between the rate is (1 - share x ratio) / (1 - share)
+ * times the mean, so that the mean holds. Both lengths are exponential. 0 means the default in
+ * brackets.
+ */
+struct ps_load_bursts {
+	double ratio;	   /* [4] >= 1 */
+	double share;	   /* [0.2] in (0, 1), share x ratio <= 1 */
+	int64_t length_ns; /* [1 s] */
 };
 
 /* The shape to use for one input instead of what the model declares (-1 counts as 1). */
@@ -63,6 +75,7 @@ struct ps_load_tenant {
 	const char *version; /* NULL: the server's choice */
 	const char *api_key; /* sent as "Authorization: Bearer"; NULL: none */
 	enum ps_load_arrival arrival;
+	struct ps_load_bursts bursts;
 	double rate_rps;     /* requests per second; not for PS_LOAD_CLOSED */
 	int concurrency;     /* users of PS_LOAD_CLOSED */
 	struct ps_sla sla;   /* percentile 0: none */

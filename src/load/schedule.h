@@ -15,16 +15,22 @@
 
 /* One arrival process. */
 struct ps_load_arrivals {
-	enum ps_load_arrival kind; /* PS_LOAD_POISSON or PS_LOAD_CONSTANT */
-	double gap_ns;		   /* mean */
-	double sum_ns;		   /* of the gaps so far */
-	uint64_t count;		   /* instants given out */
+	enum ps_load_arrival kind;	     /* any but PS_LOAD_CLOSED */
+	double gap_ns;			     /* mean; of bursts: in the present state */
+	double state_gap_ns[2], state_ns[2]; /* bursts: mean gap and mean length, [1] of a burst */
+	double state_end_ns;
+	int state;
+	double sum_ns;	/* of the gaps so far */
+	uint64_t count; /* instants given out */
 	struct ps_rng rng;
 };
 
-/* ps_load_arrivals_init starts a process of `rate_rps` > 0 at instant 0 for the tenant `name`. */
+/* ps_load_arrivals_init starts a process of `rate_rps` > 0 at instant 0 for the tenant `name`.
+ * `bursts` is for PS_LOAD_BURSTS, else it may be NULL; it must be valid. */
 void ps_load_arrivals_init(struct ps_load_arrivals *a, enum ps_load_arrival kind, double rate_rps,
-			   uint64_t seed, const char *name);
+			   const struct ps_load_bursts *bursts, uint64_t seed, const char *name);
+/* ps_load_bursts_resolve puts defaults for zeros. False: the result is no valid process. */
+bool ps_load_bursts_resolve(struct ps_load_bursts *b);
 /* ps_load_arrivals_next returns the next instant in ns after the start; never decreases, and stays
  * at INT64_MAX when it would pass 2^62 ns. */
 int64_t ps_load_arrivals_next(struct ps_load_arrivals *a);

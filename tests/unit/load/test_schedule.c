@@ -20,7 +20,7 @@ static void poisson_gaps_are_exponential(void **state)
 	int over_mean = 0;
 
 	(void)state;
-	ps_load_arrivals_init(&a, PS_LOAD_POISSON, 1000, 1, "t");
+	ps_load_arrivals_init(&a, PS_LOAD_POISSON, 1000, NULL, 1, "t");
 	for (int i = 0; i < N; i++) {
 		int64_t at = ps_load_arrivals_next(&a);
 		double gap = (double)(at - last) / 1e6; /* in mean gaps */
@@ -41,12 +41,58 @@ static void poisson_gaps_are_exponential(void **state)
 	assert_true(fabs((double)over_mean / N - exp(-1)) < 4 * 0.483 / sqrt(N));
 }
 
+/* Counts per window of a tenth of the bursts' length: the mean rate holds, the share of windows
+ * above the mean is about that of bursts, and the variance is far from Poisson's. */
+static void bursts_keep_the_mean(void **state)
+{
+	enum { WINDOWS = 200000 };
+	struct ps_load_bursts b = {.ratio = 4, .share = 0.2, .length_ns = SEC};
+	struct ps_load_arrivals a;
+	double sum = 0, sum2 = 0;
+	int busy = 0;
+
+	(void)state;
+	ps_load_arrivals_init(&a, PS_LOAD_BURSTS, 1000, &b, 7, "t");
+	int64_t at = ps_load_arrivals_next(&a);
+	for (int w = 0; w < WINDOWS; w++) {
+		int n = 0;
+		for (; at < (w + 1) * (SEC / 10); at = ps_load_arrivals_next(&a))
+			n++;
+		sum += n;
+		sum2 += (double)n * n;
+		busy += n > 200; /* between 25 and 400 per window */
+	}
+	double mean = sum / WINDOWS, var = sum2 / WINDOWS - mean * mean;
+	/* 4000 cycles: the mean's standard error is about 2 %, that of the share likewise. */
+	assert_true(fabs(mean / 100 - 1) < 0.08);
+	assert_true(fabs((double)busy / WINDOWS - 0.2) < 0.02);
+	assert_true(var / mean > 100);
+}
+
+static void bursts_are_checked(void **state)
+{
+	static const struct {
+		struct ps_load_bursts b;
+		bool valid;
+	} rows[] = {
+		{{0, 0, 0}, true},	 {{5, 0.2, SEC}, true},	   {{1, 0.5, 1}, true},
+		{{6, 0.2, SEC}, false},	 {{0.5, 0.2, SEC}, false}, {{4, 1, SEC}, false},
+		{{4, -0.1, SEC}, false}, {{4, 0.2, -1}, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_load_bursts b = rows[i].b;
+		assert_int_equal(ps_load_bursts_resolve(&b), rows[i].valid);
+	}
+}
+
 static uint64_t count_until(enum ps_load_arrival kind, double rate, int64_t end, uint64_t seed)
 {
 	struct ps_load_arrivals a;
 	uint64_t n = 0;
 
-	ps_load_arrivals_init(&a, kind, rate, seed, "t");
+	ps_load_arrivals_init(&a, kind, rate, NULL, seed, "t");
 	while (ps_load_arrivals_next(&a) < end) {
 		n++;
 	}
@@ -82,7 +128,7 @@ static void constant_gaps_never_drift(void **state)
 	int64_t last = 0;
 
 	(void)state;
-	ps_load_arrivals_init(&a, PS_LOAD_CONSTANT, 30000, 1, "t");
+	ps_load_arrivals_init(&a, PS_LOAD_CONSTANT, 30000, NULL, 1, "t");
 	for (int i = 0; i < 3000000; i++) {
 		last = ps_load_arrivals_next(&a);
 	}
@@ -187,6 +233,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(poisson_gaps_are_exponential),
+		cmocka_unit_test(bursts_keep_the_mean),
+		cmocka_unit_test(bursts_are_checked),
 		cmocka_unit_test(rates_are_exact),
 		cmocka_unit_test(constant_gaps_never_drift),
 		cmocka_unit_test(other_tenants_move_nothing),

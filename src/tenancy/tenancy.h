@@ -184,7 +184,7 @@ int64_t ps_tenancy_bucket_wait_ns(const struct ps_tenancy_bucket *b,
 
 /* Who presents wrong keys. Each address may fail `failures` times at once and regains one every
  * window_ns / failures. An address that has used them up is refused before any key is hashed, right
- * or wrong, so that guessing is bounded; but for the last few keys that were right from that very
+ * or wrong, so that guessing is bounded; but for the last 8 keys that were right from that very
  * address: neighbours behind one proxy or NAT go on working while one of them fails. Those are
  * recognised by a keyed 64-bit fingerprint, then authenticated as always.
  *

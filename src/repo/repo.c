@@ -1,52 +1,122 @@
-#include "repo/repo.h"
+/* Models and their names. A model's slot never moves and its number is never given again, so that
+ * queues, statistics and bills may be kept by number. */
+#include "repo/repo_internal.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct ps_repo {
-	struct ps_repo_model *models; /* sorted by name, then version */
-	int n, cap;
-	int in_state[PS_REPO_STATE_COUNT];
-};
+struct ps_repo_shared_config *ps_repo_config_new(const struct ps_repo_config *c)
+{
+	struct ps_repo_shared_config *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->refs = 1;
+	if (!c) {
+		ps_repo_config_init(&s->config);
+	} else if (ps_repo_config_copy(c, &s->config) != PS_OK) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+struct ps_repo_shared_config *ps_repo_config_take(struct ps_repo_shared_config *c)
+{
+	c->refs++;
+	return c;
+}
+
+void ps_repo_config_drop(struct ps_repo_shared_config *c)
+{
+	if (!c || --c->refs > 0)
+		return;
+	ps_repo_config_fini(&c->config);
+	free(c);
+}
+
+void ps_repo_why_set(struct ps_error **why, const struct ps_error *err)
+{
+	if (!err) {
+		free(*why);
+		*why = NULL;
+		return;
+	}
+	if (!*why)
+		*why = malloc(sizeof(**why));
+	if (*why)
+		**why = *err;
+}
 
 enum ps_status ps_repo_new(struct ps_repo **ret_repo)
 {
-	*ret_repo = calloc(1, sizeof **ret_repo);
-	return *ret_repo ? PS_OK : PS_ENOMEM;
+	struct ps_repo *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return PS_ENOMEM;
+	r->defaults = ps_repo_config_new(NULL);
+	if (!r->defaults) {
+		free(r);
+		return PS_ENOMEM;
+	}
+	r->waiting = r->idle = (struct ps_repo_list){-1, -1, 0};
+	r->next_id = 1;
+	*ret_repo = r;
+	return PS_OK;
+}
+
+static void free_slot(struct ps_repo_slot *s)
+{
+	ps_repo_place_fini(&s->shared);
+	for (int i = 0; i < s->n_others; i++)
+		ps_repo_place_fini(&s->others[i]);
+	free(s->others);
+	free((char *)s->model.path);
+	free(s);
+}
+
+static void free_family(struct ps_repo_family *f)
+{
+	ps_repo_config_drop(f->config);
+	free(f->models);
+	free(f->domains);
+	free(f->error);
+	free(f->name);
+	free(f);
 }
 
 void ps_repo_free(struct ps_repo *r)
 {
 	if (!r)
 		return;
-	for (int i = 0; i < r->n; i++) {
-		free((char *)r->models[i].name);
-		free((char *)r->models[i].path);
-	}
-	free(r->models);
+	for (int i = 0; i < r->n; i++)
+		free_slot(r->slots[i]);
+	for (int i = 0; i < r->n_families; i++)
+		free_family(r->families[i]);
+	ps_repo_instances_fini(r);
+	ps_repo_config_drop(r->defaults);
+	free(r->slots);
+	free(r->families);
 	free(r);
 }
 
-static int compare(const struct ps_repo_model *m, const char *name, size_t len, int64_t version)
+static int compare_name(const char *mine, const char *name, size_t len)
 {
-	int c = strncmp(m->name, name, len);
-	if (c == 0 && m->name[len] != '\0')
-		c = 1;
-	if (c == 0)
-		c = (m->version > version) - (m->version < version);
-	return c;
+	int c = strncmp(mine, name, len);
+
+	return c == 0 && mine[len] != '\0' ? 1 : c;
 }
 
-/* The first model that is not before (name, version). */
-static int lower_bound(const struct ps_repo *r, const char *name, size_t len, int64_t version)
+/* The first family that is not before `name`. */
+static int family_bound(const struct ps_repo *r, const char *name, size_t len)
 {
-	int lo = 0, hi = r->n;
+	int lo = 0, hi = r->n_families;
+
 	while (lo < hi) {
 		int mid = lo + (hi - lo) / 2;
-		if (compare(&r->models[mid], name, len, version) < 0)
+
+		if (compare_name(r->families[mid]->name, name, len) < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -54,128 +124,241 @@ static int lower_bound(const struct ps_repo *r, const char *name, size_t len, in
 	return lo;
 }
 
-static bool name_is_good(const char *name)
+struct ps_repo_family *ps_repo_family_find(const struct ps_repo *r, const char *name, size_t len)
 {
-	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				   "._-";
-	size_t n = strlen(name);
-	return n > 0 && n <= PS_REPO_MAX_NAME && strspn(name, good) == n;
+	int at;
+
+	if (len > PS_REPO_MAX_NAME || memchr(name, '\0', len))
+		return NULL;
+	at = family_bound(r, name, len);
+	if (at < r->n_families && compare_name(r->families[at]->name, name, len) == 0)
+		return r->families[at];
+	return NULL;
 }
 
-static bool grow(struct ps_repo *r)
+/* Room for one more in an array of `size`-byte items. */
+static bool grow(void *array, int n, int *cap, size_t size)
 {
-	if (r->n < r->cap)
+	int more = *cap ? 2 * *cap : 16;
+	void **at = array, *p;
+
+	if (n < *cap)
 		return true;
-	int cap = r->cap ? 2 * r->cap : 16;
-	void *p = realloc(r->models, (size_t)cap * sizeof *r->models);
+	p = realloc(*at, (size_t)more * size);
 	if (!p)
 		return false;
-	r->models = p;
-	r->cap = cap;
+	*at = p;
+	*cap = more;
 	return true;
 }
 
-static enum ps_status insert(struct ps_repo *r, int at, const char *name, int64_t version,
-			     const char *path)
+enum ps_status ps_repo_family_need(struct ps_repo *r, const char *name,
+				   struct ps_repo_family **ret_family, struct ps_error *err)
 {
-	char *own_name = strdup(name), *own_path = strdup(path);
-	if (!own_name || !own_path || !grow(r)) {
-		free(own_name);
-		free(own_path);
-		return PS_ENOMEM;
+	struct ps_repo_family *f;
+	int at;
+
+	if (!ps_repo_name_is_good(name))
+		return ps_error_set(err, PS_EINVAL,
+				    "a model's name has 1 to %d letters, digits, '.', '_', '-', "
+				    "and does not begin with '.'",
+				    PS_REPO_MAX_NAME);
+	*ret_family = ps_repo_family_find(r, name, strlen(name));
+	if (*ret_family)
+		return PS_OK;
+	f = calloc(1, sizeof(*f));
+	if (!f || !grow(&r->families, r->n_families, &r->cap_families, sizeof(*r->families)) ||
+	    !(f->name = strdup(name))) {
+		free(f);
+		return ps_error_set(err, PS_ENOMEM, "no memory for model %s", name);
 	}
-	struct ps_repo_model *m = &r->models[at];
-	memmove(m + 1, m, (size_t)(r->n - at) * sizeof *m);
-	*m = (struct ps_repo_model){.name = own_name, .path = own_path, .version = version};
-	snprintf(m->version_text, sizeof m->version_text, "%d", (int)version);
-	r->n++;
-	r->in_state[PS_REPO_UNLOADED]++;
+	f->config = ps_repo_config_take(r->defaults);
+	at = family_bound(r, name, strlen(name));
+	memmove(&r->families[at + 1], &r->families[at],
+		(size_t)(r->n_families - at) * sizeof(*r->families));
+	r->families[at] = f;
+	r->n_families++;
+	*ret_family = f;
+	return PS_OK;
+}
+
+/* The place of `version` in the family's list. */
+static int version_bound(const struct ps_repo *r, const struct ps_repo_family *f, int64_t version)
+{
+	int lo = 0, hi = f->n;
+
+	while (lo < hi) {
+		int mid = lo + (hi - lo) / 2;
+
+		if (r->slots[f->models[mid]]->model.version < version)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* The number of a version, removed or not; -1: never known. */
+static int known_version(const struct ps_repo *r, const struct ps_repo_family *f, int64_t version)
+{
+	int at = version_bound(r, f, version);
+
+	if (at < f->n && r->slots[f->models[at]]->model.version == version)
+		return f->models[at];
+	return -1;
+}
+
+static enum ps_status new_slot(struct ps_repo *r, struct ps_repo_family *f, int64_t version,
+			       int *ret_model, struct ps_error *err)
+{
+	struct ps_repo_slot *s;
+	int at;
+
+	if (r->n >= PS_REPO_MAX_MODELS)
+		return ps_error_set(err, PS_ETOOBIG, "more than %d models", PS_REPO_MAX_MODELS);
+	s = calloc(1, sizeof(*s));
+	if (!s || !grow(&r->slots, r->n, &r->cap, sizeof(*r->slots)) ||
+	    !grow(&f->models, f->n, &f->cap, sizeof(*f->models))) {
+		free(s);
+		return ps_error_set(err, PS_ENOMEM, "no memory for model %s", f->name);
+	}
+	s->family = f;
+	s->model = (struct ps_repo_model){
+		.name = f->name, .version = version, .gone = true, .config = &f->config->config};
+	snprintf(s->model.version_text, sizeof(s->model.version_text), "%d", (int)version);
+	ps_repo_place_init(&s->shared, PS_REPO_SHARED);
+	at = version_bound(r, f, version);
+	memmove(&f->models[at + 1], &f->models[at], (size_t)(f->n - at) * sizeof(*f->models));
+	f->models[at] = r->n;
+	f->n++;
+	*ret_model = r->n;
+	r->slots[r->n++] = s;
+	return PS_OK;
+}
+
+static bool same_file(const struct ps_repo_model *m, const char *path,
+		      const struct ps_repo_identity *identity)
+{
+	if (!m->path || !path)
+		return m->path == path;
+	return strcmp(m->path, path) == 0 &&
+	       (!identity || ps_repo_identity_equal(identity, &m->identity));
+}
+
+static enum ps_status set_file(struct ps_repo_model *m, const char *path,
+			       const struct ps_repo_identity *identity, struct ps_error *err)
+{
+	char *copy = path ? strdup(path) : NULL;
+
+	if (path && !copy)
+		return ps_error_set(err, PS_ENOMEM, "no memory for model %s", m->name);
+	free((char *)m->path);
+	m->path = copy;
+	m->identity = identity ? *identity : (struct ps_repo_identity){0};
+	return PS_OK;
+}
+
+static enum ps_status put(struct ps_repo *r, const char *name, int64_t version, const char *path,
+			  const struct ps_repo_identity *identity, bool only_new, int *ret_model,
+			  struct ps_error *err)
+{
+	struct ps_repo_family *f;
+	struct ps_repo_model *m;
+	bool was_gone;
+	int model;
+	enum ps_status st;
+
+	if (version < 1 || version > PS_REPO_MAX_VERSION)
+		return ps_error_set(err, PS_EINVAL, "the version of model %s is not in 1..%d", name,
+				    PS_REPO_MAX_VERSION);
+	st = ps_repo_family_need(r, name, &f, err);
+	if (st != PS_OK)
+		return st;
+	model = known_version(r, f, version);
+	if (model < 0 && (st = new_slot(r, f, version, &model, err)) != PS_OK)
+		return st;
+	*ret_model = model;
+	m = &r->slots[model]->model;
+	if (!m->gone && only_new)
+		return ps_error_set(err, PS_EEXIST, "model %s version %d is named twice", name,
+				    (int)version);
+	if (!m->gone && same_file(m, path, identity))
+		return PS_OK;
+	st = set_file(m, path, identity, err);
+	if (st != PS_OK)
+		return st;
+	was_gone = m->gone;
+	m->gone = false;
+	st = was_gone ? ps_repo_family_apply(r, f) : ps_repo_model_changed(r, model);
+	return st == PS_OK ? st : ps_error_set(err, st, "model %s cannot be loaded anew", name);
+}
+
+enum ps_status ps_repo_put(struct ps_repo *r, const char *name, int64_t version, const char *path,
+			   const struct ps_repo_identity *identity, int source, int *ret_model,
+			   struct ps_error *err)
+{
+	int model;
+	enum ps_status st = put(r, name, version, path, identity, false, &model, err);
+
+	if (st != PS_OK)
+		return st;
+	r->slots[model]->model.source = source;
+	if (ret_model)
+		*ret_model = model;
 	return PS_OK;
 }
 
 enum ps_status ps_repo_add(struct ps_repo *r, const char *name, int64_t version, const char *path,
 			   struct ps_error *err)
 {
-	if (!name_is_good(name))
-		return ps_error_set(err, PS_EINVAL,
-				    "a model's name has 1 to %d letters, digits, '.', '_', '-'",
-				    PS_REPO_MAX_NAME);
-	if (version < 1 || version > PS_REPO_MAX_VERSION)
-		return ps_error_set(err, PS_EINVAL, "the version of model %s is not in 1..%d", name,
-				    PS_REPO_MAX_VERSION);
-	if (r->n >= PS_REPO_MAX_MODELS)
-		return ps_error_set(err, PS_ETOOBIG, "more than %d models", PS_REPO_MAX_MODELS);
-	int at = lower_bound(r, name, strlen(name), version);
-	if (at < r->n && compare(&r->models[at], name, strlen(name), version) == 0)
-		return ps_error_set(err, PS_EEXIST, "model %s version %d is named twice", name,
-				    (int)version);
-	if (insert(r, at, name, version, path) != PS_OK)
-		return ps_error_set(err, PS_ENOMEM, "out of memory");
-	return PS_OK;
+	int model;
+
+	return put(r, name, version, path, NULL, true, &model, err);
 }
 
-static const char *const suffixes[] = {".onnx", ".synthetic.yaml"};
-
-/* Length of the model's name in a file name; 0 when the file is no model. */
-static size_t model_part(const char *file)
+void ps_repo_remove(struct ps_repo *r, int model)
 {
-	size_t n = strlen(file);
-	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-		size_t k = strlen(suffixes[i]);
-		if (n > k && strcmp(file + n - k, suffixes[i]) == 0)
-			return n - k;
-	}
-	return 0;
+	struct ps_repo_slot *s = r->slots[model];
+
+	if (s->model.gone)
+		return;
+	s->model.gone = true;
+	ps_repo_model_gone(r, model);
+	(void)ps_repo_family_apply(r, s->family); /* what cannot begin now keeps its reason */
 }
 
-bool ps_repo_is_model_file(const char *path)
+enum ps_status ps_repo_set_config(struct ps_repo *r, const char *name,
+				  const struct ps_repo_config *config, struct ps_error *err)
 {
-	const char *slash = strrchr(path, '/');
-	return model_part(slash ? slash + 1 : path) > 0;
+	struct ps_repo_shared_config *mine, *old;
+	struct ps_repo_family *f;
+	enum ps_status st = ps_repo_config_validate(config, err);
+
+	if (st == PS_OK)
+		st = ps_repo_family_need(r, name, &f, err);
+	if (st != PS_OK)
+		return st;
+	ps_repo_why_set(&f->error, NULL);
+	f->unusable = false;
+	if (ps_repo_config_equal(&f->config->config, config))
+		return ps_repo_family_retry(r, f);
+	mine = ps_repo_config_new(config);
+	if (!mine)
+		return ps_error_set(err, PS_ENOMEM, "no memory for model %s", name);
+	old = f->config;
+	f->config = mine;
+	for (int i = 0; i < f->n; i++)
+		r->slots[f->models[i]]->model.config = &mine->config;
+	st = ps_repo_family_configured(r, f, &old->config);
+	ps_repo_config_drop(old);
+	return st == PS_OK ? st : ps_error_set(err, st, "model %s cannot be loaded anew", name);
 }
 
-static enum ps_status scan_entry(struct ps_repo *r, const char *dir, const char *file,
-				 struct ps_error *err)
+const struct ps_repo_config *ps_repo_config_of(const struct ps_repo *r, const char *name)
 {
-	char name[NAME_MAX + 1], path[4096];
-	size_t n = model_part(file);
-	memcpy(name, file, n);
-	name[n] = '\0';
-	int len = snprintf(path, sizeof path, "%s/%s", dir, file);
-	if (len < 0 || (size_t)len >= sizeof path)
-		return ps_error_set(err, PS_ETOOBIG, "the path of model %s is too long", name);
-	return ps_repo_add(r, name, 1, path, err);
-}
+	const struct ps_repo_family *f = ps_repo_family_find(r, name, strlen(name));
 
-static int is_model(const struct dirent *e)
-{
-	return e->d_name[0] != '.' && model_part(e->d_name) > 0;
-}
-
-enum ps_status ps_repo_scan(struct ps_repo *r, const char *dir, struct ps_error *err)
-{
-	struct dirent **entries;
-	int n = scandir(dir, &entries, is_model, alphasort);
-	if (n < 0) {
-		enum ps_status s = ps_error_errno(err, errno, "cannot list the folder of models");
-		ps_error_where(err, "%s", dir);
-		return s;
-	}
-	enum ps_status s = PS_OK;
-	for (int i = 0; i < n; i++) {
-		if (s == PS_OK)
-			s = scan_entry(r, dir, entries[i]->d_name, err);
-		free(entries[i]);
-	}
-	free(entries);
-	if (s == PS_OK && r->n == 0) {
-		s = ps_error_set(err, PS_ENOTFOUND, "no model in this folder");
-		ps_error_hint(err, "models are NAME.onnx and NAME.synthetic.yaml; perseus zoo "
-				   "write makes some");
-	}
-	if (s != PS_OK)
-		ps_error_where(err, "%s", dir);
-	return s;
+	return f ? &f->config->config : &r->defaults->config;
 }
 
 int ps_repo_count(const struct ps_repo *r)
@@ -185,71 +368,124 @@ int ps_repo_count(const struct ps_repo *r)
 
 const struct ps_repo_model *ps_repo_get(const struct ps_repo *r, int model)
 {
-	return &r->models[model];
+	return &r->slots[model]->model;
 }
 
 int ps_repo_find(const struct ps_repo *r, const char *name, size_t name_len, int64_t version)
 {
-	if (memchr(name, '\0', name_len))
+	const struct ps_repo_family *f = ps_repo_family_find(r, name, name_len);
+	int model;
+
+	if (!f)
 		return -1;
 	if (version > 0) {
-		int at = lower_bound(r, name, name_len, version);
-		bool there = at < r->n && compare(&r->models[at], name, name_len, version) == 0;
-		return there ? at : -1;
+		model = known_version(r, f, version);
+		return model >= 0 && !r->slots[model]->model.gone ? model : -1;
 	}
-	int at = lower_bound(r, name, name_len, INT64_MAX) - 1;
-	bool there = at >= 0 && strncmp(r->models[at].name, name, name_len) == 0 &&
-		     r->models[at].name[name_len] == '\0';
-	return there ? at : -1;
+	for (int i = f->n - 1; i >= 0; i--)
+		if (!r->slots[f->models[i]]->model.gone)
+			return f->models[i];
+	return -1;
 }
 
 int ps_repo_versions(const struct ps_repo *r, const char *name, int *ret_models, int max)
 {
+	const struct ps_repo_family *f = ps_repo_family_find(r, name, strlen(name));
 	int n = 0;
-	for (int at = lower_bound(r, name, strlen(name), 0);
-	     at < r->n && strcmp(r->models[at].name, name) == 0; at++, n++)
+
+	for (int i = 0; f && i < f->n; i++) {
+		if (r->slots[f->models[i]]->model.gone)
+			continue;
 		if (n < max)
-			ret_models[n] = at;
+			ret_models[n] = f->models[i];
+		n++;
+	}
 	return n;
+}
+
+static bool is_ready(const struct ps_repo *r, int model, int domain)
+{
+	return model >= 0 && ps_repo_serving(r, model, domain) >= 0;
+}
+
+/* By weight among the versions that can answer; -1 when none of them can. */
+static int draw_split(const struct ps_repo *r, const struct ps_repo_family *f, int domain,
+		      double draw)
+{
+	const struct ps_repo_config *c = &f->config->config;
+	double sum = 0;
+	int last = -1;
+
+	for (int i = 0; i < c->n_splits; i++)
+		if (is_ready(r, known_version(r, f, c->splits[i].version), domain))
+			sum += c->splits[i].weight;
+	draw *= sum;
+	for (int i = 0; i < c->n_splits; i++) {
+		int model = known_version(r, f, c->splits[i].version);
+
+		if (!is_ready(r, model, domain))
+			continue;
+		last = model;
+		if (draw < c->splits[i].weight)
+			break;
+		draw -= c->splits[i].weight;
+	}
+	return last;
+}
+
+static int choose_default(const struct ps_repo *r, const struct ps_repo_family *f, int domain)
+{
+	int wanted = -1, there = -1;
+
+	for (int i = f->n - 1; i >= 0; i--) {
+		int model = f->models[i];
+
+		if (r->slots[model]->model.gone)
+			continue;
+		if (is_ready(r, model, domain))
+			return model;
+		if (wanted < 0 && ps_repo_wanted(r, model, domain))
+			wanted = model;
+		if (there < 0)
+			there = model;
+	}
+	return wanted >= 0 ? wanted : there;
+}
+
+int ps_repo_choose(const struct ps_repo *r, const char *name, size_t name_len, int64_t version,
+		   int domain, double draw)
+{
+	const struct ps_repo_family *f;
+	int model = -1;
+
+	if (version != 0)
+		return version > 0 ? ps_repo_find(r, name, name_len, version) : -1;
+	f = ps_repo_family_find(r, name, name_len);
+	if (!f)
+		return -1;
+	if (f->config->config.n_splits > 0)
+		model = draw_split(r, f, domain, draw);
+	return model >= 0 ? model : choose_default(r, f, domain);
 }
 
 const char *ps_repo_state_name(enum ps_repo_state s)
 {
 	static const char *const names[PS_REPO_STATE_COUNT] = {"UNLOADED", "LOADING", "READY",
 							       "FAILED", "UNLOADING"};
+
 	return (unsigned)s < PS_REPO_STATE_COUNT ? names[s] : "?";
 }
 
-bool ps_repo_may_change(enum ps_repo_state from, enum ps_repo_state to)
+const char *ps_repo_index_state(enum ps_repo_state s)
 {
-	static const bool allowed[PS_REPO_STATE_COUNT][PS_REPO_STATE_COUNT] = {
-		[PS_REPO_UNLOADED] = {[PS_REPO_LOADING] = true},
-		[PS_REPO_LOADING] = {[PS_REPO_READY] = true, [PS_REPO_FAILED] = true},
-		[PS_REPO_READY] = {[PS_REPO_UNLOADING] = true},
-		[PS_REPO_FAILED] = {[PS_REPO_LOADING] = true},
-		[PS_REPO_UNLOADING] = {[PS_REPO_UNLOADED] = true},
-	};
-	return (unsigned)from < PS_REPO_STATE_COUNT && (unsigned)to < PS_REPO_STATE_COUNT &&
-	       allowed[from][to];
-}
-
-enum ps_status ps_repo_set_state(struct ps_repo *r, int model, enum ps_repo_state to,
-				 const struct ps_error *why)
-{
-	struct ps_repo_model *m = &r->models[model];
-	if (!ps_repo_may_change(m->state, to))
-		return PS_EINTERNAL;
-	r->in_state[m->state]--;
-	r->in_state[to]++;
-	m->state = to;
-	if (to == PS_REPO_FAILED && why)
-		m->error = *why;
-	else
-		ps_error_clear(&m->error);
-	return PS_OK;
-}
-
-int ps_repo_in_state(const struct ps_repo *r, enum ps_repo_state s)
-{
-	return r->in_state[s];
+	switch (s) {
+	case PS_REPO_READY:
+		return "READY";
+	case PS_REPO_LOADING:
+		return "LOADING";
+	case PS_REPO_UNLOADING:
+		return "UNLOADING";
+	default:
+		return "UNAVAILABLE";
+	}
 }

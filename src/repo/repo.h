@@ -79,7 +79,7 @@ struct ps_repo_model {
 	bool gone;  /* removed; comes back under the same number */
 	int source; /* the caller's: which folder or list it came from */
 	struct ps_repo_identity identity;
-	const struct ps_repo_config *config; /* of its name; never NULL */
+	const struct ps_repo_config *config; /* of its name, as last set; never NULL */
 };
 
 /* What was found when an instance was opened. The specs are borrowed until unloaded. */
@@ -103,7 +103,8 @@ struct ps_repo_instance {
 	int domain;
 	bool hashed;
 	unsigned char hash[PS_REPO_HASH_SIZE];
-	int users;     /* models (in its domain) that have it as current or next */
+	const int *users; /* models (in its domain) that have it as current or next */
+	int n_users;
 	int64_t holds; /* requests between arrive and DONE, and whoever else needs it */
 	struct ps_repo_facts facts; /* READY and UNLOADING */
 	void *user;		    /* serve's: the engine's instance. Set by ps_repo_loaded */
@@ -146,8 +147,8 @@ struct ps_repo_changes {
 };
 /* ps_repo_apply makes the models of `source` those of a listing: puts all, removes what is not
  * listed any more, sets configurations. A name whose entry has an error keeps what it had, and the
- * error is its reason (ps_repo_reason). `skip` may be NULL: names that it says true for are left
- * alone. PS_ENOMEM, PS_ETOOBIG. */
+ * error is its reason (ps_repo_reason). A name of which models of another source are there is left
+ * alone. New names are not served by this (ps_repo_serve). PS_ENOMEM, PS_ETOOBIG. */
 enum ps_status ps_repo_apply(struct ps_repo *r, const struct ps_repo_listing *l, int source,
 			     struct ps_repo_changes *ret_changes, struct ps_error *err);
 
@@ -211,6 +212,9 @@ void ps_repo_release(struct ps_repo *r, int instance);
 /* ps_repo_serving returns the instance that serves `model` in `domain`, or -1. O(1) in the shared
  * domain, O(domains of the model) in others. */
 int ps_repo_serving(const struct ps_repo *r, int model, int domain);
+/* ps_repo_serving_config returns the configuration under which that instance serves the model: the
+ * last one that agrees with it. Valid while the instance is held. NULL when nothing serves. */
+const struct ps_repo_config *ps_repo_serving_config(const struct ps_repo *r, int model, int domain);
 /* ps_repo_instance_get borrows an instance; ps_repo_instances returns the highest number + 1. */
 const struct ps_repo_instance *ps_repo_instance_get(const struct ps_repo *r, int instance);
 int ps_repo_instances(const struct ps_repo *r);

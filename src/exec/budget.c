@@ -39,8 +39,11 @@ bool ps_exec_budget_pin(int cpu)
 /* Lane 0 (and every n-th) is at home on the first CPU already. */
 static void move(const struct ps_exec_budget *b, int lane, bool to_first)
 {
-	int home = ps_exec_budget_home(b, lane), first = ps_exec_budget_home(b, 0);
+	int home, first = ps_exec_budget_home(b, 0);
 
+	if (lane < 0)
+		return;
+	home = ps_exec_budget_home(b, lane);
 	if (home != first)
 		(void)ps_exec_budget_pin(to_first ? first : home);
 }

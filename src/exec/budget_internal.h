@@ -23,8 +23,8 @@ void ps_exec_budget_fini(struct ps_exec_budget *b);
 /* ps_exec_budget_home returns the CPU of lane `lane`, or -1 when lanes are not placed. */
 int ps_exec_budget_home(const struct ps_exec_budget *b, int lane);
 /* ps_exec_budget_acquire blocks until the calling lane may run, and for a wide run moves it to the
- * first CPU; returns whether it had to wait for other runs. ps_exec_budget_release gives the CPUs
- * back and moves it home. */
+ * first CPU (lane -1: another thread, which is not moved); returns whether it had to wait for other
+ * runs. ps_exec_budget_release gives the CPUs back and moves it home. */
 bool ps_exec_budget_acquire(struct ps_exec_budget *b, int lane, bool wide);
 void ps_exec_budget_release(struct ps_exec_budget *b, int lane, bool wide);
 /* ps_exec_budget_pin places the calling thread on one CPU; -1 does nothing. False: refused. */

@@ -49,7 +49,8 @@ struct ps_exec {
 	struct lane *lanes;
 };
 
-static void run_task(struct lane *l, struct ps_exec_task *t, struct ps_error *err)
+/* `seat`: the lane whose thread this is, -1 for another thread, which stays where it is. */
+static void run_task(struct lane *l, int seat, struct ps_exec_task *t, struct ps_error *err)
 {
 	struct ps_exec *e = l->exec;
 	bool wide = t->width > 1 && e->width > 1;
@@ -57,16 +58,17 @@ static void run_task(struct lane *l, struct ps_exec_task *t, struct ps_error *er
 
 	ps_error_clear(err);
 	t->run->wide = wide;
-	bool waited = ps_exec_budget_acquire(&e->budget, l->number, wide);
+	bool waited = ps_exec_budget_acquire(&e->budget, seat, wide);
 	t->started_ns = waited ? ps_clock_now_ns() : l->taken_ns;
 	cpu_ns = ps_clock_thread_cpu_ns();
 	t->status = t->ops->run(t->instance, t->run, err);
 	t->cpu_ns = ps_clock_thread_cpu_ns() - cpu_ns;
 	t->finished_ns = ps_clock_now_ns();
-	ps_exec_budget_release(&e->budget, l->number, wide);
+	ps_exec_budget_release(&e->budget, seat, wide);
 }
 
-/* Only this lane writes its counters, so plain load and store suffice. */
+/* Only this lane, or whoever has borrowed its number, writes its counters: plain load and store
+ * suffice. */
 static void add(_Atomic int64_t *counter, int64_t n)
 {
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
@@ -109,7 +111,7 @@ static struct ps_exec_task *serve(struct lane *l, struct ps_exec_task *t)
 	struct ps_error err;
 
 	set_current(l, t);
-	run_task(l, t, &err);
+	run_task(l, l->number, t, &err);
 	set_current(l, NULL);
 	count_run(l, t);
 	e->callbacks.done(e->callbacks.ctx, l->number, t, &err);
@@ -118,6 +120,20 @@ static struct ps_exec_task *serve(struct lane *l, struct ps_exec_task *t)
 	struct ps_exec_task *next = take(l);
 	e->callbacks.report(e->callbacks.ctx, l->number, t);
 	return next;
+}
+
+enum ps_status ps_exec_run_here(struct ps_exec *e, int lane, struct ps_exec_task *task,
+				struct ps_error *err)
+{
+	struct lane *l = &e->lanes[lane];
+	struct ps_error own;
+
+	l->taken_ns = ps_clock_now_ns();
+	set_current(l, task);
+	run_task(l, -1, task, err ? err : &own);
+	set_current(l, NULL);
+	count_run(l, task);
+	return task->status;
 }
 
 /* Looks for work without sleeping; NULL when the time is over or the lane is to end. */

@@ -10,7 +10,7 @@
  *
  * Limits, besides those of oip.h: shapes, parameters and tensors as there; nesting as deep as the
  * messages of the protocol are (unknown fields are skipped, not entered; groups are refused);
- * memory at most 4 bytes (of a typed tensor: the size of its type) per byte of the message.
+ * memory at most 8 bytes per byte of the message.
  *
  * Errors of the parsers: PS_EPARSE (not protobuf, or not this message), PS_EINVAL, PS_EUNSUPPORTED
  * (shared memory, classification), PS_ETOOBIG, PS_ENOMEM.

@@ -138,6 +138,10 @@ bool ps_oip_check_bytes(const void *data, size_t n, int64_t count);
 /* ps_oip_put_text appends a JSON string; false when the bytes are not UTF-8 (then '?' stands for
  * each bad byte). */
 bool ps_oip_put_text(struct ps_strbuf *out, const char *s, size_t n);
+/* ps_oip_check_tensor says whether the bytes of a tensor agree with its type and shape. PS_EINVAL.
+ */
+enum ps_status ps_oip_check_tensor(const char *kind, const struct ps_tensor *t, int64_t *ret_count,
+				   struct ps_error *err);
 /* ps_oip_put_dims appends [1,2,3]. */
 void ps_oip_put_dims(struct ps_strbuf *out, const int64_t *dims, int n);
 /* ps_oip_put_tensor appends {"name":...,"shape":...}: its data as JSON, or its binary size. */

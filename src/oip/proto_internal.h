@@ -23,4 +23,11 @@ enum ps_status ps_oip_unpack(const ProtobufCMessageDescriptor *type, const void 
 /* ps_oip_data_type returns Triton's number of a datatype. */
 Inference__DataType ps_oip_data_type(enum ps_dtype t);
 
+/* ps_oip_take_repository_parameter takes a parameter of a load or unload, or refuses it; a type
+ * that no parameter has comes as PS_OIP_INT. */
+enum ps_status ps_oip_take_repository_parameter(enum ps_oip_route route,
+						const struct ps_oip_parameter *p,
+						struct ps_oip_repository_request *r,
+						struct ps_error *err);
+
 #endif

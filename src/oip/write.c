@@ -117,8 +117,8 @@ static enum ps_status put_data(struct ps_strbuf *out, const char *kind, const st
 
 /* --- tensors --- */
 
-static enum ps_status check(const char *kind, const struct ps_tensor *t, int64_t *ret_count,
-			    struct ps_error *err)
+enum ps_status ps_oip_check_tensor(const char *kind, const struct ps_tensor *t, int64_t *ret_count,
+				   struct ps_error *err)
 {
 	const char *type = ps_dtype_name(t->dtype);
 	char shape[PS_TENSOR_SHAPE_SIZE];
@@ -149,7 +149,7 @@ enum ps_status ps_oip_put_tensor(struct ps_strbuf *out, const char *kind, const 
 				 bool binary, struct ps_error *err)
 {
 	int64_t count = 0;
-	enum ps_status s = check(kind, t, &count, err);
+	enum ps_status s = ps_oip_check_tensor(kind, t, &count, err);
 	if (s != PS_OK)
 		return s;
 	ps_strbuf_puts(out, "{\"name\":");

@@ -1,62 +1,84 @@
-#include "dispatch/dispatch.h"
+#include "dispatch/dispatch_internal.h"
 
-#include <stddef.h>
+#include <assert.h>
 #include <stdlib.h>
-
-struct ps_dispatch {
-	const struct ps_tenancy *tenancy;
-	struct ps_repo *repo;
-	struct ps_sched sched;
-	struct ps_heap deadlines; /* of waiting and running requests that have one */
-	int n_lanes, n_models, running;
-	bool draining;
-	int64_t service_ns;		       /* moving mean of recent runs; 0 before the first */
-	bool *sees;			       /* [tenant * n_models + model] */
-	struct ps_dispatch_counters *counters; /* the same */
-};
-
-#define REQUEST_OF_ITEM(it)                                                                        \
-	((struct ps_dispatch_request *)((char *)(it)-offsetof(struct ps_dispatch_request, item)))
-#define REQUEST_OF_NODE(n)                                                                         \
-	((struct ps_dispatch_request *)((char *)(n)-offsetof(struct ps_dispatch_request, deadline)))
 
 static const struct ps_dispatch_action nothing = {.kind = PS_DISPATCH_NOTHING};
 
-static enum ps_status init_tables(struct ps_dispatch *d)
+static const char *const reason_names[PS_DISPATCH_REASON_COUNT] = {
+	[PS_DISPATCH_REASON_NONE] = "none",
+	[PS_DISPATCH_REASON_RATE] = "rate",
+	[PS_DISPATCH_REASON_CONCURRENCY] = "concurrency",
+	[PS_DISPATCH_REASON_QUEUE] = "queue",
+	[PS_DISPATCH_REASON_FULL] = "full",
+	[PS_DISPATCH_REASON_NOT_READY] = "not_ready",
+	[PS_DISPATCH_REASON_DRAINING] = "draining",
+	[PS_DISPATCH_REASON_DEADLINE] = "deadline",
+	[PS_DISPATCH_REASON_EXPIRED] = "expired",
+	[PS_DISPATCH_REASON_CANCELLED] = "cancelled",
+	[PS_DISPATCH_REASON_FAILED] = "failed",
+};
+
+const char *ps_dispatch_reason_name(enum ps_dispatch_reason r)
 {
-	int n_tenants = ps_tenancy_count(d->tenancy);
-	size_t cells = (size_t)n_tenants * (size_t)d->n_models + 1;
-	d->sees = calloc(cells, sizeof *d->sees);
-	d->counters = calloc(cells, sizeof *d->counters);
-	if (!d->sees || !d->counters || ps_sched_init(&d->sched, n_tenants) != PS_OK)
-		return PS_ENOMEM;
-	for (int t = 0; t < n_tenants; t++) {
-		ps_sched_configure(&d->sched, t, ps_tenancy_queue_limit(d->tenancy, t),
-				   ps_tenancy_weight(d->tenancy, t));
-		for (int m = 0; m < d->n_models; m++)
-			d->sees[t * d->n_models + m] =
-				ps_tenancy_sees(d->tenancy, t, ps_repo_get(d->repo, m)->name);
-	}
+	return r >= 0 && r < PS_DISPATCH_REASON_COUNT ? reason_names[r] : "unknown";
+}
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+static struct ps_sched_options sched_options(const struct ps_dispatch_config *c)
+{
+	return (struct ps_sched_options){.n_lanes = c->n_lanes,
+					 .reserve_lanes = c->reserve_lanes,
+					 .cpus = c->cpus < 1 ? 1 : c->cpus,
+					 .wide = c->wide,
+					 .auto_width = c->auto_width,
+					 .best_effort_floor = c->best_effort_floor,
+					 .here_max_ns = c->here_max_ns};
+}
+
+static enum ps_status check_config(const struct ps_dispatch_config *c, struct ps_error *err)
+{
+	if (c->n_lanes < 1 || c->n_lanes > PS_DISPATCH_MAX_LANES)
+		return ps_error_set(err, PS_EINVAL, "the number of lanes is not in 1..%d",
+				    PS_DISPATCH_MAX_LANES);
+	if (c->reserve_lanes < 0 || c->reserve_lanes >= c->n_lanes)
+		return ps_error_set(err, PS_EINVAL,
+				    "reserved lanes must be fewer than the %d lanes", c->n_lanes);
+	if (!(c->best_effort_floor >= 0 && c->best_effort_floor <= 0.5))
+		return ps_error_set(err, PS_EINVAL, "the floor of best-effort is not in 0..0.5");
+	if (c->max_waiting < 0 || c->here_max_ns < 0)
+		return ps_error_set(err, PS_EINVAL, "a limit is negative");
 	return PS_OK;
+}
+
+static enum ps_status init(struct ps_dispatch *d)
+{
+	struct ps_sched_options o = sched_options(&d->config);
+	ps_heap_init(&d->deadlines);
+	ps_rng_init(&d->split, 1, ps_rng_stream("dispatch/split"));
+	enum ps_status s = ps_sched_new(&o, &d->sched);
+	if (s == PS_OK)
+		s = tenants_set(d, d->config.tenancy);
+	if (s == PS_OK)
+		ps_dispatch_repo_changed(d);
+	return s;
 }
 
 enum ps_status ps_dispatch_new(const struct ps_dispatch_config *config,
 			       struct ps_dispatch **ret_dispatch, struct ps_error *err)
 {
-	if (config->n_lanes < 1 || config->n_lanes > PS_DISPATCH_MAX_LANES)
-		return ps_error_set(err, PS_EINVAL, "the number of lanes is not in 1..%d",
-				    PS_DISPATCH_MAX_LANES);
+	enum ps_status s = check_config(config, err);
+	if (s != PS_OK)
+		return s;
 	struct ps_dispatch *d = calloc(1, sizeof *d);
 	if (!d)
 		return ps_error_set(err, PS_ENOMEM, "out of memory");
-	d->tenancy = config->tenancy;
-	d->repo = config->repo;
-	d->n_lanes = config->n_lanes;
-	d->n_models = ps_repo_count(config->repo);
-	ps_heap_init(&d->deadlines);
-	if (init_tables(d) != PS_OK) {
+	d->config = *config;
+	s = init(d);
+	if (s != PS_OK) {
 		ps_dispatch_free(d);
-		return ps_error_set(err, PS_ENOMEM, "out of memory");
+		return ps_error_set(err, s, "out of memory");
 	}
 	*ret_dispatch = d;
 	return PS_OK;
@@ -66,19 +88,33 @@ void ps_dispatch_free(struct ps_dispatch *d)
 {
 	if (!d)
 		return;
-	ps_sched_fini(&d->sched);
+	ps_sched_free(d->sched);
 	ps_heap_fini(&d->deadlines);
-	free(d->sees);
-	free(d->counters);
+	free(d->tenants);
+	free(d->pairs.slots);
+	free(d->instance_ids);
 	free(d);
 }
 
-enum ps_status ps_dispatch_resolve(const struct ps_dispatch *d, int tenant, const char *name,
+enum ps_status ps_dispatch_set_tenancy(struct ps_dispatch *d, const struct ps_tenancy *tenancy)
+{
+	return tenants_set(d, tenancy);
+}
+
+/* ---- names -------------------------------------------------------------------------------- */
+
+static int domain_of(const struct ps_dispatch *d, int tenant)
+{
+	return ps_tenancy_shares(d->config.tenancy, tenant) ? PS_REPO_SHARED : tenant + 1;
+}
+
+enum ps_status ps_dispatch_resolve(struct ps_dispatch *d, int tenant, const char *name,
 				   size_t name_len, int64_t version, int *ret_model,
 				   struct ps_error *err)
 {
-	int m = ps_repo_find(d->repo, name, name_len, version);
-	if (m >= 0 && d->sees[tenant * d->n_models + m]) {
+	double draw = version == 0 ? ps_rng_uniform(&d->split) : 0;
+	int m = ps_repo_choose(d->config.repo, name, name_len, version, domain_of(d, tenant), draw);
+	if (m >= 0 && pair_get(d, tenant, m).sees) {
 		*ret_model = m;
 		return PS_OK;
 	}
@@ -89,92 +125,122 @@ enum ps_status ps_dispatch_resolve(const struct ps_dispatch *d, int tenant, cons
 	return ps_error_set(err, PS_ENOTFOUND, "there is no model '%.*s'", shown, name);
 }
 
+int ps_dispatch_instance(struct ps_dispatch *d, int tenant, int model)
+{
+	return ps_repo_serving(d->config.repo, model, domain_of(d, tenant));
+}
+
+/* ---- states ------------------------------------------------------------------------------- */
+
 void ps_dispatch_request_init(struct ps_dispatch_request *r, int tenant, int model)
 {
-	*r = (struct ps_dispatch_request){.lane = -1};
+	*r = (struct ps_dispatch_request){
+		.tenant = tenant, .model = model, .rows = 1, .instance = -1};
 	ps_sched_item_init(&r->item);
 	ps_heap_node_init(&r->deadline);
 	r->account.tenant = tenant;
 	r->account.model = model;
 }
 
-static struct ps_dispatch_counters *counters_of(const struct ps_dispatch *d,
-						const struct ps_dispatch_request *r)
-{
-	return &d->counters[r->account.tenant * d->n_models + r->account.model];
-}
+static const bool allowed[PS_DISPATCH_DONE + 1][PS_DISPATCH_DONE + 1] = {
+	[PS_DISPATCH_NEW] = {[PS_DISPATCH_WAITING] = true,
+			     [PS_DISPATCH_RUNNING] = true,
+			     [PS_DISPATCH_DONE] = true},
+	[PS_DISPATCH_WAITING] = {[PS_DISPATCH_RUNNING] = true, [PS_DISPATCH_DONE] = true},
+	[PS_DISPATCH_RUNNING] = {[PS_DISPATCH_DONE] = true},
+};
 
-static void count_end(struct ps_dispatch_counters *c, enum ps_status status)
+static void count_state(struct ps_dispatch *d, const struct ps_dispatch_request *r, int change)
 {
-	switch (status) {
-	case PS_OK:
-		c->completed++;
-		break;
-	case PS_EQUOTA:
-		c->refused_quota++;
-		break;
-	case PS_EUNAVAIL:
-		c->refused_unavailable++;
-		break;
-	case PS_EDEADLINE:
-		c->expired++;
-		break;
-	case PS_ECANCELLED:
-		c->cancelled++;
-		break;
-	default:
-		c->failed++;
+	struct tenant *t = &d->tenants[r->tenant];
+	if (r->state == PS_DISPATCH_WAITING) {
+		d->waiting += change;
+		t->waiting += change;
+	} else if (r->state == PS_DISPATCH_RUNNING) {
+		t->running += change;
 	}
 }
 
-/* The one way into DONE. */
-static void end_request(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_status status)
+void request_set_state(struct ps_dispatch *d, struct ps_dispatch_request *r,
+		       enum ps_dispatch_state to)
 {
-	if (r->state == PS_DISPATCH_WAITING && ps_sched_queued(&r->item))
-		ps_sched_remove(&d->sched, &r->item);
-	if (r->state == PS_DISPATCH_RUNNING)
-		d->running--;
+	assert(allowed[r->state][to]);
+	(void)allowed;
+	count_state(d, r, -1);
+	r->state = to;
+	count_state(d, r, 1);
+}
+
+void request_end(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_status status,
+		 enum ps_dispatch_reason reason)
+{
+	if (ps_sched_queued(&r->item))
+		ps_sched_remove(d->sched, &r->item);
 	ps_heap_remove(&d->deadlines, &r->deadline);
-	r->state = PS_DISPATCH_DONE;
-	r->lane = -1;
+	if (r->state != PS_DISPATCH_NEW)
+		ps_repo_release(d->config.repo, r->instance);
+	request_set_state(d, r, PS_DISPATCH_DONE);
 	r->account.status = status;
-	count_end(counters_of(d, r), status);
+	r->account.reason = reason;
 }
 
-static enum ps_status check_model(const struct ps_dispatch *d, int model, struct ps_error *err)
+/* ---- events ------------------------------------------------------------------------------- */
+
+static struct ps_dispatch_action wake_if_wanted(struct ps_dispatch *d, int64_t now_ns)
 {
-	const struct ps_repo_model *m = ps_repo_get(d->repo, model);
-	if (m->state == PS_REPO_READY)
-		return PS_OK;
-	if (m->state == PS_REPO_FAILED)
-		return ps_error_set(err, PS_EUNAVAIL, "model '%s' failed to load: %s", m->name,
-				    m->error.what);
-	return ps_error_set(err, PS_EUNAVAIL, "model '%s' is not loaded yet", m->name);
+	struct ps_dispatch_action a = nothing;
+	if (ps_sched_wants_lane(d->sched, now_ns))
+		a.kind = PS_DISPATCH_WAKE;
+	return a;
 }
 
-static enum ps_status admit(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns,
-			    struct ps_error *err)
+/* Makes the batch of a run that has begun; it lives in its first request. */
+static struct ps_dispatch_action run_batch(struct ps_dispatch *d, const struct ps_sched_run *run,
+					   int64_t now_ns)
 {
-	int tenant = r->account.tenant;
-	if (d->draining)
-		return ps_error_set(err, PS_EUNAVAIL, "the server is shutting down");
-	enum ps_status s = check_model(d, r->account.model, err);
+	struct ps_dispatch_batch *b = &REQUEST_OF_ITEM(run->first)->batch;
+	*b = (struct ps_dispatch_batch){.first = REQUEST_OF_ITEM(run->first),
+					.n = run->n,
+					.rows = run->rows,
+					.lane = run->lane,
+					.instance = run->instance,
+					.width = run->width,
+					.here = run->here};
+	for (const struct ps_sched_item *it = run->first; it; it = it->next) {
+		struct ps_dispatch_request *r = REQUEST_OF_ITEM(it);
+		r->batch_next = it->next ? REQUEST_OF_ITEM(it->next) : NULL;
+		r->in = b;
+		r->account.started_ns = now_ns;
+		r->account.batch_rows = run->rows;
+		request_set_state(d, r, PS_DISPATCH_RUNNING);
+		if (r->soft_deadline)
+			ps_heap_remove(&d->deadlines, &r->deadline);
+	}
+	return (struct ps_dispatch_action){.kind = PS_DISPATCH_RUN,
+					   .wake = ps_sched_wants_lane(d->sched, now_ns),
+					   .instance = run->instance,
+					   .batch = b,
+					   .request = b->first};
+}
+
+/* Puts an admitted request into the queue, or starts it where it is. */
+static enum ps_status place(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns,
+			    struct ps_dispatch_action *ret_action)
+{
+	if (r->deadline_ns && ps_heap_push(&d->deadlines, &r->deadline, r->deadline_ns) != PS_OK)
+		return PS_ENOMEM;
+	r->account.admitted_ns = now_ns;
+	const struct ps_sched_run *run = ps_sched_start_here(d->sched, &r->item, now_ns);
+	enum ps_status s = run ? PS_OK : ps_sched_push(d->sched, &r->item, now_ns);
 	if (s != PS_OK)
 		return s;
-	if (r->deadline_ns && r->deadline_ns <= now_ns)
-		return ps_error_set(err, PS_EDEADLINE, "the request's time has run out");
-	if (ps_sched_push(&d->sched, &r->item, tenant) != PS_OK) {
-		if (err) /* text costs more than the refusal itself: only for whoever reads it */
-			ps_error_set(err, PS_EQUOTA,
-				     "the queue of tenant %s is full: %lld requests wait",
-				     ps_tenancy_name(d->tenancy, tenant),
-				     (long long)ps_tenancy_queue_limit(d->tenancy, tenant));
-		return PS_EQUOTA;
+	ps_repo_hold(d->config.repo, r->instance);
+	if (run) {
+		*ret_action = run_batch(d, run, now_ns);
+		return PS_OK;
 	}
-	if (r->deadline_ns && ps_heap_push(&d->deadlines, &r->deadline, r->deadline_ns) != PS_OK) {
-		ps_sched_remove(&d->sched, &r->item);
-		return ps_error_set(err, PS_ENOMEM, "out of memory");
-	}
+	request_set_state(d, r, PS_DISPATCH_WAITING);
+	*ret_action = wake_if_wanted(d, now_ns);
 	return PS_OK;
 }
 
@@ -182,64 +248,74 @@ enum ps_status ps_dispatch_arrive(struct ps_dispatch *d, struct ps_dispatch_requ
 				  int64_t now_ns, struct ps_dispatch_action *ret_action,
 				  struct ps_error *err)
 {
-	struct ps_dispatch_counters *c = counters_of(d, r);
-	c->arrived++;
+	enum ps_dispatch_reason reason;
 	*ret_action = nothing;
-	enum ps_status s = admit(d, r, now_ns, err);
-	if (s != PS_OK) {
-		end_request(d, r, s);
-		return s;
+	enum ps_status s = admit_request(d, r, now_ns, &reason, err);
+	if (s == PS_OK) {
+		s = place(d, r, now_ns, ret_action);
+		if (s != PS_OK) {
+			ps_error_set(err, s, "out of memory");
+			reason = PS_DISPATCH_REASON_FULL;
+		}
 	}
-	r->state = PS_DISPATCH_WAITING;
-	r->account.admitted_ns = now_ns;
-	c->admitted++;
-	if (d->running < d->n_lanes)
-		ret_action->kind = PS_DISPATCH_WAKE;
-	return PS_OK;
+	if (s != PS_OK) {
+		r->account.finished_ns = now_ns;
+		request_end(d, r, s, reason);
+	}
+	return s;
 }
 
 struct ps_dispatch_action ps_dispatch_lane_free(struct ps_dispatch *d, int lane, int64_t now_ns)
 {
-	struct ps_sched_item *it;
-	while ((it = ps_sched_pop(&d->sched))) {
-		struct ps_dispatch_request *r = REQUEST_OF_ITEM(it);
-		if (r->deadline_ns && r->deadline_ns <= now_ns)
-			continue; /* out of its queue, still WAITING: tick finds it in the heap */
-		r->state = PS_DISPATCH_RUNNING;
-		r->lane = lane;
-		r->account.started_ns = now_ns;
-		d->running++;
-		return (struct ps_dispatch_action){
-			.kind = PS_DISPATCH_RUN, .lane = lane, .request = r};
-	}
-	return nothing;
+	const struct ps_sched_run *run = ps_sched_start(d->sched, lane, now_ns);
+	return run ? run_batch(d, run, now_ns) : nothing;
 }
 
-/* Weight 1/16 per run: the mean follows a change of load within some tens of requests. */
-static void learn_service(struct ps_dispatch *d, int64_t ns)
+static void finish_request(struct ps_dispatch *d, struct ps_dispatch_request *r,
+			   enum ps_status status, int64_t started_ns, int64_t finished_ns)
 {
-	d->service_ns = d->service_ns ? d->service_ns + (ns - d->service_ns) / 16 : ns;
-}
-
-void ps_dispatch_finish(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_status status,
-			int64_t started_ns, int64_t finished_ns)
-{
-	struct ps_dispatch_counters *c = counters_of(d, r);
+	enum ps_dispatch_reason reason = PS_DISPATCH_REASON_NONE;
 	r->account.started_ns = started_ns;
 	r->account.finished_ns = finished_ns;
-	c->queue_ns += started_ns - r->account.admitted_ns;
-	c->compute_ns += finished_ns - started_ns;
-	learn_service(d, finished_ns - started_ns);
-	end_request(d, r, r->stopped != PS_OK ? r->stopped : status);
+	r->account.cost_ns = (int64_t)r->item.charged_ns;
+	r->in = NULL;
+	if (r->stopped != PS_OK)
+		status = r->stopped;
+	if (r->stopped == PS_EDEADLINE)
+		reason = PS_DISPATCH_REASON_EXPIRED;
+	else if (r->stopped != PS_OK || status == PS_ECANCELLED)
+		reason = PS_DISPATCH_REASON_CANCELLED;
+	else if (status != PS_OK)
+		reason = PS_DISPATCH_REASON_FAILED;
+	request_end(d, r, status, reason);
 }
 
+struct ps_dispatch_action ps_dispatch_finish(struct ps_dispatch *d, struct ps_dispatch_batch *b,
+					     enum ps_status status, int64_t started_ns,
+					     int64_t finished_ns)
+{
+	bool whole = status == PS_OK && !b->cancelled;
+	ps_sched_finish(d->sched, b->lane, started_ns, finished_ns, whole);
+	for (struct ps_dispatch_request *r = b->first; r; r = r->batch_next)
+		finish_request(d, r, status, started_ns, finished_ns);
+	return wake_if_wanted(d, finished_ns);
+}
+
+/* One of a batch is not wanted any more: the run stops when none is. */
 static struct ps_dispatch_action stop_running(struct ps_dispatch *d, struct ps_dispatch_request *r,
 					      enum ps_status why)
 {
+	struct ps_dispatch_batch *b = r->in;
 	r->stopped = why;
 	ps_heap_remove(&d->deadlines, &r->deadline);
-	return (struct ps_dispatch_action){
-		.kind = PS_DISPATCH_CANCEL, .lane = r->lane, .request = r};
+	for (const struct ps_dispatch_request *o = b->first; o; o = o->batch_next)
+		if (o->stopped == PS_OK)
+			return nothing;
+	b->cancelled = true;
+	return (struct ps_dispatch_action){.kind = PS_DISPATCH_CANCEL,
+					   .instance = b->instance,
+					   .batch = b,
+					   .request = b->first};
 }
 
 struct ps_dispatch_action ps_dispatch_cancel(struct ps_dispatch *d, struct ps_dispatch_request *r,
@@ -250,48 +326,40 @@ struct ps_dispatch_action ps_dispatch_cancel(struct ps_dispatch *d, struct ps_di
 	if (r->state != PS_DISPATCH_WAITING)
 		return nothing;
 	r->account.finished_ns = now_ns;
-	end_request(d, r, PS_ECANCELLED);
+	request_end(d, r, PS_ECANCELLED, PS_DISPATCH_REASON_CANCELLED);
 	return (struct ps_dispatch_action){.kind = PS_DISPATCH_DROP, .request = r};
+}
+
+static struct ps_dispatch_action expire(struct ps_dispatch *d, struct ps_dispatch_request *r,
+					int64_t now_ns)
+{
+	if (r->state == PS_DISPATCH_RUNNING)
+		return stop_running(d, r, PS_EDEADLINE);
+	r->account.finished_ns = now_ns;
+	request_end(d, r, PS_EDEADLINE, PS_DISPATCH_REASON_EXPIRED);
+	return (struct ps_dispatch_action){.kind = PS_DISPATCH_EXPIRE, .request = r};
 }
 
 struct ps_dispatch_action ps_dispatch_tick(struct ps_dispatch *d, int64_t now_ns)
 {
-	struct ps_heap_node *n = ps_heap_peek(&d->deadlines);
-	if (!n || n->key > now_ns)
-		return nothing;
-	struct ps_dispatch_request *r = REQUEST_OF_NODE(n);
-	if (r->state == PS_DISPATCH_RUNNING)
-		return stop_running(d, r, PS_EDEADLINE);
-	r->account.finished_ns = now_ns;
-	end_request(d, r, PS_EDEADLINE);
-	return (struct ps_dispatch_action){.kind = PS_DISPATCH_EXPIRE, .request = r};
+	struct ps_heap_node *n;
+	while ((n = ps_heap_peek(&d->deadlines)) && n->key <= now_ns) {
+		struct ps_dispatch_action a = expire(d, REQUEST_OF_NODE(n), now_ns);
+		if (a.kind != PS_DISPATCH_NOTHING)
+			return a;
+	}
+	/* A group is due once; afterwards it waits for a lane like any other. */
+	return ps_sched_next_ns(d->sched) <= now_ns ? wake_if_wanted(d, now_ns) : nothing;
 }
 
-int64_t ps_dispatch_next_deadline_ns(const struct ps_dispatch *d)
+int64_t ps_dispatch_next_tick_ns(const struct ps_dispatch *d)
 {
 	const struct ps_heap_node *n = ps_heap_peek(&d->deadlines);
-	return n ? n->key : INT64_MAX;
+	int64_t due = ps_sched_next_ns(d->sched);
+	return n && n->key < due ? n->key : due;
 }
 
-struct ps_dispatch_action ps_dispatch_load_next(struct ps_dispatch *d)
-{
-	if (d->draining || ps_repo_in_state(d->repo, PS_REPO_LOADING) > 0)
-		return nothing;
-	for (int m = 0; m < d->n_models; m++) {
-		if (ps_repo_get(d->repo, m)->state != PS_REPO_UNLOADED)
-			continue;
-		ps_repo_set_state(d->repo, m, PS_REPO_LOADING, NULL);
-		return (struct ps_dispatch_action){.kind = PS_DISPATCH_LOAD, .model = m};
-	}
-	return nothing;
-}
-
-struct ps_dispatch_action ps_dispatch_load_done(struct ps_dispatch *d, int model,
-						enum ps_status status, const struct ps_error *why)
-{
-	ps_repo_set_state(d->repo, model, status == PS_OK ? PS_REPO_READY : PS_REPO_FAILED, why);
-	return ps_dispatch_load_next(d);
-}
+/* ---- drain, views ------------------------------------------------------------------------- */
 
 void ps_dispatch_drain(struct ps_dispatch *d)
 {
@@ -300,42 +368,53 @@ void ps_dispatch_drain(struct ps_dispatch *d)
 
 bool ps_dispatch_drained(const struct ps_dispatch *d)
 {
-	return d->draining && d->running == 0 && d->sched.len == 0 &&
-	       ps_heap_peek(&d->deadlines) == NULL;
+	return d->draining && d->waiting == 0 && ps_sched_running(d->sched) == 0;
 }
 
-bool ps_dispatch_ready(const struct ps_dispatch *d)
+static int64_t retry_after_ns(const struct ps_dispatch *d, int tenant, int64_t now_ns)
 {
-	return !d->draining && ps_repo_in_state(d->repo, PS_REPO_READY) == d->n_models;
+	struct ps_tenancy_rate rate = ps_tenancy_rate(d->config.tenancy, tenant);
+	const struct tenant *t = &d->tenants[tenant];
+	int64_t tokens = ps_tenancy_bucket_wait_ns(&t->rate, &rate, 1, now_ns);
+	int64_t drain = ps_sched_drain_ns(d->sched, tenant, now_ns);
+	return tokens > drain ? tokens : drain;
 }
 
-int64_t ps_dispatch_waiting(const struct ps_dispatch *d, int tenant)
+void ps_dispatch_view_get(const struct ps_dispatch *d, int tenant, int64_t now_ns,
+			  struct ps_dispatch_view *ret_view)
 {
-	return d->sched.queues[tenant].len;
+	*ret_view = (struct ps_dispatch_view){0};
+	if (tenant < 0 || tenant >= d->n_tenants)
+		return;
+	ret_view->waiting = d->tenants[tenant].waiting;
+	ret_view->running = d->tenants[tenant].running;
+	ret_view->cost_ns = ps_sched_cost_ns(d->sched, tenant);
+	ret_view->lag_ns = ps_sched_lag_ns(d->sched, tenant);
+	ret_view->retry_after_ns = retry_after_ns(d, tenant, now_ns);
+}
+
+int64_t ps_dispatch_waiting(const struct ps_dispatch *d)
+{
+	return d->waiting;
 }
 
 int ps_dispatch_running(const struct ps_dispatch *d)
 {
-	return d->running;
+	return ps_sched_running(d->sched);
 }
 
-int64_t ps_dispatch_retry_after_ns(const struct ps_dispatch *d, int tenant)
+int64_t ps_dispatch_service_ns(const struct ps_dispatch *d, int instance, int64_t rows, double q)
 {
-	return d->sched.queues[tenant].len * d->service_ns / d->n_lanes;
+	return ps_sched_service_ns(d->sched, instance, rows, d->config.wide ? d->config.cpus : 1,
+				   q);
 }
 
-void ps_dispatch_counters_get(const struct ps_dispatch *d, int tenant, int model,
-			      struct ps_dispatch_counters *ret_counters)
+struct ps_repo *ps_dispatch_repo(const struct ps_dispatch *d)
 {
-	*ret_counters = d->counters[tenant * d->n_models + model];
-}
-
-const struct ps_repo *ps_dispatch_repo(const struct ps_dispatch *d)
-{
-	return d->repo;
+	return d->config.repo;
 }
 
 const struct ps_tenancy *ps_dispatch_tenancy(const struct ps_dispatch *d)
 {
-	return d->tenancy;
+	return d->config.tenancy;
 }

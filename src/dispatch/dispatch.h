@@ -102,8 +102,6 @@ struct ps_dispatch_batch {
 	int width;	    /* CPUs that the run holds: 1 narrow, more wide */
 	bool here;	    /* RUN came from arrive: the caller runs it on its own thread */
 	bool cancelled;	    /* CANCEL was given out */
-	/* sched's: what was charged at its start */
-	struct ps_sched_run run;
 };
 
 /* One request, embedded in the caller's own. The caller sets the first block before arrive; the
@@ -115,6 +113,8 @@ struct ps_dispatch_request {
 	int64_t deadline_ns;	/* 0: the tenant's SLA for this model says (none: no deadline) */
 	int level;		/* priority within the tenant: 1 is first, 0 the default */
 	bool no_deadline_check; /* admit it even when its deadline cannot be met */
+	bool soft_deadline;	/* a run goes on when the deadline passes. Set by arrive where the
+				 * deadline is the SLA's: a late answer is worth more than none */
 
 	struct ps_sched_item item;
 	struct ps_heap_node deadline;
@@ -220,11 +220,22 @@ int64_t ps_dispatch_next_tick_ns(const struct ps_dispatch *d);
 /* ps_dispatch_load_next returns LOAD for the next instance that is wanted and not loaded (at most
  * `max_loading` at a time), UNLOAD for one that nobody uses, or NOTHING. */
 struct ps_dispatch_action ps_dispatch_load_next(struct ps_dispatch *d, int max_loading);
-/* ps_dispatch_load_done makes the instance READY (status PS_OK) or FAILED (then `why` is kept). */
+/* ps_dispatch_hashed says what content a LOADING instance has (ps_repo_hashed). True: open it, then
+ * load_done. False: there is nothing left to do and no load_done. */
+bool ps_dispatch_hashed(struct ps_dispatch *d, int instance,
+			const unsigned char hash[PS_REPO_HASH_SIZE]);
+/* ps_dispatch_load_done makes the instance READY (status PS_OK) with `facts` and `user`, or not
+ * (then `why` is kept): see ps_repo_loaded. A loader that hashes calls ps_dispatch_hashed before.
+ */
 void ps_dispatch_load_done(struct ps_dispatch *d, int instance, enum ps_status status,
-			   const struct ps_error *why);
+			   const struct ps_error *why, const struct ps_repo_facts *facts,
+			   void *user);
 /* ps_dispatch_unload_done says that an UNLOAD has been performed. */
 void ps_dispatch_unload_done(struct ps_dispatch *d, int instance);
+
+/* ps_dispatch_repo_changed takes over what the configurations of models say about batches, after
+ * they were changed in the repository. O(instances). */
+void ps_dispatch_repo_changed(struct ps_dispatch *d);
 
 /* ps_dispatch_drain refuses every later arrival with PS_EUNAVAIL; what was admitted is finished. */
 void ps_dispatch_drain(struct ps_dispatch *d);

@@ -1,110 +1,312 @@
-#include "sched/sched.h"
+#include "sched/sched_internal.h"
 
 #include <stdlib.h>
 
-enum ps_status ps_sched_init(struct ps_sched *s, int n_queues)
+enum { TRY_WIDTHS = 3, COMPARE_WIDTHS_EVERY = 256 };
+
+/* A wide run must be shorter than a narrow one by this factor. */
+static const double wide_pays = 0.9;
+
+static bool options_are_good(const struct ps_sched_options *o)
 {
-	struct ps_sched_queue *queues = calloc((size_t)n_queues, sizeof *queues);
-	if (!queues)
+	return o->n_lanes >= 1 && o->n_lanes <= PS_SCHED_MAX_LANES && o->reserve_lanes >= 0 &&
+	       o->reserve_lanes < o->n_lanes && o->cpus >= 1 && o->best_effort_floor >= 0 &&
+	       o->best_effort_floor <= 0.5 && o->here_max_ns >= 0;
+}
+
+enum ps_status ps_sched_new(const struct ps_sched_options *options, struct ps_sched **ret_sched)
+{
+	if (!options_are_good(options))
+		return PS_EINVAL;
+	struct ps_sched *s = calloc(1, sizeof *s);
+	if (!s)
 		return PS_ENOMEM;
-	*s = (struct ps_sched){.queues = queues, .n_queues = n_queues};
-	for (int i = 0; i < n_queues; i++)
-		ps_sched_configure(s, i, 1, 1);
+	s->options = *options;
+	s->runs = calloc((size_t)options->n_lanes, sizeof *s->runs);
+	if (!s->runs) {
+		free(s);
+		return PS_ENOMEM;
+	}
+	*ret_sched = s;
 	return PS_OK;
 }
 
-void ps_sched_fini(struct ps_sched *s)
+void ps_sched_free(struct ps_sched *s)
 {
-	free(s->queues);
-	*s = (struct ps_sched){0};
-}
-
-void ps_sched_configure(struct ps_sched *s, int queue, int64_t limit, int64_t weight)
-{
-	s->queues[queue].limit = limit;
-	s->queues[queue].weight = weight;
-}
-
-void ps_sched_item_init(struct ps_sched_item *it)
-{
-	*it = (struct ps_sched_item){.queue = -1};
-}
-
-/* The end of the ring is just before the queue whose turn it is. */
-static void ring_join(struct ps_sched *s, struct ps_sched_queue *q)
-{
-	q->left = q->weight;
-	if (!s->turn) {
-		q->ring_next = q->ring_prev = q;
-		s->turn = q;
+	if (!s)
 		return;
-	}
-	q->ring_next = s->turn;
-	q->ring_prev = s->turn->ring_prev;
-	q->ring_prev->ring_next = q;
-	s->turn->ring_prev = q;
+	for (int i = 0; i < s->n_instances; i++)
+		learn_forget(&s->instances[i]);
+	queue_fini(s);
+	play_fini(s);
+	free(s->instances);
+	free(s->runs);
+	free(s->flows);
+	free(s);
 }
 
-static void ring_leave(struct ps_sched *s, struct ps_sched_queue *q)
+/* Flows are linked into lists and trees, so their memory may move only while none of them is. The
+ * room for all tenants is therefore reserved once; untouched pages cost nothing. */
+enum ps_status ps_sched_reserve(struct ps_sched *s, int n)
 {
-	if (q->ring_next == q) {
-		s->turn = NULL;
-	} else {
-		q->ring_prev->ring_next = q->ring_next;
-		q->ring_next->ring_prev = q->ring_prev;
-		if (s->turn == q)
-			s->turn = q->ring_next;
-	}
-	q->ring_next = q->ring_prev = NULL;
-}
-
-enum ps_status ps_sched_push(struct ps_sched *s, struct ps_sched_item *it, int queue)
-{
-	struct ps_sched_queue *q = &s->queues[queue];
-	if (q->len >= q->limit)
-		return PS_EQUOTA;
-	it->queue = queue;
-	it->next = NULL;
-	it->prev = q->last;
-	if (q->last)
-		q->last->next = it;
-	else
-		q->first = it;
-	q->last = it;
-	if (q->len++ == 0)
-		ring_join(s, q);
-	s->len++;
+	if (n < 0 || n > PS_SCHED_MAX_TENANTS)
+		return PS_EINVAL;
+	if (!s->flows)
+		s->flows = calloc(PS_SCHED_MAX_TENANTS, sizeof *s->flows);
+	if (!s->flows)
+		return PS_ENOMEM;
+	for (; s->n_flows < n; s->n_flows++)
+		s->flows[s->n_flows] = (struct flow){.weight = 1};
 	return PS_OK;
 }
 
-void ps_sched_remove(struct ps_sched *s, struct ps_sched_item *it)
+/* A tenant that changes its class takes its place behind nobody and before nobody there. */
+static void change_class(struct ps_sched *s, struct flow *f, enum ps_sched_class to)
 {
-	struct ps_sched_queue *q = &s->queues[it->queue];
-	if (it->prev)
-		it->prev->next = it->next;
-	else
-		q->first = it->next;
-	if (it->next)
-		it->next->prev = it->prev;
-	else
-		q->last = it->prev;
-	ps_sched_item_init(it);
-	s->len--;
-	if (--q->len == 0)
-		ring_leave(s, q);
+	struct class *a = &s->classes[f->class], *b = &s->classes[to];
+	if (f->ready.first)
+		tree_remove(&a->active, &f->active);
+	if (f->len)
+		fair_idle(s, f);
+	a->len -= f->len;
+	b->len += f->len;
+	f->class = to;
+	f->tag = b->virtual_time;
+	if (f->len)
+		fair_backlogged(s, f);
+	if (f->ready.first) {
+		f->active.major = fair_key(f->tag);
+		f->active.order = ++s->order;
+		tree_insert(&b->active, &f->active);
+	}
+	fair_rekey(s, f);
 }
 
-struct ps_sched_item *ps_sched_pop(struct ps_sched *s)
+enum ps_status ps_sched_set_tenant(struct ps_sched *s, int tenant, const struct ps_sched_tenant *t)
 {
-	struct ps_sched_queue *q = s->turn;
-	if (!q)
+	if (tenant < 0 || tenant >= PS_SCHED_MAX_TENANTS || t->weight < 1 ||
+	    t->weight > PS_SCHED_MAX_WEIGHT || t->queue_limit < 0)
+		return PS_EINVAL;
+	if (ps_sched_reserve(s, tenant + 1) != PS_OK)
+		return PS_ENOMEM;
+	struct flow *f = flow_of(s, tenant);
+	f->weight = t->weight;
+	f->queue_limit = t->queue_limit;
+	if (f->class != t->class)
+		change_class(s, f, t->class);
+	return PS_OK;
+}
+
+static enum ps_status grow_instances(struct ps_sched *s, int n)
+{
+	int cap = s->n_instances ? s->n_instances : 16;
+	while (cap < n)
+		cap *= 2;
+	if (n <= s->n_instances)
+		return PS_OK;
+	struct instance *p = realloc(s->instances, (size_t)cap * sizeof *p);
+	if (!p)
+		return PS_ENOMEM;
+	s->instances = p;
+	for (; s->n_instances < cap; s->n_instances++)
+		s->instances[s->n_instances] = (struct instance){0};
+	return PS_OK;
+}
+
+enum ps_status ps_sched_set_instance(struct ps_sched *s, int instance,
+				     const struct ps_sched_instance *i, bool fresh)
+{
+	if (instance < 0 || instance >= PS_SCHED_MAX_INSTANCES || i->max_run_ns < 0 ||
+	    i->max_delay_ns < 0 || i->n_preferred < 0 || i->n_preferred > PS_SCHED_MAX_PREFERRED)
+		return PS_EINVAL;
+	if (grow_instances(s, instance + 1) != PS_OK)
+		return PS_ENOMEM;
+	s->instances[instance].config = *i;
+	if (fresh)
+		learn_forget(&s->instances[instance]);
+	return PS_OK;
+}
+
+/* ---- runs --------------------------------------------------------------------------------- */
+
+static bool try_other_width(const struct instance *i, int64_t rows, bool *ret_wide)
+{
+	bool wide = learn_known(i, true), narrow = learn_known(i, false);
+	if (wide && narrow && i->runs % COMPARE_WIDTHS_EVERY >= TRY_WIDTHS)
+		return false;
+	if (wide && narrow)
+		*ret_wide = learn_mean_ns(i, rows, true) >=
+			    wide_pays * learn_mean_ns(i, rows, false); /* the other one */
+	else
+		*ret_wide = narrow;
+	return true;
+}
+
+static int width_of(const struct ps_sched *s, const struct ps_sched_run *run)
+{
+	const struct instance *i = &s->instances[run->instance];
+	bool wide = s->options.wide;
+	if (!wide && s->options.auto_width && s->options.cpus > 1 && !s->running && !s->len &&
+	    !try_other_width(i, run->rows, &wide))
+		wide = learn_ns(i, run->rows, true, 0.5) <
+		       wide_pays * learn_ns(i, run->rows, false, 0.5);
+	return wide ? s->options.cpus : 1;
+}
+
+static const struct ps_sched_run *begin(struct ps_sched *s, struct ps_sched_run *run,
+					int64_t now_ns)
+{
+	struct instance *i = &s->instances[run->instance];
+	run->started_ns = now_ns;
+	run->width = width_of(s, run);
+	fair_charge(s, run);
+	s->running++;
+	s->wide_running += run->width > 1;
+	s->classes[run->class].running++;
+	i->running++;
+	if (i->config.max_runs && i->running >= i->config.max_runs)
+		queue_refresh_instance(s, i, now_ns);
+	return run;
+}
+
+/* While a wide run has all CPUs, whatever else began would only wait for them with its lane. */
+static bool lanes_are_open(const struct ps_sched *s)
+{
+	return !s->wide_running && s->running < s->options.n_lanes;
+}
+
+const struct ps_sched_run *ps_sched_start(struct ps_sched *s, int lane, int64_t now_ns)
+{
+	struct ps_sched_run *run = &s->runs[lane];
+	if (run->n || !lanes_are_open(s))
 		return NULL;
-	struct ps_sched_item *it = q->first;
-	bool stays = q->len > 1;
-	ps_sched_remove(s, it);
-	if (stays && --q->left <= 0) {
-		q->left = q->weight;
-		s->turn = q->ring_next;
+	queue_release_due(s, now_ns);
+	struct flow *f;
+	while ((f = fair_pick(s))) {
+		struct ps_sched_item *it = queue_first(f);
+		if (batch_hopeless(s, it, now_ns)) {
+			struct group *g = it->bucket->group;
+			queue_unlink(s, it);
+			queue_settle(s, g, now_ns);
+			continue;
+		}
+		*run = (struct ps_sched_run){.lane = lane};
+		batch_take(s, it, now_ns, run);
+		return begin(s, run, now_ns);
 	}
-	return it;
+	return NULL;
+}
+
+static int idle_lane(const struct ps_sched *s)
+{
+	for (int lane = s->options.n_lanes - 1; lane >= 0; lane--)
+		if (!s->runs[lane].n)
+			return lane;
+	return -1;
+}
+
+static bool may_run_here(const struct ps_sched *s, const struct ps_sched_item *it)
+{
+	const struct instance *i = &s->instances[it->instance];
+	const struct flow *f = flow_of(s, it->tenant);
+	if (s->options.here_max_ns <= 0 || s->len || !lanes_are_open(s) || s->options.wide ||
+	    s->classes[f->class].running >= lanes_of(s, f->class) ||
+	    (i->config.max_runs && i->running >= i->config.max_runs) || i->config.max_delay_ns ||
+	    f->queue_limit < 1)
+		return false;
+	double ns = learn_ns(i, it->rows, false, 0.9);
+	return ns > 0 && ns <= (double)s->options.here_max_ns;
+}
+
+const struct ps_sched_run *ps_sched_start_here(struct ps_sched *s, struct ps_sched_item *it,
+					       int64_t now_ns)
+{
+	if (!may_run_here(s, it))
+		return NULL;
+	struct flow *f = flow_of(s, it->tenant);
+	int lane = idle_lane(s);
+	struct ps_sched_run *run = &s->runs[lane];
+	*run = (struct ps_sched_run){.first = it,
+				     .n = 1,
+				     .lane = lane,
+				     .instance = it->instance,
+				     .rows = it->rows,
+				     .here = true,
+				     .class = f->class};
+	it->next = NULL;
+	it->charged_ns = 0;
+	fair_backlogged(s, f); /* for an instant: it saves up nothing either */
+	fair_idle(s, f);
+	fair_advance(s, f);
+	return begin(s, run, now_ns);
+}
+
+void ps_sched_finish(struct ps_sched *s, int lane, int64_t started_ns, int64_t finished_ns,
+		     bool learn)
+{
+	struct ps_sched_run *run = &s->runs[lane];
+	struct instance *i = &s->instances[run->instance];
+	int64_t ns = finished_ns > started_ns ? finished_ns - started_ns : 0;
+	bool was_full = i->config.max_runs && i->running >= i->config.max_runs;
+	s->running--;
+	s->wide_running -= run->width > 1;
+	s->classes[run->class].running--;
+	i->running--;
+	i->runs++;
+	i->finished_ns = finished_ns;
+	if (learn)
+		learn_add(i, run->rows, run->width > 1, ns);
+	fair_settle(s, run, (double)ns * run->width);
+	run->n = 0;
+	if (was_full)
+		queue_refresh_instance(s, i, finished_ns);
+}
+
+bool ps_sched_wants_lane(struct ps_sched *s, int64_t now_ns)
+{
+	queue_release_due(s, now_ns);
+	return lanes_are_open(s) && fair_pick(s) != NULL;
+}
+
+int64_t ps_sched_next_ns(const struct ps_sched *s)
+{
+	return s->delayed.first ? s->delayed.first->major : INT64_MAX;
+}
+
+/* ---- what can be seen --------------------------------------------------------------------- */
+
+int64_t ps_sched_len(const struct ps_sched *s, int tenant)
+{
+	return tenant < 0 ? s->len : flow_of(s, tenant)->len;
+}
+
+int ps_sched_running(const struct ps_sched *s)
+{
+	return s->running;
+}
+
+int64_t ps_sched_cost_ns(const struct ps_sched *s, int tenant)
+{
+	return (int64_t)flow_of(s, tenant)->cost_ns;
+}
+
+int64_t ps_sched_lag_ns(const struct ps_sched *s, int tenant)
+{
+	const struct flow *f = flow_of(s, tenant);
+	double weights = 0, tags = 0;
+	if (!f->len)
+		return 0;
+	for (const struct flow *o = s->classes[f->class].backlogged; o; o = o->next) {
+		weights += (double)o->weight;
+		tags += (double)o->weight * o->tag;
+	}
+	return (int64_t)((tags / weights - f->tag) * (double)f->weight);
+}
+
+int64_t ps_sched_service_ns(const struct ps_sched *s, int instance, int64_t rows, int width,
+			    double q)
+{
+	if (instance < 0 || instance >= s->n_instances)
+		return 0;
+	return (int64_t)learn_ns(&s->instances[instance], rows, width > 1, q);
 }

@@ -30,14 +30,13 @@
 #ifndef PS_SCHED_SCHED_H
 #define PS_SCHED_SCHED_H
 
-#include "base/heap.h"
 #include "base/status.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 #define PS_SCHED_MAX_LANES     256
-#define PS_SCHED_MAX_TENANTS   (1 << 20)
+#define PS_SCHED_MAX_TENANTS   65536
 #define PS_SCHED_MAX_INSTANCES (1 << 20)
 #define PS_SCHED_MAX_WEIGHT    1000
 #define PS_SCHED_MAX_PREFERRED 8
@@ -48,10 +47,12 @@ enum ps_sched_class { PS_SCHED_GUARANTEED, PS_SCHED_BEST_EFFORT, PS_SCHED_CLASSE
 struct ps_sched;
 struct ps_sched_bucket;
 
-/* A place in one of sched's ordered trees. */
+/* A place in one of sched's ordered trees, by (major, minor, order). */
 struct ps_sched_node {
 	struct ps_sched_node *left, *right, *parent, *next, *prev;
-	uint64_t sum; /* rows of the subtree */
+	int64_t major, minor;
+	uint64_t order;
+	int64_t weight, sum; /* of the node, of its subtree */
 	uint32_t priority;
 };
 
@@ -63,30 +64,31 @@ struct ps_sched_item {
 	uint64_t shape_key;  /* equal keys of one instance may share a batch */
 	int64_t deadline_ns; /* 0: none */
 	int level;	     /* 1 is first; 0 counts as 1 */
-	bool unchecked;	     /* run it even when its deadline can hardly be met any more */
+	bool unchecked;	     /* run it even when its deadline can hardly be met any more. Set by
+			      * admit for one that is let in to find out how long it takes */
 
-	struct ps_sched_node by_tenant, by_bucket;
+	struct ps_sched_node node;	     /* in its bucket */
 	struct ps_sched_bucket *bucket;	     /* NULL: not queued */
 	struct ps_sched_item *older, *newer; /* of its group, in order of arrival */
-	uint64_t order;
 	int64_t arrived_ns;
+	int64_t predicted_ns;	    /* when admit expected it to finish; 0: not asked */
 	struct ps_sched_item *next; /* of its run */
 	double charged_ns;	    /* what its tenant was charged for it: first predicted, then
 				     * measured */
 };
 
-/* One run: filled by start or start_here, given back to finish. */
+/* One run, from start to finish. */
 struct ps_sched_run {
 	struct ps_sched_item *first; /* linked by `next` */
-	int n;
+	int n;			     /* 0: its lane is idle */
 	int lane, instance;
 	int width; /* CPUs held: 1 narrow, more wide */
 	int64_t rows;
 	bool here;
 	enum ps_sched_class class; /* whose turn it was */
 	int64_t started_ns;
-	double charged_ns; /* the predicted cost of the whole run */
-	size_t index;	   /* among the runs under way */
+	double charged_ns;  /* the predicted cost of the whole run */
+	double floor_share; /* what each ns of its cost adds to the credit of best-effort */
 };
 
 struct ps_sched_options {
@@ -110,12 +112,16 @@ struct ps_sched_tenant {
 	int64_t queue_limit; /* items that may wait; 0: none may */
 };
 
+/* ps_sched_reserve makes room for tenants 0..n-1, so that setting them cannot fail. PS_EINVAL,
+ * PS_ENOMEM. */
+enum ps_status ps_sched_reserve(struct ps_sched *s, int n);
 /* ps_sched_set_tenant sets what holds for a tenant from now on, for what waits too. Tenants that
  * were never set have weight 1, guaranteed, and limit 0. PS_EINVAL, PS_ENOMEM (nothing changed). */
 enum ps_status ps_sched_set_tenant(struct ps_sched *s, int tenant, const struct ps_sched_tenant *t);
 
 struct ps_sched_instance {
 	int64_t max_batch;    /* rows of a run made of several items; <= 1: no batches */
+	int max_runs;	      /* under way at the same time; 0: no limit */
 	int64_t max_run_ns;   /* a batch is not made longer than this (p90); 0: no limit */
 	int64_t max_delay_ns; /* how long an item may wait for company while a lane is idle */
 	int64_t preferred[PS_SCHED_MAX_PREFERRED]; /* rows that end such a wait */
@@ -140,27 +146,27 @@ static inline bool ps_sched_queued(const struct ps_sched_item *it)
  * one that has been admitted late without having a better right to the time. PS_OK always when it
  * has no deadline and when nothing is known of the instance. O(log n + k), k = tenants that have
  * something waiting. */
-enum ps_status ps_sched_admit(struct ps_sched *s, const struct ps_sched_item *it, int64_t now_ns,
+enum ps_status ps_sched_admit(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns,
 			      int64_t *ret_finish_ns);
 /* ps_sched_push queues an item. PS_EQUOTA when the tenant's queue is full, PS_ENOMEM. O(log n). */
 enum ps_status ps_sched_push(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns);
 /* ps_sched_remove takes a waiting item out. O(log n). */
 void ps_sched_remove(struct ps_sched *s, struct ps_sched_item *it);
 
-/* ps_sched_start fills `run` with the batch whose turn it is and makes `lane` busy; false when the
- * lane has nothing to do or is busy. Items whose deadline has passed, or cannot be met any more
+/* ps_sched_start begins the run whose turn it is on `lane` and borrows it until finish; NULL when
+ * the lane has nothing to do or is busy. Items whose deadline has passed, or cannot be met any more
  * (unless `unchecked`), are taken out and left out: whoever keeps their deadlines reports them.
  * O(log n) per item. */
-bool ps_sched_start(struct ps_sched *s, int lane, int64_t now_ns, struct ps_sched_run *run);
-/* ps_sched_start_here is start for an item that was not pushed and shall run where it is: when a
- * lane is idle, nothing waits and the learned p90 is at most here_max_ns. run->lane is the lane
+const struct ps_sched_run *ps_sched_start(struct ps_sched *s, int lane, int64_t now_ns);
+/* ps_sched_start_here begins a run of an item that was not pushed, where it is: when a lane is
+ * idle, nothing waits and the learned p90 is at most here_max_ns; else NULL. run->lane is the lane
  * that lends its number. */
-bool ps_sched_start_here(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns,
-			 struct ps_sched_run *run);
-/* ps_sched_finish ends a run: its measured cost replaces the charge, its lane is idle.
+const struct ps_sched_run *ps_sched_start_here(struct ps_sched *s, struct ps_sched_item *it,
+					       int64_t now_ns);
+/* ps_sched_finish ends the run of `lane`: its measured cost replaces the charge, its lane is idle.
  * `learn`: it ran to its end, so its time is worth knowing. */
-void ps_sched_finish(struct ps_sched *s, struct ps_sched_run *run, int64_t started_ns,
-		     int64_t finished_ns, bool learn);
+void ps_sched_finish(struct ps_sched *s, int lane, int64_t started_ns, int64_t finished_ns,
+		     bool learn);
 
 /* ps_sched_wants_lane says whether an idle lane that asked now would get a run. O(1). */
 bool ps_sched_wants_lane(struct ps_sched *s, int64_t now_ns);

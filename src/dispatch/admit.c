@@ -1,0 +1,132 @@
+/* Whether a request gets in. Cheap checks come first, so that a flood is cheap to refuse; tokens of
+ * the rate are taken last, so that only what got in uses them up.
+ */
+#include "dispatch/dispatch_internal.h"
+
+/* What is being judged. */
+struct request_check {
+	struct ps_dispatch *d;
+	struct ps_dispatch_request *r;
+	int64_t now_ns;
+	enum ps_dispatch_reason reason;
+	struct ps_error *err;
+};
+
+/* Text costs more than the refusal itself: it is made only for whoever reads it. */
+#define REFUSE(c, why, status, ...)                                                                \
+	((c)->reason = (why), (c)->err ? ps_error_set((c)->err, (status), __VA_ARGS__) : (status))
+
+static const char *tenant_name(const struct request_check *c)
+{
+	return ps_tenancy_name(c->d->config.tenancy, c->r->tenant);
+}
+
+static enum ps_status check_instance(struct request_check *c)
+{
+	struct ps_dispatch *d = c->d;
+	struct ps_dispatch_request *r = c->r;
+	int instance = ps_dispatch_instance(d, r->tenant, r->model);
+	if (instance >= 0) {
+		r->instance = instance;
+		return instance_is_known(d, instance);
+	}
+	const char *name = ps_repo_get(d->config.repo, r->model)->name;
+	int domain =
+		ps_tenancy_shares(d->config.tenancy, r->tenant) ? PS_REPO_SHARED : r->tenant + 1;
+	const struct ps_error *why = ps_repo_reason(d->config.repo, r->model, domain);
+	if (why->status != PS_OK)
+		return REFUSE(c, PS_DISPATCH_REASON_NOT_READY, PS_EUNAVAIL,
+			      "model '%s' failed to load: %s", name, why->what);
+	return REFUSE(c, PS_DISPATCH_REASON_NOT_READY, PS_EUNAVAIL, "model '%s' is not loaded",
+		      name);
+}
+
+static enum ps_status check_machine(struct request_check *c)
+{
+	int64_t most = c->d->config.max_waiting;
+	if (c->d->draining)
+		return REFUSE(c, PS_DISPATCH_REASON_DRAINING, PS_EUNAVAIL,
+			      "the server is shutting down");
+	if (most > 0 && c->d->waiting >= most)
+		return REFUSE(c, PS_DISPATCH_REASON_FULL, PS_EUNAVAIL,
+			      "the server is full: %lld requests wait", (long long)c->d->waiting);
+	return PS_OK;
+}
+
+static enum ps_status check_quota(struct request_check *c)
+{
+	const struct ps_tenancy *t = c->d->config.tenancy;
+	struct tenant *own = &c->d->tenants[c->r->tenant];
+	int64_t limit = ps_tenancy_queue_limit(t, c->r->tenant);
+	int64_t concurrency = ps_tenancy_concurrency(t, c->r->tenant);
+	struct ps_tenancy_rate rate = ps_tenancy_rate(t, c->r->tenant);
+	if (rate.per_s > 0 && ps_tenancy_bucket_wait_ns(&own->rate, &rate, 1, c->now_ns) > 0)
+		return REFUSE(c, PS_DISPATCH_REASON_RATE, PS_EQUOTA,
+			      "tenant %s may send %g requests/s", tenant_name(c), rate.per_s);
+	if (concurrency > 0 && own->waiting + own->running >= concurrency)
+		return REFUSE(c, PS_DISPATCH_REASON_CONCURRENCY, PS_EQUOTA,
+			      "tenant %s may have %lld requests at the same time", tenant_name(c),
+			      (long long)concurrency);
+	if (own->waiting >= limit)
+		return REFUSE(c, PS_DISPATCH_REASON_QUEUE, PS_EQUOTA,
+			      "the queue of tenant %s is full: %lld requests wait", tenant_name(c),
+			      (long long)own->waiting);
+	return PS_OK;
+}
+
+static void fill_item(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns)
+{
+	if (!r->deadline_ns) {
+		int64_t sla_ns = pair_get(d, r->tenant, r->model).sla_ns;
+		int64_t from_ns = r->account.received_ns ? r->account.received_ns : now_ns;
+		r->deadline_ns = sla_ns > 0 ? from_ns + sla_ns : 0;
+		r->soft_deadline = sla_ns > 0;
+	}
+	ps_sched_item_init(&r->item);
+	r->item.tenant = r->tenant;
+	r->item.instance = r->instance;
+	r->item.rows = r->rows;
+	r->item.shape_key = r->shape_key;
+	r->item.deadline_ns = r->deadline_ns;
+	r->item.level = r->level;
+	r->item.unchecked = r->no_deadline_check;
+	r->account.rows = r->rows;
+	r->account.deadline_ns = r->deadline_ns;
+}
+
+static enum ps_status check_deadline(struct request_check *c)
+{
+	struct ps_dispatch_request *r = c->r;
+	fill_item(c->d, r, c->now_ns);
+	if (!r->deadline_ns)
+		return PS_OK;
+	if (r->deadline_ns <= c->now_ns)
+		return REFUSE(c, PS_DISPATCH_REASON_DEADLINE, PS_EDEADLINE,
+			      "the request's time has run out");
+	int64_t *predicted_ns = &r->account.predicted_ns;
+	if (ps_sched_admit(c->d->sched, &r->item, c->now_ns, predicted_ns) == PS_OK)
+		return PS_OK;
+	return REFUSE(c, PS_DISPATCH_REASON_DEADLINE, PS_EDEADLINE,
+		      "it would take %.1f ms, and the deadline is in %.1f ms",
+		      (double)(*predicted_ns - c->now_ns) / 1e6,
+		      (double)(r->deadline_ns - c->now_ns) / 1e6);
+}
+
+enum ps_status admit_request(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns,
+			     enum ps_dispatch_reason *ret_reason, struct ps_error *err)
+{
+	struct request_check c = {.d = d, .r = r, .now_ns = now_ns, .err = err};
+	enum ps_status s = check_machine(&c);
+	if (s == PS_OK)
+		s = check_instance(&c);
+	if (s == PS_OK)
+		s = check_quota(&c);
+	if (s == PS_OK)
+		s = check_deadline(&c);
+	*ret_reason = c.reason;
+	if (s != PS_OK)
+		return s;
+	struct ps_tenancy_rate rate = ps_tenancy_rate(d->config.tenancy, r->tenant);
+	ps_tenancy_bucket_take(&d->tenants[r->tenant].rate, &rate, 1, now_ns);
+	return PS_OK;
+}

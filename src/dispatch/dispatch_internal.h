@@ -1,0 +1,74 @@
+/* dispatch_internal.h - the machine's parts. */
+#ifndef PS_DISPATCH_DISPATCH_INTERNAL_H
+#define PS_DISPATCH_DISPATCH_INTERNAL_H
+
+#include "dispatch/dispatch.h"
+
+#include "base/rng.h"
+
+#include <stddef.h>
+
+/* What is kept of a tenant besides what sched keeps. */
+struct tenant {
+	struct ps_tenancy_bucket rate;
+	int64_t waiting, running; /* requests */
+};
+
+/* What a (tenant, model) was found to be; a cache of what tenancy would say. */
+struct pair {
+	uint64_t key; /* 0: free */
+	int64_t sla_ns;
+	bool sees;
+};
+
+struct pairs {
+	struct pair *slots;
+	size_t n_slots, len;
+};
+
+struct ps_dispatch {
+	struct ps_dispatch_config config;
+	struct ps_sched *sched;
+	struct ps_heap deadlines; /* of waiting and running requests */
+	struct tenant *tenants;
+	int n_tenants;
+	struct pairs pairs;
+	uint64_t *instance_ids; /* by instance: what sched was told about */
+	int n_instances;
+	struct ps_rng split;
+	int64_t waiting;
+	int loading;
+	bool draining;
+};
+
+#define REQUEST_OF_ITEM(it)                                                                        \
+	((struct ps_dispatch_request *)((char *)(it)-offsetof(struct ps_dispatch_request, item)))
+#define REQUEST_OF_NODE(n)                                                                         \
+	((struct ps_dispatch_request *)((char *)(n)-offsetof(struct ps_dispatch_request, deadline)))
+
+/* pair_get returns what a tenant has to do with a model. O(1) after the first time. */
+struct pair pair_get(struct ps_dispatch *d, int tenant, int model);
+void pairs_clear(struct ps_dispatch *d);
+
+/* tenants_set takes over the tenants of a snapshot. PS_ENOMEM. */
+enum ps_status tenants_set(struct ps_dispatch *d, const struct ps_tenancy *tenancy);
+
+/* instance_configure tells sched about a READY instance. PS_ENOMEM. */
+enum ps_status instance_configure(struct ps_dispatch *d, int instance);
+/* instance_is_known does so if it has not been done. O(1). PS_ENOMEM. */
+enum ps_status instance_is_known(struct ps_dispatch *d, int instance);
+
+/* request_set_state is the one function that changes a request's state, and the counts of states.
+ */
+void request_set_state(struct ps_dispatch *d, struct ps_dispatch_request *r,
+		       enum ps_dispatch_state to);
+/* request_end is the one way into DONE. */
+void request_end(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_status status,
+		 enum ps_dispatch_reason reason);
+
+/* admit_request: quotas, limits, readiness and deadline, in this order; the instance is held and
+ * the request's item filled when it returns PS_OK. */
+enum ps_status admit_request(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns,
+			     enum ps_dispatch_reason *ret_reason, struct ps_error *err);
+
+#endif

@@ -16,6 +16,13 @@ struct ps_net_http1 {
 	struct ps_net_http1_options o;
 	bool no_body;
 
+	/* Requests: bytes outside bodies are looked at once more, see check_framing. */
+	const char *unseen;   /* from here on, in what is being fed */
+	char last;	      /* the byte before it */
+	uint64_t chunk_left;  /* bytes of the present chunk's data */
+	int after_chunk;      /* 2: CR and LF must follow now, 1: LF */
+	size_t between_bytes; /* of chunk sizes and trailers since the last byte of a body */
+
 	bool begun;	/* a byte of this message was seen */
 	char first;	/* the first byte of this message */
 	bool head_done; /* headers from here on are trailers */
@@ -43,7 +50,7 @@ static int on_message_begin(http_parser *hp)
 {
 	struct ps_net_http1 *p = hp->data;
 	p->head_done = p->in_value = p->ended = false;
-	p->head_bytes = 0;
+	p->head_bytes = p->between_bytes = 0;
 	p->n_texts = 0;
 	p->head = (struct ps_net_head){0};
 	ps_strbuf_clear(&p->text);
@@ -105,15 +112,61 @@ static void trim_end(char *s)
 		s[--n] = '\0';
 }
 
+static bool is_alnum(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 /* The library, as it is commonly built, lets blanks pass in names: "Content-Length : 5" means
  * different things to different readers, which is how requests are smuggled. */
 static bool is_token(const char *s)
 {
-	for (; *s; s++)
-		if ((unsigned char)*s <= 0x20 || (unsigned char)*s >= 0x7f ||
-		    strchr("()<>@,;:\\\"/[]?={}", *s))
-			return false;
-	return true;
+	static const bool token[256] = {
+		['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['!'] = true,
+		['#'] = true,	      ['$'] = true,	    ['%'] = true,	  ['&'] = true,
+		['\''] = true,	      ['*'] = true,	    ['+'] = true,	  ['-'] = true,
+		['.'] = true,	      ['^'] = true,	    ['_'] = true,	  ['`'] = true,
+		['|'] = true,	      ['~'] = true,
+	};
+	while (token[(unsigned char)*s])
+		s++;
+	return *s == '\0';
+}
+
+/* The library takes a bare LF for the end of a line, joins folded lines, and skips whatever stands
+ * behind a chunk's size. Others read such bytes differently, and what lies in between is how a
+ * request is smuggled past them: here every line of a request ends with CR LF, and none begins with
+ * a blank. Looks at bytes outside bodies only. */
+static int check_framing(struct ps_net_http1 *p, const char *at, size_t n)
+{
+	const char *end = at + n, *from = at;
+	if (n == 0)
+		return 0;
+	for (; p->after_chunk > 0 && from < end; p->after_chunk--, from++)
+		if (*from != (p->after_chunk == 2 ? '\r' : '\n'))
+			return refuse(p, 400, "a chunk does not end where its size says");
+	from = at;
+	if (p->last == '\n' && (*at == ' ' || *at == '\t'))
+		return refuse(p, 400, "a header line is folded");
+	for (const char *lf; (lf = memchr(from, '\n', (size_t)(end - from))) != NULL;) {
+		if ((lf > at ? lf[-1] : p->last) != '\r')
+			return refuse(p, 400, "a line ends without CR");
+		from = lf + 1;
+		if (from < end && (*from == ' ' || *from == '\t'))
+			return refuse(p, 400, "a header line is folded");
+	}
+	if (p->head_done && !p->ended) {
+		p->between_bytes += n;
+		if (p->between_bytes > p->o.max_header_bytes)
+			return refuse(p, 431, "the trailer or a chunk's extension is too large");
+	}
+	/* In heads the library itself insists on LF behind CR. */
+	if (p->head_done)
+		for (from = at; from < end; from++)
+			if ((from > at ? from[-1] : p->last) == '\r' && *from != '\n')
+				return refuse(p, 400, "a CR without LF");
+	p->last = end[-1];
+	return 0;
 }
 
 static int fill_head(struct ps_net_http1 *p)
@@ -145,13 +198,36 @@ static int fill_head(struct ps_net_http1 *p)
 	return 0;
 }
 
+/* An authority without user: letters, digits and what names, addresses and ports hold besides. */
+static bool is_host(const char *s)
+{
+	for (; *s; s++)
+		if (!is_alnum(*s) && !strchr("-._~!$&'()*+,;=%:[]", *s))
+			return false;
+	return true;
+}
+
 static int check_request(struct ps_net_http1 *p)
 {
-	int hosts = 0;
-	for (size_t i = 0; i < p->head.n_headers; i++)
-		hosts += strcasecmp(p->headers[i].name, "host") == 0;
+	int hosts = 0, codings = 0;
+	for (size_t i = 0; i < p->head.n_headers; i++) {
+		const struct ps_net_header *h = &p->headers[i];
+		if (strcasecmp(h->name, "host") == 0) {
+			hosts++;
+			if (!is_host(h->value))
+				return refuse(p, 400, "the Host header names no host");
+		} else if (strcasecmp(h->name, "transfer-encoding") == 0) {
+			codings++;
+			if (strcasecmp(h->value, "chunked") != 0)
+				return refuse(p, 501, "only the transfer coding chunked is known");
+		}
+	}
 	if (hosts > 1 || (hosts == 0 && p->head.minor >= 1))
 		return refuse(p, 400, "a request needs one Host header");
+	if (codings > 1 || (codings == 1 && p->head.minor < 1))
+		return refuse(p, 400, "contradicting Content-Length or Transfer-Encoding");
+	if (p->parser.method == HTTP_CONNECT)
+		return refuse(p, 501, "this is no proxy");
 	return 0;
 }
 
@@ -176,10 +252,23 @@ static int on_headers_complete(http_parser *hp)
 static int on_body(http_parser *hp, const char *at, size_t n)
 {
 	struct ps_net_http1 *p = hp->data;
+	if (!p->o.response && check_framing(p, p->unseen, (size_t)(at - p->unseen)) != 0)
+		return 1;
+	p->unseen = at + n;
+	p->between_bytes = 0;
+	if (hp->flags & F_CHUNKED && (p->chunk_left -= n) == 0)
+		p->after_chunk = 2;
 	enum ps_status s = p->o.on_body(p->o.ctx, at, n);
 	if (s == PS_ETOOBIG)
 		return refuse(p, 413, "the body is too large");
 	return s == PS_OK ? 0 : refuse(p, 503, "out of memory");
+}
+
+static int on_chunk_header(http_parser *hp)
+{
+	struct ps_net_http1 *p = hp->data;
+	p->chunk_left = hp->content_length;
+	return 0;
 }
 
 static int on_message_complete(http_parser *hp)
@@ -199,6 +288,7 @@ static const http_parser_settings settings = {
 	.on_header_value = on_header_value,
 	.on_headers_complete = on_headers_complete,
 	.on_body = on_body,
+	.on_chunk_header = on_chunk_header,
 	.on_message_complete = on_message_complete,
 };
 
@@ -242,7 +332,9 @@ void ps_net_http1_reset(struct ps_net_http1 *p, bool no_body)
 	p->parser.data = p;
 	p->no_body = no_body;
 	p->begun = p->head_done = p->in_value = p->ended = false;
-	p->head_bytes = 0;
+	p->head_bytes = p->between_bytes = 0;
+	p->after_chunk = 0;
+	p->last = '\0';
 	p->n_texts = 0;
 	p->refusal = (struct ps_net_refusal){0};
 	ps_strbuf_clear(&p->text);
@@ -292,6 +384,7 @@ enum ps_net_event ps_net_http1_feed(struct ps_net_http1 *p, const char *data, si
 		p->first = data[0];
 		p->head_bytes = 0;
 	}
+	p->unseen = data;
 	size_t used = http_parser_execute(&p->parser, &settings, data, n);
 	enum http_errno e = HTTP_PARSER_ERRNO(&p->parser);
 	if (e == HPE_PAUSED)
@@ -299,6 +392,9 @@ enum ps_net_event ps_net_http1_feed(struct ps_net_http1 *p, const char *data, si
 	else if (e != HPE_OK)
 		return fail(p);
 	*ret_used = used < n ? used : n;
+	if (!p->o.response && n > 0 &&
+	    check_framing(p, p->unseen, (size_t)(data + *ret_used - p->unseen)) != 0)
+		return PS_NET_EV_BAD;
 	if (in_head) {
 		p->head_bytes += *ret_used;
 		if (p->head_bytes > p->o.max_header_bytes) {

@@ -77,15 +77,17 @@ class Server:
     models: name -> synthetic(...), or the path of a model file (linked into the folder).
     tenants: list of dictionaries for the configuration; config: further keys of it.
     model_keys: further keys of every model. args: further arguments;
-    program: in place of PERSEUS. Attributes once started: url ("127.0.0.1:PORT"), http
+    program: in place of PERSEUS; user: number of the user to run as. Attributes once started: url ("127.0.0.1:PORT"), http
     ("http://127.0.0.1:PORT"), ready (the line of --ready-fd), process, dir.
     """
 
     def __init__(self, models=None, tenants=None, config=None, args=(), env=None, listen="127.0.0.1:0",
-                 program=PERSEUS, model_keys=None):
-        self.program, self.model_keys = program, model_keys or {}
+                 program=PERSEUS, model_keys=None, user=None):
+        self.program, self.model_keys, self.user = program, model_keys or {}, user
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="perseus-test-"))
         self.code = None
+        if user is not None:
+            self.dir.chmod(0o755)
         try:
             self._start(models or {}, tenants, config, args, env, listen)
         except BaseException:
@@ -119,7 +121,7 @@ class Server:
             self.process = subprocess.Popen(
                 [self.program, "serve", "--config", str(path), "--listen", listen, "--ready-fd",
                  str(write_fd), *map(str, args)],
-                stdout=subprocess.PIPE, stderr=err, pass_fds=[write_fd],
+                stdout=subprocess.PIPE, stderr=err, pass_fds=[write_fd], user=self.user,
                 env={**os.environ, **(env or {})})
         os.close(write_fd)
         try:

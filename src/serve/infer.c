@@ -1,40 +1,81 @@
+/* The path of an inference:
+ *
+ *	parse -> find the instance and hold it -> decode -> arrive
+ *	                                                      | refused: answer
+ *	                                                      | RUN: run it here, finish, answer
+ *	                                                      v
+ *	            waits -> lane: take -> run -> done (finish) -> report: post -> answer
+ *	              \-> tick: expired, cancel: dropped --------------------------^
+ *
+ * After arrive the call may be another thread's; it is this I/O thread's again when it is answered.
+ */
 #include "base/clock.h"
-#include "serve/serve_internal.h"
+#include "serve/observe_internal.h"
 
-#include <stddef.h>
+#include "oip/grpc.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#define CALL_OF_TASK(p) ((struct ps_serve_call *)((char *)(p)-offsetof(struct ps_serve_call, task)))
-#define CALL_OF_DISPATCH(p)                                                                        \
-	((struct ps_serve_call *)((char *)(p)-offsetof(struct ps_serve_call, d)))
 
 /* --- the answer: I/O thread --- */
 
 static enum ps_status build_answer(struct ps_serve_call *c, struct ps_oip_message *ret_message)
 {
-	const struct ps_repo_model *m = ps_repo_get(c->server->repo, c->model);
-	struct ps_tensor wanted[PS_MODEL_MAX_TENSORS];
-	for (int i = 0; i < c->n_wanted; i++)
+	struct ps_tensor *wanted =
+		ps_arena_alloc(c->arena, (size_t)c->n_wanted * sizeof *wanted + 1);
+	if (!wanted)
+		return ps_error_set(&c->err, PS_ENOMEM, "out of memory");
+	for (int i = 0; i < c->n_wanted; i++) {
 		wanted[i] = c->outputs[c->wanted[i]];
+		wanted[i].name = c->output_names[c->wanted[i]];
+	}
 	const struct ps_oip_response response = {
-		.model_name = m->name,
-		.model_version = m->version_text,
+		.model_name = c->model_name,
+		.model_version = c->version,
 		.id = c->oip.id,
 		.outputs = wanted,
 		.binary = c->binary,
 		.n_outputs = c->n_wanted,
 	};
-	return ps_oip_build_response(&response, c->net->arena, ret_message, &c->err);
+	if (c->wire == PS_SERVE_HTTP)
+		return ps_oip_build_response(&response, c->arena, ret_message, &c->err);
+	return ps_oip_grpc_build_infer(&response, ps_serve_grpc_streams(c), c->arena, ret_message,
+				       &c->err);
+}
+
+/* "12.345678": nanoseconds as milliseconds. printf of a double would cost more than the rest of a
+ * small request's answer. Returns the end. */
+static char *put_ms(char *at, int64_t ns)
+{
+	char digits[24];
+	int n = 0;
+	uint64_t v = ns > 0 ? (uint64_t)ns : 0;
+	for (; n < 7 || v > 0; n++, v /= 10)
+		digits[n] = (char)('0' + v % 10);
+	while (n > 0) {
+		*at++ = digits[--n];
+		if (n == 6)
+			*at++ = '.';
+	}
+	return at;
+}
+
+static char *put(char *at, const char *text)
+{
+	size_t n = strlen(text);
+	memcpy(at, text, n);
+	return at + n;
 }
 
 /* Milliseconds, as the header's syntax wants them: how long it waited, how long it ran. */
 static void add_timing(struct ps_serve_call *c)
 {
 	const struct ps_dispatch_account *a = &c->d.account;
-	snprintf(c->timing, sizeof c->timing, "queue;dur=%.6f, compute;dur=%.6f",
-		 (double)(a->started_ns - a->admitted_ns) * 1e-6,
-		 (double)(a->finished_ns - a->started_ns) * 1e-6);
+	char *at = put(c->timing, "queue;dur=");
+	at = put_ms(at, a->started_ns - a->admitted_ns);
+	at = put(at, ", compute;dur=");
+	at = put_ms(at, a->finished_ns - a->started_ns);
+	*at = '\0';
 	ps_serve_add_header(c, "Server-Timing", c->timing);
 }
 
@@ -45,71 +86,174 @@ static void answer_ok(struct ps_serve_call *c)
 		ps_serve_refuse(c);
 		return;
 	}
+	if (c->wire == PS_SERVE_GRPC) {
+		ps_serve_grpc_answer(c, message.pieces, message.n_pieces);
+		return;
+	}
 	ps_serve_add_header(c, "Content-Type", message.content_type);
-	if (message.json_bytes >= 0)
-		ps_serve_add_header(c, PS_OIP_JSON_BYTES_HEADER, message.json_bytes_text);
-	ps_net_answer(c->net, &(struct ps_net_answer){.http = 200,
-						      .headers = c->headers,
-						      .n_headers = (size_t)c->n_headers,
-						      .body = message.pieces,
-						      .n_body = message.n_pieces,
-						      .on_done = ps_serve_sent,
-						      .ctx = c});
+	if (message.json_bytes >= 0) {
+		char *text = ps_arena_strndup(c->arena, message.json_bytes_text,
+					      strlen(message.json_bytes_text));
+		if (!text) {
+			ps_error_set(&c->err, PS_ENOMEM, "out of memory");
+			ps_serve_refuse(c);
+			return;
+		}
+		ps_serve_add_header(c, PS_OIP_JSON_BYTES_HEADER, text);
+	}
+	ps_serve_http_answer(c, 200, message.pieces, message.n_pieces);
+}
+
+static void say_why(struct ps_serve_call *c)
+{
+	enum ps_status status = c->d.account.status;
+	if (status == PS_EDEADLINE)
+		ps_error_set(&c->err, status, "Request timeout expired");
+	else if (c->err.status != status)
+		ps_error_set(&c->err, status, "%s", ps_status_get(status)->meaning);
 }
 
 static void answer(struct ps_serve_call *c)
 {
-	struct ps_serve *s = c->server;
-	enum ps_status status = c->d.account.status;
-	if (c->d.account.started_ns)
+	struct ps_serve_io *io = c->io;
+	struct ps_dispatch_account *a = &c->d.account;
+	c->admitted = false;
+	if (a->status == PS_OK && c->ran != PS_OK) { /* others of its batch went well */
+		a->status = c->ran;
+		a->reason = PS_DISPATCH_REASON_FAILED;
+	}
+	if (a->started_ns && c->wire == PS_SERVE_HTTP)
 		add_timing(c);
-	if (status == PS_OK) {
+	if (a->status == PS_OK) {
 		answer_ok(c);
 	} else {
-		if (status == PS_EDEADLINE)
-			ps_error_set(&c->err, status, "the request's time has run out");
-		else if (c->err.status != status)
-			ps_error_set(&c->err, status, "%s", ps_status_get(status)->meaning);
+		say_why(c);
 		ps_serve_refuse(c);
 	}
-	ps_serve_answered(s);
+	ps_serve_answered(io);
 }
 
 static void on_complete(struct ps_evloop_task *task)
 {
-	answer(task->ctx);
+	struct ps_serve_call *c = task->ctx, *next;
+	for (; c; c = next) {
+		next = c->next_done;
+		answer(c);
+	}
+}
+
+static void post(struct ps_serve_call *first)
+{
+	first->completion = (struct ps_evloop_task){.run = on_complete, .ctx = first};
+	ps_evloop_post(first->io->loop, &first->completion);
+}
+
+/* Takes the requests of one I/O thread out of the list, in order. */
+static struct ps_serve_call *take_one_loop(struct ps_serve_call **list)
+{
+	struct ps_serve_call *head = *list, **tail = &head->next_done;
+	struct ps_serve_io *io = head->io;
+	*list = head->next_done;
+	head->next_done = NULL;
+	for (struct ps_serve_call **at = list; *at;) {
+		struct ps_serve_call *c = *at;
+		if (c->io != io) {
+			at = &c->next_done;
+			continue;
+		}
+		*at = c->next_done;
+		c->next_done = NULL;
+		*tail = c;
+		tail = &c->next_done;
+	}
+	return head;
+}
+
+/* A posted call may be answered and gone at once: the list is complete before the first post. */
+static struct ps_serve_call *list_batch(struct ps_dispatch_batch *b)
+{
+	struct ps_serve_call *list = NULL, **tail = &list;
+	for (struct ps_dispatch_request *r = b->first; r; r = r->batch_next) {
+		struct ps_serve_call *c = ps_serve_call_of(r);
+		c->next_done = NULL;
+		*tail = c;
+		tail = &c->next_done;
+	}
+	return list;
+}
+
+/* One post per loop and batch; `own` (may be NULL) is the caller's loop, whose calls it gets. */
+static void complete_batch(struct ps_dispatch_batch *b, struct ps_serve_io *own)
+{
+	struct ps_serve_call *list = list_batch(b), *mine = NULL;
+	while (list) {
+		struct ps_serve_call *head = take_one_loop(&list);
+		if (head->io == own)
+			mine = head;
+		else
+			post(head);
+	}
+	for (struct ps_serve_call *c = mine, *next; c; c = next) {
+		next = c->next_done;
+		answer(c);
+	}
 }
 
 /* --- lanes --- */
+
+static struct ps_serve_call *call_of_task(struct ps_exec_task *t)
+{
+	return (struct ps_serve_call *)((char *)t - offsetof(struct ps_serve_call, task));
+}
 
 static struct ps_exec_task *take(void *ctx, int lane)
 {
 	struct ps_serve *s = ctx;
 	struct ps_dispatch_action a = {.kind = PS_DISPATCH_NOTHING};
+	struct ps_exec_task *task = NULL;
 	pthread_mutex_lock(&s->lock);
 	if (s->dispatch)
 		a = ps_dispatch_lane_free(s->dispatch, lane, ps_clock_now_ns());
+	if (a.kind == PS_DISPATCH_RUN)
+		task = ps_serve_batch_task(s, a.batch);
 	pthread_mutex_unlock(&s->lock);
-	return a.kind == PS_DISPATCH_RUN ? &CALL_OF_DISPATCH(a.request)->task : NULL;
+	if (a.wake)
+		ps_exec_wake(s->exec);
+	return task;
+}
+
+/* The first request of a batch has its task and the batch itself. */
+static void finish(struct ps_serve *s, struct ps_exec_task *task)
+{
+	struct ps_dispatch_batch *b = &call_of_task(task)->d.batch;
+	pthread_mutex_lock(&s->lock);
+	struct ps_dispatch_action a = ps_dispatch_finish(s->dispatch, b, task->status,
+							 task->started_ns, task->finished_ns);
+	pthread_mutex_unlock(&s->lock);
+	if (a.kind == PS_DISPATCH_WAKE)
+		ps_exec_wake(s->exec);
+}
+
+/* What exec says of a run that never came to the engine. */
+static void keep_error(struct ps_exec_task *task, const struct ps_error *err)
+{
+	struct ps_serve_call *c = call_of_task(task);
+	if (task->status != PS_OK && c->err.status != task->status)
+		c->err = *err;
 }
 
 static void done(void *ctx, int lane, struct ps_exec_task *task, const struct ps_error *err)
 {
-	struct ps_serve *s = ctx;
-	struct ps_serve_call *c = CALL_OF_TASK(task);
 	(void)lane;
-	if (task->status != PS_OK)
-		c->err = *err;
-	pthread_mutex_lock(&s->lock);
-	ps_dispatch_finish(s->dispatch, &c->d, task->status, task->started_ns, task->finished_ns);
-	pthread_mutex_unlock(&s->lock);
+	keep_error(task, err);
+	finish(ctx, task);
 }
 
 static void report(void *ctx, int lane, struct ps_exec_task *task)
 {
-	struct ps_serve *s = ctx;
+	(void)ctx;
 	(void)lane;
-	ps_evloop_post(s->loop, &CALL_OF_TASK(task)->completion);
+	complete_batch(&call_of_task(task)->d.batch, NULL);
 }
 
 void ps_serve_exec_callbacks(struct ps_serve *s, struct ps_exec_callbacks *ret_callbacks)
@@ -118,143 +262,195 @@ void ps_serve_exec_callbacks(struct ps_serve *s, struct ps_exec_callbacks *ret_c
 		(struct ps_exec_callbacks){.take = take, .done = done, .report = report, .ctx = s};
 }
 
-static void *run_alloc(void *ctx, size_t bytes)
+/* --- arrival: I/O thread --- */
+
+static void set_tick(struct ps_serve_io *io, int64_t at_ns)
 {
-	return ps_arena_alloc_tensor(ctx, bytes);
+	if (at_ns == INT64_MAX || (ps_evloop_timer_is_set(&io->tick) && io->tick.node.key <= at_ns))
+		return;
+	if (ps_evloop_timer_set(io->loop, &io->tick, at_ns) != PS_OK)
+		ps_serve_tick(&io->tick, ps_clock_now_ns()); /* no memory: at least look now */
 }
 
-/* --- the request: I/O thread --- */
-
-static enum ps_status decode(struct ps_serve_call *c, const struct ps_serve_instance *in)
+static void run_here(struct ps_serve_call *c, struct ps_exec_task *task, int lane)
 {
-	struct ps_net_request *r = c->net;
-	const struct ps_engine_describe *d = &in->describe;
-	enum ps_status status = ps_oip_parse_request(r->body, r->body_bytes, r->json_bytes,
-						     r->arena, &c->oip, &c->err);
-	if (status == PS_OK)
-		status = ps_oip_resolve_raw(&c->oip, d->inputs, d->n_inputs, r->arena, &c->err);
-	if (status == PS_OK)
-		status = ps_oip_match(&c->oip, d->inputs, d->n_inputs, c->inputs, &c->err);
-	if (status == PS_OK)
-		status = ps_oip_select(&c->oip, d->outputs, d->n_outputs, c->wanted, c->binary,
-				       &c->n_wanted, &c->err);
+	struct ps_serve_io *io = c->io;
+	struct ps_error err;
+	ps_exec_run_here(io->server->exec, lane, task, &err);
+	keep_error(task, &err);
+	struct ps_dispatch_batch *b = &call_of_task(task)->d.batch;
+	finish(io->server, task);
+	complete_batch(b, io);
+}
+
+/* What one stay under the lock brought. */
+struct arrival {
+	enum ps_status status;
+	struct ps_dispatch_action action;
+	struct ps_exec_task *task; /* to run here */
+	int lane;
+	int64_t next_tick_ns;
+	int64_t wait_ns; /* refused: when to come again */
+	bool moved;	 /* another instance serves the model now: decode again */
+};
+
+static void arrive_locked(struct ps_serve_call *c, struct arrival *a)
+{
+	struct ps_serve *s = c->io->server;
+	struct ps_dispatch_view view;
+	int64_t now_ns = ps_clock_now_ns();
+	int number = ps_dispatch_instance(s->dispatch, c->tenant, c->model);
+	*a = (struct arrival){.moved = number >= 0 && number != c->instance_number,
+			      .next_tick_ns = INT64_MAX};
+	if (a->moved)
+		return;
+	a->status = ps_dispatch_arrive(s->dispatch, &c->d, now_ns, &a->action, &c->err);
+	if (a->status != PS_OK) {
+		ps_dispatch_view_get(s->dispatch, c->tenant, now_ns, &view);
+		a->wait_ns = view.retry_after_ns;
+		return;
+	}
+	c->admitted = true;
+	a->next_tick_ns = ps_dispatch_next_tick_ns(s->dispatch);
+	if (a->action.kind == PS_DISPATCH_RUN) {
+		a->task = ps_serve_batch_task(s, a->action.batch);
+		a->lane = a->action.batch->lane;
+	}
+}
+
+static void refuse_arrival(struct ps_serve_call *c, const struct arrival *a)
+{
+	if (a->status == PS_EQUOTA || a->status == PS_EUNAVAIL)
+		ps_serve_add_retry_after(c, a->wait_ns);
+	c->instance = NULL;
+	ps_serve_refuse(c);
+}
+
+/* Dispatch holds the instance from arrive on; the hold of decoding is let go with the same lock. */
+static bool arrive(struct ps_serve_call *c)
+{
+	struct ps_serve_io *io = c->io;
+	struct ps_serve *s = io->server;
+	struct arrival a;
+	pthread_mutex_lock(&s->lock);
+	arrive_locked(c, &a);
+	ps_repo_release(s->repo, c->instance_number);
+	pthread_mutex_unlock(&s->lock);
+	if (a.moved)
+		return false;
+	if (a.status != PS_OK) {
+		refuse_arrival(c, &a);
+		return true;
+	}
+	io->in_flight++;
+	if (a.action.kind == PS_DISPATCH_WAKE || a.action.wake)
+		ps_exec_wake(s->exec);
+	if (a.task)
+		run_here(c, a.task, a.lane);
+	set_tick(io, a.next_tick_ns);
+	return true;
+}
+
+static enum ps_status drop_instance(struct ps_serve_call *c, enum ps_status status)
+{
+	struct ps_serve *s = c->io->server;
+	pthread_mutex_lock(&s->lock);
+	ps_repo_release(s->repo, c->instance_number);
+	pthread_mutex_unlock(&s->lock);
+	c->instance = NULL;
 	return status;
 }
 
-static void prepare_run(struct ps_serve_call *c, const struct ps_serve_instance *in)
+/* The earlier of what the request's parameter and gRPC's header ask for. */
+static int64_t deadline_ns(const struct ps_serve_call *c)
 {
-	c->run.inputs = c->inputs;
-	c->run.n_inputs = in->describe.n_inputs;
-	c->run.outputs = c->outputs;
-	c->run.n_outputs = in->describe.n_outputs;
-	c->run.alloc = run_alloc;
-	c->run.alloc_ctx = c->net->arena;
-	c->task.ops = in->ops;
-	c->task.instance = in->instance;
-	c->task.run = &c->run;
-	c->task.width = c->server->width;
-	c->completion = (struct ps_evloop_task){.run = on_complete, .ctx = c};
-}
-
-static void set_tick(struct ps_serve *s, int64_t at_ns)
-{
-	if (ps_evloop_timer_is_set(&s->tick) && s->tick.node.key <= at_ns)
-		return;
-	if (ps_evloop_timer_set(s->loop, &s->tick, at_ns) != PS_OK)
-		ps_serve_tick(&s->tick, ps_clock_now_ns()); /* no memory: at least look now */
-}
-
-static void add_retry_after(struct ps_serve_call *c, enum ps_status status, int64_t wait_ns)
-{
-	if (status != PS_EQUOTA && status != PS_EUNAVAIL)
-		return;
-	int64_t seconds = (wait_ns + PS_NS_PER_SEC - 1) / PS_NS_PER_SEC;
-	snprintf(c->retry_after, sizeof c->retry_after, "%lld",
-		 (long long)(seconds < 1 ? 1 : seconds));
-	ps_serve_add_header(c, "Retry-After", c->retry_after);
-}
-
-static void arrive(struct ps_serve_call *c)
-{
-	struct ps_serve *s = c->server;
-	struct ps_dispatch_action a;
-	pthread_mutex_lock(&s->lock);
-	enum ps_status status =
-		ps_dispatch_arrive(s->dispatch, &c->d, ps_clock_now_ns(), &a, &c->err);
-	int64_t wait_ns = status == PS_OK ? 0 : ps_dispatch_retry_after_ns(s->dispatch, c->tenant);
-	pthread_mutex_unlock(&s->lock);
-	if (status != PS_OK) {
-		add_retry_after(c, status, wait_ns);
-		ps_serve_refuse(c);
-		return;
+	int64_t at_ns = 0;
+	if (c->oip.timeout_us > 0 && c->oip.timeout_us < INT64_MAX / 2000)
+		at_ns = c->received_ns + c->oip.timeout_us * PS_NS_PER_US;
+	if (c->wire == PS_SERVE_GRPC) {
+		int64_t header_ns = ps_serve_grpc_deadline_ns(c);
+		if (header_ns > 0 && (at_ns == 0 || header_ns < at_ns))
+			at_ns = header_ns;
 	}
-	s->in_flight++;
-	if (a.kind == PS_DISPATCH_WAKE)
-		ps_exec_wake(s->exec);
+	return at_ns;
 }
+
+static enum ps_status prepare(struct ps_serve_call *c)
+{
+	if (ps_serve_is_admin(c))
+		return ps_error_set(&c->err, PS_EFORBIDDEN,
+				    "the operator's key runs no models: use a tenant's");
+	enum ps_status status = ps_serve_find_model(c, true);
+	if (status != PS_OK)
+		return status;
+	ps_dispatch_request_init(&c->d, c->tenant, c->model);
+	c->d.account.tenant = c->tenant;
+	c->d.account.model = c->model;
+	c->d.account.received_ns = c->received_ns;
+	c->d.deadline_ns = deadline_ns(c);
+	c->d.level = c->oip.priority > INT32_MAX ? INT32_MAX : (int)c->oip.priority;
+	status = ps_serve_decode(c);
+	return status == PS_OK ? PS_OK : drop_instance(c, status);
+}
+
+/* A model that is reloaded faster than requests are decoded is somebody's attack. */
+enum { MAX_TRIES = 4 };
 
 void ps_serve_infer(struct ps_serve_call *c)
 {
-	struct ps_serve *s = c->server;
-	const struct ps_serve_instance *in = &s->instances[c->model];
-	ps_dispatch_request_init(&c->d, c->tenant, c->model);
-	c->d.account.received_ns = c->net->received_ns;
-	/* A model that is not loaded has nothing to decode by; dispatch refuses it with the
-	 * reason. Only this thread changes states. */
-	if (ps_repo_get(s->repo, c->model)->state == PS_REPO_READY) {
-		enum ps_status status = decode(c, in);
-		if (status != PS_OK) {
-			c->d.account.status = status;
-			ps_serve_refuse(c);
+	enum ps_status status = ps_serve_parse(c);
+	for (int i = 0; status == PS_OK && i < MAX_TRIES; i++) {
+		status = prepare(c);
+		if (status == PS_OK && arrive(c))
 			return;
-		}
-		prepare_run(c, in);
 	}
-	if (c->oip.timeout_us > 0 && c->oip.timeout_us < INT64_MAX / 2000)
-		c->d.deadline_ns = c->net->received_ns + c->oip.timeout_us * PS_NS_PER_US;
-	int64_t deadline_ns = c->d.deadline_ns; /* after arrive the call may be done and gone */
-	arrive(c);
-	if (deadline_ns)
-		set_tick(s, deadline_ns);
+	if (status == PS_OK)
+		ps_error_set(&c->err, PS_EUNAVAIL, "model '%s' is changing", c->model_name);
+	ps_serve_refuse(c);
 }
 
 /* --- clients that leave, deadlines --- */
 
-static void stop_run(struct ps_serve_call *c)
-{
-	c->task.ops->cancel(c->task.instance, &c->run);
-}
-
 void ps_serve_infer_gone(struct ps_serve_call *c)
 {
-	struct ps_serve *s = c->server;
-	struct ps_dispatch_action a;
+	struct ps_serve *s = c->io->server;
 	pthread_mutex_lock(&s->lock);
-	a = ps_dispatch_cancel(s->dispatch, &c->d, ps_clock_now_ns());
-	pthread_mutex_unlock(&s->lock);
+	struct ps_dispatch_action a = ps_dispatch_cancel(s->dispatch, &c->d, ps_clock_now_ns());
 	if (a.kind == PS_DISPATCH_CANCEL)
-		stop_run(c);
+		ps_serve_batch_cancel(a.batch);
+	pthread_mutex_unlock(&s->lock);
 	if (a.kind == PS_DISPATCH_DROP)
 		answer(c); /* still owed, though nobody reads it */
 }
 
+/* Any thread's timer sees what is due for all of them. */
+static void expire(struct ps_serve_io *io, struct ps_serve_call *c)
+{
+	c->next_done = NULL;
+	if (c->io == io)
+		answer(c);
+	else
+		post(c);
+}
+
 void ps_serve_tick(struct ps_evloop_timer *t, int64_t now_ns)
 {
-	struct ps_serve *s = t->ctx;
+	struct ps_serve_io *io = t->ctx;
+	struct ps_serve *s = io->server;
 	struct ps_dispatch_action a;
 	int64_t next_ns;
-	for (;;) {
+	do {
 		pthread_mutex_lock(&s->lock);
 		a = ps_dispatch_tick(s->dispatch, now_ns);
-		next_ns = ps_dispatch_next_deadline_ns(s->dispatch);
-		pthread_mutex_unlock(&s->lock);
 		if (a.kind == PS_DISPATCH_CANCEL)
-			stop_run(CALL_OF_DISPATCH(a.request));
-		else if (a.kind == PS_DISPATCH_EXPIRE)
-			answer(CALL_OF_DISPATCH(a.request));
-		else
-			break;
-	}
-	if (next_ns != INT64_MAX && ps_evloop_timer_set(s->loop, t, next_ns) != PS_OK)
-		return; /* no memory: the next request with a deadline tries again */
+			ps_serve_batch_cancel(a.batch);
+		next_ns = ps_dispatch_next_tick_ns(s->dispatch);
+		pthread_mutex_unlock(&s->lock);
+		if (a.kind == PS_DISPATCH_EXPIRE || a.kind == PS_DISPATCH_DROP)
+			expire(io, ps_serve_call_of(a.request));
+		if (a.kind == PS_DISPATCH_WAKE || a.wake)
+			ps_exec_wake(s->exec);
+	} while (a.kind != PS_DISPATCH_NOTHING);
+	if (next_ns != INT64_MAX)
+		(void)ps_evloop_timer_set(io->loop, t, next_ns); /* else the next arrival does */
 }

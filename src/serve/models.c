@@ -1,195 +1,466 @@
+/* Loading and unloading in the background. I/O thread 0 decides and keeps the books (its work is
+ * O(log n) under the lock); what takes long is done by a thread of its own per step, at the lowest
+ * priority, that never takes the server's lock: a thread that hardly runs must not hold it.
+ *
+ *	kick -> load_next -> hash (thread) -> ps_repo_hashed -> open (thread) -> load_done -> kick
+ *	     -> load_next -> close (thread) -> unload_done -> kick
+ */
+#include "base/clock.h"
 #include "base/log.h"
-#include "serve/serve_internal.h"
+#include "serve/observe_internal.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
-static struct ps_serve_engine *find_engine(struct ps_serve *s, const struct ps_engine_ops *ops)
+/* What a niceness of 19 leaves of a busy CPU is about 1.5 %: loading goes on, and nobody feels it.
+ */
+enum { LOADER_NICE = 19 };
+
+enum step { HASH, OPEN, CLOSE };
+
+/* One load or unload under way. The thread of a step owns all but `next` until `done` comes. */
+struct job {
+	struct job *next;
+	struct ps_serve *server;
+	enum step step;
+	pthread_t thread;
+	int number; /* of the instance */
+	int model;
+	struct ps_serve_opening opening;
+	unsigned char hash[PS_REPO_HASH_SIZE];
+	struct ps_serve_instance *instance;
+	bool refused; /* CLOSE of what the repository did not take */
+	int64_t began_ns;
+	enum ps_status status;
+	struct ps_error err;
+	struct ps_evloop_task done;
+};
+
+/* I/O thread 0's, but for the kick. */
+struct ps_serve_loaders {
+	struct job *jobs;
+	int n_loading;
+	struct ps_serve_wait *waits;
+	struct ps_evloop_task kick;
+	atomic_bool kick_posted;
+	bool stopping;
+};
+
+static void step_done(struct ps_evloop_task *task);
+
+/* --- threads --- */
+
+static void *step_main(void *ctx)
 {
-	for (int i = 0; i < PS_SERVE_MAX_ENGINES; i++)
-		if (s->engines[i].ops == ops || !s->engines[i].ops)
-			return &s->engines[i];
+	struct job *j = ctx;
+	pthread_setname_np(pthread_self(), "ps-loader");
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), LOADER_NICE);
+	if (j->step == HASH)
+		j->status = ps_engine_hash(j->opening.path, j->hash, &j->err);
+	else if (j->step == OPEN)
+		j->status = ps_serve_open(j->server, &j->opening, &j->instance, &j->err);
+	else
+		ps_serve_close_instance(j->instance);
+	ps_evloop_post(j->server->ios[0].loop, &j->done);
 	return NULL;
 }
 
-static enum ps_status start_engine(struct ps_serve *s, const struct ps_engine_ops *ops,
-				   struct ps_error *err)
+static void start_step(struct job *j, enum step step)
 {
-	struct ps_serve_engine *e = find_engine(s, ops);
-	if (!e)
-		return ps_error_set(err, PS_EINTERNAL, "more engines than places for them");
-	if (e->ops)
+	j->step = step;
+	j->status = PS_OK;
+	j->done = (struct ps_evloop_task){.run = step_done, .ctx = j};
+	int rc = pthread_create(&j->thread, NULL, step_main, j);
+	if (rc == 0)
+		return;
+	/* Without a thread it is done here and now: late answers are better than a lost model. */
+	ps_log(PS_LOG_WARN, "serve", "no thread to load models with: %s", strerror(rc));
+	j->thread = 0;
+	if (step == HASH)
+		j->status = ps_engine_hash(j->opening.path, j->hash, &j->err);
+	else if (step == OPEN)
+		j->status = ps_serve_open(j->server, &j->opening, &j->instance, &j->err);
+	else
+		ps_serve_close_instance(j->instance);
+	ps_evloop_post(j->server->ios[0].loop, &j->done);
+}
+
+static void free_job(struct ps_serve *s, struct job *j)
+{
+	struct job **at = &s->loaders->jobs;
+	while (*at && *at != j)
+		at = &(*at)->next;
+	if (*at)
+		*at = j->next;
+	if (j->step != CLOSE)
+		s->loaders->n_loading--;
+	free(j->opening.path);
+	ps_repo_config_fini(&j->opening.config);
+	free(j);
+}
+
+/* --- who waits --- */
+
+/* Whether a load that is to serve the model is under way beside what serves it now. */
+static bool loads_anew(const struct ps_repo *r, int model, int domain)
+{
+	for (int i = 0; i < ps_repo_instances(r); i++) {
+		const struct ps_repo_instance *in = ps_repo_instance_get(r, i);
+		if (in->model == model && in->domain == domain &&
+		    (in->state == PS_REPO_INSTANCE_WAITING ||
+		     in->state == PS_REPO_INSTANCE_LOADING))
+			return true;
+	}
+	return false;
+}
+
+/* PS_ECANCELLED: not over yet. */
+static enum ps_status outcome(const struct ps_repo *r, struct ps_serve_wait *w)
+{
+	enum ps_repo_state state = ps_repo_state_of(r, w->model, w->domain);
+	const struct ps_error *why = ps_repo_reason(r, w->model, w->domain);
+	ps_error_clear(&w->err);
+	if (state == PS_REPO_LOADING || state == PS_REPO_UNLOADING ||
+	    loads_anew(r, w->model, w->domain))
+		return PS_ECANCELLED;
+	if (!w->loaded && state == PS_REPO_READY && !ps_repo_wanted(r, w->model, w->domain))
+		return PS_ECANCELLED; /* requests are still at it */
+	if (w->loaded && why->status != PS_OK) {
+		w->err = *why;
+		return why->status;
+	}
+	if (w->loaded == (state == PS_REPO_READY))
 		return PS_OK;
-	const struct ps_engine_options o = {
-		.library = s->config->library,
-		.cache_dir = s->config->cache,
-		.cpus = *ps_exec_cpus(s->exec),
-		.wide_threads = s->width > 1 ? s->width : 0,
-		.seed = s->config->seed,
-	};
-	enum ps_status status = ops->start(&o, &e->engine, err);
-	if (status == PS_OK)
-		e->ops = ops;
-	return status;
+	return ps_error_set(&w->err, PS_EUNAVAIL, "somebody else wanted otherwise meanwhile");
 }
 
-enum ps_status ps_serve_start_engines(struct ps_serve *s, struct ps_error *err)
+static void on_wait_over(struct ps_evloop_task *task)
 {
-	for (int m = 0; m < ps_repo_count(s->repo); m++) {
-		const char *path = ps_repo_get(s->repo, m)->path;
-		const struct ps_engine_ops *ops = ps_engine_for_path(path);
-		if (!ops)
-			return ps_error_set(err, PS_EUNSUPPORTED, "no engine opens %s", path);
-		enum ps_status status = start_engine(s, ops, err);
-		if (status != PS_OK)
-			return status;
+	struct ps_serve_wait *w = task->ctx;
+	w->on_done(w, w->err.status, &w->err);
+}
+
+static void check_waits(struct ps_serve *s)
+{
+	struct ps_serve_wait **at = &s->loaders->waits;
+	while (*at) {
+		struct ps_serve_wait *w = *at;
+		pthread_mutex_lock(&s->lock);
+		enum ps_status status = outcome(s->repo, w);
+		pthread_mutex_unlock(&s->lock);
+		if (status == PS_ECANCELLED) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		w->task = (struct ps_evloop_task){.run = on_wait_over, .ctx = w};
+		ps_evloop_post(w->loop, &w->task);
 	}
+}
+
+/* --- what is to be done --- */
+
+static struct job *new_job(struct ps_serve *s, int number)
+{
+	struct job *j = calloc(1, sizeof *j);
+	if (!j)
+		return NULL;
+	j->server = s;
+	j->number = number;
+	j->began_ns = ps_clock_now_ns();
+	j->next = s->loaders->jobs;
+	s->loaders->jobs = j;
+	return j;
+}
+
+/* Under the lock: copies what the loader needs. */
+static enum ps_status fill_opening(struct ps_serve *s, struct job *j)
+{
+	const struct ps_repo_instance *in = ps_repo_instance_get(s->repo, j->number);
+	const struct ps_repo_model *m = ps_repo_get(s->repo, in->model);
+	struct ps_serve_opening *o = &j->opening;
+	j->model = in->model;
+	o->path = strdup(in->path);
+	memcpy(o->device, in->device, sizeof o->device);
+	snprintf(o->name, sizeof o->name, "%s", m->name);
+	o->warmup = s->ios[0].snapshot->config->warmup;
+	o->wide_warmup = s->width > 1 && !s->loaded;
+	if (!o->path || ps_repo_config_copy(m->config, &o->config) != PS_OK)
+		return ps_error_set(&j->err, PS_ENOMEM, "out of memory");
 	return PS_OK;
 }
 
-/* --- warm-up: one run on zeros, unknown dimensions being 1 --- */
-
-static void *arena_alloc(void *ctx, size_t bytes)
-{
-	return ps_arena_alloc_tensor(ctx, bytes);
-}
-
-static enum ps_status zero_input(struct ps_arena *arena, const struct ps_tensor_spec *spec,
-				 struct ps_tensor *ret, struct ps_error *err)
-{
-	int64_t count;
-	*ret = (struct ps_tensor){.name = spec->name, .dtype = spec->dtype, .rank = spec->rank};
-	for (int i = 0; i < spec->rank; i++)
-		ret->dims[i] = spec->dims[i] < 0 ? 1 : spec->dims[i];
-	enum ps_status status = ps_tensor_count(ret->dims, ret->rank, &count, err);
-	if (status != PS_OK)
-		return status;
-	size_t size = ps_dtype_size(spec->dtype);
-	ret->bytes = (size_t)count * (size ? size : sizeof(uint32_t)); /* BYTES: empty elements */
-	ret->data = ps_arena_alloc_tensor(arena, ret->bytes);
-	if (!ret->data)
-		return ps_error_set(err, PS_ENOMEM, "out of memory");
-	memset(ret->data, 0, ret->bytes);
-	return PS_OK;
-}
-
-static enum ps_status warm_up(const struct ps_serve *s, const struct ps_serve_instance *in,
-			      struct ps_error *err)
-{
-	struct ps_tensor inputs[PS_MODEL_MAX_TENSORS], outputs[PS_MODEL_MAX_TENSORS] = {0};
-	struct ps_arena arena;
-	enum ps_status status = PS_OK;
-	ps_arena_init(&arena, 0);
-	for (int i = 0; status == PS_OK && i < in->describe.n_inputs; i++)
-		status = zero_input(&arena, &in->describe.inputs[i], &inputs[i], err);
-	struct ps_engine_run run = {
-		.inputs = inputs,
-		.outputs = outputs,
-		.n_inputs = in->describe.n_inputs,
-		.n_outputs = in->describe.n_outputs,
-		.wide = s->width > 1,
-		.alloc = arena_alloc,
-		.alloc_ctx = &arena,
-	};
-	if (status == PS_OK)
-		status = in->ops->run(in->instance, &run, err);
-	ps_arena_fini(&arena);
-	return status;
-}
-
-/* --- loading --- */
-
-static enum ps_status open_model(struct ps_serve *s, int model, struct ps_error *err)
-{
-	const struct ps_repo_model *m = ps_repo_get(s->repo, model);
-	struct ps_serve_instance *in = &s->instances[model];
-	struct ps_engine_open open = {.path = m->path, .wide = s->width > 1};
-	in->ops = ps_engine_for_path(m->path);
-	enum ps_status status =
-		in->ops->open(find_engine(s, in->ops)->engine, &open, &in->instance, err);
-	if (status != PS_OK) {
-		in->instance = NULL;
-		return status;
-	}
-	in->ops->describe(in->instance, &in->describe);
-	in->ops->memory(in->instance, &in->memory);
-	if (in->describe.n_inputs > PS_MODEL_MAX_TENSORS ||
-	    in->describe.n_outputs > PS_MODEL_MAX_TENSORS)
-		return ps_error_set(err, PS_ETOOBIG, "more than %d inputs or outputs",
-				    PS_MODEL_MAX_TENSORS);
-	return PS_OK;
-}
-
-/* A model that refuses zeros may still serve: the run is for its caches, not a test of it. */
-static void try_warm_up(struct ps_serve *s, int model)
+static void no_memory(struct ps_serve *s, const struct ps_dispatch_action *a)
 {
 	struct ps_error err;
-	/* A synthetic model has no caches, and its scripted times begin with its first run. */
-	if (!s->config->warmup || strcmp(s->instances[model].ops->name, "synthetic") == 0 ||
-	    warm_up(s, &s->instances[model], &err) == PS_OK)
-		return;
-	ps_log(PS_LOG_WARN, "serve", "model %s: warm-up failed: %s",
-	       ps_repo_get(s->repo, model)->name, err.what);
+	ps_error_set(&err, PS_ENOMEM, "out of memory");
+	if (a->kind == PS_DISPATCH_LOAD)
+		ps_dispatch_load_done(s->dispatch, a->instance, PS_ENOMEM, &err, NULL, NULL);
+	/* An UNLOAD is lost: its memory is accounted for until the end. */
 }
 
-static void *load_thread(void *ctx)
+/* One stay under the lock. NULL: nothing more to start. */
+static struct job *next_job(struct ps_serve *s, int max_loading)
 {
-	struct ps_serve *s = ctx;
-	struct ps_serve_load *l = &s->load;
-	l->status = open_model(s, l->model, &l->err);
-	if (l->status == PS_OK)
-		try_warm_up(s, l->model);
-	ps_evloop_post(s->loop, &l->done);
-	return NULL;
-}
-
-static void on_loaded(struct ps_evloop_task *task)
-{
-	struct ps_serve *s = task->ctx;
-	struct ps_serve_load *l = &s->load;
-	const struct ps_repo_model *m = ps_repo_get(s->repo, l->model);
-	pthread_join(l->thread, NULL);
-	l->running = false;
+	struct job *j = NULL;
 	pthread_mutex_lock(&s->lock);
-	struct ps_dispatch_action next =
-		ps_dispatch_load_done(s->dispatch, l->model, l->status, &l->err);
-	pthread_mutex_unlock(&s->lock);
-	if (l->status != PS_OK) {
-		if (!l->err.where[0])
-			ps_error_where(&l->err, "%s", m->path);
-		ps_serve_fail(s, &l->err);
-		return;
+	struct ps_dispatch_action a = ps_dispatch_load_next(s->dispatch, max_loading);
+	if (a.kind == PS_DISPATCH_LOAD || a.kind == PS_DISPATCH_UNLOAD) {
+		j = new_job(s, a.instance);
+		if (!j) {
+			no_memory(s, &a);
+		} else if (a.kind == PS_DISPATCH_LOAD) {
+			s->loaders->n_loading++;
+			j->status = fill_opening(s, j);
+		} else {
+			const struct ps_repo_instance *in =
+				ps_repo_instance_get(s->repo, a.instance);
+			j->step = CLOSE;
+			j->model = in->model;
+			j->instance = in->user;
+		}
 	}
-	if (next.kind == PS_DISPATCH_LOAD)
-		ps_serve_load(s, next);
-	else
+	pthread_mutex_unlock(&s->lock);
+	return j;
+}
+
+static void begin(struct job *j)
+{
+	if (j->step == CLOSE) {
+		start_step(j, CLOSE);
+	} else if (j->status == PS_OK) {
+		start_step(j, HASH);
+	} else {
+		j->step = HASH;
+		j->done = (struct ps_evloop_task){.run = step_done, .ctx = j};
+		ps_evloop_post(j->server->ios[0].loop, &j->done);
+	}
+}
+
+/* Everything that was wanted at start is loaded or has failed. */
+static void check_start(struct ps_serve *s)
+{
+	if (s->loaded)
+		return;
+	pthread_mutex_lock(&s->lock);
+	bool settled = ps_repo_settled(s->repo);
+	pthread_mutex_unlock(&s->lock);
+	if (settled)
 		ps_serve_loaded(s);
 }
 
-void ps_serve_load(struct ps_serve *s, struct ps_dispatch_action action)
+static void kick(struct ps_serve *s)
 {
-	struct ps_serve_load *l = &s->load;
-	if (action.kind != PS_DISPATCH_LOAD)
+	struct job *j;
+	if (s->loaders->stopping)
 		return;
-	l->model = action.model;
-	l->done = (struct ps_evloop_task){.run = on_loaded, .ctx = s};
-	if (pthread_create(&l->thread, NULL, load_thread, s) == 0) {
-		l->running = true;
+	int max = (int)s->ios[0].snapshot->config->max_loading;
+	while ((j = next_job(s, max)))
+		begin(j);
+	check_waits(s);
+	check_start(s);
+}
+
+static void on_kick(struct ps_evloop_task *task)
+{
+	struct ps_serve *s = task->ctx;
+	atomic_store(&s->loaders->kick_posted, false);
+	kick(s);
+}
+
+void ps_serve_kick_loaders(struct ps_serve *s)
+{
+	atomic_fetch_add(&s->models_generation, 1);
+	if (!atomic_exchange(&s->loaders->kick_posted, true))
+		ps_evloop_post(s->ios[0].loop, &s->loaders->kick);
+}
+
+/* --- steps that have ended: I/O thread 0 --- */
+
+static void end_load(struct ps_serve *s, struct job *j)
+{
+	ps_serve_observe_load(s->observe, j->model, j->status, ps_clock_now_ns() - j->began_ns);
+	if (j->status == PS_OK)
+		return;
+	char text[1024];
+	ps_log(PS_LOG_WARN, "serve", "model %s: %s", j->opening.name,
+	       ps_error_format(&j->err, text, sizeof text));
+	if (!s->loaded && s->ios[0].snapshot->config->exit_on_error)
+		ps_serve_fail(s, &j->err);
+}
+
+static void hashed(struct ps_serve *s, struct job *j)
+{
+	bool open = true;
+	pthread_mutex_lock(&s->lock);
+	if (j->status != PS_OK)
+		ps_dispatch_load_done(s->dispatch, j->number, j->status, &j->err, NULL, NULL);
+	else
+		open = ps_repo_hashed(s->repo, j->number, j->hash);
+	pthread_mutex_unlock(&s->lock);
+	if (j->status == PS_OK && open) {
+		start_step(j, OPEN);
 		return;
 	}
-	ps_error_set(&l->err, PS_EIO, "the system gives no thread to load models with");
-	ps_serve_fail(s, &l->err);
+	end_load(s, j);
+	free_job(s, j);
+}
+
+static void opened(struct ps_serve *s, struct job *j)
+{
+	struct ps_repo_facts facts = {0};
+	struct ps_serve_instance *in = j->instance;
+	bool taken = false;
+	if (j->status == PS_OK)
+		facts = (struct ps_repo_facts){
+			.inputs = in->describe.inputs,
+			.outputs = in->describe.outputs,
+			.n_inputs = in->describe.n_inputs,
+			.n_outputs = in->describe.n_outputs,
+			.batch_axis = in->describe.batch_axis,
+			.private_bytes = in->memory.private_bytes,
+			.mapped_bytes = in->memory.mapped_bytes,
+			.device_bytes = in->memory.device_bytes,
+			.load_ns = in->memory.load_ns,
+		};
+	pthread_mutex_lock(&s->lock);
+	ps_dispatch_load_done(s->dispatch, j->number, j->status, &j->err,
+			      j->status == PS_OK ? &facts : NULL, in);
+	if (in) {
+		const struct ps_repo_instance *now = ps_repo_instance_get(s->repo, j->number);
+		taken = now->user == in && (now->state == PS_REPO_INSTANCE_READY ||
+					    now->state == PS_REPO_INSTANCE_UNLOADING);
+	}
+	if (j->status == PS_OK && !taken)
+		j->err = *ps_repo_reason(s->repo, j->model, PS_REPO_SHARED);
+	pthread_mutex_unlock(&s->lock);
+	if (in && !taken) {
+		j->status = j->err.status;
+		j->refused = true;
+		end_load(s, j);
+		s->loaders->n_loading--;
+		start_step(j, CLOSE);
+		return;
+	}
+	end_load(s, j);
+	free_job(s, j);
+}
+
+static void closed(struct ps_serve *s, struct job *j)
+{
+	if (!j->refused) {
+		pthread_mutex_lock(&s->lock);
+		ps_dispatch_unload_done(s->dispatch, j->number);
+		pthread_mutex_unlock(&s->lock);
+		ps_serve_observe_unload(s->observe, j->model);
+	}
+	free_job(s, j);
+}
+
+static void step_done(struct ps_evloop_task *task)
+{
+	struct job *j = task->ctx;
+	struct ps_serve *s = j->server;
+	if (j->thread)
+		pthread_join(j->thread, NULL);
+	j->thread = 0;
+	atomic_fetch_add(&s->models_generation, 1);
+	if (j->step == HASH)
+		hashed(s, j);
+	else if (j->step == OPEN)
+		opened(s, j);
+	else
+		closed(s, j);
+	kick(s);
+}
+
+/* --- asking --- */
+
+static void on_await(struct ps_evloop_task *task)
+{
+	struct ps_serve_wait *w = task->ctx;
+	struct ps_serve *s = w->server;
+	w->next = s->loaders->waits;
+	s->loaders->waits = w;
+	kick(s);
+}
+
+void ps_serve_await(struct ps_serve *s, struct ps_serve_wait *w)
+{
+	w->server = s;
+	w->task = (struct ps_evloop_task){.run = on_await, .ctx = w};
+	ps_evloop_post(s->ios[0].loop, &w->task);
+}
+
+void ps_serve_want(struct ps_serve *s, struct ps_serve_wait *w)
+{
+	pthread_mutex_lock(&s->lock);
+	enum ps_status status = ps_repo_want(s->repo, w->model, w->domain, w->loaded);
+	pthread_mutex_unlock(&s->lock);
+	atomic_fetch_add(&s->models_generation, 1);
+	if (status == PS_OK) {
+		ps_serve_await(s, w);
+		return;
+	}
+	ps_error_set(&w->err, status, "%s", ps_status_get(status)->meaning);
+	w->task = (struct ps_evloop_task){.run = on_wait_over, .ctx = w};
+	ps_evloop_post(w->loop, &w->task);
+}
+
+/* --- start and end --- */
+
+enum ps_status ps_serve_start_loaders(struct ps_serve *s, struct ps_error *err)
+{
+	s->loaders = calloc(1, sizeof *s->loaders);
+	if (!s->loaders)
+		return ps_error_set(err, PS_ENOMEM, "out of memory");
+	s->loaders->kick = (struct ps_evloop_task){.run = on_kick, .ctx = s};
+	return PS_OK;
+}
+
+static void interrupt_engines(struct ps_serve *s)
+{
+	pthread_mutex_lock(&s->engines_lock);
+	for (int i = 0; i < PS_SERVE_MAX_ENGINES; i++)
+		if (s->engines[i].ops && s->engines[i].ops->interrupt)
+			s->engines[i].ops->interrupt(s->engines[i].engine);
+	pthread_mutex_unlock(&s->engines_lock);
+}
+
+/* The loop runs no more: what is posted now is never read. */
+void ps_serve_stop_loaders(struct ps_serve *s)
+{
+	struct job *j, *next;
+	if (!s->loaders)
+		return;
+	s->loaders->stopping = true;
+	interrupt_engines(s);
+	for (j = s->loaders->jobs; j; j = next) {
+		next = j->next;
+		if (j->thread)
+			pthread_join(j->thread, NULL);
+		if (j->step == OPEN && j->status == PS_OK)
+			ps_serve_close_instance(j->instance);
+		if (j->step == CLOSE && !j->refused)
+			ps_dispatch_unload_done(s->dispatch, j->number);
+		free_job(s, j);
+	}
+	free(s->loaders);
+	s->loaders = NULL;
 }
 
 void ps_serve_close_models(struct ps_serve *s)
 {
-	if (s->load.running)
-		pthread_join(s->load.thread, NULL);
-	for (int m = 0; s->instances && m < ps_repo_count(s->repo); m++)
-		if (s->instances[m].instance)
-			s->instances[m].ops->close(s->instances[m].instance);
+	for (int i = 0; s->repo && i < ps_repo_instances(s->repo); i++) {
+		const struct ps_repo_instance *in = ps_repo_instance_get(s->repo, i);
+		if (in->state == PS_REPO_INSTANCE_READY)
+			ps_serve_close_instance(in->user);
+	}
 	for (int i = 0; i < PS_SERVE_MAX_ENGINES; i++)
 		if (s->engines[i].ops)
 			s->engines[i].ops->stop(s->engines[i].engine);
-	free(s->instances);
 }

@@ -6,9 +6,13 @@
  *	http.c     HTTP requests: head, key, route, answers
  *	grpc.c     gRPC calls: the same for unary calls and streams of messages
  *	call.c     what both wires share: authentication, answers of the small routes
+ *	decode.c   bytes -> tensors as the instance wants them
  *	infer.c    the path of an inference: I/O thread -> lane (or here) -> I/O thread
  *	batch.c    several requests in one run: rows gathered, outputs split
- *	models.c   engines; loading and unloading in the background, warm-up
+ *	models.c   loading and unloading in the background, who waits for it
+ *	open.c     engines, opening an instance, warm-up: on the loaders' threads
+ *	warmup.c   the same: runs before an instance is READY
+ *	view.c     an instance as a model's configuration shows it
  * Around it:
  *	config.c, reload.c   the file -> a snapshot; checks; SIGHUP and the admin call
  *	admin.c              repository, statistics, configuration, metrics: ps_serve_route_admin
@@ -32,12 +36,15 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 enum {
 	PS_SERVE_MAX_ENGINES = 4,
 	PS_SERVE_MAX_IO = 64,
 	PS_SERVE_MAX_LOADERS = 16,
-	PS_SERVE_MAX_HEADERS = 8, /* of an answer, beside net's own */
+	PS_SERVE_MAX_HEADERS = 8,    /* of an answer, beside net's own */
+	PS_SERVE_MAX_LISTENERS = 24, /* of one I/O thread */
+	PS_SERVE_VERSION_SIZE = 16,
 };
 
 struct ps_serve;
@@ -78,20 +85,34 @@ struct ps_serve_snapshot *ps_serve_newest(struct ps_serve *s);
 /* A loaded instance: repo's `user` pointer. A loader writes it before it becomes READY, then it is
  * constant; freed by a loader after UNLOAD, when nobody holds it any more. */
 struct ps_serve_instance {
-	int number; /* repo's */
 	const struct ps_engine_ops *ops;
 	struct ps_engine_instance *engine;
 	struct ps_engine_describe describe;
 	struct ps_engine_memory memory;
-	/* What clients see: batch axis and reshape as the model's configuration says. */
+	struct ps_serve_view *views; /* guarded by the server's lock */
+};
+
+/* How a model's configuration shows an instance to its clients: models that share one may differ in
+ * that. Built when it is first asked for, constant, and as long there as the instance. */
+struct ps_serve_view {
+	struct ps_serve_view *next;
+	int model;
+	uint64_t generation; /* s->models_generation that it is known to be true for; guarded by
+			      * the server's lock */
+	/* In the engine's order; with the batch axis, before any reshape. */
 	struct ps_tensor_spec *inputs, *outputs;
 	int n_inputs, n_outputs;
 	int64_t max_batch; /* rows of one run; 0: the first axis is no batch axis */
-	bool fixed_shapes; /* all dimensions but the batch axis are known: any two may share a run
-			    */
+	bool counts_rows;  /* the first axis counts inferences, though runs may not be shared */
+	bool fixed_shapes; /* all dimensions but the first are known: any two may share a run */
 	bool reshapes;	   /* some tensor has another shape inside the engine */
-	_Atomic int64_t last_ms; /* wall clock of the last inference, for the statistics */
 };
+
+/* ps_serve_view_of finds or makes the view of `model` on an instance that serves it. Under s->lock.
+ * PS_EINVAL (configuration and model do not agree any more), PS_ENOMEM. [view.c] */
+enum ps_status ps_serve_view_of(struct ps_serve *s, struct ps_serve_instance *in, int model,
+				const struct ps_serve_view **ret_view, struct ps_error *err);
+void ps_serve_views_free(struct ps_serve_instance *in);
 
 struct ps_serve_engine {
 	const struct ps_engine_ops *ops;
@@ -107,11 +128,17 @@ struct ps_serve_wait {
 	void (*on_done)(struct ps_serve_wait *w, enum ps_status status, const struct ps_error *err);
 	void *ctx;
 	/* models.c's */
+	struct ps_serve *server;
 	struct ps_serve_wait *next;
 	struct ps_evloop_task task;
 	struct ps_error err;
 };
 
+/* ps_serve_await calls w->on_done once nothing is under way for `w->model` any more: with PS_OK
+ * when it is as waited for, else with the reason. Call it after asking the repository
+ * (ps_repo_want, ps_repo_serve, ...) and ps_serve_kick_loaders. Never from inside. Any thread but a
+ * lane. [models.c] */
+void ps_serve_await(struct ps_serve *s, struct ps_serve_wait *w);
 /* ps_serve_want says that `w->model` is wanted loaded (or not), starts what that needs, and calls
  * w->on_done when it is so or has failed; never from inside. Any thread but a lane. [models.c] */
 void ps_serve_want(struct ps_serve *s, struct ps_serve_wait *w);
@@ -120,32 +147,61 @@ void ps_serve_want(struct ps_serve *s, struct ps_serve_wait *w);
 void ps_serve_kick_loaders(struct ps_serve *s);
 
 enum ps_status ps_serve_start_loaders(struct ps_serve *s, struct ps_error *err);
-void ps_serve_stop_loaders(struct ps_serve *s); /* joins; loads under way end first */
-void ps_serve_close_models(struct ps_serve *s); /* after the lanes have gone */
+/* ps_serve_stop_loaders interrupts and joins what is under way. After the I/O threads. */
+void ps_serve_stop_loaders(struct ps_serve *s);
+/* ps_serve_close_models closes every instance and the engines. After lanes and loaders. */
+void ps_serve_close_models(struct ps_serve *s);
+
+/* What a loader needs to know of the instance that it opens; copies. [open.c] */
+struct ps_serve_opening {
+	char *path;
+	char device[PS_REPO_DEVICE_SIZE];
+	char name[PS_REPO_MAX_NAME + 1]; /* for messages */
+	struct ps_repo_config config;
+	bool warmup, wide_warmup;
+};
+/* ps_serve_open opens and warms up. Blocks for as long as that takes; on a loader's thread. */
+enum ps_status ps_serve_open(struct ps_serve *s, const struct ps_serve_opening *o,
+			     struct ps_serve_instance **ret_instance, struct ps_error *err);
+/* ps_serve_warm_up runs what the configuration asks for, or once on zeros. [warmup.c] */
+enum ps_status ps_serve_warm_up(const struct ps_serve_opening *o,
+				const struct ps_serve_instance *in, struct ps_error *err);
+/* ps_serve_close_instance closes and frees; NULL is fine. Blocks. */
+void ps_serve_close_instance(struct ps_serve_instance *in);
+/* ps_serve_engine_for returns the engine that opens `path`, started. Any thread. */
+enum ps_status ps_serve_engine_for(struct ps_serve *s, const char *path,
+				   struct ps_serve_engine *ret_engine, struct ps_error *err);
 
 /* --- I/O threads --- */
 
+enum ps_serve_listener_kind { PS_SERVE_LISTEN_HTTP, PS_SERVE_LISTEN_GRPC, PS_SERVE_LISTEN_METRICS };
+
 struct ps_serve_listener {
-	struct ps_net_server *net; /* NULL: not open */
+	struct ps_net_server *net; /* NULL: closed */
+	enum ps_serve_listener_kind kind;
 	char address[PS_NET_ADDRESS_TEXT_SIZE];
 };
 
-/* An I/O thread: number 0 is the caller of ps_serve_run and has the signals, the metrics and Unix
- * listeners. Everything belongs to the thread. */
+/* An I/O thread: number 0 is the caller of ps_serve_run; it has the signals, the metrics listener
+ * and the state of loading. Everything belongs to the thread. */
 struct ps_serve_io {
 	struct ps_serve *server;
 	int number;
 	pthread_t thread; /* number > 0 */
 	bool started;
 	struct ps_evloop *loop;
-	struct ps_serve_listener *listeners;
+	struct ps_serve_listener listeners[PS_SERVE_MAX_LISTENERS];
 	int n_listeners, n_open;	    /* n_open: not drained yet */
 	struct ps_serve_snapshot *snapshot; /* the configuration it works by: referenced */
 	struct ps_serve_observe_io *observe;
+	struct ps_tenancy_guard *guard;
 	struct ps_evloop_timer tick;
-	struct ps_evloop_task refresh, drain, close; /* posted by others */
-	atomic_flag refresh_posted;
-	int in_flight; /* infer requests that dispatch has admitted and that are not answered */
+	struct ps_serve_stream *watches; /* grpc.c: health watches */
+	int in_flight; /* requests that dispatch has admitted and that are not answered */
+	bool closing;
+	/* Posted by other threads; each at most once at a time. */
+	struct ps_evloop_task refresh, drain, close, notify, drained;
+	atomic_bool refresh_posted, notify_posted;
 };
 
 /* --- the server --- */
@@ -161,8 +217,11 @@ struct ps_serve {
 	pthread_mutex_t snapshot_lock;	    /* guards `snapshot`; inside `lock` when both */
 	struct ps_serve_snapshot *snapshot; /* the newest */
 	struct ps_exec *exec;
-	int width; /* CPUs of a wide run; 1: there are none */
-	struct ps_serve_engine engines[PS_SERVE_MAX_ENGINES]; /* guarded by the loaders' mutex */
+	int width;			    /* CPUs of a wide run; 1: there are none */
+	_Atomic uint64_t models_generation; /* one more with each change of the repository */
+	pthread_mutex_t engines_lock;
+	struct ps_serve_engine engines[PS_SERVE_MAX_ENGINES]; /* guarded by `engines_lock` */
+	struct ps_net_tls *tls; /* NULL: none. Reloaded in place (reload.c) */
 	struct ps_serve_loaders *loaders;
 	struct ps_serve_io *ios;
 	int n_ios;
@@ -171,7 +230,8 @@ struct ps_serve {
 	int64_t started_ns, started_wall_ns;
 	/* I/O thread 0's */
 	int ready_fd;
-	bool closing;
+	bool loaded;  /* what was wanted at start is there: the ready line is out */
+	bool closing; /* connections go at once */
 	int ios_open; /* not drained yet */
 	struct ps_evloop_timer drain_timer;
 	struct ps_evloop_signals signals;
@@ -180,6 +240,7 @@ struct ps_serve {
 	/* any thread's */
 	atomic_bool ready;    /* what was wanted at start is loaded, and no drain has begun */
 	atomic_bool draining; /* since SIGTERM */
+	atomic_bool drained;  /* no connection is left */
 };
 
 /* --- a request --- */
@@ -198,20 +259,25 @@ struct ps_serve_call {
 	struct ps_net_request *http;
 	struct ps_serve_stream *stream; /* gRPC */
 	struct ps_net_grpc_message *message;
-	struct ps_serve_call *next; /* completions of one loop; a stream's calls */
+	struct ps_serve_call *next;	 /* of a stream's */
+	struct ps_serve_call *next_done; /* of those that one post completes */
 
 	/* What came. Route, model and version are there on both wires (gRPC: from the message). */
 	struct ps_oip_target target;
 	void *body; /* HTTP: the body; gRPC: the message */
 	size_t body_bytes;
 	int64_t first_byte_ns, received_ns;
-	const char *peer;	 /* "127.0.0.1:41234" */
+	const char *peer;	      /* "127.0.0.1:41234" */
 	struct ps_serve_trace *trace; /* ps_serve_trace_take's (observe_internal.h); NULL: none */
-	bool gone;		 /* nobody will read the answer */
+	bool gone;		      /* nobody will read the answer */
 
 	/* Who and what. PS_TENANCY_NONE, PS_TENANCY_ADMIN for the operator; model -1: not known. */
 	int tenant, model;
-	struct ps_serve_instance *instance; /* held from decode until DONE */
+	const char *model_name;		     /* the repository's: lives as long as the server */
+	char version[PS_SERVE_VERSION_SIZE]; /* of `model` */
+	struct ps_serve_instance *instance;  /* held from decode until DONE */
+	const struct ps_serve_view *view;    /* of it */
+	int instance_number;		     /* repo's */
 
 	/* How it ends. */
 	enum ps_status refused; /* found out early, answered once the request is whole */
@@ -220,16 +286,19 @@ struct ps_serve_call {
 	size_t answer_bytes;
 
 	/* infer */
+	bool admitted;		      /* dispatch has it: from arrive until the answer */
+	enum ps_status ran;	      /* how its part of the run ended; the lane's while running */
 	struct ps_dispatch_request d; /* d.account: tenant, model, status, reason and instants */
-	struct ps_exec_task task;
+	struct ps_exec_task task;     /* of the first request of a batch, for all of it */
 	struct ps_engine_run run;
 	struct ps_evloop_task completion;
 	struct ps_serve_shared *shared; /* what the outputs refer into; NULL: the arena */
 	struct ps_oip_request oip;
 	struct ps_tensor *inputs, *outputs; /* as the engine has them: instance->describe */
+	const char **output_names;	    /* copies: the instance may go before the answer */
 	int *wanted;
 	bool *binary;
-	int n_wanted;
+	int n_outputs, n_wanted;
 
 	struct ps_net_header headers[PS_SERVE_MAX_HEADERS];
 	int n_headers;
@@ -265,9 +334,6 @@ void ps_serve_add_retry_after(struct ps_serve_call *c, int64_t wait_ns);
  * c->target and c->tenant are known, c->body is whole (gRPC: the request message); c->model is not
  * resolved. [admin.c] */
 void ps_serve_route_admin(struct ps_serve_call *c);
-/* ps_serve_route_metrics answers a request to the metrics listener (c->http has its path), with or
- * without a key: c->tenant may be PS_TENANCY_NONE. [observe.c] */
-void ps_serve_route_metrics(struct ps_serve_call *c);
 
 /* --- the parts, by file --- */
 
@@ -276,23 +342,55 @@ enum ps_status ps_serve_open_ios(struct ps_serve *s, struct ps_error *err);
 enum ps_status ps_serve_start_ios(struct ps_serve *s, struct ps_error *err);
 void ps_serve_drain_ios(struct ps_serve *s);
 void ps_serve_close_ios(struct ps_serve *s); /* connections go at once */
-void ps_serve_stop_ios(struct ps_serve *s);  /* joins and frees */
+void ps_serve_join_ios(struct ps_serve *s);
+void ps_serve_free_ios(struct ps_serve *s);
+/* ps_serve_notify_ready tells every I/O thread that readiness has changed. Any thread. */
+void ps_serve_notify_ready(struct ps_serve *s);
 /* ps_serve_answered is called for each admitted request once it is answered. */
 void ps_serve_answered(struct ps_serve_io *io);
 
-/* http.c, grpc.c */
+/* http.c */
 void ps_serve_http_handler(struct ps_serve_io *io, struct ps_net_handler *ret_handler);
 void ps_serve_metrics_handler(struct ps_serve_io *io, struct ps_net_handler *ret_handler);
+void ps_serve_http_answer(struct ps_serve_call *c, int http_status, const struct iovec *pieces,
+			  size_t n);
+void ps_serve_http_refuse(struct ps_serve_call *c);
+
+/* grpc.c */
 void ps_serve_grpc_handler(struct ps_serve_io *io, struct ps_net_grpc_handler *ret_handler);
 void ps_serve_grpc_answer(struct ps_serve_call *c, const struct iovec *pieces, size_t n);
 void ps_serve_grpc_refuse(struct ps_serve_call *c);
+/* ps_serve_grpc_deadline_ns returns the instant that the call's grpc-timeout names; 0: none. */
+int64_t ps_serve_grpc_deadline_ns(const struct ps_serve_call *c);
+/* ps_serve_grpc_streams says whether the call came by a stream of requests. */
+bool ps_serve_grpc_streams(const struct ps_serve_call *c);
+/* ps_serve_grpc_notify tells those who watch the server's health what it is now. */
+void ps_serve_grpc_notify(struct ps_serve_io *io);
 
 /* call.c */
-void ps_serve_call_init(struct ps_serve_call *c, struct ps_serve_io *io, enum ps_serve_wire wire);
+void ps_serve_call_init(struct ps_serve_call *c, struct ps_serve_io *io, enum ps_serve_wire wire,
+			struct ps_arena *arena);
+/* ps_serve_needs_key says whether a route is only for those who say who they are. */
+bool ps_serve_needs_key(enum ps_oip_route route);
+/* Who asks, by what came with the request. */
+struct ps_serve_claim {
+	const char *address;			/* of the peer, without its port */
+	const char *authorization;		/* NULL: none */
+	const struct ps_net_identity *identity; /* NULL: none */
+};
+/* ps_serve_authenticate finds c->tenant: by the key when there is one, else by the certificate.
+ * PS_EUNAUTH, PS_EQUOTA (too many wrong keys from there); c->err and headers are set. */
+enum ps_status ps_serve_authenticate(struct ps_serve_call *c, const struct ps_serve_claim *claim);
+/* ps_serve_find_model resolves c->target into c->model for c->tenant, and c->instance when `hold`
+ * (held then; PS_OK without one never comes). PS_EINVAL or PS_ENOTFOUND in the words that clients
+ * know, PS_EUNAVAIL while it loads. Takes s->lock. */
+enum ps_status ps_serve_find_model(struct ps_serve_call *c, bool hold);
 /* ps_serve_route answers anything but infer; c->tenant is known where the route needs one. */
 void ps_serve_route(struct ps_serve_call *c);
 /* ps_serve_sent ends a call: its answer went to the kernel (PS_OK) or nowhere. */
 void ps_serve_sent(struct ps_serve_call *c, enum ps_status status, int64_t done_ns);
+/* ps_serve_domain returns the domain of a tenant in the repository. */
+int ps_serve_domain(const struct ps_tenancy *t, int tenant);
 
 /* infer.c */
 void ps_serve_infer(struct ps_serve_call *c);
@@ -300,13 +398,29 @@ void ps_serve_infer_gone(struct ps_serve_call *c);
 void ps_serve_tick(struct ps_evloop_timer *t, int64_t now_ns);
 void ps_serve_exec_callbacks(struct ps_serve *s, struct ps_exec_callbacks *ret_callbacks);
 
+/* decode.c */
+/* ps_serve_parse reads the body or message into c->oip (gRPC: and c->target). */
+enum ps_status ps_serve_parse(struct ps_serve_call *c);
+/* ps_serve_decode matches c->oip with c->instance: inputs, wanted outputs, rows, shape. */
+enum ps_status ps_serve_decode(struct ps_serve_call *c);
+
 /* batch.c */
+/* ps_serve_batch_task prepares the run of a batch that has become RUNNING. Under s->lock, so that
+ * whoever cancels it finds it whole. */
 struct ps_exec_task *ps_serve_batch_task(struct ps_serve *s, struct ps_dispatch_batch *b);
+/* ps_serve_batch_cancel stops it. Under s->lock, while it is RUNNING. */
+void ps_serve_batch_cancel(struct ps_dispatch_batch *b);
 void ps_serve_shared_unref(struct ps_serve_shared *shared);
+static inline struct ps_serve_call *ps_serve_call_of(struct ps_dispatch_request *r)
+{
+	return (struct ps_serve_call *)((char *)r - offsetof(struct ps_serve_call, d));
+}
 
 /* server.c */
 /* ps_serve_loaded is called on I/O thread 0 once everything wanted at start is loaded or failed. */
 void ps_serve_loaded(struct ps_serve *s);
+/* ps_serve_drained is called there once no connection is left after draining. */
+void ps_serve_drained(struct ps_serve *s);
 /* ps_serve_fail ends the server with an error. I/O thread 0. */
 void ps_serve_fail(struct ps_serve *s, const struct ps_error *err);
 /* ps_serve_reload reads the configuration again (SIGHUP). I/O thread 0. [reload.c] */

@@ -1,7 +1,9 @@
+/* Start, the ready line, signals, draining, the end. I/O thread 0. */
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/version.h"
-#include "serve/serve_internal.h"
+#include "serve/admin_internal.h"
+#include "serve/observe_internal.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -11,6 +13,9 @@
 #include <unistd.h>
 
 /* --- the ready line --- */
+
+/* Rows of the ready line, and pairs of tenant and model that are looked at for them. */
+enum { MAX_READY_ROWS = 4096, MAX_READY_PAIRS = 200000 };
 
 static void write_ready_line(struct ps_serve *s, json_t *line)
 {
@@ -32,12 +37,17 @@ static void write_ready_line(struct ps_serve *s, json_t *line)
 	s->ready_fd = -1;
 }
 
-static json_t *model_row(const struct ps_serve *s, int tenant, int model)
+/* Under the lock; NULL when nothing is loaded. */
+static json_t *model_row(const struct ps_serve *s, const char *tenant, int domain, int model)
 {
-	const struct ps_serve_instance *in = &s->instances[model];
+	int number = ps_repo_serving(s->repo, model, domain);
+	if (number < 0)
+		return NULL;
 	const struct ps_repo_model *m = ps_repo_get(s->repo, model);
+	const struct ps_serve_instance *in = ps_repo_instance_get(s->repo, number)->user;
 	json_t *row = json_object();
-	ps_json_set_string(row, "tenant", ps_tenancy_name(s->tenancy, tenant));
+	if (tenant)
+		ps_json_set_string(row, "tenant", tenant);
 	ps_json_set_string(row, "name", m->name);
 	ps_json_set_string(row, "version", m->version_text);
 	ps_json_set_string(row, "platform", in->describe.platform);
@@ -47,20 +57,66 @@ static json_t *model_row(const struct ps_serve *s, int tenant, int model)
 	return row;
 }
 
-static json_t *ready_line(const struct ps_serve *s, const char *address)
+static void add_rows_of(const struct ps_serve *s, int tenant, json_t *rows)
 {
-	json_t *line = json_object(), *models = json_array();
-	ps_json_set_string(line, "http", address);
+	const struct ps_tenancy *t = s->ios[0].snapshot->tenancy;
+	int n = ps_repo_count(s->repo);
+	for (int m = 0; m < n && json_array_size(rows) < MAX_READY_ROWS; m++) {
+		if (!ps_tenancy_sees(t, tenant, ps_repo_get(s->repo, m)->name))
+			continue;
+		json_t *row =
+			model_row(s, ps_tenancy_name(t, tenant), ps_serve_domain(t, tenant), m);
+		if (row)
+			json_array_append_new(rows, row);
+	}
+}
+
+/* By tenant where that stays readable; of large sets only the models. */
+static json_t *model_rows(struct ps_serve *s)
+{
+	const struct ps_tenancy *t = s->ios[0].snapshot->tenancy;
+	json_t *rows = json_array();
+	pthread_mutex_lock(&s->lock);
+	int n = ps_repo_count(s->repo), tenants = ps_tenancy_count(t);
+	if ((int64_t)n * tenants <= MAX_READY_PAIRS) {
+		for (int i = 0; i < tenants; i++)
+			if (ps_tenancy_exists(t, i))
+				add_rows_of(s, i, rows);
+	} else {
+		for (int m = 0; m < n && json_array_size(rows) < MAX_READY_ROWS; m++) {
+			json_t *row = model_row(s, NULL, PS_REPO_SHARED, m);
+			if (row)
+				json_array_append_new(rows, row);
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+	return rows;
+}
+
+/* The first address of a kind, or NULL. */
+static const char *address_of(const struct ps_serve *s, enum ps_serve_listener_kind kind)
+{
+	const struct ps_serve_io *io = &s->ios[0];
+	for (int i = 0; i < io->n_listeners; i++)
+		if (io->listeners[i].kind == kind)
+			return io->listeners[i].address;
+	return NULL;
+}
+
+static json_t *ready_line(struct ps_serve *s)
+{
+	json_t *line = json_object();
+	ps_json_set_string(line, "http", address_of(s, PS_SERVE_LISTEN_HTTP));
+	ps_json_set_string(line, "grpc", address_of(s, PS_SERVE_LISTEN_GRPC));
+	ps_json_set_string(line, "metrics", address_of(s, PS_SERVE_LISTEN_METRICS));
 	ps_json_set_int(line, "pid", getpid());
 	ps_json_set_int(line, "lanes", ps_exec_lanes(s->exec));
+	pthread_mutex_lock(&s->engines_lock);
 	for (int i = 0; i < PS_SERVE_MAX_ENGINES && s->engines[i].ops; i++)
 		ps_json_set_string(line, s->engines[i].ops->name,
 				   s->engines[i].ops->version(s->engines[i].engine));
-	for (int t = 0; t < ps_tenancy_count(s->tenancy); t++)
-		for (int m = 0; m < ps_repo_count(s->repo); m++)
-			if (ps_tenancy_sees(s->tenancy, t, ps_repo_get(s->repo, m)->name))
-				json_array_append_new(models, model_row(s, t, m));
-	json_object_set_new(line, "models", models);
+	pthread_mutex_unlock(&s->engines_lock);
+	json_object_set_new(line, "models", model_rows(s));
 	return line;
 }
 
@@ -72,36 +128,49 @@ static void write_error_line(struct ps_serve *s, const struct ps_error *err)
 	write_ready_line(s, line);
 }
 
+static int count_ready(struct ps_serve *s)
+{
+	int ready = 0;
+	pthread_mutex_lock(&s->lock);
+	for (int i = 0; i < ps_repo_instances(s->repo); i++)
+		ready += ps_repo_instance_get(s->repo, i)->state == PS_REPO_INSTANCE_READY;
+	pthread_mutex_unlock(&s->lock);
+	return ready;
+}
+
+static const char *or_nothing(const char *text)
+{
+	return text ? text : "-";
+}
+
 void ps_serve_loaded(struct ps_serve *s)
 {
-	struct ps_net_address a;
-	char text[PS_NET_ADDRESS_TEXT_SIZE];
-	if (s->draining || s->closing)
+	if (s->loaded || atomic_load(&s->draining) || s->closing)
 		return;
-	ps_net_server_address(s->net, &a);
-	ps_net_address_text(&a, text);
-	ps_log(PS_LOG_INFO, "serve", "ready on http://%s: %d models, %d lanes", text,
-	       ps_repo_count(s->repo), ps_exec_lanes(s->exec));
+	s->loaded = true;
+	atomic_store(&s->ready, true);
+	ps_serve_notify_ready(s);
+	ps_log(PS_LOG_INFO, "serve", "ready: http %s, grpc %s, metrics %s; %d models, %d lanes",
+	       or_nothing(address_of(s, PS_SERVE_LISTEN_HTTP)),
+	       or_nothing(address_of(s, PS_SERVE_LISTEN_GRPC)),
+	       or_nothing(address_of(s, PS_SERVE_LISTEN_METRICS)), count_ready(s),
+	       ps_exec_lanes(s->exec));
 	if (s->ready_fd >= 0)
-		write_ready_line(s, ready_line(s, text));
+		write_ready_line(s, ready_line(s));
 }
 
 /* --- the end --- */
 
-/* Connections go at once; their requests are cancelled through on_gone and answered to nobody. The
- * loop goes on until the lanes have given them back. */
 static void close_now(struct ps_serve *s)
 {
 	if (s->closing)
 		return;
 	s->closing = true;
-	if (s->in_flight > 0)
-		ps_log(PS_LOG_WARN, "serve", "cancelling %d requests in flight", s->in_flight);
-	struct ps_net_server *net = s->net;
-	s->net = NULL;
-	ps_net_server_close(net);
-	if (s->in_flight == 0)
-		ps_evloop_stop(s->loop);
+	atomic_store(&s->ready, false);
+	pthread_mutex_lock(&s->lock);
+	ps_dispatch_drain(s->dispatch);
+	pthread_mutex_unlock(&s->lock);
+	ps_serve_close_ios(s);
 }
 
 void ps_serve_fail(struct ps_serve *s, const struct ps_error *err)
@@ -113,11 +182,11 @@ void ps_serve_fail(struct ps_serve *s, const struct ps_error *err)
 	close_now(s);
 }
 
-void ps_serve_answered(struct ps_serve *s)
+/* A lane may still run for a client that has left: the loops wait for it. */
+void ps_serve_drained(struct ps_serve *s)
 {
-	s->in_flight--;
-	if (s->closing && s->in_flight == 0)
-		ps_evloop_stop(s->loop);
+	atomic_store(&s->drained, true);
+	close_now(s);
 }
 
 static void on_drain_timeout(struct ps_evloop_timer *t, int64_t now_ns)
@@ -126,108 +195,104 @@ static void on_drain_timeout(struct ps_evloop_timer *t, int64_t now_ns)
 	close_now(t->ctx);
 }
 
-static void on_drained(void *ctx)
+/* Requests that have begun to arrive are served to their end: the dispatcher takes them until the
+ * last connection has gone, or the time is over. */
+static void drain(struct ps_serve *s, int signo)
 {
-	/* A lane may still run for a client that has left: the loop waits for it. */
-	close_now(ctx);
+	struct ps_serve_io *io = &s->ios[0];
+	atomic_store(&s->draining, true);
+	atomic_store(&s->ready, false);
+	ps_log(PS_LOG_INFO, "serve", "%s: finishing what is in flight", strsignal(signo));
+	if (ps_evloop_timer_set(io->loop, &s->drain_timer,
+				ps_evloop_now_ns(io->loop) + io->snapshot->config->drain_timeout) !=
+	    PS_OK)
+		ps_log(PS_LOG_WARN, "serve", "no memory for the drain timeout");
+	ps_serve_drain_ios(s);
 }
 
 static void on_signal(void *ctx, int signo)
 {
 	struct ps_serve *s = ctx;
-	if (s->draining || s->closing) {
+	if (signo == SIGHUP) {
+		if (!atomic_load(&s->draining) && !s->closing)
+			ps_serve_reload(s);
+	} else if (atomic_load(&s->draining) || s->closing) {
 		close_now(s);
-		return;
+	} else {
+		drain(s, signo);
 	}
-	s->draining = true;
-	ps_log(PS_LOG_INFO, "serve", "%s: finishing %d requests in flight", strsignal(signo),
-	       s->in_flight);
-	pthread_mutex_lock(&s->lock);
-	ps_dispatch_drain(s->dispatch);
-	pthread_mutex_unlock(&s->lock);
-	if (ps_evloop_timer_set(s->loop, &s->drain_timer,
-				ps_evloop_now_ns(s->loop) + s->config->drain_timeout) != PS_OK)
-		ps_log(PS_LOG_WARN, "serve", "no memory for the drain timeout");
-	ps_net_server_drain(s->net, on_drained, s);
 }
 
 /* --- start --- */
 
-static enum ps_status open_net(struct ps_serve *s, struct ps_error *err)
+static enum ps_status watch_signals(struct ps_serve *s, struct ps_error *err)
 {
-	char host[PS_NET_HOST_SIZE];
-	uint16_t port;
-	enum ps_status status = ps_serve_split_listen(s->config->listen, host, &port, err);
-	if (status != PS_OK)
-		return status;
-	const struct ps_net_server_options o = {
-		.host = host,
-		.port = port,
-		.server_name = "perseus",
-		.max_connections = (int)s->config->max_connections,
-		.max_body_bytes = (size_t)s->config->max_body,
-		.idle_timeout_ns = s->config->idle_timeout,
-	};
-	struct ps_net_handler handler;
-	ps_serve_handler(s, &handler);
-	return ps_net_server_open(s->loop, &o, &handler, &s->net, err);
-}
-
-static enum ps_status open_loop(struct ps_serve *s, struct ps_error *err)
-{
-	static const int signos[] = {SIGTERM, SIGINT};
-	enum ps_status status = ps_evloop_new(NULL, &s->loop, err);
-	if (status != PS_OK)
-		return status;
-	ps_evloop_timer_init(&s->tick, ps_serve_tick, s);
+	static const int signos[] = {SIGTERM, SIGINT, SIGHUP};
 	ps_evloop_timer_init(&s->drain_timer, on_drain_timeout, s);
 	s->signals.on_signal = on_signal;
 	s->signals.ctx = s;
-	return ps_evloop_signals_open(s->loop, &s->signals, signos, 2, err);
+	return ps_evloop_signals_open(s->ios[0].loop, &s->signals, signos, 3, err);
+}
+
+static int usable_cpus(const struct ps_serve_config *c)
+{
+	cpu_set_t set;
+	int n = ps_cpus_count(&c->cpus);
+	if (n > 0)
+		return n;
+	sched_getaffinity(0, sizeof set, &set);
+	return CPU_COUNT(&set);
 }
 
 static enum ps_status start_exec(struct ps_serve *s, struct ps_error *err)
 {
-	const struct ps_serve_config *c = s->config;
+	const struct ps_serve_config *c = s->snapshot->config;
 	struct ps_exec_options o = {
 		.cpus = c->cpus, .lanes = (int)c->lanes, .spin_ns = c->lane_spin};
 	struct ps_exec_callbacks callbacks;
+	int cpus = usable_cpus(c);
 	ps_serve_exec_callbacks(s, &callbacks);
-	s->width = 1;
-	if (c->width == PS_SERVE_WIDE) {
-		s->width = ps_cpus_count(&c->cpus);
-		if (s->width == 0) {
-			cpu_set_t set;
-			sched_getaffinity(0, sizeof set, &set);
-			s->width = CPU_COUNT(&set);
-		}
-	}
+	s->width = c->width == PS_SERVE_NARROW ? 1 : cpus;
+	if (c->width == PS_SERVE_AUTO && o.lanes == 0)
+		o.lanes = cpus < PS_EXEC_MAX_LANES ? cpus : PS_EXEC_MAX_LANES;
 	o.width = s->width;
 	return ps_exec_start(&o, &callbacks, &s->exec, err);
 }
 
-static enum ps_status pin_io_thread(const struct ps_serve *s, struct ps_error *err)
+/* Before any other thread starts: they inherit it. */
+static enum ps_status pin_to_slice(const struct ps_serve *s, struct ps_error *err)
 {
+	const struct ps_cpus *cpus = &s->snapshot->config->cpus;
 	cpu_set_t set;
-	if (ps_cpus_count(&s->config->cpus) == 0)
+	if (ps_cpus_count(cpus) == 0)
 		return PS_OK;
 	CPU_ZERO(&set);
 	for (int cpu = 0; cpu < PS_CPUS_MAX && cpu < CPU_SETSIZE; cpu++)
-		if (ps_cpus_has(&s->config->cpus, cpu))
+		if (ps_cpus_has(cpus, cpu))
 			CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof set, &set) == 0)
 		return PS_OK;
 	char text[PS_CPUS_SIZE];
-	return ps_error_errno(err, errno, "cannot run on CPUs %s",
-			      ps_cpus_format(&s->config->cpus, text));
+	return ps_error_errno(err, errno, "cannot run on CPUs %s", ps_cpus_format(cpus, text));
 }
 
 static enum ps_status make_dispatch(struct ps_serve *s, struct ps_error *err)
 {
-	const struct ps_dispatch_config c = {
-		.tenancy = s->tenancy, .repo = s->repo, .n_lanes = ps_exec_lanes(s->exec)};
+	const struct ps_serve_config *c = s->snapshot->config;
+	const struct ps_dispatch_config config = {
+		.tenancy = s->snapshot->tenancy,
+		.repo = s->repo,
+		.n_lanes = ps_exec_lanes(s->exec),
+		.reserve_lanes = (int)c->reserve_lanes,
+		.cpus = s->width,
+		.wide = c->width == PS_SERVE_WIDE,
+		.auto_width = c->width == PS_SERVE_AUTO,
+		.best_effort_floor = c->best_effort_floor,
+		.max_waiting = c->max_waiting,
+		.here_max_ns = c->run_here_max,
+	};
 	struct ps_dispatch *d;
-	enum ps_status status = ps_dispatch_new(&c, &d, err);
+	enum ps_status status = ps_dispatch_new(&config, &d, err);
 	if (status != PS_OK)
 		return status;
 	pthread_mutex_lock(&s->lock); /* the lanes are asking already */
@@ -236,48 +301,49 @@ static enum ps_status make_dispatch(struct ps_serve *s, struct ps_error *err)
 	return PS_OK;
 }
 
-/* The port first: that it is taken should be known before anything slow begins. */
-static enum ps_status start(struct ps_serve *s, struct ps_error *err)
+static enum ps_status read_config(struct ps_serve *s, struct ps_error *err)
 {
-	enum ps_status status = ps_serve_make_tenancy(s->config, &s->tenancy, err);
-	if (status == PS_OK)
-		status = ps_serve_make_repo(s->options, &s->repo, err);
-	if (status == PS_OK) {
-		s->instances = calloc((size_t)ps_repo_count(s->repo), sizeof *s->instances);
-		if (!s->instances)
-			status = ps_error_set(err, PS_ENOMEM, "out of memory");
-	}
-	if (status == PS_OK)
-		status = open_loop(s, err);
-	if (status == PS_OK)
-		status = open_net(s, err);
-	if (status == PS_OK)
-		status = pin_io_thread(s, err);
-	if (status == PS_OK)
-		status = start_exec(s, err);
-	if (status == PS_OK)
-		status = ps_serve_start_engines(s, err);
-	if (status == PS_OK)
-		status = make_dispatch(s, err);
+	struct ps_serve_config *config;
+	enum ps_status status = ps_serve_config_load(s->options, &config, err);
+	if (status != PS_OK)
+		return status;
+	status = ps_serve_snapshot_new(config, NULL, &s->snapshot, err);
+	if (status != PS_OK)
+		ps_serve_config_free(config);
 	return status;
 }
 
-static void log_counters(const struct ps_serve *s)
+static enum ps_status start_observer(struct ps_serve *s, struct ps_error *err)
 {
-	for (int t = 0; t < ps_tenancy_count(s->tenancy); t++)
-		for (int m = 0; m < ps_repo_count(s->repo); m++) {
-			struct ps_dispatch_counters c;
-			ps_dispatch_counters_get(s->dispatch, t, m, &c);
-			int64_t refused = c.refused_quota + c.refused_unavailable;
-			if (c.arrived == 0)
-				continue;
-			ps_log(PS_LOG_INFO, "serve",
-			       "tenant %s model %s: %lld arrived, %lld completed, %lld refused, "
-			       "%lld expired, %lld cancelled, %lld failed",
-			       ps_tenancy_name(s->tenancy, t), ps_repo_get(s->repo, m)->name,
-			       (long long)c.arrived, (long long)c.completed, (long long)refused,
-			       (long long)c.expired, (long long)c.cancelled, (long long)c.failed);
-		}
+	enum ps_status status = ps_serve_observe_new(s, s->n_ios, &s->observe, err);
+	return status == PS_OK ? ps_serve_observe_start(s->observe, err) : status;
+}
+
+/* The ports first: that one is taken should be known before anything slow begins. */
+static enum ps_status start(struct ps_serve *s, struct ps_error *err)
+{
+	enum ps_status status = read_config(s, err);
+	if (status == PS_OK && ps_repo_new(&s->repo) != PS_OK)
+		status = ps_error_set(err, PS_ENOMEM, "out of memory");
+	if (status == PS_OK)
+		status = ps_serve_open_ios(s, err);
+	if (status == PS_OK)
+		status = watch_signals(s, err);
+	if (status == PS_OK)
+		status = pin_to_slice(s, err);
+	if (status == PS_OK)
+		status = start_exec(s, err);
+	if (status == PS_OK)
+		status = make_dispatch(s, err);
+	if (status == PS_OK)
+		status = start_observer(s, err);
+	if (status == PS_OK)
+		status = ps_serve_start_loaders(s, err);
+	if (status == PS_OK)
+		status = ps_serve_apply_models(s, s->snapshot, NULL, err);
+	if (status == PS_OK)
+		status = ps_serve_start_ios(s, err);
+	return status;
 }
 
 /* A model may still be converted in the background, for minutes, and nobody reads signals any more:
@@ -291,23 +357,28 @@ static void let_signals_end(void)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* Who posts to whom ends first: I/O threads, then lanes and loaders, then the books. */
 static void stop(struct ps_serve *s)
 {
-	ps_net_server_close(s->net);
 	if (s->signals.watch.loop)
 		ps_evloop_signals_close(&s->signals);
-	if (s->load.running)
-		let_signals_end();
+	ps_serve_join_ios(s);
+	let_signals_end();
+	ps_serve_reload_stop(s);
 	if (s->exec)
 		ps_exec_drain(s->exec);
+	ps_serve_stop_loaders(s);
+	if (s->observe)
+		ps_serve_observe_stop(s->observe);
 	ps_serve_close_models(s);
-	if (s->dispatch)
-		log_counters(s);
+	ps_serve_observe_free(s->observe);
+	ps_serve_free_ios(s);
 	ps_dispatch_free(s->dispatch);
 	ps_repo_free(s->repo);
-	ps_tenancy_free(s->tenancy);
-	ps_evloop_free(s->loop);
+	ps_serve_snapshot_unref(s->snapshot);
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->snapshot_lock);
+	pthread_mutex_destroy(&s->engines_lock);
 }
 
 static enum ps_status serve(struct ps_serve *s, struct ps_error *err)
@@ -315,8 +386,8 @@ static enum ps_status serve(struct ps_serve *s, struct ps_error *err)
 	enum ps_status status = start(s, err);
 	if (status != PS_OK)
 		return status;
-	ps_serve_load(s, ps_dispatch_load_next(s->dispatch));
-	status = ps_evloop_run(s->loop, err);
+	ps_serve_kick_loaders(s);
+	status = ps_evloop_run(s->ios[0].loop, err);
 	if (status == PS_OK && s->result != PS_OK) {
 		*err = s->result_err;
 		status = s->result;
@@ -332,9 +403,13 @@ enum ps_status ps_serve_run(const struct ps_serve_options *options, struct ps_er
 		return ps_error_set(err, PS_ENOMEM, "out of memory");
 	err = err ? err : &own;
 	s->options = options;
-	s->config = options->config;
 	s->ready_fd = options->ready_fd;
+	s->started_ns = ps_clock_now_ns();
+	s->started_wall_ns = ps_clock_wall_ns();
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->snapshot_lock, NULL);
+	pthread_mutex_init(&s->engines_lock, NULL);
+	(void)ps_net_raise_descriptors();
 	enum ps_status status = serve(s, err);
 	if (s->ready_fd >= 0 && status != PS_OK)
 		write_error_line(s, err);

@@ -1,0 +1,109 @@
+/* Engines, opening an instance, warm-up. Loaders' threads; nothing here takes the server's lock. */
+#include "serve/serve_internal.h"
+
+#include <stdlib.h>
+
+/* --- engines: started when the first model needs one --- */
+
+static enum ps_status start_engine(struct ps_serve *s, const struct ps_engine_ops *ops,
+				   struct ps_serve_engine *e, struct ps_error *err)
+{
+	struct ps_serve_snapshot *p = ps_serve_newest(s);
+	const struct ps_serve_config *c = p->config;
+	const struct ps_engine_options o = {
+		.library = c->library,
+		.cache_dir = c->cache,
+		.cpus = *ps_exec_cpus(s->exec),
+		.wide_threads = s->width > 1 ? s->width : 0,
+		.seed = c->seed,
+	};
+	enum ps_status status = ops->start(&o, &e->engine, err);
+	if (status == PS_OK)
+		e->ops = ops;
+	ps_serve_snapshot_unref(p);
+	return status;
+}
+
+static enum ps_status find_engine(struct ps_serve *s, const struct ps_engine_ops *ops,
+				  struct ps_serve_engine *ret_engine, struct ps_error *err)
+{
+	for (int i = 0; i < PS_SERVE_MAX_ENGINES; i++) {
+		struct ps_serve_engine *e = &s->engines[i];
+		enum ps_status status = PS_OK;
+		if (e->ops && e->ops != ops)
+			continue;
+		if (!e->ops)
+			status = start_engine(s, ops, e, err);
+		if (status == PS_OK)
+			*ret_engine = *e;
+		return status;
+	}
+	return ps_error_set(err, PS_EINTERNAL, "more engines than places for them");
+}
+
+enum ps_status ps_serve_engine_for(struct ps_serve *s, const char *path,
+				   struct ps_serve_engine *ret_engine, struct ps_error *err)
+{
+	const struct ps_engine_ops *ops = ps_engine_for_path(path);
+	if (!ops)
+		return ps_error_set(err, PS_EUNSUPPORTED, "no engine opens %s", path);
+	pthread_mutex_lock(&s->engines_lock);
+	enum ps_status status = find_engine(s, ops, ret_engine, err);
+	pthread_mutex_unlock(&s->engines_lock);
+	return status;
+}
+
+/* --- opening and closing --- */
+
+/* What does not agree with its configuration is not warmed up. */
+static enum ps_status describe(struct ps_serve_instance *in, const struct ps_repo_config *c,
+			       struct ps_error *err)
+{
+	const struct ps_engine_describe *d = &in->describe;
+	in->ops->describe(in->engine, &in->describe);
+	in->ops->memory(in->engine, &in->memory);
+	if (d->n_inputs > PS_MODEL_MAX_TENSORS || d->n_outputs > PS_MODEL_MAX_TENSORS)
+		return ps_error_set(err, PS_ETOOBIG, "more than %d inputs or outputs",
+				    PS_MODEL_MAX_TENSORS);
+	return ps_repo_config_check(c, d->inputs, d->n_inputs, d->outputs, d->n_outputs, err);
+}
+
+void ps_serve_close_instance(struct ps_serve_instance *in)
+{
+	if (!in)
+		return;
+	if (in->engine)
+		in->ops->close(in->engine);
+	ps_serve_views_free(in);
+	free(in);
+}
+
+enum ps_status ps_serve_open(struct ps_serve *s, const struct ps_serve_opening *o,
+			     struct ps_serve_instance **ret_instance, struct ps_error *err)
+{
+	const struct ps_engine_open open = {
+		.path = o->path, .wide = s->width > 1, .device = o->device};
+	struct ps_serve_engine engine;
+	struct ps_serve_instance *in = calloc(1, sizeof *in);
+	if (!in)
+		return ps_error_set(err, PS_ENOMEM, "out of memory");
+	enum ps_status status = ps_serve_engine_for(s, o->path, &engine, err);
+	if (status == PS_OK) {
+		in->ops = engine.ops;
+		status = in->ops->open(engine.engine, &open, &in->engine, err);
+		if (status != PS_OK)
+			in->engine = NULL;
+	}
+	if (status == PS_OK)
+		status = describe(in, &o->config, err);
+	if (status == PS_OK)
+		status = ps_serve_warm_up(o, in, err);
+	if (status == PS_OK) {
+		*ret_instance = in;
+		return PS_OK;
+	}
+	ps_serve_close_instance(in);
+	if (!err->where[0])
+		ps_error_where(err, "%s", o->path);
+	return status;
+}

@@ -5,7 +5,9 @@
  * thread ever waits for a disk. Statistics are sparse: a pair of tenant and model costs memory from
  * its first request on.
  *
- *	observe.c        the table of pairs, events; the observer's thread
+ *	observe.c        calls, events, loads
+ *	observe_table.c  the table of pairs
+ *	observe_thread.c the observer's thread, life
  *	observe_log.c    access log and slow requests
  *	observe_text.c   /metrics
  *	observe_stats.c  statistics as the protocol has them

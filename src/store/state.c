@@ -521,18 +521,31 @@ enum ps_status ps_state_loads(struct ps_state *s,
 	return status;
 }
 
-enum ps_status ps_state_put_demand(struct ps_state *s, const char *tenant, const char *model,
-				   double rps, int64_t wall_ns, struct ps_error *err)
+static enum ps_status put_demand(struct ps_state *s, const struct ps_state_demand_row *row,
+				 int64_t wall_ns, struct ps_error *err)
 {
 	sqlite3_stmt *stmt;
 	enum ps_status status = prepare(s, DEMAND_PUT, &stmt, err);
 	if (status != PS_OK)
 		return status;
-	bind_text(stmt, 1, tenant);
-	bind_text(stmt, 2, model);
-	sqlite3_bind_double(stmt, 3, rps);
+	bind_text(stmt, 1, row->tenant);
+	bind_text(stmt, 2, row->model);
+	sqlite3_bind_double(stmt, 3, row->rps);
 	sqlite3_bind_int64(stmt, 4, wall_ns);
 	return run(s, stmt, "write demand", err);
+}
+
+enum ps_status ps_state_put_demand(struct ps_state *s, const struct ps_state_demand_row *rows,
+				   size_t n, int64_t wall_ns, struct ps_error *err)
+{
+	enum ps_status status = exec(s, "BEGIN IMMEDIATE", "begin to write", err);
+	for (size_t i = 0; status == PS_OK && i < n; i++)
+		status = put_demand(s, &rows[i], wall_ns, err);
+	if (status == PS_OK)
+		status = exec(s, "COMMIT", "write demand", err);
+	if (status != PS_OK)
+		rollback(s);
+	return status;
 }
 
 enum ps_status ps_state_demand(struct ps_state *s, const char *tenant, const char *model,

@@ -104,9 +104,14 @@ enum ps_status ps_state_loads(struct ps_state *s,
 
 /* --- demand: what a planner wants to know of a model that may be evicted --- */
 
-/* ps_state_put_demand remembers the requests per second of a tenant for a model, smoothed. */
-enum ps_status ps_state_put_demand(struct ps_state *s, const char *tenant, const char *model,
-				   double rps, int64_t wall_ns, struct ps_error *err);
+struct ps_state_demand_row {
+	const char *tenant, *model;
+	double rps; /* requests per second, smoothed */
+};
+
+/* ps_state_put_demand remembers the demand of tenants for models, in one transaction. */
+enum ps_status ps_state_put_demand(struct ps_state *s, const struct ps_state_demand_row *rows,
+				   size_t n, int64_t wall_ns, struct ps_error *err);
 /* ps_state_demand returns it, 0 when nothing is known. */
 enum ps_status ps_state_demand(struct ps_state *s, const char *tenant, const char *model,
 			       double *ret_rps, struct ps_error *err);

@@ -174,7 +174,8 @@ static void test_loads(void **state)
 	assert_string_equal(text, "n/2/load/{}/- m/0/load/-/a m/0/unload/-/- ");
 	assert_int_equal(ps_state_demand(s, "a", "m", &rps, &err), PS_OK);
 	assert_true(rps == 0);
-	assert_int_equal(ps_state_put_demand(s, "a", "m", 12.5, 3, &err), PS_OK);
+	const struct ps_state_demand_row demand = {"a", "m", 12.5};
+	assert_int_equal(ps_state_put_demand(s, &demand, 1, 3, &err), PS_OK);
 	assert_int_equal(ps_state_demand(s, "a", "m", &rps, &err), PS_OK);
 	assert_true(rps == 12.5);
 	ps_state_close(s);

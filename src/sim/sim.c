@@ -1,213 +1,94 @@
-#include "sim/sim.h"
+/* Events in order of time: runs end, ticks come due, clients leave, requests arrive. */
+#include "sim/sim_internal.h"
 
-#include "base/rng.h"
-#include "dispatch/dispatch.h"
-
-#include <stdio.h>
 #include <stdlib.h>
 
-/* All tenants see one model, which is always loaded: here the service times are the tenants'. */
-static const char model_name[] = "simulated";
+#define CLIENT_OF(n)   ((struct sim_client *)((char *)(n)-offsetof(struct sim_client, next)))
+#define LANE_OF(n)     ((struct sim_lane *)((char *)(n)-offsetof(struct sim_lane, done)))
+#define LEAVING_OF(n)  ((struct sim_request *)((char *)(n)-offsetof(struct sim_request, leaves)))
+#define REQUEST_OF(p)  ((struct sim_request *)((char *)(p)-offsetof(struct sim_request, d)))
+#define SOURCE_OF_R(r) ((r)->client->source)
 
-struct source {
-	struct ps_heap_node next; /* keyed by the instant of the next arrival */
-	const struct ps_sim_tenant *tenant;
-	struct ps_rng gaps, services;
-	double next_ns; /* not rounded, so that rounding never adds up */
-	int64_t n_served;
-	struct ps_sim_result result;
-};
+/* ---- lanes -------------------------------------------------------------------------------- */
 
-struct request {
-	struct ps_dispatch_request d;
-	struct request *next_free, *next_all;
-	bool counted;
-};
-
-struct lane {
-	struct ps_heap_node done; /* keyed by the instant at which its run ends */
-	struct request *request;  /* NULL: idle */
-	struct lane *next_idle;
-};
-
-struct sim {
-	const struct ps_sim_plan *plan;
-	struct ps_tenancy *tenancy;
-	struct ps_repo *repo;
-	struct ps_dispatch *dispatch;
-	struct source *sources;
-	struct lane *lanes, *idle;
-	struct ps_heap arrivals, completions;
-	struct request *free_requests, *all_requests;
-	int64_t n_arrivals; /* so far */
-	int64_t now_ns, last_arrival_ns;
-	int64_t area_from_ns, waiting;
-	double area; /* requests waiting, integrated over ns */
-	struct ps_sim_summary summary;
-};
-
-#define SOURCE_OF(n)  ((struct source *)((char *)(n)-offsetof(struct source, next)))
-#define LANE_OF(n)    ((struct lane *)((char *)(n)-offsetof(struct lane, done)))
-#define REQUEST_OF(p) ((struct request *)((char *)(p)-offsetof(struct request, d)))
-
-static enum ps_status check_tenant(const struct ps_sim_tenant *t, struct ps_error *err)
+static void lane_idle(struct sim *s, struct sim_lane *l)
 {
-	if (!(t->rate_rps > 0) || !(t->rate_rps <= 1e9))
-		return ps_error_set(err, PS_EINVAL, "a rate is not in (0, 1e9]");
-	if (t->service == PS_SIM_RECORDED ? t->n_recorded == 0 : !(t->service_ns > 0))
-		return ps_error_set(err, PS_EINVAL, "a service time is missing");
-	if (t->queue_limit < 1 || t->weight < 1 || t->deadline_ns < 0)
-		return ps_error_set(err, PS_EINVAL, "a queue limit, weight or deadline is wrong");
-	return PS_OK;
-}
-
-static enum ps_status check(const struct ps_sim_plan *p, struct ps_error *err)
-{
-	if (p->n_tenants < 1 || p->n_tenants > PS_TENANCY_MAX_TENANTS)
-		return ps_error_set(err, PS_EINVAL, "the number of tenants is not in 1..%d",
-				    PS_TENANCY_MAX_TENANTS);
-	if (p->arrivals < 1 || p->warmup < 0 || p->warmup >= p->arrivals)
-		return ps_error_set(err, PS_EINVAL, "no arrivals are left after the warm-up");
-	for (int i = 0; i < p->n_tenants; i++) {
-		enum ps_status s = check_tenant(&p->tenants[i], err);
-		if (s != PS_OK)
-			return s;
-	}
-	return PS_OK;
-}
-
-static enum ps_status make_tenancy(struct sim *s, struct ps_error *err)
-{
-	int n = s->plan->n_tenants;
-	struct ps_tenancy_tenant *t = calloc((size_t)n, sizeof *t);
-	char(*texts)[2][PS_TENANCY_DIGEST_SIZE] = calloc((size_t)n, sizeof *texts);
-	const char **keys = calloc((size_t)n, sizeof *keys);
-	enum ps_status status = PS_ENOMEM;
-	for (int i = 0; t && texts && keys && i < n; i++) {
-		snprintf(texts[i][0], sizeof texts[i][0], "%d", i);
-		ps_tenancy_digest((const char *)&i, sizeof i, texts[i][1]);
-		keys[i] = texts[i][1];
-		t[i] = (struct ps_tenancy_tenant){.name = texts[i][0],
-						  .keys = &keys[i],
-						  .n_keys = 1,
-						  .all_models = true,
-						  .queue_limit = s->plan->tenants[i].queue_limit,
-						  .weight = s->plan->tenants[i].weight};
-	}
-	if (t && texts && keys)
-		status = ps_tenancy_new(t, (size_t)n, &s->tenancy, err);
-	free(t);
-	free(texts);
-	free(keys);
-	return status;
-}
-
-static enum ps_status make_dispatch(struct sim *s, struct ps_error *err)
-{
-	enum ps_status status = make_tenancy(s, err);
-	if (status == PS_OK)
-		status = ps_repo_new(&s->repo);
-	if (status == PS_OK)
-		status = ps_repo_add(s->repo, model_name, 1, "", err);
-	struct ps_dispatch_config c = {
-		.tenancy = s->tenancy, .repo = s->repo, .n_lanes = s->plan->n_lanes};
-	if (status == PS_OK)
-		status = ps_dispatch_new(&c, &s->dispatch, err);
-	if (status == PS_OK) {
-		ps_dispatch_load_next(s->dispatch);
-		ps_dispatch_load_done(s->dispatch, 0, PS_OK, NULL);
-	}
-	return status;
-}
-
-static void lane_idle(struct sim *s, struct lane *l)
-{
-	l->request = NULL;
-	l->next_idle = s->idle;
+	l->batch = NULL;
+	l->idle = true;
+	l->idle_prev = NULL;
+	l->idle_next = s->idle;
+	if (s->idle)
+		s->idle->idle_prev = l;
 	s->idle = l;
+	s->n_idle++;
 }
 
-static double next_gap_ns(struct source *o)
+static void lane_busy(struct sim *s, struct sim_lane *l)
 {
-	double mean_ns = 1e9 / o->tenant->rate_rps;
-	return o->tenant->arrival == PS_SIM_CONSTANT ? mean_ns
-						     : ps_rng_exponential(&o->gaps, mean_ns);
+	if (l->idle_prev)
+		l->idle_prev->idle_next = l->idle_next;
+	else
+		s->idle = l->idle_next;
+	if (l->idle_next)
+		l->idle_next->idle_prev = l->idle_prev;
+	l->idle = false;
+	s->n_idle--;
 }
 
-static enum ps_status schedule_arrival(struct sim *s, struct source *o)
+static int64_t run_ns(const struct sim *s, const struct ps_dispatch_batch *b)
 {
-	o->next_ns += next_gap_ns(o);
-	if (o->next_ns > 9e18) /* the end of int64_t: 285 years */
-		return PS_ETOOBIG;
-	return ps_heap_push(&s->arrivals, &o->next, (int64_t)o->next_ns);
-}
-
-static enum ps_status make_actors(struct sim *s)
-{
-	const struct ps_sim_plan *p = s->plan;
-	s->sources = calloc((size_t)p->n_tenants, sizeof *s->sources);
-	s->lanes = calloc((size_t)p->n_lanes, sizeof *s->lanes);
-	if (!s->sources || !s->lanes)
-		return PS_ENOMEM;
-	for (int i = p->n_lanes - 1; i >= 0; i--) {
-		ps_heap_node_init(&s->lanes[i].done);
-		lane_idle(s, &s->lanes[i]);
+	const struct sim_source *o = SOURCE_OF_R(REQUEST_OF(b->first));
+	double factors = 0, rows = 0;
+	for (const struct ps_dispatch_request *r = b->first; r; r = r->batch_next) {
+		factors += (double)r->rows * REQUEST_OF(r)->factor;
+		rows += (double)r->rows;
 	}
-	for (int i = 0; i < p->n_tenants; i++) {
-		struct source *o = &s->sources[i];
-		o->tenant = &p->tenants[i];
-		ps_rng_init(&o->gaps, p->seed, 2 * (uint64_t)i);
-		ps_rng_init(&o->services, p->seed, 2 * (uint64_t)i + 1);
-		enum ps_status status = schedule_arrival(s, o);
-		if (status != PS_OK)
-			return status;
-	}
-	return PS_OK;
+	double ns = ps_sim_time_ns(o->model, (int64_t)rows) * factors / rows;
+	if (b->width > 1 && o->model->wide_speedup > 0)
+		ns /= o->model->wide_speedup;
+	(void)s;
+	return ns < 1 ? 1 : (int64_t)(ns + 0.5);
 }
 
-static int64_t draw_service_ns(struct source *o)
+static enum ps_status start(struct sim *s, struct ps_dispatch_batch *b)
 {
-	const struct ps_sim_tenant *t = o->tenant;
-	double ns;
-	switch (t->service) {
-	case PS_SIM_RECORDED:
-		return t->recorded_ns[ps_rng_below(&o->services, t->n_recorded)];
-	case PS_SIM_EXPONENTIAL:
-		ns = ps_rng_exponential(&o->services, t->service_ns);
-		break;
-	default:
-		ns = t->service_ns;
-	}
-	return (int64_t)(ns + 0.5);
+	struct sim_lane *l = &s->lanes[b->lane];
+	int64_t ns = run_ns(s, b);
+	lane_busy(s, l);
+	l->batch = b;
+	l->started_ns = s->now_ns;
+	s->summary.runs++;
+	s->summary.rows += b->rows;
+	s->summary.wide_runs += b->width > 1;
+	s->summary.here_runs += b->here;
+	return ps_heap_push(&s->completions, &l->done, s->now_ns + ns);
 }
 
-static void count_waiting(struct sim *s, int change)
+/* An idle lane asks for work; *ret_ran says whether it got some, *ret_wake whether there is more.
+ */
+static enum ps_status ask(struct sim *s, struct sim_lane *l, bool *ret_ran, bool *ret_wake)
 {
-	if (s->last_arrival_ns == 0) { /* afterwards the queues only drain */
-		s->area += (double)s->waiting * (double)(s->now_ns - s->area_from_ns);
-		s->area_from_ns = s->now_ns;
-	}
-	s->waiting += change;
+	struct ps_dispatch_action a =
+		ps_dispatch_lane_free(s->dispatch, (int)(l - s->lanes), s->now_ns);
+	*ret_ran = a.kind == PS_DISPATCH_RUN;
+	*ret_wake = a.wake || a.kind == PS_DISPATCH_WAKE;
+	return *ret_ran ? start(s, a.batch) : PS_OK;
 }
 
-static enum ps_status offer_lane(struct sim *s, struct lane *l)
+static enum ps_status wake(struct sim *s)
 {
-	int number = (int)(l - s->lanes);
-	struct ps_dispatch_action a = ps_dispatch_lane_free(s->dispatch, number, s->now_ns);
-	if (a.kind != PS_DISPATCH_RUN) {
-		lane_idle(s, l);
-		return PS_OK;
-	}
-	count_waiting(s, -1);
-	l->request = REQUEST_OF(a.request);
-	int64_t service_ns = draw_service_ns(&s->sources[a.request->account.tenant]);
-	s->summary.busy_ns += (double)service_ns;
-	return ps_heap_push(&s->completions, &l->done, s->now_ns + service_ns);
+	bool ran = true, more = true;
+	enum ps_status status = PS_OK;
+	while (status == PS_OK && ran && more && s->idle)
+		status = ask(s, s->idle, &ran, &more);
+	return status;
 }
 
-static struct request *request_new(struct sim *s)
+/* ---- requests ----------------------------------------------------------------------------- */
+
+static struct sim_request *request_new(struct sim *s)
 {
-	struct request *r = s->free_requests;
+	struct sim_request *r = s->free_requests;
 	if (r) {
 		s->free_requests = r->next_free;
 		return r;
@@ -220,77 +101,180 @@ static struct request *request_new(struct sim *s)
 	return r;
 }
 
-static void request_put(struct sim *s, struct request *r)
-{
-	r->next_free = s->free_requests;
-	s->free_requests = r;
-}
-
-static void count_served(struct sim *s, const struct request *r)
+static void count_served(struct sim *s, struct ps_sim_result *x, const struct sim_request *r)
 {
 	const struct ps_dispatch_account *a = &r->d.account;
-	struct source *o = &s->sources[a->tenant];
-	struct ps_sim_result *x = &o->result;
-	double latency_ns = (double)(a->finished_ns - a->received_ns);
+	int64_t latency_ns = a->finished_ns - a->received_ns;
 	x->served++;
 	x->wait_mean_ns += (double)(a->started_ns - a->received_ns); /* sums until the end */
 	x->service_mean_ns += (double)(a->finished_ns - a->started_ns);
-	x->latency_mean_ns += latency_ns;
-	if (a->finished_ns - a->received_ns > x->latency_max_ns)
-		x->latency_max_ns = a->finished_ns - a->received_ns;
-	if (s->plan->served)
-		s->plan->served(s->plan->ctx, a->tenant, a->received_ns, a->started_ns,
-				a->finished_ns);
+	x->latency_mean_ns += (double)latency_ns;
+	if (latency_ns > x->latency_max_ns)
+		x->latency_max_ns = latency_ns;
+	if (a->deadline_ns == 0 || a->finished_ns <= a->deadline_ns)
+		x->in_time++;
+	else
+		x->late++;
+	if (s->plan->quantiles)
+		ps_hist_record(&SOURCE_OF_R(r)->latencies, latency_ns);
 }
 
-static enum ps_status arrival(struct sim *s, struct source *o)
+static void count(struct sim *s, const struct sim_request *r, bool refused)
 {
-	struct request *r = request_new(s);
+	const struct ps_dispatch_account *a = &r->d.account;
+	struct ps_sim_result *x = &SOURCE_OF_R(r)->result;
+	x->cost_ns += (double)a->cost_ns;
+	if (a->status == PS_OK) {
+		count_served(s, x, r);
+		return;
+	}
+	x->reasons[a->reason]++;
+	if (refused) {
+		x->refused++;
+	} else if (a->status == PS_EDEADLINE) {
+		x->expired++;
+		x->late++;
+	} else {
+		x->cancelled++;
+	}
+}
+
+static enum ps_status request_done(struct sim *s, struct sim_request *r, bool refused)
+{
+	struct sim_source *o = SOURCE_OF_R(r);
+	const struct ps_sim_done done = {.tenant = (int)(o - s->sources),
+					 .id = r->id,
+					 .counted = r->counted,
+					 .factor = r->factor,
+					 .account = &r->d.account};
+	ps_heap_remove(&s->leaving, &r->leaves);
+	if (r->counted)
+		count(s, r, refused);
+	if (s->plan->done)
+		s->plan->done(s->plan->ctx, &done);
+	r->next_free = s->free_requests;
+	s->free_requests = r;
+	if (o->tenant->arrival != PS_SIM_CLOSED)
+		return PS_OK;
+	return sim_source_again(s, r->client, s->now_ns + sim_source_pause_ns(o, refused));
+}
+
+static struct sim_request *make_request(struct sim *s, struct sim_client *c)
+{
+	struct sim_request *r = request_new(s);
+	struct sim_source *o = c->source;
+	const struct ps_sim_tenant *t = o->tenant;
+	if (!r)
+		return NULL;
+	ps_dispatch_request_init(&r->d, (int)(o - s->sources), s->models[t->model]);
+	ps_heap_node_init(&r->leaves);
+	r->client = c;
+	r->id = s->n_arrivals - 1;
+	r->factor = sim_source_factor(o);
+	r->counted = r->id >= s->plan->warmup && s->now_ns >= s->plan->warmup_ns;
+	r->d.rows = t->rows ? t->rows : 1;
+	r->d.no_deadline_check = t->unchecked;
+	r->d.account.received_ns = s->now_ns;
+	if (t->deadline_ns)
+		r->d.deadline_ns = s->now_ns + t->deadline_ns;
+	if (r->counted) {
+		o->result.arrived++;
+		if (s->summary.counted_from_ns == 0)
+			s->summary.counted_from_ns = s->now_ns;
+		s->summary.counted_until_ns = s->now_ns;
+	}
+	return r;
+}
+
+static enum ps_status maybe_leave(struct sim *s, struct sim_request *r)
+{
+	struct sim_source *o = SOURCE_OF_R(r);
+	const struct ps_sim_tenant *t = o->tenant;
+	if (t->leave_share <= 0 || ps_rng_uniform(&o->leaves) >= t->leave_share)
+		return PS_OK;
+	double ns = ps_rng_exponential(&o->leaves, t->patience_ns);
+	return ps_heap_push(&s->leaving, &r->leaves, s->now_ns + (int64_t)ns);
+}
+
+/* ---- events ------------------------------------------------------------------------------- */
+
+static enum ps_status arrival(struct sim *s, struct sim_client *c)
+{
+	struct sim_request *r = make_request(s, c);
 	struct ps_dispatch_action a;
 	if (!r)
 		return PS_ENOMEM;
-	ps_dispatch_request_init(&r->d, (int)(o - s->sources), 0);
-	r->d.account.received_ns = s->now_ns;
-	if (o->tenant->deadline_ns)
-		r->d.deadline_ns = s->now_ns + o->tenant->deadline_ns;
-	r->counted = s->n_arrivals > s->plan->warmup;
-	o->result.arrived += r->counted;
-	if (ps_dispatch_arrive(s->dispatch, &r->d, s->now_ns, &a, NULL) != PS_OK) {
-		o->result.refused += r->counted;
-		request_put(s, r);
-		return PS_OK;
+	if (ps_dispatch_arrive(s->dispatch, &r->d, s->now_ns, &a, NULL) != PS_OK)
+		return request_done(s, r, true);
+	enum ps_status status = maybe_leave(s, r);
+	if (status == PS_OK && a.kind == PS_DISPATCH_RUN)
+		status = start(s, a.batch);
+	if (status == PS_OK && (a.kind == PS_DISPATCH_WAKE || a.wake))
+		status = wake(s);
+	return status;
+}
+
+static enum ps_status completion(struct sim *s, struct sim_lane *l)
+{
+	struct ps_dispatch_batch *b = l->batch;
+	struct ps_dispatch_action a =
+		ps_dispatch_finish(s->dispatch, b, PS_OK, l->started_ns, s->now_ns);
+	double ns = (double)(s->now_ns - l->started_ns);
+	bool ran, more;
+	s->summary.busy_ns += ns;
+	s->summary.cost_ns += ns * b->width;
+	if (s->plan->ran)
+		s->plan->ran(s->plan->ctx, b, l->started_ns, s->now_ns);
+	lane_idle(s, l);
+	enum ps_status status = ask(s, l, &ran, &more);
+	if (status == PS_OK && (more || (!ran && a.kind == PS_DISPATCH_WAKE)))
+		status = wake(s);
+	struct ps_dispatch_request *next;
+	for (struct ps_dispatch_request *r = b->first; r && status == PS_OK; r = next) {
+		next = r->batch_next; /* the first one holds the batch itself */
+		status = request_done(s, REQUEST_OF(r), false);
 	}
-	count_waiting(s, 1);
-	if (a.kind != PS_DISPATCH_WAKE)
+	return status;
+}
+
+/* An engine that can be interrupted ends a cancelled run a little later; another runs on, and its
+ * time is spent either way. */
+static enum ps_status stop(struct sim *s, const struct ps_dispatch_batch *b)
+{
+	struct sim_lane *l = &s->lanes[b->lane];
+	int64_t at_ns = s->now_ns + s->plan->stop_ns;
+	if (s->plan->stop_ns == 0 || at_ns >= l->done.key)
 		return PS_OK;
-	struct lane *l = s->idle;
-	s->idle = l->next_idle;
-	return offer_lane(s, l);
+	ps_heap_remove(&s->completions, &l->done);
+	return ps_heap_push(&s->completions, &l->done, at_ns);
 }
 
-static enum ps_status completion(struct sim *s, struct lane *l)
+static enum ps_status perform(struct sim *s, const struct ps_dispatch_action *a)
 {
-	struct request *r = l->request;
-	ps_dispatch_finish(s->dispatch, &r->d, PS_OK, r->d.account.started_ns, s->now_ns);
-	if (r->counted)
-		count_served(s, r);
-	request_put(s, r);
-	return offer_lane(s, l);
+	enum ps_status status = PS_OK;
+	if (a->kind == PS_DISPATCH_EXPIRE || a->kind == PS_DISPATCH_DROP)
+		status = request_done(s, REQUEST_OF(a->request), false);
+	else if (a->kind == PS_DISPATCH_CANCEL)
+		status = stop(s, a->batch);
+	if (status == PS_OK && (a->kind == PS_DISPATCH_WAKE || a->wake))
+		status = wake(s);
+	return status;
 }
 
-/* Waiting requests expire at their deadline; running ones are left alone, as an engine that cannot
- * be interrupted would: their time is spent either way. */
-static void expire(struct sim *s)
+static enum ps_status tick(struct sim *s)
 {
+	enum ps_status status = PS_OK;
 	struct ps_dispatch_action a;
-	while ((a = ps_dispatch_tick(s->dispatch, s->now_ns)).kind != PS_DISPATCH_NOTHING) {
-		if (a.kind != PS_DISPATCH_EXPIRE)
-			continue;
-		struct request *r = REQUEST_OF(a.request);
-		count_waiting(s, -1);
-		s->sources[a.request->account.tenant].result.expired += r->counted;
-		request_put(s, r);
-	}
+	while (status == PS_OK &&
+	       (a = ps_dispatch_tick(s->dispatch, s->now_ns)).kind != PS_DISPATCH_NOTHING)
+		status = perform(s, &a);
+	return status;
+}
+
+static enum ps_status leave(struct sim *s, struct sim_request *r)
+{
+	struct ps_dispatch_action a = ps_dispatch_cancel(s->dispatch, &r->d, s->now_ns);
+	return perform(s, &a);
 }
 
 static int64_t key_of(const struct ps_heap_node *n)
@@ -298,86 +282,174 @@ static int64_t key_of(const struct ps_heap_node *n)
 	return n ? n->key : INT64_MAX;
 }
 
-/* Performs the next event. At one instant completions come before deadlines before arrivals. */
+/* Time passes: what waited, and what idled though enough waited, is added up. */
+static void move_to(struct sim *s, int64_t to_ns)
+{
+	double ns = (double)(to_ns - s->now_ns);
+	if (ns > 0) {
+		int64_t waiting = ps_dispatch_waiting(s->dispatch);
+		int64_t wasted = waiting < s->n_idle ? waiting : s->n_idle;
+		s->summary.idle_ns += (double)wasted * ns;
+		if (!s->ended) /* afterwards the queues only drain */
+			s->area += (double)waiting * ns;
+	}
+	s->now_ns = to_ns;
+}
+
+static void end_arrivals(struct sim *s)
+{
+	s->ended = true;
+	s->last_arrival_ns = s->now_ns;
+	while (ps_heap_pop(&s->arrivals))
+		;
+}
+
+static enum ps_status next_arrival(struct sim *s)
+{
+	struct sim_client *c = CLIENT_OF(ps_heap_pop(&s->arrivals));
+	enum ps_status status = PS_OK;
+	s->n_arrivals++;
+	if (c->source->tenant->arrival != PS_SIM_CLOSED)
+		status = sim_source_next(s, c->source);
+	if (status == PS_OK)
+		status = arrival(s, c);
+	if (s->plan->arrivals && s->n_arrivals >= s->plan->arrivals)
+		end_arrivals(s);
+	return status;
+}
+
+/* Performs the next event. At one instant runs end before ticks before clients leave before
+ * requests arrive. */
 static enum ps_status step(struct sim *s, bool *ret_more)
 {
 	int64_t done_ns = key_of(ps_heap_peek(&s->completions));
+	int64_t tick_ns = ps_dispatch_next_tick_ns(s->dispatch);
+	int64_t leave_ns = key_of(ps_heap_peek(&s->leaving));
 	int64_t arrival_ns = key_of(ps_heap_peek(&s->arrivals));
-	int64_t deadline_ns = ps_dispatch_next_deadline_ns(s->dispatch);
 	s->summary.events++;
-	if (done_ns <= arrival_ns && done_ns <= deadline_ns && done_ns != INT64_MAX) {
-		s->now_ns = done_ns;
+	if (done_ns <= arrival_ns && done_ns <= tick_ns && done_ns <= leave_ns &&
+	    done_ns != INT64_MAX) {
+		move_to(s, done_ns);
 		return completion(s, LANE_OF(ps_heap_pop(&s->completions)));
 	}
-	if (deadline_ns <= arrival_ns && deadline_ns != INT64_MAX) {
-		s->now_ns = deadline_ns;
-		expire(s);
-		return PS_OK;
+	if (tick_ns <= arrival_ns && tick_ns <= leave_ns && tick_ns != INT64_MAX) {
+		move_to(s, tick_ns > s->now_ns ? tick_ns : s->now_ns);
+		return tick(s);
+	}
+	if (leave_ns <= arrival_ns && leave_ns != INT64_MAX) {
+		move_to(s, leave_ns);
+		return leave(s, LEAVING_OF(ps_heap_pop(&s->leaving)));
 	}
 	if (arrival_ns == INT64_MAX) {
 		*ret_more = false;
 		return PS_OK;
 	}
-	s->now_ns = arrival_ns;
-	struct source *o = SOURCE_OF(ps_heap_pop(&s->arrivals));
-	s->n_arrivals++;
-	enum ps_status status = arrival(s, o);
-	if (s->n_arrivals < s->plan->arrivals)
-		return status == PS_OK ? schedule_arrival(s, o) : status;
-	s->last_arrival_ns = s->now_ns;
-	while (ps_heap_pop(&s->arrivals))
-		;
+	if (s->plan->until_ns && arrival_ns >= s->plan->until_ns) {
+		move_to(s, s->plan->until_ns > s->now_ns ? s->plan->until_ns : s->now_ns);
+		end_arrivals(s);
+		return PS_OK;
+	}
+	move_to(s, arrival_ns);
+	return next_arrival(s);
+}
+
+static enum ps_status make_actors(struct sim *s)
+{
+	const struct ps_sim_plan *p = s->plan;
+	enum ps_status status = PS_OK;
+	s->sources = calloc((size_t)p->n_tenants, sizeof *s->sources);
+	s->lanes = calloc((size_t)p->n_lanes, sizeof *s->lanes);
+	if (!s->sources || !s->lanes)
+		return PS_ENOMEM;
+	for (int i = p->n_lanes - 1; i >= 0; i--) {
+		ps_heap_node_init(&s->lanes[i].done);
+		lane_idle(s, &s->lanes[i]);
+	}
+	for (int i = 0; status == PS_OK && i < p->n_tenants; i++)
+		status = sim_source_init(s, i);
 	return status;
 }
 
 static void finish_results(struct sim *s, struct ps_sim_result *ret_results)
 {
 	for (int i = 0; i < s->plan->n_tenants; i++) {
-		struct ps_sim_result *x = &s->sources[i].result;
+		struct sim_source *o = &s->sources[i];
+		struct ps_sim_result *x = &o->result;
 		double n = x->served ? (double)x->served : 1.0;
 		x->wait_mean_ns /= n;
 		x->service_mean_ns /= n;
 		x->latency_mean_ns /= n;
+		if (s->plan->quantiles) {
+			x->p50_ns = ps_hist_quantile_ns(&o->latencies, 0.5);
+			x->p99_ns = ps_hist_quantile_ns(&o->latencies, 0.99);
+		}
 		ret_results[i] = *x;
 	}
 	s->summary.end_ns = s->now_ns;
-	s->summary.waiting_mean = s->area / (double)s->last_arrival_ns;
+	if (s->last_arrival_ns > 0)
+		s->summary.waiting_mean = s->area / (double)s->last_arrival_ns;
+}
+
+/* Nothing may be waiting or running when the policy is freed: an error leaves it as it is, and what
+ * it holds is drained without being counted. */
+static void drain(struct sim *s)
+{
+	bool more = true;
+	end_arrivals(s);
+	while (more && step(s, &more) == PS_OK)
+		;
 }
 
 static void fini(struct sim *s)
 {
-	for (struct request *r = s->all_requests, *next; r; r = next) {
+	for (struct sim_request *r = s->all_requests, *next; r; r = next) {
 		next = r->next_all;
 		free(r);
 	}
+	for (int i = 0; s->sources && i < s->plan->n_tenants; i++) {
+		free(s->sources[i].clients);
+		if (s->plan->quantiles)
+			ps_hist_fini(&s->sources[i].latencies);
+	}
 	free(s->lanes);
 	free(s->sources);
+	free(s->models);
 	ps_heap_fini(&s->arrivals);
 	ps_heap_fini(&s->completions);
+	ps_heap_fini(&s->leaving);
 	ps_dispatch_free(s->dispatch);
 	ps_repo_free(s->repo);
-	ps_tenancy_free(s->tenancy);
+	ps_tenancy_unref(s->tenancy);
+}
+
+static enum ps_status run(struct sim *s, struct ps_error *err)
+{
+	bool more = true;
+	enum ps_status status = sim_make_dispatch(s, err);
+	if (status != PS_OK)
+		return status;
+	status = make_actors(s);
+	while (status == PS_OK && more)
+		status = step(s, &more);
+	if (status != PS_OK) {
+		ps_error_set(err, status, "out of %s",
+			     status == PS_ENOMEM ? "memory" : "simulated time");
+		drain(s);
+	}
+	return status;
 }
 
 enum ps_status ps_sim_run(const struct ps_sim_plan *plan, struct ps_sim_result *ret_results,
 			  struct ps_sim_summary *ret_summary, struct ps_error *err)
 {
 	struct sim s = {.plan = plan};
-	enum ps_status status = check(plan, err);
-	bool more = true;
+	enum ps_status status = sim_check(plan, err);
 	if (status != PS_OK)
 		return status;
 	ps_heap_init(&s.arrivals);
 	ps_heap_init(&s.completions);
-	status = make_dispatch(&s, err);
-	if (status == PS_OK) {
-		status = make_actors(&s);
-		while (status == PS_OK && more)
-			status = step(&s, &more);
-		if (status != PS_OK)
-			ps_error_set(err, status, "out of %s",
-				     status == PS_ENOMEM ? "memory" : "simulated time");
-	}
+	ps_heap_init(&s.leaving);
+	status = run(&s, err);
 	if (status == PS_OK) {
 		finish_results(&s, ret_results);
 		if (ret_summary)

@@ -76,6 +76,7 @@ struct filling {
 	int64_t now_ns, target;
 	double virtual_time; /* the tag of whose turn it is */
 	double price_ns;     /* cost of a row, until the batch is known */
+	double most_ns;	     /* as the slowest of the last runs */
 };
 
 static void take(struct filling *f, struct ps_sched_item *it)
@@ -102,8 +103,11 @@ static bool may_ride(const struct filling *f, const struct ps_sched_item *it)
 	double ahead_ns = (flow->tag - f->virtual_time) * weight - flow->run_cost;
 	if (ahead_ns <= 1e-9 * flow->tag * weight)
 		return true;
-	double more_ns = f->price_ns * (double)it->rows;
-	return ahead_ns + flow->run_cost + more_ns <= flow->largest;
+	if (f->price_ns <= 0)
+		return false; /* nobody knows how far it would take it */
+	double rows = flow->run_cost / f->price_ns + (double)it->rows;
+	/* Half: a run may well take longer than any of the last ones. */
+	return ahead_ns + f->most_ns * rows <= flow->largest / 2;
 }
 
 static int64_t limit_of(const struct ps_sched_item *it, int64_t now_ns)
@@ -202,8 +206,9 @@ void batch_take(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns,
 	if (batch_may(f.instance))
 		f.target = batch_rows(f.instance, it->rows, rows_for_one_lane(s, g),
 				      limit_of(it, now_ns));
-	f.price_ns = learn_mean_ns(f.instance, f.target, s->options.wide) *
-		     (s->options.wide ? s->options.cpus : 1) / (double)f.target;
+	double cpus = s->options.wide ? s->options.cpus : 1, rows = (double)f.target;
+	f.price_ns = learn_mean_ns(f.instance, f.target, s->options.wide) * cpus / rows;
+	f.most_ns = learn_ns(f.instance, f.target, s->options.wide, 1) * cpus / rows;
 	struct ps_sched_bucket *b = it->bucket;
 	bool last = !it->node.next && !it->node.prev;
 	take(&f, it);

@@ -97,3 +97,31 @@ enum ps_status ps_engine_place_output(struct ps_engine_run *run, struct ps_tenso
 	out->bytes = bytes;
 	return PS_OK;
 }
+
+static bool all_open(const struct ps_tensor_spec *specs, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (specs[i].rank < 1 || specs[i].dims[0] >= 0)
+			return false;
+	return n > 0;
+}
+
+bool ps_engine_has_batch_axis(const struct ps_engine_describe *d)
+{
+	return all_open(d->inputs, d->n_inputs) && all_open(d->outputs, d->n_outputs);
+}
+
+enum ps_status ps_engine_device(const char *text, int *ret_gpu, struct ps_error *err)
+{
+	const char *digits = text && strncmp(text, "cuda:", 5) == 0 ? text + 5 : "";
+	size_t n = strspn(digits, "0123456789");
+
+	if (!text || strcmp(text, "cpu") == 0) {
+		*ret_gpu = -1;
+		return PS_OK;
+	}
+	if (n < 1 || n > 2 || digits[n] != '\0')
+		return ps_error_set(err, PS_EINVAL, "\"%s\" is no device: cpu, cuda:0, ...", text);
+	*ret_gpu = n == 1 ? digits[0] - '0' : 10 * (digits[0] - '0') + digits[1] - '0';
+	return PS_OK;
+}

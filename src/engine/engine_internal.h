@@ -4,6 +4,8 @@
 
 #include "engine/engine.h"
 
+#include <sys/types.h>
+
 extern const struct ps_engine_ops ps_engine_onnxruntime;
 extern const struct ps_engine_ops ps_engine_synthetic;
 
@@ -15,5 +17,21 @@ enum ps_status ps_engine_check_run(const struct ps_engine_describe *d,
  * if there is one, else from run->alloc; sets out->bytes. PS_ETOOBIG, PS_ENOMEM. */
 enum ps_status ps_engine_place_output(struct ps_engine_run *run, struct ps_tensor *out,
 				      size_t bytes, struct ps_error *err);
+
+/* ps_engine_has_batch_axis says whether all tensors leave their first dimension open. */
+bool ps_engine_has_batch_axis(const struct ps_engine_describe *d);
+
+/* ps_engine_device reads "cpu" or NULL as -1, "cuda:N" as N. PS_EINVAL. */
+enum ps_status ps_engine_device(const char *text, int *ret_gpu, struct ps_error *err);
+
+/* What tells a changed file without reading it. */
+struct ps_engine_identity {
+	dev_t dev;
+	ino_t ino;
+	int64_t bytes, mtime_ns, ctime_ns;
+};
+/* ps_engine_identify stats a file; false: it is not there. */
+bool ps_engine_identify(const char *path, struct ps_engine_identity *ret_identity);
+bool ps_engine_same(const struct ps_engine_identity *a, const struct ps_engine_identity *b);
 
 #endif

@@ -67,12 +67,19 @@ static enum ps_status fail_open(const char *path, struct ps_error *err)
 	return st;
 }
 
-static enum ps_status check_version(const char *path, const char *version, struct ps_error *err)
+/* The minor number of release 1.x; 0 when it cannot be told. */
+static int release_of(const char *version)
 {
 	int major = 0, minor = 0;
 
-	if (sscanf(version, "%d.%d", &major, &minor) == 2 &&
-	    (major > 1 || minor >= PS_ORT_API_VERSION))
+	if (sscanf(version, "%d.%d", &major, &minor) != 2 || major < 1)
+		return 0;
+	return major > 1 ? 99 : minor;
+}
+
+static enum ps_status check_version(const char *path, const char *version, struct ps_error *err)
+{
+	if (release_of(version) >= PS_ORT_API_VERSION)
 		return PS_OK;
 	ps_error_set(err, PS_EUNSUPPORTED,
 		     "ONNX Runtime is release %s, but 1.%d or later is needed", version,
@@ -87,6 +94,11 @@ static void fill(struct ps_ort_api *api, void *const *table)
 /* memcpy, because ISO C has no cast from object to function pointer. */
 #define PS_ORT_FILL(name, slot, ret, args) memcpy(&api->name, &table[slot], sizeof(api->name));
 	PS_ORT_SLOTS(PS_ORT_FILL)
+}
+
+static void fill_late(struct ps_ort_api *api, void *const *table)
+{
+	PS_ORT_LATE_SLOTS(PS_ORT_FILL)
 #undef PS_ORT_FILL
 }
 
@@ -121,6 +133,11 @@ static enum ps_status bind_library(void *lib, const char *path, struct ps_ort_ap
 		return fail_broken(path, "it refuses API version 17", err);
 	memset(ret_api, 0, sizeof(*ret_api));
 	fill(ret_api, table);
+	if (release_of(base->get_version()) >= PS_ORT_STATS_VERSION) {
+		table = base->get_api(PS_ORT_STATS_VERSION);
+		if (table)
+			fill_late(ret_api, table);
+	}
 	ret_api->version = base->get_version();
 	snprintf(ret_api->path, sizeof(ret_api->path), "%s", path);
 	return PS_OK;

@@ -77,6 +77,8 @@ typedef void (*ps_ort_join_fn)(const void *thread);
 	X(dims_count, 61, PS_ORT_S, (const void *tensor_info, size_t *))                           \
 	X(dims, 62, PS_ORT_S, (const void *tensor_info, int64_t *, size_t n))                      \
 	X(symbolic_dims, 63, PS_ORT_S, (const void *tensor_info, const char **, size_t n))         \
+	X(create_memory_info, 68, PS_ORT_S,                                                        \
+	  (const char *name, int allocator, int id, int mem, void **))                             \
 	X(value_shape, 65, PS_ORT_S, (const void *value, void **))                                 \
 	X(create_cpu_memory_info, 69, PS_ORT_S, (int allocator, int mem, void **))                 \
 	X(allocator_free, 76, PS_ORT_S, (void *allocator, void *p))                                \
@@ -90,10 +92,25 @@ typedef void (*ps_ort_join_fn)(const void *thread);
 	X(release_type_info, 98, void, (void *))                                                   \
 	X(release_shape, 99, void, (void *))                                                       \
 	X(release_session_options, 100, void, (void *))                                            \
+	X(available_providers, 125, PS_ORT_S, (char ***, int *))                                   \
+	X(release_providers, 126, PS_ORT_S, (char **, int))                                        \
 	X(use_global_pool, 120, PS_ORT_S, (void *options))                                         \
 	X(create_threading, 121, PS_ORT_S, (void **))                                              \
 	X(release_threading, 122, void, (void *))                                                  \
 	X(set_config, 130, PS_ORT_S, (void *options, const char *key, const char *value))          \
+	X(create_allocator, 131, PS_ORT_S,                                                         \
+	  (const void *session, const void *memory_info, void **))                                 \
+	X(release_allocator, 132, void, (void *))                                                  \
+	X(run_with_binding, 133, PS_ORT_S,                                                         \
+	  (void *session, const void *run_options, const void *binding))                           \
+	X(create_binding, 134, PS_ORT_S, (void *session, void **))                                 \
+	X(release_binding, 135, void, (void *))                                                    \
+	X(bind_input, 136, PS_ORT_S, (void *binding, const char *name, const void *value))         \
+	X(bind_output, 137, PS_ORT_S, (void *binding, const char *name, const void *value))        \
+	X(bind_output_device, 138, PS_ORT_S,                                                       \
+	  (void *binding, const char *name, const void *memory_info))                              \
+	X(bound_outputs, 140, PS_ORT_S,                                                            \
+	  (const void *binding, void *allocator, void ***values, size_t *n))                       \
 	X(register_allocator, 144, PS_ORT_S,                                                       \
 	  (void *env, const void *memory_info, const void *arena))                                 \
 	X(set_pool_intra_threads, 147, PS_ORT_S, (void *threading, int n))                         \
@@ -107,14 +124,26 @@ typedef void (*ps_ort_join_fn)(const void *thread);
 	X(set_pool_create_thread, 199, PS_ORT_S, (void *threading, ps_ort_thread_fn))              \
 	X(set_pool_thread_options, 200, PS_ORT_S, (void *threading, void *options))                \
 	X(set_pool_join_thread, 201, PS_ORT_S, (void *threading, ps_ort_join_fn))                  \
+	X(append_cuda, 204, PS_ORT_S, (void *options, const void *cuda_options))                   \
+	X(create_cuda_options, 205, PS_ORT_S, (void **))                                           \
+	X(update_cuda_options, 206, PS_ORT_S,                                                      \
+	  (void *, const char *const *keys, const char *const *values, size_t n))                  \
+	X(release_cuda_options, 208, void, (void *))                                               \
 	X(string_element, 252, PS_ORT_S, (void *value, size_t i, size_t len, char **))             \
 	X(build_info, 254, const char *, (void))
+/* Only where the library is release 1.23 or later; NULL in older ones. */
+#define PS_ORT_STATS_VERSION 23
+#define PS_ORT_LATE_SLOTS(X)                                                                       \
+	X(get_key_value, 297, const char *, (const void *pairs, const char *key))                  \
+	X(release_key_values, 300, void, (void *))                                                 \
+	X(allocator_stats, 319, PS_ORT_S, (const void *allocator, void **pairs))
 /* clang-format on */
 
 struct ps_ort_api {
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): a declaration has no use for them */
 #define PS_ORT_MEMBER(name, slot, ret, args) ret(*name) args;
 	PS_ORT_SLOTS(PS_ORT_MEMBER)
+	PS_ORT_LATE_SLOTS(PS_ORT_MEMBER)
 #undef PS_ORT_MEMBER
 	const char *version; /* "1.30.0"; belongs to the library, which stays loaded */
 	char path[4096];     /* of the library, as dlopen was given it */

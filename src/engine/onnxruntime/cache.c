@@ -4,7 +4,11 @@
  * with its length and SHA-256. The library trusts such bytes blindly, so a file is checked against
  * its seal before it is used, and one that does not match is deleted and made again. Files appear
  * by rename under a lock that all processes of this cache share; whoever holds it may delete
- * temporary files, which only a killed process leaves.
+ * temporary files, which only a killed process leaves, and the longest unused models when there are
+ * too many bytes (a mapping outlives its file's name).
+ *
+ * Only these files are ever mapped, never a user's: one that is cut while it is mapped ends the
+ * process that reads behind its new end.
  */
 #include "engine/onnxruntime/ort_internal.h"
 
@@ -79,7 +83,7 @@ static enum ps_status add_map(struct ps_engine *e, const char *path, void *data,
 	return PS_OK;
 }
 
-enum ps_status ps_ort_map_file(struct ps_engine *e, const char *path, struct ps_ort_map **ret_map,
+static enum ps_status map_file(struct ps_engine *e, const char *path, struct ps_ort_map **ret_map,
 			       struct ps_error *err)
 {
 	struct ps_ort_map *m = find_map(e, path);
@@ -110,7 +114,8 @@ enum ps_status ps_ort_map_file(struct ps_engine *e, const char *path, struct ps_
 	return add_map(e, path, data, (size_t)s.st_size, ret_map, err);
 }
 
-void ps_ort_map_unref(struct ps_engine *e, struct ps_ort_map *map)
+/* Under e->convert_lock. */
+static void drop_map(struct ps_engine *e, struct ps_ort_map *map)
 {
 	struct ps_ort_map **at = &e->maps;
 
@@ -124,25 +129,98 @@ void ps_ort_map_unref(struct ps_engine *e, struct ps_ort_map *map)
 	free(map);
 }
 
+void ps_ort_map_unref(struct ps_engine *e, struct ps_ort_map *map)
+{
+	pthread_mutex_lock(&e->convert_lock);
+	drop_map(e, map);
+	pthread_mutex_unlock(&e->convert_lock);
+}
+
 void ps_ort_cache_discard(const struct ps_ort_map *map)
 {
 	ps_log(PS_LOG_WARN, "engine", "discarding the broken converted model %s", map->path);
 	unlink(map->path);
 }
 
+static bool same_content(const struct ps_engine_identity *a, const struct ps_engine_identity *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->bytes == b->bytes &&
+	       a->mtime_ns == b->mtime_ns;
+}
+
+/* A seal is checked once per file and process: hashing 100 MB takes a tenth of a second or two. */
+static bool is_known_good(const struct ps_engine *e, struct ps_ort_map *m)
+{
+	struct ps_engine_identity now;
+
+	for (const struct ps_ort_sealed *s = e->sealed; s; s = s->next)
+		if (strcmp(s->path, m->path) == 0) {
+			m->model_bytes = s->model_bytes;
+			return ps_engine_identify(m->path, &now) &&
+			       same_content(&now, &s->identity);
+		}
+	return false;
+}
+
+static void note_good(struct ps_engine *e, const struct ps_ort_map *m)
+{
+	struct ps_ort_sealed *s = e->sealed;
+
+	while (s && strcmp(s->path, m->path) != 0)
+		s = s->next;
+	if (!s) {
+		s = calloc(1, sizeof(*s));
+		if (!s || !(s->path = strdup(m->path))) {
+			free(s);
+			return;
+		}
+		s->next = e->sealed;
+		e->sealed = s;
+	}
+	s->model_bytes = m->model_bytes;
+	if (!ps_engine_identify(m->path, &s->identity))
+		s->identity = (struct ps_engine_identity){0};
+}
+
+void ps_ort_cache_fini(struct ps_engine *e)
+{
+	while (e->sealed) {
+		struct ps_ort_sealed *s = e->sealed;
+
+		e->sealed = s->next;
+		free(s->path);
+		free(s);
+	}
+}
+
+/* Marks it as used now, for eviction; the time of its content stays. */
+static void touch(const char *path)
+{
+	const struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
+
+	(void)utimensat(AT_FDCWD, path, times, 0);
+}
+
 /* Maps the file if it is there and whole; deletes it when it is broken. */
 static bool map_sealed(struct ps_engine *e, const char *path, struct ps_ort_map **ret_map)
 {
 	struct ps_ort_map *m = NULL;
+	bool good;
 
-	if (!ps_file_exists(path) || ps_ort_map_file(e, path, &m, NULL) != PS_OK || !m)
+	if (!ps_file_exists(path) || map_file(e, path, &m, NULL) != PS_OK || !m)
 		return false;
-	if (m->refs > 1 || is_sealed(m->data, m->map_bytes, &m->model_bytes)) {
+	good = m->refs > 1 || is_known_good(e, m);
+	if (!good && is_sealed(m->data, m->map_bytes, &m->model_bytes)) {
+		note_good(e, m);
+		good = true;
+	}
+	if (good) {
+		touch(path);
 		*ret_map = m;
 		return true;
 	}
 	ps_ort_cache_discard(m);
-	ps_ort_map_unref(e, m);
+	drop_map(e, m);
 	return false;
 }
 
@@ -210,29 +288,65 @@ static void sweep(const char *dir)
 		closedir(d);
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
+/* A model that is in ORT format already is copied. */
+static enum ps_status copy_file(const char *from, const char *to, struct ps_error *err)
 {
-	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+	int in = open(from, O_RDONLY | O_CLOEXEC), out = -1;
+	char *buf = malloc(1 << 20);
+	ssize_t n = -1;
+	enum ps_status st = PS_OK;
+
+	if (in >= 0)
+		out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	while (in >= 0 && out >= 0 && buf && (n = read(in, buf, 1 << 20)) > 0)
+		if (write(out, buf, (size_t)n) != n) {
+			n = -1;
+			break;
+		}
+	if (n != 0)
+		st = ps_error_errno(err, buf ? errno : ENOMEM, "cannot copy %s", from);
+	free(buf);
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return st;
 }
 
-/* Under the lock. *ret_saving: only the cache failed, not the model. */
-static enum ps_status convert(struct ps_engine *e, const char *model, const struct stat *hashed,
-			      const char *path, bool *ret_saving, struct ps_error *err)
+static bool is_ort_format(const char *path)
+{
+	size_t n = strlen(path);
+
+	return n > 4 && strcmp(path + n - 4, ".ort") == 0;
+}
+
+static enum ps_status make(struct ps_engine *e, const char *model, const char *tmp,
+			   bool *ret_saving, struct ps_error *err)
+{
+	*ret_saving = true;
+	if (is_ort_format(model))
+		return copy_file(model, tmp, err);
+	ps_log(PS_LOG_INFO, "engine", "preparing %s for this machine, once", model);
+	return ps_ort_spawn_convert(&e->api, &e->converter, model, tmp, ret_saving, err);
+}
+
+/* Under the lock of the cache. *ret_saving: only the cache failed, not the model. */
+static enum ps_status convert(struct ps_engine *e, const char *model,
+			      const struct ps_engine_identity *hashed, const char *path,
+			      bool *ret_saving, struct ps_error *err)
 {
 	char tmp[4300];
-	struct stat now;
+	struct ps_engine_identity now;
 	enum ps_status st;
 
 	sweep(e->cache_dir);
 	snprintf(tmp, sizeof(tmp), "%s.tmp", path);
-	ps_log(PS_LOG_INFO, "engine", "preparing %s for this machine, once", model);
-	st = ps_ort_spawn_convert(&e->api, model, tmp, ret_saving, err);
+	st = make(e, model, tmp, ret_saving, err);
 	if (st == PS_OK) {
 		*ret_saving = true;
 		st = seal_file(tmp, err);
 	}
-	if (st == PS_OK && (stat(model, &now) != 0 || !same_file(&now, hashed))) {
+	if (st == PS_OK && (!ps_engine_identify(model, &now) || !ps_engine_same(&now, hashed))) {
 		*ret_saving = false;
 		st = ps_error_set(err, PS_EIO, "the model changed while it was being read");
 	}
@@ -254,34 +368,49 @@ static enum ps_status go_without(const char *model, const struct ps_error *why)
 	return PS_OK;
 }
 
-enum ps_status ps_ort_cache_get(struct ps_engine *e, const char *model, struct ps_ort_map **ret_map,
-				struct ps_error *err)
+/* Under e->convert_lock. */
+static enum ps_status get(struct ps_engine *e, const char *model,
+			  const struct ps_engine_identity *hashed, const char *path,
+			  struct ps_ort_map **ret_map, struct ps_error *err)
 {
-	char key[PS_ORT_KEY_SIZE], path[4200];
-	struct ps_error own;
-	struct stat hashed = {0};
 	bool saving = true;
-	enum ps_status st;
+	enum ps_status st = PS_OK;
 	int lock;
 
-	*ret_map = NULL;
-	if (!err)
-		err = &own;
-	(void)stat(model, &hashed); /* before the bytes are read; ps_ort_key reports */
-	st = ps_ort_key(&e->api, model, key, err);
-	if (st != PS_OK || !e->cache_dir)
-		return st;
-	snprintf(path, sizeof(path), "%s/%s.ort", e->cache_dir, key);
 	if (map_sealed(e, path, ret_map))
 		return PS_OK;
 	lock = lock_cache(e->cache_dir, err);
 	if (lock < 0)
 		return go_without(model, err);
 	if (!map_sealed(e, path, ret_map)) { /* another process may have made it meanwhile */
-		st = convert(e, model, &hashed, path, &saving, err);
+		st = convert(e, model, hashed, path, &saving, err);
 		if (st == PS_OK && !map_sealed(e, path, ret_map))
 			st = ps_error_set(err, PS_EIO, "%s cannot be read back", path);
+		if (st == PS_OK)
+			ps_ort_evict(e);
 	}
 	close(lock);
 	return st != PS_OK && saving ? go_without(model, err) : st;
+}
+
+enum ps_status ps_ort_cache_get(struct ps_engine *e, const char *model, struct ps_ort_map **ret_map,
+				struct ps_error *err)
+{
+	char key[PS_ORT_KEY_SIZE], path[4200];
+	struct ps_error own;
+	struct ps_engine_identity hashed = {0};
+	enum ps_status st;
+
+	*ret_map = NULL;
+	if (!err)
+		err = &own;
+	(void)ps_engine_identify(model, &hashed); /* before it is read; ps_ort_key reports */
+	st = ps_ort_key(&e->api, model, key, err);
+	if (st != PS_OK || !e->cache_dir)
+		return st;
+	snprintf(path, sizeof(path), "%s/%s.ort", e->cache_dir, key);
+	pthread_mutex_lock(&e->convert_lock);
+	st = get(e, model, &hashed, path, ret_map, err);
+	pthread_mutex_unlock(&e->convert_lock);
+	return st;
 }

@@ -36,7 +36,10 @@ static char *choose_cache_dir(const char *option)
 static void ort_stop(struct ps_engine *e)
 {
 	ps_ort_env_stop(e);
+	ps_ort_cache_fini(e);
 	pthread_mutex_destroy(&e->lock);
+	pthread_mutex_destroy(&e->convert_lock);
+	pthread_mutex_destroy(&e->converter.lock);
 	free(e->cache_dir);
 	free(e);
 }
@@ -51,7 +54,10 @@ static enum ps_status ort_start(const struct ps_engine_options *options,
 		return ps_error_set(err, PS_ENOMEM, "no memory for the engine");
 	e->wide_threads = options->wide_threads;
 	e->cpus = options->cpus;
+	e->cache_max_bytes = options->cache_max_bytes;
 	pthread_mutex_init(&e->lock, NULL);
+	pthread_mutex_init(&e->convert_lock, NULL);
+	pthread_mutex_init(&e->converter.lock, NULL);
 	st = ps_ort_load(options->library, &e->api, err);
 	if (st == PS_OK)
 		st = ps_ort_env_start(e, err);
@@ -69,103 +75,120 @@ static const char *ort_version(const struct ps_engine *e)
 	return e->api.version;
 }
 
-/* Anonymous memory of this process, exact (status' RssAnon is batched per thread). */
-static int64_t anonymous_bytes(void)
+/* What the C library has given out. Exact at once, unlike resident memory, which holds what was
+ * freed and not returned; the weights of a model that is not mapped are in it too. */
+static int64_t allocated_bytes(void)
 {
-	char line[256];
-	long long kib = 0;
-	FILE *f = fopen("/proc/self/smaps_rollup", "re");
+	struct mallinfo2 m = mallinfo2();
 
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Anonymous: %lld kB", &kib) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kib * 1024;
+	return (int64_t)(m.uordblks + m.hblkhd);
 }
 
-static bool is_ort_format(const char *path)
+/* Under the engine's lock. */
+static enum ps_status open_sessions(struct ps_engine_instance *i, const char *path, bool wide,
+				    struct ps_error *err)
 {
-	size_t n = strlen(path);
+	int64_t before = allocated_bytes();
+	enum ps_status st = ps_ort_sessions_open(i, path, wide, err);
 
-	return n > 4 && strcmp(path + n - 4, ".ort") == 0;
+	if (st == PS_OK)
+		st = ps_ort_read_specs(i, err);
+	if (st != PS_OK)
+		return st;
+	if (!i->map)
+		malloc_trim(0); /* reading the file itself took up to three times its size */
+	i->memory.private_bytes = allocated_bytes() - before;
+	if (i->memory.private_bytes < 0)
+		i->memory.private_bytes = 0; /* others gave memory back meanwhile */
+	i->memory.mapped_bytes = i->map ? (int64_t)i->map->map_bytes : 0;
+	if (i->gpu >= 0)
+		ps_ort_cuda_watch(i);
+	return PS_OK;
 }
 
-static enum ps_status get_map(struct ps_engine_instance *i, const char *path, struct ps_error *err)
+static enum ps_status attempt(struct ps_engine_instance *i, const char *path, bool wide,
+			      struct ps_error *err)
 {
-	if (is_ort_format(path))
-		return ps_ort_map_file(i->engine, path, &i->map, err);
-	return ps_ort_cache_get(i->engine, path, &i->map, err);
+	enum ps_status st = PS_OK;
+
+	if (i->gpu < 0) /* what the CPU's optimiser chose is not for another device */
+		st = ps_ort_cache_get(i->engine, path, &i->map, err);
+	if (st == PS_OK && ps_ort_is_interrupted(&i->engine->converter))
+		st = ps_error_set(err, PS_ECANCELLED, "loading was interrupted");
+	if (st != PS_OK)
+		return st;
+	pthread_mutex_lock(&i->engine->lock);
+	st = open_sessions(i, path, wide, err);
+	if (st != PS_OK)
+		ps_ort_sessions_close(i);
+	pthread_mutex_unlock(&i->engine->lock);
+	return st;
 }
 
 static enum ps_status load(struct ps_engine_instance *i, const struct ps_engine_open *open,
 			   struct ps_error *err)
 {
-	bool wide = open->wide && i->engine->wide_threads > 1;
-	enum ps_status st = get_map(i, open->path, err);
+	bool wide = open->wide && i->engine->wide_threads > 1 && i->gpu < 0;
+	enum ps_status st = attempt(i, open->path, wide, err);
 
-	if (st == PS_OK)
-		st = ps_ort_sessions_open(i, open->path, wide, err);
-	if (st != PS_OK && i->map && !is_ort_format(open->path)) {
+	if (st != PS_OK && st != PS_ECANCELLED && st != PS_EUNSUPPORTED && i->map) {
 		/* Sealed, and yet refused: made by something else than we think. Once more. */
 		ps_ort_cache_discard(i->map);
 		ps_ort_map_unref(i->engine, i->map);
 		i->map = NULL;
-		st = get_map(i, open->path, err);
-		if (st == PS_OK)
-			st = ps_ort_sessions_open(i, open->path, wide, err);
+		st = attempt(i, open->path, wide, err);
 	}
-	return st == PS_OK ? ps_ort_read_specs(i, err) : st;
+	return st;
 }
 
-/* Under the engine's lock. */
 static void free_instance(struct ps_engine_instance *i)
 {
+	struct ps_engine *e = i->engine;
+
+	pthread_mutex_lock(&e->lock);
+	ps_ort_cuda_unwatch(i);
 	ps_ort_sessions_close(i);
-	if (i->map)
-		ps_ort_map_unref(i->engine, i->map);
 	free(i->inputs);
 	free(i->outputs);
-	free(i);
 	malloc_trim(0); /* else the C library keeps what the sessions gave back */
+	pthread_mutex_unlock(&e->lock);
+	if (i->map)
+		ps_ort_map_unref(e, i->map);
+	free(i);
 }
 
 static enum ps_status ort_open(struct ps_engine *e, const struct ps_engine_open *open,
 			       struct ps_engine_instance **ret_instance, struct ps_error *err)
 {
-	int64_t began_ns = ps_clock_now_ns(), before;
+	int64_t began_ns = ps_clock_now_ns();
 	struct ps_engine_instance *i = calloc(1, sizeof(*i));
 	enum ps_status st;
 
 	if (!i)
 		return ps_error_set(err, PS_ENOMEM, "no memory for a model");
 	i->engine = e;
-	pthread_mutex_lock(&e->lock);
-	malloc_trim(0);
-	before = anonymous_bytes();
-	st = load(i, open, err);
+	st = ps_engine_device(open->device, &i->gpu, err);
 	if (st == PS_OK) {
-		malloc_trim(0);
-		i->memory.private_bytes = anonymous_bytes() - before;
-		if (i->memory.private_bytes < 0)
-			i->memory.private_bytes = 0; /* others gave memory back meanwhile */
-		i->memory.mapped_bytes = i->map ? (int64_t)i->map->map_bytes : 0;
-		i->memory.load_ns = ps_clock_now_ns() - began_ns;
-		*ret_instance = i;
-	} else {
-		free_instance(i);
+		snprintf(i->device, sizeof(i->device), i->gpu < 0 ? "cpu" : "cuda:%d", i->gpu);
+		st = load(i, open, err);
 	}
-	pthread_mutex_unlock(&e->lock);
-	return st;
+	if (st != PS_OK) {
+		free_instance(i);
+		return st;
+	}
+	i->memory.load_ns = ps_clock_now_ns() - began_ns;
+	*ret_instance = i;
+	return PS_OK;
 }
 
 static void ort_close(struct ps_engine_instance *i)
 {
-	struct ps_engine *e = i->engine;
-
-	pthread_mutex_lock(&e->lock);
 	free_instance(i);
-	pthread_mutex_unlock(&e->lock);
+}
+
+static void ort_interrupt(struct ps_engine *e)
+{
+	ps_ort_interrupt(&e->converter);
 }
 
 static void ort_describe(const struct ps_engine_instance *i, struct ps_engine_describe *ret)
@@ -176,12 +199,15 @@ static void ort_describe(const struct ps_engine_instance *i, struct ps_engine_de
 		.n_inputs = i->n_inputs,
 		.n_outputs = i->n_outputs,
 		.platform = "onnx_onnxv1",
+		.device = i->device,
 	};
+	ret->batch_axis = ps_engine_has_batch_axis(ret);
 }
 
 static void ort_memory(const struct ps_engine_instance *i, struct ps_engine_memory *ret)
 {
 	*ret = i->memory;
+	ret->device_bytes = ps_ort_cuda_bytes(i);
 }
 
 const struct ps_engine_ops ps_engine_onnxruntime = {
@@ -194,5 +220,6 @@ const struct ps_engine_ops ps_engine_onnxruntime = {
 	.run = ps_ort_run,
 	.cancel = ps_ort_cancel,
 	.close = ort_close,
+	.interrupt = ort_interrupt,
 	.stop = ort_stop,
 };

@@ -6,8 +6,11 @@
  *	spawn.c    runs that program
  *	key.c      names the converted file by everything it depends on
  *	cache.c    keeps converted files: sealed, checked, mapped once per process
+ *	evict.c    keeps them under a limit
  *	session.c  opens sessions and reads what they declare
  *	run.c      one batch
+ *	binding.c  the same with inputs and outputs bound to a session on a GPU
+ *	cuda.c     sessions on a GPU, through the library's provider table
  *	ort.c      the table of functions
  */
 #ifndef PS_ENGINE_ORT_ORT_INTERNAL_H
@@ -30,16 +33,37 @@ struct ps_ort_map {
 	int refs;
 };
 
+/* A cached file whose seal was found good in this process. */
+struct ps_ort_sealed {
+	struct ps_ort_sealed *next;
+	char *path;
+	struct ps_engine_identity identity; /* its times of reading and status do not count */
+	size_t model_bytes;
+};
+
+/* The conversion under way, so that it can be ended from outside. */
+struct ps_ort_converter {
+	pthread_mutex_t lock;
+	pid_t pid;	  /* 0: none */
+	bool interrupted; /* none may begin any more */
+};
+
 struct ps_engine {
 	struct ps_ort_api api;
 	void *env, *memory_info;
 	bool shared_arena;
 	int wide_threads;
 	struct ps_cpus cpus;
-	int next_pool_cpu;    /* place in `cpus` of the pool's next thread; start only */
-	char *cache_dir;      /* NULL: nothing is cached */
-	pthread_mutex_t lock; /* one open or close at a time: loading doubles memory briefly */
+	int next_pool_cpu;	      /* place in `cpus` of the pool's next thread; start only */
+	char *cache_dir;	      /* NULL: nothing is cached */
+	int64_t cache_max_bytes;      /* 0: no limit */
+	pthread_mutex_t convert_lock; /* one conversion or check of a seal at a time; also guards
+				       * `maps` and `sealed`. Taken before `lock`, never inside */
 	struct ps_ort_map *maps;
+	struct ps_ort_sealed *sealed;
+	pthread_mutex_t lock; /* one session opened or closed at a time: loading doubles memory
+			       * briefly, and what it took is measured */
+	struct ps_ort_converter converter;
 };
 
 /* Where the size of an open output dimension is found; input -1: nowhere. */
@@ -49,8 +73,11 @@ struct ps_ort_origin {
 
 struct ps_engine_instance {
 	struct ps_engine *engine;
-	struct ps_ort_map *map; /* NULL when opened from the ONNX file itself */
+	struct ps_ort_map *map; /* NULL when opened from the model's own file */
 	void *narrow, *wide;	/* sessions; wide NULL when not wanted */
+	int gpu;		/* -1: the CPUs; narrow is then a session on this device */
+	char device[16];
+	void *gpu_allocator; /* of the device, asked for its statistics; NULL: none to ask */
 	struct ps_tensor_spec *inputs, *outputs;
 	int n_inputs, n_outputs;
 	const char *in_names[PS_MODEL_MAX_TENSORS], *out_names[PS_MODEL_MAX_TENSORS];
@@ -81,9 +108,13 @@ enum ps_status ps_ort_convert(const struct ps_ort_api *api, const char *model, c
 			      bool *ret_saving, struct ps_error *err);
 /* ps_ort_spawn_convert does that in a child process, so that neither its memory nor a crash over a
  * hostile file is ours. Same result; PS_EPARSE when the child crashed, *ret_saving true when it
- * could not be started. Blocks for up to ten minutes. */
-enum ps_status ps_ort_spawn_convert(const struct ps_ort_api *api, const char *model,
-				    const char *out, bool *ret_saving, struct ps_error *err);
+ * could not be started, PS_ECANCELLED when ps_ort_interrupt ended it. Blocks for up to ten minutes.
+ */
+enum ps_status ps_ort_spawn_convert(const struct ps_ort_api *api, struct ps_ort_converter *c,
+				    const char *model, const char *out, bool *ret_saving,
+				    struct ps_error *err);
+void ps_ort_interrupt(struct ps_ort_converter *c);
+bool ps_ort_is_interrupted(struct ps_ort_converter *c);
 
 /* ps_ort_key hashes the model's bytes, what it refers to, the library's build, the CPU's features
  * and the options of conversion. PS_ENOTFOUND, PS_EIO, PS_ENOMEM. */
@@ -93,18 +124,31 @@ enum ps_status ps_ort_key(const struct ps_ort_api *api, const char *model,
 #define PS_ORT_SHA256_SIZE 32
 void ps_ort_sha256(const void *data, size_t len, unsigned char ret_hash[PS_ORT_SHA256_SIZE]);
 
-/* ps_ort_cache_get maps the converted form of `model`, converting it first if need be. Under
- * e->lock. *ret_map is NULL with PS_OK when there can be none (said in the log): the caller then
- * opens the model's own file. An error is the model's. */
+/* ps_ort_cache_get maps the converted form of `model` (a copy of it, when it is an *.ort file
+ * already), making it first if need be. Never the model's own file: whoever replaces or cuts that
+ * must not reach into our memory. *ret_map is NULL with PS_OK when there can be none (said in the
+ * log): the caller then opens the model's own file. An error is the model's. */
 enum ps_status ps_ort_cache_get(struct ps_engine *e, const char *model, struct ps_ort_map **ret_map,
 				struct ps_error *err);
-/* ps_ort_map_file maps a file in ORT format as it is (an *.ort file of the user). */
-enum ps_status ps_ort_map_file(struct ps_engine *e, const char *path, struct ps_ort_map **ret_map,
-			       struct ps_error *err);
-/* ps_ort_map_unref unmaps with the last reference. Under e->lock. */
+/* ps_ort_map_unref unmaps with the last reference. */
 void ps_ort_map_unref(struct ps_engine *e, struct ps_ort_map *map);
 /* ps_ort_cache_discard deletes the file behind a map that the library refused. */
 void ps_ort_cache_discard(const struct ps_ort_map *map);
+/* ps_ort_evict deletes the longest unused converted models beyond the cache's limit, never one that
+ * is open here. Under e->convert_lock and the lock of the cache. */
+void ps_ort_evict(struct ps_engine *e);
+/* ps_ort_cache_fini forgets what is known of seals. */
+void ps_ort_cache_fini(struct ps_engine *e);
+
+/* ps_ort_cuda_options adds the GPU of `i` to the options of its session. PS_EUNSUPPORTED: this
+ * library has no such provider; PS_ENOTFOUND: it has, but the device cannot be used. */
+enum ps_status ps_ort_cuda_options(const struct ps_engine_instance *i, void *options,
+				   struct ps_error *err);
+/* ps_ort_cuda_watch finds the allocator whose statistics ps_ort_cuda_bytes reads; where the library
+ * is too old for that, there is none and the bytes are 0. */
+void ps_ort_cuda_watch(struct ps_engine_instance *i);
+void ps_ort_cuda_unwatch(struct ps_engine_instance *i);
+int64_t ps_ort_cuda_bytes(const struct ps_engine_instance *i);
 
 enum ps_status ps_ort_run(struct ps_engine_instance *i, struct ps_engine_run *run,
 			  struct ps_error *err);

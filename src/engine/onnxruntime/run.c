@@ -1,4 +1,5 @@
 #include "engine/onnxruntime/ort_internal.h"
+#include "engine/onnxruntime/run_internal.h"
 
 #include "base/log.h"
 
@@ -12,21 +13,8 @@
 static char busy_mark;
 #define HANDLE_BUSY ((void *)&busy_mark)
 
-/* One call into the library: wrappers around the caller's memory, released at the end. */
-struct call {
-	struct ps_engine_instance *i;
-	struct ps_engine_run *run;
-	void *in[PS_MODEL_MAX_TENSORS], *out[PS_MODEL_MAX_TENSORS];
-	bool placed[PS_MODEL_MAX_TENSORS]; /* out[k] wraps outputs[k].data */
-	bool shape_lie;			   /* the library refused a prepared output for its shape */
-	struct {
-		void *data;
-		size_t bytes;
-	} given[PS_MODEL_MAX_TENSORS]; /* output buffers as the caller passed them */
-};
-
-static enum ps_status wrap(struct call *c, const struct ps_tensor *t, void *data, void **ret_value,
-			   struct ps_error *err)
+static enum ps_status wrap(struct ps_ort_call *c, const struct ps_tensor *t, void *data,
+			   void **ret_value, struct ps_error *err)
 {
 	const struct ps_engine *e = c->i->engine;
 	static char nothing[MIN_ALIGN]; /* an empty tensor still wants an address */
@@ -38,8 +26,8 @@ static enum ps_status wrap(struct call *c, const struct ps_tensor *t, void *data
 		err, "cannot pass a tensor");
 }
 
-static enum ps_status put_strings(struct call *c, const struct ps_tensor *t, void **ret_value,
-				  struct ps_error *err)
+static enum ps_status put_strings(struct ps_ort_call *c, const struct ps_tensor *t,
+				  void **ret_value, struct ps_error *err)
 {
 	const struct ps_ort_api *a = &c->i->engine->api;
 	const char *p = t->data, *end = p + t->bytes;
@@ -62,7 +50,7 @@ static enum ps_status put_strings(struct call *c, const struct ps_tensor *t, voi
 	return ps_ort_check(a, s, err, "cannot pass a tensor of strings");
 }
 
-static enum ps_status put_input(struct call *c, int k, struct ps_error *err)
+static enum ps_status put_input(struct ps_ort_call *c, int k, struct ps_error *err)
 {
 	const struct ps_tensor *t = &c->run->inputs[k];
 	void *data = t->data;
@@ -81,7 +69,7 @@ static enum ps_status put_input(struct call *c, int k, struct ps_error *err)
 }
 
 /* True when the output's whole shape follows from the declaration and the inputs. */
-static bool known_shape(const struct call *c, int k, int64_t dims[PS_TENSOR_MAX_RANK])
+static bool known_shape(const struct ps_ort_call *c, int k, int64_t dims[PS_TENSOR_MAX_RANK])
 {
 	const struct ps_tensor_spec *spec = &c->i->outputs[k];
 
@@ -101,7 +89,7 @@ static bool known_shape(const struct call *c, int k, int64_t dims[PS_TENSOR_MAX_
 	return true;
 }
 
-static enum ps_status put_output(struct call *c, int k, struct ps_error *err)
+static enum ps_status put_output(struct ps_ort_call *c, int k, struct ps_error *err)
 {
 	const struct ps_tensor_spec *spec = &c->i->outputs[k];
 	struct ps_tensor *t = &c->run->outputs[k];
@@ -123,7 +111,7 @@ static enum ps_status put_output(struct call *c, int k, struct ps_error *err)
 	return wrap(c, t, t->data, &c->out[k], err);
 }
 
-static enum ps_status take_shape(struct call *c, int k, struct ps_error *err)
+static enum ps_status take_shape(struct ps_ort_call *c, int k, struct ps_error *err)
 {
 	const struct ps_ort_api *a = &c->i->engine->api;
 	struct ps_tensor *t = &c->run->outputs[k];
@@ -149,7 +137,7 @@ static enum ps_status take_shape(struct call *c, int k, struct ps_error *err)
 }
 
 /* Writes the library's joined strings as elements with their lengths. */
-static enum ps_status pack_strings(struct call *c, int k, const char *bytes, size_t total,
+static enum ps_status pack_strings(struct ps_ort_call *c, int k, const char *bytes, size_t total,
 				   const size_t *offsets, size_t n, struct ps_error *err)
 {
 	struct ps_tensor *t = &c->run->outputs[k];
@@ -166,7 +154,8 @@ static enum ps_status pack_strings(struct call *c, int k, const char *bytes, siz
 	return st;
 }
 
-static enum ps_status take_strings(struct call *c, int k, int64_t count, struct ps_error *err)
+static enum ps_status take_strings(struct ps_ort_call *c, int k, int64_t count,
+				   struct ps_error *err)
 {
 	const struct ps_ort_api *a = &c->i->engine->api;
 	size_t total = 0, n = (size_t)count, *offsets;
@@ -191,7 +180,7 @@ static enum ps_status take_strings(struct call *c, int k, int64_t count, struct 
 }
 
 /* An output that the library allocated: one copy into the caller's memory. */
-static enum ps_status take_output(struct call *c, int k, struct ps_error *err)
+static enum ps_status take_output(struct ps_ort_call *c, int k, struct ps_error *err)
 {
 	const struct ps_ort_api *a = &c->i->engine->api;
 	struct ps_tensor *t = &c->run->outputs[k];
@@ -222,7 +211,7 @@ static enum ps_status take_output(struct call *c, int k, struct ps_error *err)
 	return st;
 }
 
-static void release_values(struct call *c)
+static void release_values(struct ps_ort_call *c)
 {
 	const struct ps_ort_api *a = &c->i->engine->api;
 
@@ -255,18 +244,22 @@ static bool is_shape_lie(const struct ps_ort_api *a, const struct ps_ort_status 
 	       strstr(message, "shape verification failed");
 }
 
-static enum ps_status call_session(struct call *c, void *options, struct ps_error *err)
+static enum ps_status call_session(struct ps_ort_call *c, void *options, struct ps_error *err)
 {
 	const struct ps_ort_api *a = &c->i->engine->api;
-	struct ps_ort_status *s = a->run(c->run->wide && c->i->wide ? c->i->wide : c->i->narrow,
-					 options, c->i->in_names, c->in, (size_t)c->i->n_inputs,
-					 c->i->out_names, (size_t)c->i->n_outputs, c->out);
+	struct ps_ort_status *s;
 
+	if (c->i->gpu >= 0)
+		s = ps_ort_run_bound(c, options);
+	else
+		s = a->run(c->run->wide && c->i->wide ? c->i->wide : c->i->narrow, options,
+			   c->i->in_names, c->in, (size_t)c->i->n_inputs, c->i->out_names,
+			   (size_t)c->i->n_outputs, c->out);
 	c->shape_lie = is_shape_lie(a, s);
 	return ps_ort_check(a, s, err, "the model failed");
 }
 
-static enum ps_status call_library(struct call *c, struct ps_error *err)
+static enum ps_status call_library(struct ps_ort_call *c, struct ps_error *err)
 {
 	const struct ps_ort_api *a = &c->i->engine->api;
 	void *options = NULL;
@@ -288,7 +281,7 @@ static enum ps_status call_library(struct call *c, struct ps_error *err)
 	return st;
 }
 
-static enum ps_status attempt(struct call *c, struct ps_error *err)
+static enum ps_status attempt(struct ps_ort_call *c, struct ps_error *err)
 {
 	enum ps_status st = PS_OK;
 
@@ -304,7 +297,7 @@ static enum ps_status attempt(struct call *c, struct ps_error *err)
 	return st;
 }
 
-static void begin(struct call *c, struct ps_engine_instance *i, struct ps_engine_run *run)
+static void begin(struct ps_ort_call *c, struct ps_engine_instance *i, struct ps_engine_run *run)
 {
 	memset(c, 0, sizeof(*c));
 	c->i = i;
@@ -315,7 +308,7 @@ static void begin(struct call *c, struct ps_engine_instance *i, struct ps_engine
 	}
 }
 
-static void begin_again(struct call *c)
+static void begin_again(struct ps_ort_call *c)
 {
 	for (int k = 0; k < c->i->n_outputs; k++) {
 		c->run->outputs[k].data = c->given[k].data;
@@ -327,9 +320,12 @@ static void begin_again(struct call *c)
 enum ps_status ps_ort_run(struct ps_engine_instance *i, struct ps_engine_run *run,
 			  struct ps_error *err)
 {
-	const struct ps_engine_describe d = {i->inputs, i->outputs, i->n_inputs, i->n_outputs, ""};
+	const struct ps_engine_describe d = {.inputs = i->inputs,
+					     .outputs = i->outputs,
+					     .n_inputs = i->n_inputs,
+					     .n_outputs = i->n_outputs};
 	struct ps_error own;
-	struct call c;
+	struct ps_ort_call c;
 	enum ps_status st;
 
 	if (!err)

@@ -67,9 +67,19 @@ static enum ps_status open_one(struct ps_engine_instance *i, const char *path, b
 	const struct ps_engine *e = i->engine;
 	const struct ps_ort_api *a = &e->api;
 	struct ps_ort_status *s;
+	struct ps_error own;
 	void *options;
-	enum ps_status st = ps_ort_session_options(e, wide, i->map != NULL, &options, err);
+	enum ps_status st;
 
+	if (!err)
+		err = &own;
+	st = ps_ort_session_options(e, wide, i->map != NULL, &options, err);
+
+	if (st == PS_OK && i->gpu >= 0) {
+		st = ps_ort_cuda_options(i, options, err);
+		if (st != PS_OK)
+			a->release_session_options(options);
+	}
 	if (st != PS_OK)
 		return st;
 	if (i->map)
@@ -79,6 +89,10 @@ static enum ps_status open_one(struct ps_engine_instance *i, const char *path, b
 		s = a->create_session(e->env, path, options, ret_session);
 	a->release_session_options(options);
 	st = ps_ort_check_load(a, s, err);
+	if (i->gpu >= 0 && st == PS_EPARSE && strstr(err->what, "CUDA")) {
+		st = PS_ENOTFOUND; /* not the file is at fault, but the device */
+		err->status = st;
+	}
 	ps_error_where(st == PS_OK ? NULL : err, "%s", path);
 	return st;
 }

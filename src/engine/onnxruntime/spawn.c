@@ -117,14 +117,66 @@ static enum ps_status interpret(const char *answer, int wait_status, bool *ret_s
 			    answer + at);
 }
 
-enum ps_status ps_ort_spawn_convert(const struct ps_ort_api *api, const char *model,
-				    const char *out, bool *ret_saving, struct ps_error *err)
+/* Under the lock, so that no interrupt falls between the look and the start. */
+static int spawn_watched(struct ps_ort_converter *c, const char *helper, char *const argv[],
+			 int out_fd, pid_t *ret_pid)
+{
+	int rc = ECANCELED;
+
+	pthread_mutex_lock(&c->lock);
+	if (!c->interrupted)
+		rc = spawn(helper, argv, out_fd, ret_pid);
+	if (rc == 0)
+		c->pid = *ret_pid;
+	pthread_mutex_unlock(&c->lock);
+	return rc;
+}
+
+/* The number may be another process's once it was waited for: first nobody may kill it any more.
+ * Returns whether it was killed by us. */
+static bool reap(struct ps_ort_converter *c, pid_t pid, bool kill_it, int *ret_wait_status)
+{
+	bool interrupted;
+
+	pthread_mutex_lock(&c->lock);
+	interrupted = c->interrupted;
+	c->pid = 0;
+	pthread_mutex_unlock(&c->lock);
+	if (kill_it)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, ret_wait_status, 0) < 0 && errno == EINTR)
+		;
+	return interrupted;
+}
+
+void ps_ort_interrupt(struct ps_ort_converter *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->interrupted = true;
+	if (c->pid > 0)
+		kill(c->pid, SIGKILL);
+	pthread_mutex_unlock(&c->lock);
+}
+
+bool ps_ort_is_interrupted(struct ps_ort_converter *c)
+{
+	bool yes;
+
+	pthread_mutex_lock(&c->lock);
+	yes = c->interrupted;
+	pthread_mutex_unlock(&c->lock);
+	return yes;
+}
+
+enum ps_status ps_ort_spawn_convert(const struct ps_ort_api *api, struct ps_ort_converter *c,
+				    const char *model, const char *out, bool *ret_saving,
+				    struct ps_error *err)
 {
 	char helper[PATH_MAX], answer[4096];
 	char *argv[] = {helper, (char *)(uintptr_t)api->path, (char *)(uintptr_t)model,
 			(char *)(uintptr_t)out, NULL};
 	int fds[2], rc, wait_status = 0;
-	bool in_time;
+	bool in_time, interrupted;
 	pid_t pid;
 
 	*ret_saving = true;
@@ -133,19 +185,21 @@ enum ps_status ps_ort_spawn_convert(const struct ps_ort_api *api, const char *mo
 				    "the program perseus-convert is not beside perseus");
 	if (pipe2(fds, O_CLOEXEC) != 0)
 		return ps_error_errno(err, errno, "cannot make a pipe");
-	rc = spawn(helper, argv, fds[1], &pid);
+	rc = spawn_watched(c, helper, argv, fds[1], &pid);
 	close(fds[1]);
 	if (rc != 0) {
 		close(fds[0]);
+		*ret_saving = rc != ECANCELED;
+		if (rc == ECANCELED)
+			return ps_error_set(err, PS_ECANCELLED, "loading was interrupted");
 		return ps_error_errno(err, rc, "cannot start %s", helper);
 	}
 	*ret_saving = false;
 	in_time = read_answer(fds[0], answer, sizeof(answer));
 	close(fds[0]);
-	if (!in_time)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR)
-		;
+	interrupted = reap(c, pid, !in_time, &wait_status);
+	if (interrupted)
+		return ps_error_set(err, PS_ECANCELLED, "loading was interrupted");
 	if (!in_time)
 		return ps_error_set(err, PS_ETIMEOUT, "converting the model took over 10 minutes");
 	return interpret(answer, wait_status, ret_saving, err);

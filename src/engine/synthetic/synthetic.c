@@ -64,9 +64,16 @@ static enum ps_status synthetic_open(struct ps_engine *e, const struct ps_engine
 				     struct ps_engine_instance **ret_instance, struct ps_error *err)
 {
 	int64_t began_ns = ps_clock_now_ns();
-	struct ps_engine_instance *i = calloc(1, sizeof(*i));
-	enum ps_status st;
+	struct ps_engine_instance *i;
+	int gpu;
+	enum ps_status st = ps_engine_device(open->device, &gpu, err);
 
+	if (st == PS_OK && gpu >= 0)
+		st = ps_error_set(err, PS_EUNSUPPORTED,
+				  "device %s: a synthetic model runs on the CPU", open->device);
+	if (st != PS_OK)
+		return st;
+	i = calloc(1, sizeof(*i));
 	if (!i)
 		return ps_error_set(err, PS_ENOMEM, "no memory for a synthetic model");
 	st = ps_synthetic_load(open->path, &i->spec, err);
@@ -99,7 +106,9 @@ static void synthetic_describe(const struct ps_engine_instance *i, struct ps_eng
 		.n_inputs = i->spec.n_inputs,
 		.n_outputs = i->spec.n_outputs,
 		.platform = "perseus_synthetic",
+		.device = "cpu",
 	};
+	ret->batch_axis = ps_engine_has_batch_axis(ret);
 }
 
 static void synthetic_memory(const struct ps_engine_instance *i, struct ps_engine_memory *ret)
@@ -226,6 +235,12 @@ static enum ps_status synthetic_run(struct ps_engine_instance *i, struct ps_engi
 	return PS_OK;
 }
 
+/* Opening a synthetic model takes no time worth ending. */
+static void synthetic_interrupt(struct ps_engine *e)
+{
+	(void)e;
+}
+
 static void synthetic_cancel(struct ps_engine_instance *i, struct ps_engine_run *run)
 {
 	atomic_store_explicit(&run->cancelled, true, memory_order_release);
@@ -244,5 +259,6 @@ const struct ps_engine_ops ps_engine_synthetic = {
 	.run = synthetic_run,
 	.cancel = synthetic_cancel,
 	.close = synthetic_close,
+	.interrupt = synthetic_interrupt,
 	.stop = synthetic_stop,
 };

@@ -281,6 +281,57 @@ static void signals_come_to_the_loop(void **state)
 	ps_evloop_free(loop);
 }
 
+/* --- work for the end of the round --- */
+
+struct later {
+	struct ps_evloop_later later;
+	struct ps_evloop *loop;
+	struct log *log;
+	struct later *cancels;
+	char name;
+	int again;
+};
+
+static void on_later(struct ps_evloop_later *l)
+{
+	struct later *n = l->ctx;
+	n->log->text[n->log->n++] = n->name;
+	if (n->again-- > 0)
+		ps_evloop_later_add(n->loop, l);
+	if (n->cancels)
+		ps_evloop_later_cancel(&n->cancels->later);
+}
+
+static void later_work_ends_the_round(void **state)
+{
+	(void)state;
+	struct ps_evloop *loop;
+	struct log log = {0};
+	struct later l[4];
+	assert_int_equal(ps_evloop_new(NULL, &loop, NULL), PS_OK);
+	for (int i = 0; i < 4; i++)
+		l[i] = (struct later){.later = {.run = on_later, .ctx = &l[i]},
+				      .loop = loop,
+				      .log = &log,
+				      .name = (char)('a' + i)};
+	l[0].again = 2; /* each time for the next round */
+	l[1].cancels = &l[2];
+	for (int i = 0; i < 4; i++) {
+		ps_evloop_later_add(loop, &l[i].later);
+		ps_evloop_later_add(loop, &l[i].later);
+	}
+	/* No waiting for a round that has such work. */
+	assert_int_equal(ps_evloop_run_once(loop, -1, NULL), PS_OK);
+	assert_string_equal(log.text, "abd");
+	assert_int_equal(ps_evloop_run_once(loop, -1, NULL), PS_OK);
+	assert_string_equal(log.text, "abda");
+	assert_int_equal(ps_evloop_run_once(loop, -1, NULL), PS_OK);
+	assert_int_equal(ps_evloop_run_once(loop, 0, NULL), PS_OK);
+	assert_string_equal(log.text, "abdaa");
+	ps_evloop_later_cancel(&l[0].later);
+	ps_evloop_free(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +343,7 @@ int main(void)
 		cmocka_unit_test(posts_arrive_once_and_in_order),
 		cmocka_unit_test(stop_before_run_returns_at_once),
 		cmocka_unit_test(signals_come_to_the_loop),
+		cmocka_unit_test(later_work_ends_the_round),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@ static void put_number(struct ps_strbuf *h, size_t v)
 	ps_strbuf_append(h, digits + at, sizeof digits - at);
 }
 
-#define PUT(h, literal) ps_strbuf_append(h, literal, sizeof literal - 1)
+#define PUT(h, literal) ps_strbuf_append(h, "" literal, sizeof(literal) - 1)
 
 /* "HTTP/1.1 200 OK" and Server are written once, when the server opens. */
 static void put_start(struct ps_strbuf *h, const struct ps_net_server *s, int http)

@@ -72,7 +72,7 @@ enum ps_status ps_net_body_begin(struct ps_net_body *b, struct ps_arena *arena,
 /* Doubling: what the arena cannot give back before the end is at most as much as the body. */
 enum ps_status ps_net_body_reserve(struct ps_net_body *b, size_t n)
 {
-	if (n <= b->cap - b->bytes)
+	if (b->data && n <= b->cap - b->bytes)
 		return PS_OK;
 	if (n > b->max_bytes - b->bytes) {
 		b->too_big = true;

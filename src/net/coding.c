@@ -89,7 +89,7 @@ enum ps_net_coding ps_net_coding_accepted(const char *value)
 {
 	enum { UNSAID = -1 };
 	int q[PS_NET_CODING_UNKNOWN + 1] = {UNSAID, UNSAID, UNSAID, UNSAID};
-	for (const char *s = value; s && *s;) {
+	for (const char *s = value ? value : ""; *s;) {
 		s += strspn(s, " \t,");
 		const char *end = s + strcspn(s, ",");
 		size_t n = strcspn(s, " \t;,");
@@ -181,7 +181,7 @@ static bool is_bomb(const struct ps_net_inflate *f)
  */
 static enum ps_status step(struct ps_net_inflate *f, struct ps_net_body *body)
 {
-	unsigned char spare;
+	unsigned char spare = 0;
 	size_t room = body->cap - body->bytes, before = f->z.avail_in;
 	bool full = room == 0;
 	unsigned limit = room > INFLATE_CALL ? INFLATE_CALL : (unsigned)room;

@@ -133,12 +133,11 @@ static bool make_prefix(struct ps_net_server *s)
 	s->prefix = malloc(size);
 	if (!s->prefix)
 		return false;
-	int start = snprintf(s->prefix, size, "HTTP/1.1 200 OK\r\n");
-	int server =
-		*name ? snprintf(s->prefix + start, size - (size_t)start, "Server: %s\r\n", name)
-		      : 0;
-	s->prefix_bytes = (size_t)(start + server);
+	int start = snprintf(s->prefix, size, "HTTP/1.1 200 OK\r\n"), server = 0;
+	if (*name)
+		server = snprintf(s->prefix + start, size - (size_t)start, "Server: %s\r\n", name);
 	s->server_header_bytes = (size_t)server;
+	s->prefix_bytes = (size_t)start + s->server_header_bytes;
 	return true;
 }
 

@@ -831,9 +831,12 @@ enum ps_status ps_repo_config_parse(const char *text, size_t len, const char *na
 	struct ps_repo_node *root;
 	enum ps_status st;
 
-	if (len > PS_REPO_CONFIG_MAX_BYTES)
-		return ps_error_set(err, PS_ETOOBIG, "%s has over %d bytes", name,
-				    PS_REPO_CONFIG_MAX_BYTES);
+	if (len > PS_REPO_CONFIG_MAX_BYTES) {
+		ps_error_set(d.err, PS_ETOOBIG, "the file has over %d bytes",
+			     PS_REPO_CONFIG_MAX_BYTES);
+		ps_error_where(d.err, "%s", name);
+		return PS_ETOOBIG;
+	}
 	st = ps_repo_text_parse(text, len, name, &root, d.err);
 	if (st != PS_OK)
 		return st;

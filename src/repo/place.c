@@ -129,7 +129,7 @@ static enum ps_status begin(struct ps_repo *r, int model, struct ps_repo_place *
 static enum ps_status start(struct ps_repo *r, int model, struct ps_repo_place *p)
 {
 	set_wanted(r, p, true);
-	if (p->current >= 0 || p->next >= 0)
+	if (p->next >= 0 || (p->current >= 0 && !p->failed))
 		return PS_OK;
 	return begin(r, model, p);
 }
@@ -481,8 +481,13 @@ static enum ps_status serve_name(struct ps_repo *r, struct ps_repo_family *f, in
 	for (int i = 0; i < f->n; i++) {
 		struct ps_repo_place *p = ps_repo_place_of(r, f->models[i], domain);
 
-		if (p)
-			p->stopped = p->failed = false;
+		if (!p)
+			continue;
+		p->stopped = false;
+		if (p->failed && p->wanted)
+			(void)start(r, f->models[i], p); /* a second failure is kept too */
+		else
+			p->failed = false;
 	}
 	return apply_policy(r, f, domain);
 }
@@ -546,7 +551,8 @@ static bool is_leaving(const struct ps_repo *r, const struct ps_repo_place *p)
 	if (p->leaving < 0)
 		return false;
 	i = &r->loads[p->leaving]->pub;
-	return i->state != PS_REPO_INSTANCE_FREE && i->id == p->leaving_id;
+	/* One that others still use does not go. */
+	return i->state != PS_REPO_INSTANCE_FREE && i->id == p->leaving_id && i->n_users == 0;
 }
 
 enum ps_repo_state ps_repo_state_of(const struct ps_repo *r, int model, int domain)

@@ -175,7 +175,7 @@ void request_end(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_s
 		 enum ps_dispatch_reason reason)
 {
 	if (ps_sched_queued(&r->item))
-		ps_sched_remove(d->sched, &r->item);
+		ps_sched_remove(d->sched, &r->item, r->account.finished_ns);
 	ps_heap_remove(&d->deadlines, &r->deadline);
 	if (r->state != PS_DISPATCH_NEW)
 		ps_repo_release(d->config.repo, r->instance);

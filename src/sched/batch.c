@@ -36,17 +36,19 @@ static double time_per_row(const struct instance *i, int64_t rows, bool wide, bo
 	return ns / (double)rows;
 }
 
-int64_t batch_rows(const struct instance *i, int64_t first, int64_t waiting, int64_t limit_ns)
+int64_t batch_rows(const struct instance *i, int64_t first, int64_t waiting, double budget_ns,
+		   double limit_ns)
 {
 	int64_t most = waiting < i->config.max_batch ? waiting : i->config.max_batch;
-	double limit = (double)limit_ns;
+	double limit = limit_ns;
 	int64_t best = first;
 	double best_per_row = time_per_row(i, first, false, true);
 	if (i->config.max_run_ns && (double)i->config.max_run_ns < limit)
 		limit = (double)i->config.max_run_ns;
 	for (int64_t rows = first; rows < most;) {
 		rows = next_size(i, rows, most);
-		if (learn_ns(i, rows, false, 0.9) > limit)
+		if (learn_ns(i, rows, false, 0.9) > limit ||
+		    learn_mean_ns(i, rows, false) > budget_ns)
 			break;
 		double per_row = time_per_row(i, rows, false, false);
 		if (per_row <= worth_it * best_per_row) {
@@ -55,6 +57,12 @@ int64_t batch_rows(const struct instance *i, int64_t first, int64_t waiting, int
 		}
 	}
 	return best;
+}
+
+double batch_budget_ns(const struct ps_sched_item *it, int64_t arrived_ns)
+{
+	return it->deadline_ns && !it->unchecked ? (double)(it->deadline_ns - arrived_ns) / 2
+						 : INFINITY;
 }
 
 bool batch_hopeless(const struct ps_sched *s, const struct ps_sched_item *it, int64_t now_ns)
@@ -94,8 +102,8 @@ static void take(struct filling *f, struct ps_sched_item *it)
 	flow->tag += it->charged_ns / (double)flow->weight;
 }
 
-/* A tenant whose tag is ahead of whose turn it is rides only as far as a turn of its own would take
- * it at most. */
+/* A tenant whose tag is ahead of whose turn it is rides as long as that takes it no further than a
+ * whole batch of its own would. */
 static bool may_ride(const struct filling *f, const struct ps_sched_item *it)
 {
 	const struct flow *flow = flow_of(f->s, it->tenant);
@@ -106,27 +114,27 @@ static bool may_ride(const struct filling *f, const struct ps_sched_item *it)
 	if (f->price_ns <= 0)
 		return false; /* nobody knows how far it would take it */
 	double rows = flow->run_cost / f->price_ns + (double)it->rows;
-	/* Half: a run may well take longer than any of the last ones. */
-	return ahead_ns + f->most_ns * rows <= flow->largest / 2;
+	return ahead_ns + f->most_ns * rows <= fmax(flow->largest, f->price_ns * (double)f->target);
 }
 
-static int64_t limit_of(const struct ps_sched_item *it, int64_t now_ns)
+static double slack_ns(const struct ps_sched_item *it, int64_t now_ns)
 {
-	return it->deadline_ns && !it->unchecked ? it->deadline_ns - now_ns : INT64_MAX;
+	return it->deadline_ns && !it->unchecked ? (double)(it->deadline_ns - now_ns) : INFINITY;
 }
 
 /* A deadline that the item could make alone bounds the batch that it joins. */
 static bool fits(struct filling *f, const struct ps_sched_item *it)
 {
-	int64_t rows = f->run->rows + it->rows, limit = limit_of(it, f->now_ns);
+	int64_t rows = f->run->rows + it->rows;
+	double slack = slack_ns(it, f->now_ns);
 	if (rows > f->target)
 		return false;
-	if (learn_ns(f->instance, f->target, false, 0.9) <= (double)limit ||
-	    learn_ns(f->instance, it->rows, false, 0.9) > (double)limit)
+	if (learn_ns(f->instance, f->target, false, 0.9) <= slack ||
+	    learn_ns(f->instance, it->rows, false, 0.9) > slack)
 		return true;
-	if (learn_ns(f->instance, rows, false, 0.9) > (double)limit)
+	if (learn_ns(f->instance, rows, false, 0.9) > slack)
 		return false;
-	f->target = batch_rows(f->instance, rows, f->target, limit);
+	f->target = batch_rows(f->instance, rows, f->target, INFINITY, slack);
 	return true;
 }
 
@@ -172,6 +180,7 @@ static void fill(struct filling *f, struct group *g)
 		struct ps_sched_bucket *b = it->bucket;
 		bool last = !it->node.next && !it->node.prev;
 		if (expired) {
+			admit_outcome(f->s, it, true, 0);
 			queue_unlink(f->s, it);
 			continue;
 		}
@@ -205,7 +214,7 @@ void batch_take(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns,
 	run->instance = it->instance;
 	if (batch_may(f.instance))
 		f.target = batch_rows(f.instance, it->rows, rows_for_one_lane(s, g),
-				      limit_of(it, now_ns));
+				      batch_budget_ns(it, it->arrived_ns), slack_ns(it, now_ns));
 	double cpus = s->options.wide ? s->options.cpus : 1, rows = (double)f.target;
 	f.price_ns = learn_mean_ns(f.instance, f.target, s->options.wide) * cpus / rows;
 	f.most_ns = learn_ns(f.instance, f.target, s->options.wide, 1) * cpus / rows;

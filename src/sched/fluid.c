@@ -15,7 +15,7 @@ static double price_ns(const struct ps_sched *s, const struct group *g, int64_t 
 	bool wide = s->options.wide;
 	int64_t rows = 1;
 	if (batch_may(i))
-		rows = batch_rows(i, 1, g->rows + more_rows, INT64_MAX);
+		rows = batch_rows(i, 1, g->rows + more_rows, INFINITY, INFINITY);
 	return learn_mean_ns(i, rows, wide) * (wide ? s->options.cpus : 1) / (double)rows;
 }
 

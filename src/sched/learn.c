@@ -176,13 +176,12 @@ static bool tried(const struct instance *i, int slot)
 
 double learn_trial_ns(const struct instance *i, int64_t rows)
 {
-	int slot = slot_of(rows), lo;
+	int slot = slot_of(rows), lo = slot - 1;
 	if (tried(i, slot))
-		return learn_mean_ns(i, rows, false);
-	for (lo = slot - 1; lo >= 0 && !tried(i, lo); lo--)
-		;
+		return INFINITY;
+	while (lo >= 0 && !tried(i, lo))
+		lo--;
 	if (lo < 0)
-		return learn_mean_ns(i, rows, false);
-	double per_row = read_off(i->learned[0].slots[lo], MEAN) / rows_of(lo);
-	return per_row * (double)rows;
+		return INFINITY;
+	return read_off(i->learned[0].slots[lo], MEAN) / rows_of(lo) * (double)rows;
 }

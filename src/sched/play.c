@@ -14,9 +14,6 @@ struct player {
 	int flow;
 	bool taken;
 	double finish_ns, variance;
-	double tag; /* of its flow when its turn came */
-	double cost_ns;
-	double before_ns; /* its finish without the newcomer */
 };
 
 struct side { /* a flow */
@@ -264,15 +261,16 @@ static void take(struct play *p, struct player *x, int *batch, int *n)
 	batch[(*n)++] = (int)(x - p->players);
 }
 
+/* As if no deadline were near: batches that had to be small for items that were let in too late
+ * would make everybody later still. */
 static int64_t target_of(const struct play *p, const struct player *x)
 {
 	const struct instance *i = &p->s->instances[x->item->instance];
-	int64_t limit = INT64_MAX;
 	if (!batch_may(i) || x->group->play_rows <= x->item->rows)
 		return x->item->rows;
-	if (x->item->deadline_ns)
-		limit = x->item->deadline_ns - p->now_ns - (int64_t)p->lanes[0].free_ns;
-	return batch_rows(i, x->item->rows, x->group->play_rows, limit);
+	int64_t arrived_ns = x == &p->players[p->newcomer] ? p->now_ns : x->item->arrived_ns;
+	return batch_rows(i, x->item->rows, x->group->play_rows,
+			  batch_budget_ns(x->item, arrived_ns), INFINITY);
 }
 
 /* The flow whose turn it is first, then the others of the same class, then the rest. */
@@ -324,9 +322,8 @@ static void run_batch(struct play *p, const struct side *leader, const int *batc
 		struct side *side = &p->sides[x->flow];
 		x->finish_ns = finish;
 		x->variance = lane->variance;
-		x->tag = side->tag;
-		x->cost_ns = cost * (double)x->item->rows / (double)rows;
-		side->tag += x->cost_ns / (double)side->flow->weight;
+		side->tag +=
+			cost * (double)x->item->rows / (double)rows / (double)side->flow->weight;
 	}
 	sift_down(p, 0);
 }
@@ -347,53 +344,30 @@ static void play(struct play *p)
 
 /* ---- whom the newcomer would make late ---------------------------------------------------- */
 
-static double slack_ns(const struct play *p, const struct player *x, double finish_ns)
+static bool is_late(const struct play *p, const struct player *x)
 {
-	return (double)(x->item->deadline_ns - p->now_ns) - finish_ns;
+	return x->item->deadline_ns && (double)(x->item->deadline_ns - p->now_ns) < x->finish_ns;
 }
 
-static bool any_late(const struct play *p)
-{
-	for (int k = 0; k < p->n_players; k++) {
-		const struct player *x = &p->players[k];
-		if (k != p->newcomer && x->item->deadline_ns && slack_ns(p, x, x->finish_ns) < 0)
-			return true;
-	}
-	return false;
-}
-
-/* A newcomer may take the time of another tenant's item only where its own tenant is behind by more
- * than what one turn of each makes out; of its own tenant's only by its level. */
-static bool has_right(const struct play *p, const struct player *n, const struct player *x)
-{
-	const struct flow *a = p->sides[n->flow].flow, *b = p->sides[x->flow].flow;
-	if (a == b)
-		return (n->item->level > 0 ? n->item->level : 1) <
-		       (x->item->level > 0 ? x->item->level : 1);
-	if (a->class != b->class)
-		return a->class < b->class;
-	return n->tag + n->cost_ns / (double)a->weight + x->cost_ns / (double)b->weight < x->tag;
-}
-
+/* Those of the same tenant that it would make late, unless its level is better. Other tenants'
+ * items fall behind a newcomer only where fairness says so; what that takes is in their margins. */
 static bool harms(struct play *p)
 {
 	const struct player *n = &p->players[p->newcomer];
-	struct player newcomer = *n;
-	for (int k = 0; k < p->n_players; k++)
-		p->players[k].before_ns = p->players[k].finish_ns; /* for now: with it */
-	/* Rights are judged by the order with the newcomer in it. */
-	bool victims[MAX_ITEMS];
+	int level = n->item->level > 0 ? n->item->level : 1;
+	bool victims[MAX_ITEMS], any = false, found = false;
 	for (int k = 0; k < p->n_players; k++) {
 		const struct player *x = &p->players[k];
-		victims[k] = k != p->newcomer && x->item->deadline_ns &&
-			     slack_ns(p, x, x->finish_ns) < 0 && !has_right(p, n, x);
+		victims[k] = x->flow == n->flow && k != p->newcomer && is_late(p, x) &&
+			     level >= (x->item->level > 0 ? x->item->level : 1);
+		any = any || victims[k];
 	}
+	if (!any)
+		return false;
 	reset(p, false);
 	play(p);
-	bool found = false;
 	for (int k = 0; k < p->n_players && !found; k++)
-		found = victims[k] && slack_ns(p, &p->players[k], p->players[k].finish_ns) >= 0;
-	p->players[p->newcomer] = newcomer;
+		found = victims[k] && !is_late(p, &p->players[k]);
 	return found;
 }
 
@@ -415,6 +389,6 @@ bool play_run(struct ps_sched *s, const struct ps_sched_item *it, int64_t now_ns
 	const struct player *n = &p->players[p->newcomer];
 	ret_outcome->finish_ns = n->finish_ns;
 	ret_outcome->sd_ns = sqrt(n->variance);
-	ret_outcome->harms = any_late(p) && harms(p);
+	ret_outcome->harms = harms(p);
 	return true;
 }

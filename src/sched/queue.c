@@ -362,12 +362,13 @@ void queue_settle(struct ps_sched *s, struct group *g, int64_t now_ns)
 	queue_refresh(s, g, now_ns);
 }
 
-void ps_sched_remove(struct ps_sched *s, struct ps_sched_item *it)
+void ps_sched_remove(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns)
 {
 	struct group *g = it->bucket->group;
+	if (it->deadline_ns && it->deadline_ns <= now_ns)
+		admit_outcome(s, it, true, 0);
 	queue_unlink(s, it);
-	/* Time does not matter: taking away never makes a batch due. */
-	queue_settle(s, g, g->oldest ? g->oldest->arrived_ns : 0);
+	queue_settle(s, g, now_ns);
 }
 
 void queue_fini(struct ps_sched *s)

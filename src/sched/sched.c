@@ -186,6 +186,7 @@ const struct ps_sched_run *ps_sched_start(struct ps_sched *s, int lane, int64_t 
 		struct ps_sched_item *it = queue_first(f);
 		if (batch_hopeless(s, it, now_ns)) {
 			struct group *g = it->bucket->group;
+			admit_outcome(s, it, true, 0);
 			queue_unlink(s, it);
 			queue_settle(s, g, now_ns);
 			continue;
@@ -256,6 +257,8 @@ void ps_sched_finish(struct ps_sched *s, int lane, int64_t started_ns, int64_t f
 	i->finished_ns = finished_ns;
 	if (learn)
 		learn_add(i, run->rows, run->width > 1, ns);
+	for (const struct ps_sched_item *it = run->first; it; it = it->next)
+		admit_outcome(s, it, finished_ns > it->deadline_ns, started_ns);
 	fair_settle(s, run, (double)ns * run->width);
 	run->n = 0;
 	if (was_full)

@@ -13,7 +13,7 @@
  * arrival.
  *
  * For any two tenants i, j of a class that are backlogged throughout an interval, with c = the
- * largest cost that one batch brought the tenant and w = its weight:
+ * cost of the largest batch that the tenant had a part in and w = its weight:
  *	|S_i/w_i - S_j/w_j| <= lanes x (c_i/w_i + c_j/w_j)
  *
  * Batches. Items of one instance with equal `shape_key` may share a run, whoever owns them. The
@@ -150,8 +150,9 @@ enum ps_status ps_sched_admit(struct ps_sched *s, struct ps_sched_item *it, int6
 			      int64_t *ret_finish_ns);
 /* ps_sched_push queues an item. PS_EQUOTA when the tenant's queue is full, PS_ENOMEM. O(log n). */
 enum ps_status ps_sched_push(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns);
-/* ps_sched_remove takes a waiting item out. O(log n). */
-void ps_sched_remove(struct ps_sched *s, struct ps_sched_item *it);
+/* ps_sched_remove takes a waiting item out: because its deadline has passed, which admission learns
+ * from, or for another reason. O(log n). */
+void ps_sched_remove(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns);
 
 /* ps_sched_start begins the run whose turn it is on `lane` and borrows it until finish; NULL when
  * the lane has nothing to do or is busy. Items whose deadline has passed, or cannot be met any more

@@ -99,12 +99,18 @@ struct ps_sched_bucket {
 	const struct ps_sched_node *play; /* scratch of a play-forward */
 };
 
+/* How many standard deviations before its deadline an item must be expected: see admit.c. */
+struct margin {
+	double z;
+	double n; /* outcomes seen, up to a limit */
+};
+
 struct flow {
 	int64_t weight, queue_limit;
 	enum ps_sched_class class;
 	double tag;	 /* virtual start */
 	double idle_to;	 /* the virtual time when it last became backlogged */
-	double largest;	 /* the most that one run has cost it since then */
+	double largest;	 /* the cost of the largest batch that it had a part in since then */
 	double run_cost; /* scratch: of it in the run at hand */
 	double cost_ns;	 /* of all time */
 	int64_t len;
@@ -112,7 +118,9 @@ struct flow {
 	struct tree ready;	     /* its ready buckets */
 	struct ps_sched_node active; /* in its class's tree, while `ready` is not empty */
 	struct flow *next, *prev;    /* of its class, while anything waits */
-	double stretch;		     /* learned: see admit.c */
+	struct margin margin;
+	double recent_ns;   /* cost, of the last while */
+	int64_t recent_age; /* the class's when that was true */
 };
 
 struct class
@@ -123,6 +131,9 @@ struct class
 	double virtual_time;
 	int64_t len;
 	int running;
+	struct margin margin;
+	double recent_ns; /* cost of the last while; halved with each step of the age */
+	int64_t recent_age, recent_runs;
 };
 
 struct ps_sched {
@@ -208,8 +219,8 @@ double learn_mean_ns(const struct instance *i, int64_t rows, bool wide);
 double learn_spread_ns(const struct instance *i, int64_t rows, bool wide);
 /* learn_rest_ns returns the mean of what is left of a run that has taken `elapsed_ns`. */
 double learn_rest_ns(const struct instance *i, int64_t rows, bool wide, int64_t elapsed_ns);
-/* learn_trial_ns is learn_mean_ns for choosing a size: one that nobody has tried is believed to
- * take as long per row as the best smaller one, so that it gets tried. */
+/* learn_trial_ns returns what a size that has not been tried of late is believed to take, so that
+ * it gets tried: as long per row as the next smaller one. INFINITY: it has been tried. */
 double learn_trial_ns(const struct instance *i, int64_t rows);
 
 /* ---- batch.c ------------------------------------------------------------------------------ */
@@ -219,9 +230,14 @@ static inline bool batch_may(const struct instance *i)
 {
 	return i->config.max_batch > 1;
 }
+/* batch_budget_ns returns how long the run of a batch with `it` should take at most: half of the
+ * time that its deadline gave it, so that whoever has just missed a batch can make the next. */
+double batch_budget_ns(const struct ps_sched_item *it, int64_t arrived_ns);
 /* batch_rows returns how many of `waiting` rows should run together, `first` of them at least, when
- * the run must be done `limit_ns` after its start (INT64_MAX: no limit). */
-int64_t batch_rows(const struct instance *i, int64_t first, int64_t waiting, int64_t limit_ns);
+ * the run should take `budget_ns` and has to be done `limit_ns` after its start (INFINITY: no such
+ * bound). */
+int64_t batch_rows(const struct instance *i, int64_t first, int64_t waiting, double budget_ns,
+		   double limit_ns);
 /* batch_take takes the run out of the queues whose first item is `it`. */
 void batch_take(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns,
 		struct ps_sched_run *run);
@@ -247,6 +263,12 @@ void fluid_run(struct ps_sched *s, const struct ps_sched_item *it, int64_t now_n
 	       struct outcome *ret_outcome);
 /* fluid_drain_ns returns how long what waits of a flow will take. */
 double fluid_drain_ns(const struct ps_sched *s, const struct flow *f, int64_t now_ns);
+/* admit_outcome learns from what became of an item that had been checked: started_ns 0 when it was
+ * not run. */
+void admit_outcome(struct ps_sched *s, const struct ps_sched_item *it, bool late,
+		   int64_t started_ns);
+/* admit_cost adds to the recent cost of a flow and its class. */
+void admit_cost(struct ps_sched *s, struct flow *f, double cost_ns);
 /* admit_rest_ns returns how long a run under way will go on. */
 double admit_rest_ns(const struct ps_sched *s, const struct ps_sched_run *run, int64_t now_ns);
 

@@ -55,13 +55,10 @@ static void top_up(struct backlog *b, int tenant)
 static void note_run(struct world *w, const struct ps_sched_run *run)
 {
 	struct backlog *b = w->ctx;
-	double costs[TENANTS] = {0};
 	for (const struct ps_sched_item *it = run->first; it; it = it->next) {
-		costs[it->tenant] += (double)(b->run_ns * it->rows) / (double)run->rows;
+		b->largest[it->tenant] = fmax(b->largest[it->tenant], (double)b->run_ns);
 		top_up(b, it->tenant);
 	}
-	for (int t = 0; t < b->n_tenants; t++)
-		b->largest[t] = fmax(b->largest[t], costs[t]);
 }
 
 static void note_end(struct world *w, struct ps_sched_item *first, int64_t started_ns)
@@ -367,12 +364,12 @@ static void limits_and_removal(void **state)
 	}
 	assert_false(ps_sched_queued(&jobs[4].item));
 	for (int k = 0; k < 4; k += 2)
-		ps_sched_remove(b->w.s, &jobs[k].item);
+		ps_sched_remove(b->w.s, &jobs[k].item, 5);
 	assert_true(ps_sched_check(b->w.s));
 	assert_int_equal(ps_sched_len(b->w.s, 0), 2);
 	assert_ptr_equal(ps_sched_start(b->w.s, 0, 9)->first, &jobs[1].item);
 	ps_sched_finish(b->w.s, 0, 9, 10, true);
-	ps_sched_remove(b->w.s, &jobs[3].item);
+	ps_sched_remove(b->w.s, &jobs[3].item, 10);
 	assert_null(ps_sched_start(b->w.s, 0, 11));
 	assert_true(ps_sched_check(b->w.s));
 	world_fini(&b->w);

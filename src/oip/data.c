@@ -2,7 +2,6 @@
 #include "oip/oip_internal.h"
 
 #include <math.h>
-#include <float.h>
 #include <string.h>
 
 struct filler {
@@ -56,17 +55,17 @@ static enum ps_status read_real(struct ps_oip_reader *r, struct filler *f)
 {
 	struct ps_oip_number n;
 	double v;
+	float v32;
 	bool fp32 = f->t->dtype == PS_DTYPE_FP32;
-	if (!read_special(r, &v)) {
-		if (!ps_oip_scan_number(r->at, r->end, &n) || !ps_oip_number_real(&n, &v))
-			return wrong_element(r, f);
-		/* Halfway between the largest float and the next power of two rounds to infinity.
-		 */
-		if (fp32 && fabs(v) >= 0x1.ffffffp127)
+	if (ps_oip_scan_number(r->at, r->end, &n)) {
+		if (fp32 ? !ps_oip_number_float(&n, &v32) : !ps_oip_number_real(&n, &v))
 			return wrong_element(r, f);
 		r->at += n.n;
+	} else {
+		if (!read_special(r, &v))
+			return wrong_element(r, f);
+		v32 = (float)v;
 	}
-	float v32 = (float)v;
 	put(f, fp32 ? (const void *)&v32 : (const void *)&v);
 	return PS_OK;
 }
@@ -119,30 +118,48 @@ static enum ps_status read_string(struct ps_oip_reader *r, struct filler *f)
 	return PS_OK;
 }
 
+static enum ps_status read_scalar(struct ps_oip_reader *r, struct filler *f)
+{
+	switch (f->t->dtype) {
+	case PS_DTYPE_FP32:
+	case PS_DTYPE_FP64:
+		return read_real(r, f);
+	case PS_DTYPE_BOOL:
+		return read_boolean(r, f);
+	case PS_DTYPE_BYTES:
+		return read_string(r, f);
+	default:
+		return read_integer(r, f);
+	}
+}
+
+/* Passes over a comma when a scalar follows it. */
+static bool next_scalar(struct ps_oip_reader *r)
+{
+	if (ps_oip_peek(r) != ',')
+		return false;
+	char *comma = r->at++;
+	if (ps_oip_peek(r) != '[')
+		return true;
+	r->at = comma;
+	return false;
+}
+
+/* An array, or a run of scalars: what follows a run is the enclosing array's. */
 static enum ps_status read_element(struct ps_oip_reader *r, void *out)
 {
 	struct filler *f = out;
 	if (ps_oip_peek(r) == '[')
 		return ps_oip_read_array(r, read_element, f);
-	if (f->done >= f->count)
-		return wrong_count(r, f);
-	enum ps_status s;
-	switch (f->t->dtype) {
-	case PS_DTYPE_FP32:
-	case PS_DTYPE_FP64:
-		s = read_real(r, f);
-		break;
-	case PS_DTYPE_BOOL:
-		s = read_boolean(r, f);
-		break;
-	case PS_DTYPE_BYTES:
-		s = read_string(r, f);
-		break;
-	default:
-		s = read_integer(r, f);
-	}
-	f->done += s == PS_OK;
-	return s;
+	do {
+		if (f->done >= f->count)
+			return wrong_count(r, f);
+		enum ps_status s = read_scalar(r, f);
+		if (s != PS_OK)
+			return s;
+		f->done++;
+	} while (next_scalar(r));
+	return PS_OK;
 }
 
 /* An upper bound of the memory that `count` elements need, known from the text that is left: an

@@ -1,3 +1,4 @@
+#include "oip/decimal_internal.h"
 #include "oip/oip_internal.h"
 
 #include <locale.h>
@@ -7,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_NUMBER = 1024, EXACT_DIGITS = 19, EXACT_POWER = 22 };
+enum {
+	MAX_NUMBER = 1024, /* characters, where the library must read it */
+	EXACT_DIGITS = 19,
+	EXACT_POWER = 22,
+	MAX_PLAIN = 17, /* digits before the point, written without an exponent */
+};
 
 static locale_t c_locale;
 
@@ -36,15 +42,37 @@ struct digits {
 	bool lost;	 /* one of them was not 0 */
 };
 
+/* Eight bytes at once: all digits? and their number. (Little-endian: the first digit is the lowest
+ * byte.) */
+static bool eight_digits(const char *p, uint64_t *ret_value)
+{
+	uint64_t v;
+	memcpy(&v, p, sizeof v);
+	uint64_t high = (v & UINT64_C(0xf0f0f0f0f0f0f0f0)) |
+			((v + UINT64_C(0x0606060606060606)) & UINT64_C(0xf0f0f0f0f0f0f0f0)) >> 4;
+	if (high != UINT64_C(0x3333333333333333))
+		return false;
+	v = (v & UINT64_C(0x0f0f0f0f0f0f0f0f)) * 2561 >> 8;
+	v = (v & UINT64_C(0x00ff00ff00ff00ff)) * 6553601 >> 16;
+	*ret_value = (v & UINT64_C(0x0000ffff0000ffff)) * UINT64_C(42949672960001) >> 32;
+	return true;
+}
+
 static const char *scan_digits(const char *p, const char *end, struct digits *d)
 {
+	uint64_t eight;
+	/* Zeros in front may be counted as significant: then digits are given up earlier, no more.
+	 */
+	while (end - p >= 8 && d->significant <= EXACT_DIGITS - 8 && eight_digits(p, &eight)) {
+		d->mantissa = 100000000 * d->mantissa + eight;
+		d->significant += d->mantissa ? 8 : 0;
+		p += 8;
+	}
 	for (; is_digit(p, end); p++) {
 		unsigned v = (unsigned)(*p - '0');
-		if (d->significant == 0 && v == 0)
-			continue;
 		if (d->significant < EXACT_DIGITS) {
 			d->mantissa = 10 * d->mantissa + v;
-			d->significant++;
+			d->significant += d->mantissa != 0;
 		} else {
 			d->dropped++;
 			d->lost |= v != 0;
@@ -107,25 +135,91 @@ bool ps_oip_scan_number(const char *at, const char *end, struct ps_oip_number *r
 	return true;
 }
 
-bool ps_oip_number_real(const struct ps_oip_number *n, double *ret_value)
+/* Few digits and a small power: both are exact doubles, so that the one rounding is the right one.
+ */
+static bool small_real(const struct ps_oip_number *n, double *ret_value)
 {
 	static const double power[EXACT_POWER + 1] = {
 		1e0,  1e1,  1e2,  1e3,	1e4,  1e5,  1e6,  1e7,	1e8,  1e9,  1e10, 1e11,
 		1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-	/* Both factors are exact doubles, so that the one rounding is the right one. */
-	if (n->exact && n->mantissa <= UINT64_C(1) << 53 && n->exponent >= -EXACT_POWER &&
-	    n->exponent <= EXACT_POWER) {
-		double v = (double)n->mantissa;
-		v = n->exponent < 0 ? v / power[-n->exponent] : v * power[n->exponent];
-		*ret_value = n->negative ? -v : v;
+	if (n->mantissa > UINT64_C(1) << 53 || n->exponent < -EXACT_POWER ||
+	    n->exponent > EXACT_POWER || !n->exact)
+		return false;
+	double v = (double)(int64_t)n->mantissa;
+	*ret_value = n->exponent < 0 ? v / power[-n->exponent] : v * power[n->exponent];
+	return true;
+}
+
+/* Rounding to double and then to float is right unless the double lies exactly between two floats;
+ * floats below the normal ones have other places between them. */
+static bool small_float(const struct ps_oip_number *n, uint64_t *ret_bits)
+{
+	double v;
+	uint64_t bits;
+	uint32_t bits32;
+	if (!small_real(n, &v) || v < 0x1p-126)
+		return false;
+	memcpy(&bits, &v, sizeof bits);
+	if ((bits & 0x1fffffff) == 0x10000000)
+		return false;
+	float v32 = (float)v;
+	memcpy(&bits32, &v32, sizeof bits32);
+	*ret_bits = bits32;
+	return true;
+}
+
+static bool certain_bits(const struct ps_oip_number *n, bool fp32, uint64_t *ret_bits)
+{
+	uint64_t above;
+	double v;
+	if (fp32 && small_float(n, ret_bits))
+		return true;
+	if (!fp32 && small_real(n, &v)) {
+		memcpy(ret_bits, &v, sizeof v);
 		return true;
 	}
-	char text[MAX_NUMBER + 1];
-	if (n->n > MAX_NUMBER || !plain_locale())
+	if (!ps_oip_decimal_bits(n->mantissa, n->exponent, fp32, ret_bits))
 		return false;
-	memcpy(text, n->text, n->n);
-	text[n->n] = '\0';
-	*ret_value = strtod_l(text, NULL, plain_locale());
+	/* With digits left out the number is between this mantissa and the next one. */
+	return n->exact || (ps_oip_decimal_bits(n->mantissa + 1, n->exponent, fp32, &above) &&
+			    above == *ret_bits);
+}
+
+static bool library_bits(const struct ps_oip_number *n, bool fp32, uint64_t *ret_bits)
+{
+	char text[MAX_NUMBER + 1];
+	if (n->n - n->negative > MAX_NUMBER || !plain_locale())
+		return false;
+	memcpy(text, n->text + n->negative, n->n - n->negative);
+	text[n->n - n->negative] = '\0';
+	*ret_bits = 0;
+	if (fp32) {
+		float v = strtof_l(text, NULL, plain_locale());
+		memcpy(ret_bits, &v, sizeof v);
+	} else {
+		double v = strtod_l(text, NULL, plain_locale());
+		memcpy(ret_bits, &v, sizeof v);
+	}
+	return true;
+}
+
+bool ps_oip_number_float(const struct ps_oip_number *n, float *ret_value)
+{
+	uint64_t bits;
+	if (!certain_bits(n, true, &bits) && !library_bits(n, true, &bits))
+		return false;
+	uint32_t bits32 = (uint32_t)bits | (uint32_t)n->negative << 31;
+	memcpy(ret_value, &bits32, sizeof bits32);
+	return bits < 0x7f800000;
+}
+
+bool ps_oip_number_real(const struct ps_oip_number *n, double *ret_value)
+{
+	uint64_t bits;
+	if (!certain_bits(n, false, &bits) && !library_bits(n, false, &bits))
+		return false;
+	bits |= (uint64_t)n->negative << 63;
+	memcpy(ret_value, &bits, sizeof bits);
 	return isfinite(*ret_value);
 }
 
@@ -144,36 +238,108 @@ bool ps_oip_number_int(const struct ps_oip_number *n, int64_t min, uint64_t max,
 	return true;
 }
 
-/* Bit for bit: -0 is not 0. */
-static bool reads_back(const char *text, double v, bool fp32)
+/* --- writing --- */
+
+static char *put_digits(char *at, uint64_t v)
 {
-	locale_t l = plain_locale();
-	if (fp32) {
-		float a = strtof_l(text, NULL, l);
-		return a == (float)v && signbit(a) == signbit(v);
+	char digits[24], *d = digits + sizeof digits;
+	do
+		*--d = (char)('0' + v % 10);
+	while (v /= 10);
+	size_t n = (size_t)(digits + sizeof digits - d);
+	memcpy(at, d, n);
+	return at + n;
+}
+
+static char *put_zeros(char *at, int n)
+{
+	for (; n > 0; n--)
+		*at++ = '0';
+	return at;
+}
+
+/* digits * 10^exponent as plain text where that is short, else with an exponent. */
+static char *put_decimal(char *at, uint64_t digits, int exponent)
+{
+	char text[24];
+	int n = (int)(put_digits(text, digits) - text);
+	int point = n + exponent; /* digits before the point */
+	if (point < -3 || point > MAX_PLAIN) {
+		*at++ = text[0];
+		if (n > 1)
+			*at++ = '.';
+		memcpy(at, text + 1, (size_t)n - 1);
+		at += n - 1;
+		*at++ = 'e';
+		if (point < 1)
+			*at++ = '-';
+		return put_digits(at, (uint64_t)(point < 1 ? 1 - point : point - 1));
 	}
-	double a = strtod_l(text, NULL, l);
-	return a == v && signbit(a) == signbit(v);
+	if (point <= 0) {
+		*at++ = '0';
+		*at++ = '.';
+		at = put_zeros(at, -point);
+		memcpy(at, text, (size_t)n);
+		return at + n;
+	}
+	int whole = point < n ? point : n;
+	memcpy(at, text, (size_t)whole);
+	at = put_zeros(at + whole, point - n);
+	if (whole < n)
+		*at++ = '.';
+	memcpy(at, text + whole, (size_t)(n - whole));
+	return at + (n - whole);
+}
+
+/* Where the quick way has its doubts: as many digits as always do. */
+static char *put_by_library(char *at, double v, bool fp32)
+{
+	if (!plain_locale())
+		return NULL;
+	locale_t old = uselocale(plain_locale());
+	int n = snprintf(at, 32, "%.*g", fp32 ? 9 : 17, v);
+	for (int digits = fp32 ? 8 : 16; digits > 0; digits--) {
+		char text[32];
+		snprintf(text, sizeof text, "%.*g", digits, v);
+		if (fp32 ? strtof_l(text, NULL, plain_locale()) != (float)v
+			 : strtod_l(text, NULL, plain_locale()) != v)
+			break;
+		n = snprintf(at, 32, "%s", text);
+	}
+	uselocale(old);
+	return at + n;
+}
+
+static uint64_t magnitude(double v, bool fp32)
+{
+	float v32 = (float)fabs(v);
+	uint32_t bits32;
+	uint64_t bits;
+	v = fabs(v);
+	memcpy(&bits32, &v32, sizeof bits32);
+	memcpy(&bits, &v, sizeof bits);
+	return fp32 ? bits32 : bits;
 }
 
 void ps_oip_put_real(struct ps_strbuf *out, double v, bool fp32)
 {
-	char text[40];
+	char text[48], *at = text;
+	uint64_t bits = magnitude(v, fp32), digits;
+	int exponent;
 	if (isnan(v) || isinf(v)) {
 		ps_strbuf_puts(out, isnan(v) ? "NaN" : v < 0 ? "-Infinity" : "Infinity");
 		return;
 	}
-	if (!plain_locale()) {
+	if (signbit(v))
+		*at++ = '-';
+	if (bits == 0)
+		*at++ = '0';
+	else if (ps_oip_decimal_shortest(bits, fp32, &digits, &exponent))
+		at = put_decimal(at, digits, exponent);
+	else
+		at = put_by_library(at, fabs(v), fp32);
+	if (at)
+		ps_strbuf_append(out, text, (size_t)(at - text));
+	else
 		out->failed = true;
-		return;
-	}
-	locale_t old = uselocale(plain_locale());
-	int last = fp32 ? 9 : 17;
-	for (int digits = last - 2; digits <= last; digits++) {
-		snprintf(text, sizeof text, "%.*g", digits, v);
-		if (digits == last || reads_back(text, v, fp32))
-			break;
-	}
-	uselocale(old);
-	ps_strbuf_puts(out, text);
 }

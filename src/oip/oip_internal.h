@@ -65,7 +65,7 @@ void ps_oip_leave(struct ps_oip_reader *r);
 struct ps_oip_number {
 	const char *text;
 	size_t n;	   /* bytes of text */
-	uint64_t mantissa; /* of the first 19 significant digits */
+	uint64_t mantissa; /* of the first digits, at most 19 significant ones */
 	int64_t exponent;  /* value = mantissa * 10^exponent when exact */
 	bool negative;
 	bool integer; /* neither point nor exponent */
@@ -74,8 +74,10 @@ struct ps_oip_number {
 
 /* ps_oip_scan_number reads a number of JSON's grammar; false when there is none. */
 bool ps_oip_scan_number(const char *at, const char *end, struct ps_oip_number *ret_number);
-/* ps_oip_number_real converts; false when it overflows or has over 1,024 digits. */
+/* ps_oip_number_real and ps_oip_number_float convert, correctly rounded; false when the result is
+ * infinite, or in doubt with over 1,024 characters. */
 bool ps_oip_number_real(const struct ps_oip_number *n, double *ret_value);
+bool ps_oip_number_float(const struct ps_oip_number *n, float *ret_value);
 /* ps_oip_number_int converts an integer between min and max (min <= 0). */
 bool ps_oip_number_int(const struct ps_oip_number *n, int64_t min, uint64_t max,
 		       uint64_t *ret_bits);

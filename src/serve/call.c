@@ -334,21 +334,24 @@ static void model_metadata(struct ps_serve_call *c, struct ps_strbuf *text)
 	answer(c, 200, text);
 }
 
-/* Not known and not loaded are errors where the protocol has no other way to say no. */
+/* gRPC says no for a model that nobody knows; HTTP's clients look at the code alone, and that it is
+ * unknown is worth more to a person. */
 static void model_ready(struct ps_serve_call *c, struct ps_strbuf *text)
 {
 	enum ps_status status = ps_serve_find_model(c, true);
 	bool ready = status == PS_OK;
 	if (ready)
 		release_instance(c);
-	else if (c->model < 0) {
+	else if (c->model < 0 && c->wire == PS_SERVE_HTTP) {
 		ps_serve_refuse(c);
 		return;
 	}
 	ready = ready && !atomic_load(&c->io->server->draining);
 	c->n_headers = 0; /* no Retry-After: this is an answer */
 	ps_error_clear(&c->err);
-	ps_oip_build_model_ready(c->model_name, ready, form_of(c), text);
+	c->d.account.reason = PS_DISPATCH_REASON_NONE;
+	ps_oip_build_model_ready(c->model < 0 ? c->target.model : c->model_name, ready, form_of(c),
+				 text);
 	answer(c, ready ? 200 : 400, text);
 }
 

@@ -422,6 +422,11 @@ enum ps_status ps_serve_start_loaders(struct ps_serve *s, struct ps_error *err)
 	return PS_OK;
 }
 
+bool ps_serve_is_loading(const struct ps_serve *s)
+{
+	return s->loaders && s->loaders->jobs;
+}
+
 static void interrupt_engines(struct ps_serve *s)
 {
 	pthread_mutex_lock(&s->engines_lock);

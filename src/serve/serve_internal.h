@@ -147,6 +147,8 @@ void ps_serve_want(struct ps_serve *s, struct ps_serve_wait *w);
 void ps_serve_kick_loaders(struct ps_serve *s);
 
 enum ps_status ps_serve_start_loaders(struct ps_serve *s, struct ps_error *err);
+/* ps_serve_is_loading says whether a load or unload is under way. I/O thread 0. */
+bool ps_serve_is_loading(const struct ps_serve *s);
 /* ps_serve_stop_loaders interrupts and joins what is under way. After the I/O threads. */
 void ps_serve_stop_loaders(struct ps_serve *s);
 /* ps_serve_close_models closes every instance and the engines. After lanes and loaders. */

@@ -363,7 +363,8 @@ static void stop(struct ps_serve *s)
 	if (s->signals.watch.loop)
 		ps_evloop_signals_close(&s->signals);
 	ps_serve_join_ios(s);
-	let_signals_end();
+	if (ps_serve_is_loading(s))
+		let_signals_end();
 	ps_serve_reload_stop(s);
 	if (s->exec)
 		ps_exec_drain(s->exec);

@@ -5,8 +5,10 @@
 
 const char *ps_net_header_get(const struct ps_net_header *headers, size_t n, const char *name)
 {
+	/* Names begin with a letter as a rule: one look keeps most from the slow comparison. */
 	for (size_t i = 0; i < n; i++)
-		if (strcasecmp(headers[i].name, name) == 0)
+		if ((headers[i].name[0] | 0x20) == (name[0] | 0x20) &&
+		    strcasecmp(headers[i].name, name) == 0)
 			return headers[i].value;
 	return NULL;
 }

@@ -161,7 +161,7 @@ static int check_framing(struct ps_net_http1 *p, const char *at, size_t n)
 			return refuse(p, 431, "the trailer or a chunk's extension is too large");
 	}
 	/* In heads the library itself insists on LF behind CR. */
-	if (p->head_done)
+	if (p->parser.flags & F_CHUNKED)
 		for (from = at; from < end; from++)
 			if ((from > at ? from[-1] : p->last) == '\r' && *from != '\n')
 				return refuse(p, 400, "a CR without LF");

@@ -287,19 +287,23 @@ static void fill(struct ps_net_h2 *h)
 size_t ps_net_h2_output(struct ps_net_h2 *h, struct iovec *iov, size_t max)
 {
 	struct ps_net_h2_out *o = &h->out;
-	h->woken = false;
 	if (h->closed)
 		return 0;
+	h->woken = true;
 	ps_net_h2_enter(h);
 	if (!o->buffer)
 		h->now_ns = h->carrier.now_ns(h->carrier.ctx);
 	fill(h);
+	ps_net_h2_fire(h, false); /* of streams that were reset just now; who may say more */
+	if (!o->buffer)
+		fill(h);
 	size_t n = 0;
 	while (n < max && o->buffer && o->at + n < o->n) {
 		iov[n] = o->buffer->pieces[o->at + n];
 		n++;
 	}
 	ps_net_h2_leave(h);
+	h->woken = n > 0; /* then wrote follows, and output is asked again */
 	return n;
 }
 

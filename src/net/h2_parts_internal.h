@@ -200,8 +200,8 @@ struct ps_net_h2 {
 	bool eof;    /* the client sends no more */
 	bool dead;   /* nghttp2 is not asked any more; what is queued may be written */
 	bool closed; /* no carrier any more */
-	bool woken;
-	int inside; /* calls under way */
+	bool woken;  /* the connection is about to ask for output */
+	int inside;  /* calls under way */
 	const char *peer, *address;
 	const struct ps_net_identity *identity;
 	struct ps_arena arena; /* of these texts */

@@ -140,7 +140,7 @@ void ps_net_h2_leave(struct ps_net_h2 *h)
 
 void ps_net_h2_poke(struct ps_net_h2 *h)
 {
-	if (h->inside > 0 || h->woken || h->closed)
+	if (h->woken || h->closed)
 		return;
 	h->woken = true;
 	h->carrier.wake(h->carrier.ctx);
@@ -182,6 +182,7 @@ void ps_net_h2_feed(struct ps_net_h2 *h, const void *bytes, size_t n, int64_t no
 	if (h->dead || h->closed)
 		return;
 	h->now_ns = now_ns;
+	h->woken = true; /* the connection flushes after this */
 	ps_net_h2_enter(h);
 	ssize_t used = nghttp2_session_mem_recv(h->ng, bytes, n);
 	if (used < 0)
@@ -251,12 +252,12 @@ void ps_net_h2_drain(struct ps_net_h2 *h)
 	if (h->draining || h->dead || h->closed)
 		return;
 	h->draining = true;
+	h->woken = true;
 	h->now_ns = h->drain_ns = h->carrier.now_ns(h->carrier.ctx);
 	if (nghttp2_submit_shutdown_notice(h->ng) != 0 ||
 	    nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, mark) != 0)
 		ps_net_h2_die(h, NGHTTP2_NO_ERROR);
 	ps_net_h2_expect(h, h->now_ns);
-	ps_net_h2_poke(h);
 }
 
 void ps_net_h2_close(struct ps_net_h2 *h)

@@ -130,6 +130,7 @@ void ps_net_h2_tick(struct ps_net_h2 *h, int64_t now_ns)
 	if (h->closed)
 		return;
 	h->now_ns = now_ns;
+	h->woken = true; /* the connection flushes after this */
 	ps_net_h2_enter(h);
 	if (!h->dead || h->out.written < h->out.queued)
 		if (now_ns >= session_deadline_ns(h))

@@ -78,7 +78,8 @@ static enum ps_status write_config(const struct ps_measure_context *m,
 	struct ps_strbuf b;
 	char cpus[PS_CPUS_SIZE];
 	ps_strbuf_init(&b);
-	ps_strbuf_puts(&b, "# written by perseus measure\nlisten: \"127.0.0.1:0\"\n");
+	ps_strbuf_puts(&b, "# written by perseus measure\nlisten: \"127.0.0.1:0\"\n"
+			   "grpc: \"off\"\nmetrics: \"off\"\n");
 	if (ps_cpus_count(&m->c->slice.cpus) > 0) {
 		ps_strbuf_printf(&b, "cpus: \"%s\"\n", ps_cpus_format(&m->c->slice.cpus, cpus));
 	}

@@ -105,7 +105,9 @@ class Server:
                 path = self.dir / (name + what.name[what.name.index("."):])
                 path.symlink_to(what)
             rows.append({"name": name, "path": path.name, **self.model_keys})
-        whole = {"models": rows} if rows else {}
+        whole = {"grpc": "127.0.0.1:0", "metrics": "127.0.0.1:0"}  # several run at a time
+        if rows:
+            whole["models"] = rows
         if tenants is not None:
             whole["tenants"] = tenants
         whole.update(config or {})

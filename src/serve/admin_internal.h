@@ -6,7 +6,9 @@
  *	config_check.c what rows cannot check; snapshots
  *	models_config.c  models and folders of a snapshot -> the repository
  *	reload.c       SIGHUP and POST v2/perseus/reload
- *	admin.c        routes: index, load, unload, statistics, configuration, operator's views
+ *	admin*.c       routes: index, load, unload, statistics, configuration, operator's views
+ *	decisions.c    what the API asked for
+ *	bill.c         the ledger as people read it
  */
 #ifndef PS_SERVE_ADMIN_INTERNAL_H
 #define PS_SERVE_ADMIN_INTERNAL_H
@@ -50,7 +52,7 @@ struct ps_serve_model_changes {
  * tenant with share: false), and drops what is gone. Then call ps_serve_kick_loaders. A model of
  * the file that cannot be served is an error; one of a folder is warned of and keeps its reason.
  * Takes s->lock itself; BLOCKS on the disk: at start, or on the reload's thread. `ret_changes` may
- * be NULL. Also applies again what the API had loaded, from the state file (first time). */
+ * be NULL. */
 enum ps_status ps_serve_apply_models(struct ps_serve *s, const struct ps_serve_snapshot *p,
 				     struct ps_serve_model_changes *ret_changes,
 				     struct ps_error *err);

@@ -181,8 +181,11 @@ static enum ps_status build(struct tenants *t, const struct ps_tenancy *previous
 {
 	const struct ps_serve_config *c = t->config;
 	const struct ps_serve_tenant_config *from = c->tenants.items;
-	static const struct ps_tenancy_tenant only = {
-		.name = "default", .all_models = true, .queue_limit = 100, .weight = 1};
+	static const struct ps_tenancy_tenant only = {.name = "default",
+						      .all_models = true,
+						      .queue_limit = 100,
+						      .weight = 1,
+						      .may_load = true};
 	struct ps_tenancy_config tc = {
 		.tenants = c->tenants.len ? t->list : &only,
 		.n_tenants = c->tenants.len ? c->tenants.len : 1,

@@ -1,7 +1,7 @@
 /* observe_thread.c - the observer's thread and life: jobs, and files that nobody may wait for. */
 #include "base/clock.h"
 #include "base/log.h"
-#include "serve/observe_parts_internal.h"
+#include "serve/admin_state_internal.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -108,6 +108,8 @@ static enum ps_status open_state(struct ps_serve_observe *o, const struct ps_ser
 	if (!c->state)
 		return PS_OK;
 	enum ps_status status = ps_state_open(c->state, ps_clock_wall_ns(), &o->state, err);
+	if (status == PS_OK)
+		status = ps_serve_restore(o->server, o->state, err);
 	if (status == PS_OK)
 		status = ps_serve_ledger_new(o, &o->ledger, err);
 	return status;

@@ -53,20 +53,18 @@ static bool read_special(struct ps_oip_reader *r, double *ret_value)
 
 static enum ps_status read_real(struct ps_oip_reader *r, struct filler *f)
 {
-	struct ps_oip_number n;
-	double v;
-	float v32;
 	bool fp32 = f->t->dtype == PS_DTYPE_FP32;
-	if (ps_oip_scan_number(r->at, r->end, &n)) {
-		if (fp32 ? !ps_oip_number_float(&n, &v32) : !ps_oip_number_real(&n, &v))
-			return wrong_element(r, f);
-		r->at += n.n;
-	} else {
-		if (!read_special(r, &v))
-			return wrong_element(r, f);
-		v32 = (float)v;
+	double v;
+	size_t n = ps_oip_scan_real(r->at, r->end, fp32, f->out);
+	if (n == 0 && !read_special(r, &v))
+		return wrong_element(r, f);
+	if (n == 0) {
+		float v32 = (float)v;
+		put(f, fp32 ? (const void *)&v32 : (const void *)&v);
+		return PS_OK;
 	}
-	put(f, fp32 ? (const void *)&v32 : (const void *)&v);
+	r->at += n;
+	f->out += f->size;
 	return PS_OK;
 }
 

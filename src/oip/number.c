@@ -42,20 +42,23 @@ struct digits {
 	bool lost;	 /* one of them was not 0 */
 };
 
-/* Eight bytes at once: all digits? and their number. (Little-endian: the first digit is the lowest
- * byte.) */
-static bool eight_digits(const char *p, uint64_t *ret_value)
+/* The digits at the front of eight bytes, all at once: their number and how many they are. (Little-
+ * endian: the first digit is the lowest byte; up to the first byte that is none, nothing carries.)
+ */
+static inline int front_digits(const char *p, uint64_t *ret_value)
 {
 	uint64_t v;
 	memcpy(&v, p, sizeof v);
-	uint64_t high = (v & UINT64_C(0xf0f0f0f0f0f0f0f0)) |
-			((v + UINT64_C(0x0606060606060606)) & UINT64_C(0xf0f0f0f0f0f0f0f0)) >> 4;
-	if (high != UINT64_C(0x3333333333333333))
-		return false;
-	v = (v & UINT64_C(0x0f0f0f0f0f0f0f0f)) * 2561 >> 8;
-	v = (v & UINT64_C(0x00ff00ff00ff00ff)) * 6553601 >> 16;
-	*ret_value = (v & UINT64_C(0x0000ffff0000ffff)) * UINT64_C(42949672960001) >> 32;
-	return true;
+	v ^= UINT64_C(0x3030303030303030);
+	uint64_t other = (v | (v + UINT64_C(0x0606060606060606))) & UINT64_C(0xf0f0f0f0f0f0f0f0);
+	int n = other ? __builtin_ctzll(other) / 8 : 8;
+	if (n == 0)
+		return 0;
+	v <<= 64 - 8 * n;
+	v = (v * 2561 >> 8) & UINT64_C(0x00ff00ff00ff00ff);
+	v = (v * 6553601 >> 16) & UINT64_C(0x0000ffff0000ffff);
+	*ret_value = v * UINT64_C(42949672960001) >> 32;
+	return n;
 }
 
 static const char *scan_digits(const char *p, const char *end, struct digits *d)
@@ -63,7 +66,7 @@ static const char *scan_digits(const char *p, const char *end, struct digits *d)
 	uint64_t eight;
 	/* Zeros in front may be counted as significant: then digits are given up earlier, no more.
 	 */
-	while (end - p >= 8 && d->significant <= EXACT_DIGITS - 8 && eight_digits(p, &eight)) {
+	while (end - p >= 8 && d->significant <= EXACT_DIGITS - 8 && front_digits(p, &eight) == 8) {
 		d->mantissa = 100000000 * d->mantissa + eight;
 		d->significant += d->mantissa ? 8 : 0;
 		p += 8;
@@ -96,7 +99,8 @@ static const char *scan_exponent(const char *p, const char *end, int64_t *ret_ex
 	return p;
 }
 
-bool ps_oip_scan_number(const char *at, const char *end, struct ps_oip_number *ret_number)
+/* Numbers of any length. */
+static bool scan_careful(const char *at, const char *end, struct ps_oip_number *ret_number)
 {
 	struct digits d = {0};
 	int64_t exponent = 0, scale = 0;
@@ -133,6 +137,76 @@ bool ps_oip_scan_number(const char *at, const char *end, struct ps_oip_number *r
 		.exact = !d.lost,
 	};
 	return true;
+}
+
+/* Digits that may overflow `w`: their count says whether they did. */
+static inline const char *add_digits(const char *p, const char *end, uint64_t *w)
+{
+	static const uint64_t tens[] = {1,	10,	 100,	   1000,     10000,
+					100000, 1000000, 10000000, 100000000};
+	uint64_t v = *w, some;
+	while (end - p >= 8) {
+		int n = front_digits(p, &some);
+		p += n;
+		v = n ? tens[n] * v + some : v;
+		if (n < 8) {
+			*w = v;
+			return p;
+		}
+	}
+	for (; is_digit(p, end); p++)
+		v = 10 * v + (uint64_t)(*p - '0');
+	*w = v;
+	return p;
+}
+
+/* The usual numbers: at most 19 digits behind zeros in front. */
+static inline bool scan_quick(const char *at, const char *end, struct ps_oip_number *ret_number)
+{
+	uint64_t w = 0;
+	int64_t exponent = 0, scale = 0, n_digits;
+	bool negative = at < end && *at == '-', integer = true;
+	const char *first = at + negative;
+	const char *p = add_digits(first, end, &w);
+	if (p == first || (*first == '0' && p > first + 1))
+		return false;
+	bool zero = *first == '0';
+	n_digits = zero ? 0 : p - first;
+	if (p < end && *p == '.') {
+		const char *point = ++p;
+		while (zero && p < end && *p == '0')
+			p++;
+		const char *part = p;
+		p = add_digits(p, end, &w);
+		if (p == point)
+			return false;
+		n_digits += p - part;
+		scale = point - p;
+		integer = false;
+	}
+	if (n_digits > EXACT_DIGITS)
+		return scan_careful(at, end, ret_number);
+	if (p < end && (*p == 'e' || *p == 'E')) {
+		p = scan_exponent(p + 1, end, &exponent);
+		if (!p)
+			return false;
+		integer = false;
+	}
+	*ret_number = (struct ps_oip_number){
+		.text = at,
+		.n = (size_t)(p - at),
+		.mantissa = w,
+		.exponent = exponent + scale,
+		.negative = negative,
+		.integer = integer,
+		.exact = true,
+	};
+	return true;
+}
+
+bool ps_oip_scan_number(const char *at, const char *end, struct ps_oip_number *ret_number)
+{
+	return scan_quick(at, end, ret_number);
 }
 
 /* Few digits and a small power: both are exact doubles, so that the one rounding is the right one.
@@ -221,6 +295,15 @@ bool ps_oip_number_real(const struct ps_oip_number *n, double *ret_value)
 	bits |= (uint64_t)n->negative << 63;
 	memcpy(ret_value, &bits, sizeof bits);
 	return isfinite(*ret_value);
+}
+
+size_t ps_oip_scan_real(const char *at, const char *end, bool fp32, void *ret_value)
+{
+	struct ps_oip_number n;
+	if (!scan_quick(at, end, &n))
+		return 0;
+	bool ok = fp32 ? ps_oip_number_float(&n, ret_value) : ps_oip_number_real(&n, ret_value);
+	return ok ? n.n : 0;
 }
 
 bool ps_oip_number_int(const struct ps_oip_number *n, int64_t min, uint64_t max, uint64_t *ret_bits)

@@ -78,6 +78,9 @@ bool ps_oip_scan_number(const char *at, const char *end, struct ps_oip_number *r
  * infinite, or in doubt with over 1,024 characters. */
 bool ps_oip_number_real(const struct ps_oip_number *n, double *ret_value);
 bool ps_oip_number_float(const struct ps_oip_number *n, float *ret_value);
+/* ps_oip_scan_real reads a float (fp32) or double and returns how many bytes it took; 0 when there is
+ * none, or none that is finite. */
+size_t ps_oip_scan_real(const char *at, const char *end, bool fp32, void *ret_value);
 /* ps_oip_number_int converts an integer between min and max (min <= 0). */
 bool ps_oip_number_int(const struct ps_oip_number *n, int64_t min, uint64_t max,
 		       uint64_t *ret_bits);

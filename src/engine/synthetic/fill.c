@@ -164,9 +164,32 @@ static enum ps_status place(const struct ps_synthetic_spec *spec, int i, struct 
 	return ps_engine_place_output(run, out, (size_t)*ret_count * size, err);
 }
 
+static enum ps_status echo(const struct ps_synthetic_spec *spec, struct ps_engine_run *run,
+			   struct ps_error *err)
+{
+	for (int i = 0; i < spec->n_outputs; i++) {
+		const struct ps_tensor *in = &run->inputs[i];
+		struct ps_tensor *out = &run->outputs[i];
+		enum ps_status st;
+
+		out->name = spec->outputs[i].name;
+		out->dtype = in->dtype;
+		out->rank = in->rank;
+		memcpy(out->dims, in->dims, sizeof(out->dims));
+		st = ps_engine_place_output(run, out, in->bytes, err);
+		if (st != PS_OK)
+			return st;
+		if (in->bytes)
+			memcpy(out->data, in->data, in->bytes);
+	}
+	return PS_OK;
+}
+
 enum ps_status ps_synthetic_fill(const struct ps_synthetic_spec *spec, struct ps_engine_run *run,
 				 struct ps_error *err)
 {
+	if (spec->echo)
+		return echo(spec, run, err);
 	for (int i = 0; i < spec->n_outputs; i++) {
 		int64_t count, rows = 1;
 		enum ps_status st = place(spec, i, run, &count, err);

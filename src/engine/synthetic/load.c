@@ -4,6 +4,7 @@
 #include "base/units.h"
 #include "conf/conf.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,11 @@ struct stall_conf {
 struct file_conf {
 	struct ps_conf_array inputs, outputs;
 	int service, mode, per;
-	int64_t mean_ns, seed;
+	int64_t mean_ns, each_row_ns, seed;
+	double wide_speedup;
+	bool echo;
+	int64_t load_ns, memory_bytes;
+	char *broken;
 	struct ps_conf_texts durations;
 	char *durations_file;
 	struct stall_conf stall;
@@ -108,6 +113,25 @@ static const struct ps_conf_option file_rows[] = {
 	 .def = "1ms",
 	 .min = 0,
 	 .max = 3600e9},
+	{.name = "each-row",
+	 .type = PS_CONF_DURATION,
+	 .offset = offsetof(struct file_conf, each_row_ns),
+	 .help = "Added to the service time for every row of the batch.",
+	 .def = "0",
+	 .min = 0,
+	 .max = 3600e9},
+	{.name = "wide-speedup",
+	 .type = PS_CONF_REAL,
+	 .offset = offsetof(struct file_conf, wide_speedup),
+	 .help = "A wide run takes the service time divided by this.",
+	 .def = "1",
+	 .min = 1,
+	 .max = 1024},
+	{.name = "echo",
+	 .type = PS_CONF_BOOL,
+	 .offset = offsetof(struct file_conf, echo),
+	 .help = "Output k gives back input k, whose datatype and shape it must declare.",
+	 .def = "false"},
 	{.name = "durations",
 	 .type = PS_CONF_TEXTS,
 	 .offset = offsetof(struct file_conf, durations),
@@ -138,6 +162,24 @@ static const struct ps_conf_option file_rows[] = {
 	 .offset = offsetof(struct file_conf, stall),
 	 .help = "One scripted stall.",
 	 .section = &stall_schema},
+	{.name = "load-time",
+	 .type = PS_CONF_DURATION,
+	 .offset = offsetof(struct file_conf, load_ns),
+	 .help = "How long opening the model takes.",
+	 .def = "0",
+	 .min = 0,
+	 .max = 600e9},
+	{.name = "memory",
+	 .type = PS_CONF_BYTES,
+	 .offset = offsetof(struct file_conf, memory_bytes),
+	 .help = "Memory that the open model holds, all of it resident.",
+	 .def = "0",
+	 .min = 0,
+	 .max = (double)(INT64_C(1) << 36)},
+	{.name = "broken",
+	 .type = PS_CONF_TEXT,
+	 .offset = offsetof(struct file_conf, broken),
+	 .help = "Opening fails with this reason, after load_time."},
 	{0},
 };
 
@@ -238,6 +280,28 @@ static enum ps_status check_open(const char *path, const struct ps_synthetic_spe
 	return PS_OK;
 }
 
+/* What comes back must be declared as what goes in. */
+static enum ps_status check_echo(const char *path, const struct ps_synthetic_spec *spec,
+				 struct ps_error *err)
+{
+	bool same = spec->n_outputs == spec->n_inputs;
+
+	for (int k = 0; same && k < spec->n_outputs; k++) {
+		const struct ps_tensor_spec *in = &spec->inputs[k], *out = &spec->outputs[k];
+
+		same = in->dtype == out->dtype && in->rank == out->rank;
+		for (int d = 0; same && d < in->rank; d++)
+			same = in->dims[d] == out->dims[d];
+	}
+	if (same)
+		return PS_OK;
+	ps_error_set(err, PS_EPARSE,
+		     "echo: there must be as many outputs as inputs, each with the datatype and "
+		     "shape of its input");
+	ps_error_where(err, "%s", path);
+	return PS_EPARSE;
+}
+
 static enum ps_status add_duration(struct ps_synthetic_spec *spec, const char *text,
 				   struct ps_error *err)
 {
@@ -331,6 +395,12 @@ static enum ps_status build(const char *path, const struct file_conf *c,
 	spec->mode = (enum ps_synthetic_mode)c->mode;
 	spec->per = (enum ps_synthetic_per)c->per;
 	spec->mean_ns = c->mean_ns;
+	spec->each_row_ns = c->each_row_ns;
+	spec->wide_speedup = c->wide_speedup;
+	spec->echo = c->echo;
+	spec->load_ns = c->load_ns;
+	spec->memory_bytes = c->memory_bytes;
+	snprintf(spec->broken, sizeof(spec->broken), "%s", c->broken ? c->broken : "");
 	spec->seed = (uint64_t)c->seed;
 	spec->stall_at_ns = c->stall.at_ns;
 	spec->stall_for_ns = c->stall.for_ns;
@@ -338,7 +408,7 @@ static enum ps_status build(const char *path, const struct file_conf *c,
 	if (st == PS_OK)
 		st = read_tensors(path, &c->outputs, spec->outputs, &spec->n_outputs, err);
 	if (st == PS_OK)
-		st = check_open(path, spec, err);
+		st = spec->echo ? check_echo(path, spec, err) : check_open(path, spec, err);
 	return st == PS_OK ? read_durations(path, c, spec, err) : st;
 }
 

@@ -11,20 +11,36 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct ps_engine {
 	uint64_t seed;
+	pthread_mutex_t lock; /* guards `interrupted` */
+	pthread_cond_t woken;
+	bool interrupted;
 };
 
 struct ps_engine_instance {
 	struct ps_synthetic_spec spec;
 	struct ps_engine_memory memory;
+	char *ballast;	      /* the declared memory; NULL: none */
 	pthread_mutex_t lock; /* guards everything below */
 	pthread_cond_t woken; /* a cancel came: sleepers look again */
 	struct ps_rng rng;
 	size_t next_duration;
 	int64_t first_run_ns; /* 0: none yet */
 };
+
+static void init_sync(pthread_mutex_t *lock, pthread_cond_t *woken)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(woken, &attr);
+	pthread_condattr_destroy(&attr);
+}
 
 static enum ps_status synthetic_start(const struct ps_engine_options *options,
 				      struct ps_engine **ret_engine, struct ps_error *err)
@@ -34,12 +50,15 @@ static enum ps_status synthetic_start(const struct ps_engine_options *options,
 	if (!e)
 		return ps_error_set(err, PS_ENOMEM, "no memory for the synthetic engine");
 	e->seed = (uint64_t)options->seed;
+	init_sync(&e->lock, &e->woken);
 	*ret_engine = e;
 	return PS_OK;
 }
 
 static void synthetic_stop(struct ps_engine *e)
 {
+	pthread_cond_destroy(&e->woken);
+	pthread_mutex_destroy(&e->lock);
 	free(e);
 }
 
@@ -49,15 +68,49 @@ static const char *synthetic_version(const struct ps_engine *e)
 	return "synthetic 1";
 }
 
-static void init_sync(struct ps_engine_instance *i)
+/* Takes the declared time, unless it is interrupted. */
+static enum ps_status take_time(struct ps_engine *e, int64_t end_ns, struct ps_error *err)
 {
-	pthread_condattr_t attr;
+	const struct timespec ts = {end_ns / PS_NS_PER_SEC, end_ns % PS_NS_PER_SEC};
+	bool interrupted;
 
-	pthread_mutex_init(&i->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&i->woken, &attr);
-	pthread_condattr_destroy(&attr);
+	pthread_mutex_lock(&e->lock);
+	while (!e->interrupted && ps_clock_now_ns() < end_ns)
+		pthread_cond_timedwait(&e->woken, &e->lock, &ts);
+	interrupted = e->interrupted;
+	pthread_mutex_unlock(&e->lock);
+	return interrupted ? ps_error_set(err, PS_ECANCELLED, "loading was interrupted") : PS_OK;
+}
+
+/* Its own mapping, so that closing gives it back to the system at once. */
+static enum ps_status take_memory(struct ps_engine_instance *i, struct ps_error *err)
+{
+	size_t n = (size_t)i->spec.memory_bytes;
+	void *p;
+
+	if (n == 0)
+		return PS_OK;
+	p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1,
+		 0);
+	if (p == MAP_FAILED)
+		return ps_error_set(err, PS_ENOMEM, "no memory for a synthetic model of %zu bytes",
+				    n);
+	i->ballast = p;
+	return PS_OK;
+}
+
+static enum ps_status prepare(struct ps_engine *e, struct ps_engine_instance *i, const char *path,
+			      int64_t began_ns, struct ps_error *err)
+{
+	enum ps_status st = ps_synthetic_load(path, &i->spec, err);
+
+	if (st == PS_OK)
+		st = take_time(e, began_ns + i->spec.load_ns, err);
+	if (st == PS_OK && i->spec.broken[0]) {
+		st = ps_error_set(err, PS_EPARSE, "%s", i->spec.broken);
+		ps_error_where(err, "%s", path);
+	}
+	return st == PS_OK ? take_memory(i, err) : st;
 }
 
 static enum ps_status synthetic_open(struct ps_engine *e, const struct ps_engine_open *open,
@@ -76,15 +129,17 @@ static enum ps_status synthetic_open(struct ps_engine *e, const struct ps_engine
 	i = calloc(1, sizeof(*i));
 	if (!i)
 		return ps_error_set(err, PS_ENOMEM, "no memory for a synthetic model");
-	st = ps_synthetic_load(open->path, &i->spec, err);
+	st = prepare(e, i, open->path, began_ns, err);
 	if (st != PS_OK) {
+		ps_synthetic_fini(&i->spec);
 		free(i);
 		return st;
 	}
-	init_sync(i);
+	init_sync(&i->lock, &i->woken);
 	ps_rng_init(&i->rng, i->spec.seed ^ e->seed, ps_rng_stream("synthetic/service"));
 	i->memory.private_bytes =
-		(int64_t)(sizeof(*i) + i->spec.n_durations * sizeof(*i->spec.durations_ns));
+		(int64_t)(sizeof(*i) + i->spec.n_durations * sizeof(*i->spec.durations_ns)) +
+		i->spec.memory_bytes;
 	i->memory.load_ns = ps_clock_now_ns() - began_ns;
 	*ret_instance = i;
 	return PS_OK;
@@ -92,6 +147,8 @@ static enum ps_status synthetic_open(struct ps_engine *e, const struct ps_engine
 
 static void synthetic_close(struct ps_engine_instance *i)
 {
+	if (i->ballast)
+		munmap(i->ballast, (size_t)i->spec.memory_bytes);
 	ps_synthetic_fini(&i->spec);
 	pthread_cond_destroy(&i->woken);
 	pthread_mutex_destroy(&i->lock);
@@ -134,8 +191,12 @@ static int64_t draw_one(struct ps_engine_instance *i)
 static int64_t draw(struct ps_engine_instance *i, int64_t rows, int64_t now_ns,
 		    int64_t *ret_first_ns)
 {
-	int64_t sum = 0, n = i->spec.per == PS_SYNTHETIC_ROW ? rows : 1;
+	const struct ps_synthetic_spec *s = &i->spec;
+	int64_t sum = 0, n = s->per == PS_SYNTHETIC_ROW ? rows : 1;
 
+	*ret_first_ns = now_ns;
+	if (s->service == PS_SYNTHETIC_FIXED && s->stall_for_ns == 0)
+		return n * s->mean_ns; /* nothing of the instance changes */
 	pthread_mutex_lock(&i->lock);
 	if (i->first_run_ns == 0)
 		i->first_run_ns = now_ns;
@@ -144,6 +205,15 @@ static int64_t draw(struct ps_engine_instance *i, int64_t rows, int64_t now_ns,
 		sum += draw_one(i);
 	pthread_mutex_unlock(&i->lock);
 	return sum;
+}
+
+static int64_t service_time(struct ps_engine_instance *i, const struct ps_engine_run *run,
+			    int64_t now_ns, int64_t *ret_first_ns)
+{
+	int64_t rows = ps_synthetic_rows(&i->spec, run->inputs);
+	int64_t ns = draw(i, rows, now_ns, ret_first_ns) + rows * i->spec.each_row_ns;
+
+	return run->wide ? (int64_t)((double)ns / i->spec.wide_speedup) : ns;
 }
 
 static bool is_cancelled(struct ps_engine_run *run)
@@ -182,6 +252,8 @@ static void serve(struct ps_engine_instance *i, struct ps_engine_run *run, int64
 	int64_t resume_ns = stall_ns + i->spec.stall_for_ns;
 	int64_t left_ns = service_ns;
 
+	if (service_ns == 0 && resume_ns == stall_ns)
+		return;
 	if (resume_ns > stall_ns && started_ns < resume_ns && started_ns + service_ns > stall_ns) {
 		if (started_ns < stall_ns) {
 			work_until(i, run, stall_ns);
@@ -225,7 +297,7 @@ static enum ps_status synthetic_run(struct ps_engine_instance *i, struct ps_engi
 		st = check_rows(i, run, err);
 	if (st != PS_OK)
 		return st;
-	service_ns = draw(i, ps_synthetic_rows(&i->spec, run->inputs), started_ns, &first_ns);
+	service_ns = service_time(i, run, started_ns, &first_ns);
 	st = ps_synthetic_fill(&i->spec, run, err); /* inside the service time, not on top */
 	if (st != PS_OK)
 		return st;
@@ -235,10 +307,12 @@ static enum ps_status synthetic_run(struct ps_engine_instance *i, struct ps_engi
 	return PS_OK;
 }
 
-/* Opening a synthetic model takes no time worth ending. */
 static void synthetic_interrupt(struct ps_engine *e)
 {
-	(void)e;
+	pthread_mutex_lock(&e->lock);
+	e->interrupted = true;
+	pthread_cond_broadcast(&e->woken);
+	pthread_mutex_unlock(&e->lock);
 }
 
 static void synthetic_cancel(struct ps_engine_instance *i, struct ps_engine_run *run)

@@ -5,13 +5,23 @@
  *	inputs:  [{name: x, datatype: FP32, shape: [-1, 16]}]
  *	outputs: [{name: y, datatype: FP32, shape: [-1, 4]}]
  *	service: fixed | exponential | recorded
- *	mean: 2ms                     # fixed, exponential
+ *	mean: 2ms                     # fixed, exponential; may be 0
+ *	each_row: 1ms                 # on top, for every row of the batch
+ *	wide_speedup: 1.8             # a wide run takes service time / 1.8
+ *	echo: true                    # output k has the type, shape and bytes of input k
  *	durations: [1ms, 3ms]         # recorded, played in order and around
  *	durations_file: times.txt     # or one duration per line, relative to the .yaml
  *	mode: spin | sleep
  *	per: batch | row
  *	seed: 1
  *	stall: {at: 5s, for: 1s}      # once, counted from the first run: nothing proceeds
+ *	load_time: 500ms              # opening takes so long
+ *	memory: 64MiB                 # and holds so much
+ *	broken: "text"                # or fails, with this reason
+ *
+ * A run of n rows takes (draw + n x each_row) / wide_speedup, where draw is one draw of the service
+ * time, or n of them with `per: row`. So mean 8ms and each_row 1ms make batching pay, and mean 0
+ * and each_row 8ms do not.
  */
 #ifndef PS_ENGINE_SYNTHETIC_INTERNAL_H
 #define PS_ENGINE_SYNTHETIC_INTERNAL_H
@@ -36,7 +46,11 @@ struct ps_synthetic_spec {
 	enum ps_synthetic_service service;
 	enum ps_synthetic_mode mode;
 	enum ps_synthetic_per per;
-	int64_t mean_ns;
+	int64_t mean_ns, each_row_ns;
+	double wide_speedup;
+	bool echo;
+	int64_t load_ns, memory_bytes;
+	char broken[200]; /* "": it is not */
 	int64_t *durations_ns;
 	size_t n_durations;
 	uint64_t seed;

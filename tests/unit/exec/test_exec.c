@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 // clang-format off
 #include <cmocka.h>
 // clang-format on
@@ -364,12 +365,106 @@ static void test_pinned(void **state)
 	free(w);
 }
 
+static void test_run_here(void **state)
+{
+	const struct ps_exec_options o = {.lanes = 2};
+	struct ps_engine_instance inst = {0};
+	struct ps_exec_lane_stats before, after;
+	struct ps_exec_callbacks cb;
+	struct queue q;
+	struct work w[3] = {0};
+	struct ps_exec *e;
+	struct ps_error err;
+	cpu_set_t cpus, now;
+
+	(void)state;
+	queue_init(&q);
+	cb = (struct ps_exec_callbacks){.take = queue_take, .done = queue_done, .ctx = &q};
+	assert_int_equal(ps_exec_start(&o, &cb, &e, NULL), PS_OK);
+	pthread_getaffinity_np(pthread_self(), sizeof(cpus), &cpus);
+	ps_exec_stats(e, 1, &before);
+	for (int k = 0; k < 3; k++) {
+		w[k].task = (struct ps_exec_task){
+			.ops = &fake, .instance = &inst, .run = &w[k].run, .width = 1};
+		w[k].run.n_inputs = k == 2 ? 13 : 1;
+		assert_int_equal(ps_exec_run_here(e, 1, &w[k].task, &err),
+				 k == 2 ? PS_EINVAL : PS_OK);
+		assert_true(w[k].task.finished_ns >= w[k].task.started_ns);
+	}
+	assert_string_equal(err.what, "unlucky");
+	ps_exec_stats(e, 1, &after);
+	assert_int_equal(after.runs, before.runs + 3);
+	assert_true(after.busy_ns >= before.busy_ns);
+	assert_int_equal(q.done, 0); /* neither done nor report */
+	pthread_getaffinity_np(pthread_self(), sizeof(now), &now);
+	assert_true(CPU_EQUAL(&cpus, &now));
+	ps_exec_drain(e);
+}
+
+struct here {
+	struct ps_exec *exec;
+	struct work work;
+	atomic_bool over;
+};
+
+static void *here_thread(void *arg)
+{
+	struct here *h = arg;
+
+	ps_exec_run_here(h->exec, 1, &h->work.task, NULL);
+	atomic_store(&h->over, true);
+	return NULL;
+}
+
+/* A wide run of a lane and a run here never meet, whichever comes first. */
+static void test_run_here_keeps_to_the_budget(void **state)
+{
+	const struct ps_exec_options o = {.lanes = 2, .width = 2};
+	struct ps_engine_instance inst = {0};
+	struct ps_exec_callbacks cb;
+	struct queue q;
+	struct work wide[40] = {0};
+	struct here h = {0};
+	struct ps_exec *e;
+
+	(void)state;
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		skip();
+	queue_init(&q);
+	cb = (struct ps_exec_callbacks){.take = queue_take, .done = queue_done, .ctx = &q};
+	assert_int_equal(ps_exec_start(&o, &cb, &e, NULL), PS_OK);
+	h.exec = e;
+	for (int k = 0; k < 40; k++) {
+		pthread_t t;
+
+		wide[k].task = (struct ps_exec_task){
+			.ops = &fake, .instance = &inst, .run = &wide[k].run, .width = 2};
+		h.work = (struct work){0};
+		h.work.task = (struct ps_exec_task){.ops = &fake,
+						    .instance = &inst,
+						    .run = &h.work.run,
+						    .width = k % 4 ? 1 : 2};
+		queue_push(&q, &wide[k]);
+		ps_exec_wake(e);
+		assert_int_equal(pthread_create(&t, NULL, here_thread, &h), 0);
+		pthread_join(t, NULL);
+	}
+	ps_exec_drain(e);
+	assert_false(atomic_load(&inst.mixed));
+	assert_int_equal(atomic_load(&inst.runs), 80);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bad_options),	     cmocka_unit_test(test_all_once),
-		cmocka_unit_test(test_drain_finishes_queue), cmocka_unit_test(test_stop_cancels),
-		cmocka_unit_test(test_wide_alone),	     cmocka_unit_test(test_pinned),
+		cmocka_unit_test(test_bad_options),
+		cmocka_unit_test(test_all_once),
+		cmocka_unit_test(test_drain_finishes_queue),
+		cmocka_unit_test(test_stop_cancels),
+		cmocka_unit_test(test_wide_alone),
+		cmocka_unit_test(test_pinned),
+		cmocka_unit_test(test_run_here),
+		cmocka_unit_test(test_run_here_keeps_to_the_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

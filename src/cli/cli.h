@@ -42,13 +42,16 @@ enum {
 
 struct ps_cli_command {
 	const char *name; /* "load", or the verb: "write" */
+	const char *path; /* of a verb with verbs: "serve keys"; NULL: the name */
 	const struct ps_conf_schema
-		*schema;	   /* of the command line; NULL with verbs.
+		*schema;	   /* of the command line; NULL when there are only verbs.
 				    * schema->name is "perseus load", "perseus zoo write" */
 	int (*run)(void *options); /* gets the filled struct of schema->size bytes, which main()
-				    * frees afterwards; returns the exit code. NULL with verbs */
+				    * frees afterwards; returns the exit code. With verbs: what
+				    * runs without one; NULL: a verb is needed */
 	const struct ps_cli_command *const *verbs; /* NULL-terminated: perseus zoo list|write; each
-						    * has its own schema and run. NULL for none */
+						    * has its own schema and run, or verbs. NULL
+						    * for none */
 	const char *summary; /* one line in `perseus --help`; NULL: schema->summary */
 	/* File formats that the command reads, NULL-terminated: their keys become part of
 	 * `perseus help NAME` and of the man page. NULL for none. */

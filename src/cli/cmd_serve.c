@@ -1,15 +1,15 @@
 #include "cli/cli.h"
 #include "engine/engine.h"
+#include "serve/keys.h"
 #include "serve/serve.h"
+#include "serve_verbs_internal.h"
 #include "tenancy/tenancy.h"
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 struct serve_options {
-	char *config, *models, *listen, *library;
+	char *config, *models, *listen, *grpc, *metrics, *library, *state;
 	struct ps_cpus cpus;
 	int64_t lanes, ready_fd;
 	bool new_key, check_config;
@@ -27,13 +27,25 @@ static const struct ps_conf_option rows[] = {
 	 .type = PS_CONF_TEXT,
 	 .offset = FIELD(models),
 	 .metavar = "DIR",
-	 .help = "Serve every .onnx and .synthetic.yaml file of a folder."},
+	 .help = "Serve a folder of models, in place of the configuration's: "
+		 "NAME/VERSION/model.onnx with an optional NAME/config.pbtxt, or plain .onnx and "
+		 ".synthetic.yaml files."},
 	{.name = "listen",
 	 .type = PS_CONF_TEXT,
 	 .offset = FIELD(listen),
 	 .metavar = "ADDRESS",
-	 .help = "host:port, in place of the configuration's; 127.0.0.1:8000 without one. Port 0 "
-		 "lets the system pick."},
+	 .help = "HTTP: host:port, unix:/path or off, in place of the configuration's; "
+		 "127.0.0.1:8000 without one. Port 0 lets the system pick."},
+	{.name = "grpc",
+	 .type = PS_CONF_TEXT,
+	 .offset = FIELD(grpc),
+	 .metavar = "ADDRESS",
+	 .help = "gRPC, likewise; 127.0.0.1:8001."},
+	{.name = "metrics",
+	 .type = PS_CONF_TEXT,
+	 .offset = FIELD(metrics),
+	 .metavar = "ADDRESS",
+	 .help = "Metrics, likewise; 127.0.0.1:8002."},
 	{.name = "cpus",
 	 .type = PS_CONF_CPUS,
 	 .offset = FIELD(cpus),
@@ -52,6 +64,12 @@ static const struct ps_conf_option rows[] = {
 	 .offset = FIELD(library),
 	 .metavar = "FILE",
 	 .help = "The ONNX Runtime library, in place of the configuration's."},
+	{.name = "state",
+	 .type = PS_CONF_TEXT,
+	 .offset = FIELD(state),
+	 .metavar = "DIR",
+	 .help = "Where loads over the API and the ledger of usage are kept, in place of the "
+		 "configuration's."},
 	{.name = "ready-fd",
 	 .type = PS_CONF_INT,
 	 .offset = FIELD(ready_fd),
@@ -74,13 +92,16 @@ static const struct ps_conf_option rows[] = {
 static const struct ps_conf_schema schema = {
 	.name = "perseus serve",
 	.summary = "Serve models to tenants over the Open Inference Protocol.",
-	.details = "Serves over HTTP until SIGTERM or SIGINT, then finishes what is in flight. "
-		   "GET /v2/health/ready answers 200 once every model is loaded. Without tenants "
-		   "in a configuration there is one, default, without a key, and only a loopback "
-		   "address may be listened on.\n\nA second signal cancels what is in flight.",
+	.details = "Serves over HTTP and gRPC until SIGTERM or SIGINT, then finishes what is in "
+		   "flight; a second signal cancels that. SIGHUP reads the configuration again: "
+		   "whole, or not at all. GET /v2/health/ready answers 200 once every model is "
+		   "loaded. Without tenants in a configuration there is one, default, without a "
+		   "key, and only a loopback address may be listened on.",
 	.example = "perseus serve --models ./models\n"
 		   "perseus serve --config serve.yaml --cpus 0 --lanes 1\n"
-		   "perseus serve --new-key\n",
+		   "perseus serve --config serve.yaml --check-config\n"
+		   "perseus serve keys create --config serve.yaml --tenant alpha\n"
+		   "perseus serve bill --state /var/lib/perseus --from 2026-11-01\n",
 	.options = rows,
 	.size = sizeof(struct serve_options),
 	.where_offset = SIZE_MAX,
@@ -98,36 +119,9 @@ static int print_new_key(void)
 	return PS_CLI_OK;
 }
 
-/* Moves a text of the command line over one of the configuration. */
-static void override(char **to, char **from)
-{
-	if (!*from)
-		return;
-	free(*to);
-	*to = *from;
-	*from = NULL;
-}
-
-static int serve(struct serve_options *o, struct ps_serve_config *config)
-{
-	struct ps_error err;
-	struct ps_serve_options serve_options = {
-		.config = config, .models_dir = o->models, .ready_fd = (int)o->ready_fd};
-	override(&config->listen, &o->listen);
-	override(&config->library, &o->library);
-	if (ps_cpus_count(&o->cpus) > 0)
-		config->cpus = o->cpus;
-	if (o->lanes > 0)
-		config->lanes = o->lanes;
-	enum ps_status status = o->check_config ? ps_serve_check(&serve_options, &err)
-						: ps_serve_run(&serve_options, &err);
-	return status == PS_OK ? PS_CLI_OK : ps_cli_fail(&err);
-}
-
 static int run(void *options)
 {
-	struct serve_options *o = options;
-	struct ps_serve_config config;
+	const struct serve_options *o = options;
 	struct ps_error err;
 	if (o->new_key)
 		return print_new_key();
@@ -137,15 +131,27 @@ static int run(void *options)
 		return ps_cli_fail(&err);
 	}
 	signal(SIGPIPE, SIG_IGN); /* a reader of --ready-fd may have left */
-	if (ps_serve_config_load(o->config, &config, &err) != PS_OK)
-		return ps_cli_fail(&err);
-	int code = serve(o, &config);
-	ps_conf_free(&ps_serve_config_schema, &config);
-	return code;
+	const struct ps_serve_options serve = {
+		.config = o->config,
+		.models_dir = o->models,
+		.listen = o->listen,
+		.grpc = o->grpc,
+		.metrics = o->metrics,
+		.library = o->library,
+		.state = o->state,
+		.cpus = o->cpus,
+		.lanes = o->lanes,
+		.ready_fd = (int)o->ready_fd,
+	};
+	enum ps_status status =
+		o->check_config ? ps_serve_check(&serve, &err) : ps_serve_run(&serve, &err);
+	return status == PS_OK ? PS_CLI_OK : ps_cli_fail(&err);
 }
 
-static const struct ps_conf_schema *const files[] = {&ps_serve_config_schema,
+static const struct ps_conf_schema *const files[] = {&ps_serve_config_schema, &ps_serve_keys_schema,
 						     &ps_engine_synthetic_schema, NULL};
 
+static const struct ps_cli_command *const verbs[] = {&ps_cli_serve_keys, &ps_cli_serve_bill, NULL};
+
 const struct ps_cli_command ps_cmd_serve = {
-	.name = "serve", .schema = &schema, .run = run, .files = files};
+	.name = "serve", .schema = &schema, .run = run, .verbs = verbs, .files = files};

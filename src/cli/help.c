@@ -70,14 +70,19 @@ void ps_cli_help_command(const struct ps_cli_command *cmd, int width, bool files
 
 	if (cmd->schema) {
 		ps_conf_help(cmd->schema, width, out);
+		if (cmd->verbs) {
+			ps_strbuf_puts(out, "\nVerbs:\n");
+			list_commands(cmd->verbs, w, out);
+		}
 	} else {
-		ps_strbuf_printf(out, "Usage: perseus %s VERB [OPTIONS]\n\n", cmd->name);
+		ps_strbuf_printf(out, "Usage: perseus %s VERB [OPTIONS]\n\n",
+				 cmd->path ? cmd->path : cmd->name);
 		wrap(out, summary_of(cmd), 0, 0, w);
 		ps_strbuf_puts(out, "\nVerbs:\n");
 		list_commands(cmd->verbs, w, out);
 		ps_strbuf_putc(out, '\n');
 		ps_strbuf_printf(out, "perseus %s VERB --help shows the options of a verb.\n",
-				 cmd->name);
+				 cmd->path ? cmd->path : cmd->name);
 	}
 	for (const struct ps_conf_schema *const *f = files ? cmd->files : NULL; f && *f; f++) {
 		ps_strbuf_putc(out, '\n');
@@ -132,6 +137,14 @@ enum ps_status ps_cli_check(struct ps_error *err)
 	return st;
 }
 
+static void man_command(const struct ps_cli_command *cmd, struct ps_strbuf *out)
+{
+	if (cmd->schema)
+		ps_conf_man(cmd->schema, out);
+	for (const struct ps_cli_command *const *v = cmd->verbs; v && *v; v++)
+		man_command(*v, out);
+}
+
 void ps_cli_help_man(struct ps_strbuf *out)
 {
 	ps_strbuf_printf(out, ".TH PERSEUS 1 \"\" \"perseus %s\" \"User Commands\"\n",
@@ -140,12 +153,8 @@ void ps_cli_help_man(struct ps_strbuf *out)
 			    "that share machines\n");
 	ps_strbuf_puts(out, ".SH SYNOPSIS\n.B perseus\n.I COMMAND\n.RI [ OPTIONS ]\n");
 	ps_strbuf_printf(out, ".SH DESCRIPTION\n%s\n.SH COMMANDS\n", intro);
-	for (const struct ps_cli_command *const *c = ps_cli_commands; *c; c++) {
-		if ((*c)->schema)
-			ps_conf_man((*c)->schema, out);
-		for (const struct ps_cli_command *const *v = (*c)->verbs; v && *v; v++)
-			ps_conf_man((*v)->schema, out);
-	}
+	for (const struct ps_cli_command *const *c = ps_cli_commands; *c; c++)
+		man_command(*c, out);
 	ps_strbuf_puts(out, ".SH FILES\n");
 	for (const struct ps_cli_command *const *c = ps_cli_commands; *c; c++)
 		man_files(*c, out);

@@ -115,6 +115,26 @@ static int run_command(const struct ps_cli_command *cmd, int argc, char **argv)
 	return code;
 }
 
+/* A command with verbs: the verb that argv[1] names; the command itself when it runs without one.
+ * argv[0] is the command's name. */
+static int run_verb(const struct ps_cli_command *cmd, int argc, char **argv)
+{
+	struct ps_error err;
+	const struct ps_cli_command *verb = argc > 1 ? ps_cli_find(cmd->verbs, argv[1]) : NULL;
+
+	if (verb && verb->verbs)
+		return run_verb(verb, argc - 1, argv + 1);
+	if (verb)
+		return run_command(verb, argc - 2, argv + 2);
+	if (cmd->run)
+		return run_command(cmd, argc - 1, argv + 1);
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+		return help_command(cmd, false);
+	ps_cli_unknown(cmd->verbs, cmd->path ? cmd->path : cmd->name, argc > 1 ? argv[1] : NULL,
+		       &err);
+	return ps_cli_fail(&err);
+}
+
 /* perseus COMMAND [VERB] ...; argv[0] is the command's name. */
 static int dispatch(int argc, char **argv)
 {
@@ -125,16 +145,7 @@ static int dispatch(int argc, char **argv)
 		ps_cli_unknown(ps_cli_commands, NULL, argv[0], &err);
 		return ps_cli_fail(&err);
 	}
-	if (!cmd->verbs)
-		return run_command(cmd, argc - 1, argv + 1);
-	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
-		return help_command(cmd, false);
-	const struct ps_cli_command *verb = argc > 1 ? ps_cli_find(cmd->verbs, argv[1]) : NULL;
-	if (!verb) {
-		ps_cli_unknown(cmd->verbs, cmd->name, argc > 1 ? argv[1] : NULL, &err);
-		return ps_cli_fail(&err);
-	}
-	return run_command(verb, argc - 2, argv + 2);
+	return cmd->verbs ? run_verb(cmd, argc, argv) : run_command(cmd, argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)

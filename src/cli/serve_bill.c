@@ -1,0 +1,104 @@
+#include "serve/bill.h"
+#include "serve/serve.h"
+#include "serve_verbs_internal.h"
+
+#include <stdlib.h>
+
+struct bill_options {
+	char *state, *from, *to, *tenant, *model;
+	bool json, csv, by_minute;
+};
+
+#define FIELD(f) offsetof(struct bill_options, f)
+
+static const struct ps_conf_option rows[] = {
+	{.name = "state",
+	 .type = PS_CONF_TEXT,
+	 .offset = FIELD(state),
+	 .flags = PS_CONF_REQUIRED,
+	 .metavar = "DIR",
+	 .help = "Folder that the server was given as its state; it may be running."},
+	{.name = "from",
+	 .type = PS_CONF_TEXT,
+	 .offset = FIELD(from),
+	 .metavar = "INSTANT",
+	 .help = "First minute, UTC: 2026-11-22, 2026-11-22T17:05 or seconds since 1970. Left out: "
+		 "from the beginning."},
+	{.name = "to",
+	 .type = PS_CONF_TEXT,
+	 .offset = FIELD(to),
+	 .metavar = "INSTANT",
+	 .help = "First minute that does not count. Left out: until now."},
+	{.name = "tenant", .type = PS_CONF_TEXT, .offset = FIELD(tenant), .help = "Of one tenant."},
+	{.name = "model", .type = PS_CONF_TEXT, .offset = FIELD(model), .help = "Of one model."},
+	{.name = "by-minute",
+	 .type = PS_CONF_BOOL,
+	 .offset = FIELD(by_minute),
+	 .help = "One row per minute instead of sums."},
+	PS_CLI_JSON(struct bill_options),
+	{.name = "csv", .type = PS_CONF_BOOL, .offset = FIELD(csv), .help = "Print CSV."},
+	{0},
+};
+
+static const struct ps_conf_schema schema = {
+	.name = "perseus serve bill",
+	.summary = "Say what each tenant has used.",
+	.details = "Adds up a server's ledger by tenant, model and version: requests answered and "
+		   "failed, inferences, lane time x CPUs held, and memory held over time. Sums are "
+		   "exact. Says what may be missing: of a server that was killed, at most the last "
+		   "10 s. Memory that no tenant was promised is charged to -.",
+	.example = "perseus serve bill --state /var/lib/perseus --from 2026-11-01 --to 2026-12-01\n"
+		   "perseus serve bill --state /var/lib/perseus --tenant alpha --by-minute --csv\n",
+	.options = rows,
+	.size = sizeof(struct bill_options),
+	.where_offset = SIZE_MAX,
+};
+
+static enum ps_status parse_minutes(const struct bill_options *o, struct ps_state_query *q,
+				    struct ps_error *err)
+{
+	enum ps_status status = PS_OK;
+	if (o->from)
+		status = ps_serve_bill_minute(o->from, &q->from_minute, err);
+	if (status == PS_OK && o->to)
+		status = ps_serve_bill_minute(o->to, &q->to_minute, err);
+	if (status == PS_OK && o->json && o->csv)
+		status = ps_error_set(err, PS_EUSAGE, "--json and --csv exclude each other");
+	return status;
+}
+
+static enum ps_status write_bill(const struct bill_options *o, struct ps_strbuf *out,
+				 struct ps_error *err)
+{
+	struct ps_state_query q = {
+		.tenant = o->tenant, .model = o->model, .by_minute = o->by_minute};
+	enum ps_serve_bill_form form = o->json	? PS_SERVE_BILL_JSON
+				       : o->csv ? PS_SERVE_BILL_CSV
+						: PS_SERVE_BILL_TEXT;
+	struct ps_state *state;
+	enum ps_status status = parse_minutes(o, &q, err);
+	if (status == PS_OK)
+		status = ps_state_open_reading(o->state, &state, err);
+	if (status != PS_OK)
+		return status;
+	status = ps_serve_bill_write(state, &q, form, PS_SERVE_BILL_MAX_ROWS, out, err);
+	ps_state_close(state);
+	return status;
+}
+
+static int run(void *options)
+{
+	const struct bill_options *o = options;
+	struct ps_strbuf out;
+	struct ps_error err;
+	ps_strbuf_init(&out);
+	enum ps_status status = write_bill(o, &out, &err);
+	if (status == PS_OK && o->json)
+		ps_strbuf_putc(&out, '\n');
+	if (status == PS_OK)
+		status = ps_cli_print(out.data, out.len, &err);
+	ps_strbuf_fini(&out);
+	return status == PS_OK ? PS_CLI_OK : ps_cli_fail(&err);
+}
+
+const struct ps_cli_command ps_cli_serve_bill = {.name = "bill", .schema = &schema, .run = run};

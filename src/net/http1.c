@@ -396,7 +396,8 @@ enum ps_net_event ps_net_http1_feed(struct ps_net_http1 *p, const char *data, si
 	    check_framing(p, p->unseen, (size_t)(data + *ret_used - p->unseen)) != 0)
 		return PS_NET_EV_BAD;
 	if (in_head) {
-		p->head_bytes += *ret_used;
+		/* The head's last byte is fed with what follows. */
+		p->head_bytes += *ret_used + (p->event == PS_NET_EV_HEAD);
 		if (p->head_bytes > p->o.max_header_bytes) {
 			refuse(p, 431, "the header is too large");
 			return PS_NET_EV_BAD;

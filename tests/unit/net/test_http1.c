@@ -244,12 +244,70 @@ static void each_row_gets_its_answer(void **state)
 				 rows[i].want, rows[i].closes);
 }
 
+/* A byte every second does not keep a head alive: it has ten seconds as a whole. */
+static void heads_in_drops_time_out(void **state)
+{
+	(void)state;
+	char buf[4096];
+	static const char head[] = "GET /a HTTP/1.1\r\nHost: h\r\nX: 1\r\n\r\n";
+	struct ps_net_server_stats stats;
+	int fd = dial(), sent = 0;
+	do {
+		send_all(fd, head + sent++, 1);
+		for (int i = 0; i < 20; i++)
+			turn();
+		F.clock.now_ns += PS_NS_PER_SEC;
+		turn();
+		ps_net_server_get_stats(F.server, &stats);
+	} while (stats.refused == 0 && sent < (int)sizeof head - 1);
+	assert_in_range(sent, 10, 11);
+	assert_true(read_answer(fd, buf, sizeof buf, NULL));
+	assert_non_null(strstr(buf, "408 Request Timeout"));
+	close(fd);
+}
+
+/* Up to its limit a head may be larger than the input buffer. */
+static void large_heads_pass_up_to_their_limit(void **state)
+{
+	(void)state;
+	enum { LIMIT = 64 * 1024 };
+	static char bytes[LIMIT + 100];
+	const struct ps_net_server_options o = {0};
+	open_server(&o);
+	for (int over = 0; over < 2; over++) {
+		int n = snprintf(bytes, sizeof bytes, "GET /a HTTP/1.1\r\nHost: h\r\nX: ");
+		size_t total = LIMIT + (size_t)over;
+		memset(bytes + n, 'x', total - (size_t)n - 4);
+		memcpy(bytes + total - 4, "\r\n\r\n", 4);
+		exchange("large head", bytes, total, 1000,
+			 over ? "431 Request Header Fields Too Large" : "GET /a? 0:", over);
+	}
+}
+
+/* A chunk of one byte with an extension of a megabyte. */
+static void long_chunk_extensions_are_refused(void **state)
+{
+	(void)state;
+	static char bytes[70000];
+	int n = snprintf(bytes, sizeof bytes,
+			 "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;");
+	memset(bytes + n, 'x', sizeof bytes - (size_t)n);
+	exchange("extension", bytes, sizeof bytes, 5000, "431 Request Header Fields", true);
+	n -= 2;
+	n += snprintf(bytes + n, 20, "0\r\nX: ");
+	memset(bytes + n, 'x', sizeof bytes - (size_t)n);
+	exchange("trailer", bytes, sizeof bytes, 5000, "431 Request Header Fields", true);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(each_row_gets_its_answer),
+		T(heads_in_drops_time_out),
+		T(large_heads_pass_up_to_their_limit),
+		T(long_chunk_extensions_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

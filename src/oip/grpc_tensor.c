@@ -23,11 +23,11 @@ static enum ps_status add_dim(struct ps_oip_walk *w, struct ps_tensor *t, uint64
 static enum ps_status read_shape(struct ps_oip_walk *w, const struct ps_wire_field *f,
 				 struct ps_tensor *t)
 {
-	struct ps_wire packed = {.pos = f->data, .end = f->data + f->len};
 	enum ps_status s = PS_OK;
 	uint64_t v = 0;
 	if (f->type == PS_WIRE_VARINT)
 		return add_dim(w, t, f->value);
+	struct ps_wire packed = {.pos = f->data, .end = f->data + f->len};
 	while (s == PS_OK && packed.pos < packed.end && ps_wire_varint(&packed, &v))
 		s = add_dim(w, t, v);
 	if (s == PS_OK && packed.broken)

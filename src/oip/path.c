@@ -54,18 +54,18 @@ static const struct route_row {
 	const char *name;
 	bool post, model, operator;
 } routes[PS_OIP_ROUTE_COUNT] =
-	{[PS_OIP_NONE] = {"none"},
-	 [PS_OIP_LIVE] = {"server_live"},
-	 [PS_OIP_READY] = {"server_ready"},
-	 [PS_OIP_SERVER_METADATA] = {"server_metadata"},
-	 [PS_OIP_MODEL_METADATA] = {"model_metadata", .model = true},
-	 [PS_OIP_MODEL_READY] = {"model_ready", .model = true},
-	 [PS_OIP_INFER] = {"model_infer", .post = true, .model = true},
-	 [PS_OIP_MODEL_CONFIG] = {"model_config", .model = true},
-	 [PS_OIP_STATISTICS] = {"model_statistics", .model = true},
-	 [PS_OIP_REPOSITORY_INDEX] = {"repository_index", .post = true},
-	 [PS_OIP_LOAD] = {"repository_model_load", .post = true, .model = true},
-	 [PS_OIP_UNLOAD] = {"repository_model_unload", .post = true, .model = true},
+	{[PS_OIP_NONE] = {.name = "none"},
+	 [PS_OIP_LIVE] = {.name = "server_live"},
+	 [PS_OIP_READY] = {.name = "server_ready"},
+	 [PS_OIP_SERVER_METADATA] = {.name = "server_metadata"},
+	 [PS_OIP_MODEL_METADATA] = {.name = "model_metadata", .model = true},
+	 [PS_OIP_MODEL_READY] = {.name = "model_ready", .model = true},
+	 [PS_OIP_INFER] = {.name = "model_infer", .post = true, .model = true},
+	 [PS_OIP_MODEL_CONFIG] = {.name = "model_config", .model = true},
+	 [PS_OIP_STATISTICS] = {.name = "model_statistics", .model = true},
+	 [PS_OIP_REPOSITORY_INDEX] = {.name = "repository_index", .post = true},
+	 [PS_OIP_LOAD] = {.name = "repository_model_load", .post = true, .model = true},
+	 [PS_OIP_UNLOAD] = {.name = "repository_model_unload", .post = true, .model = true},
 	 [PS_OIP_OPERATOR_RELOAD] = {
 		 "operator_reload", .post = true, .operator= true },
 		 [PS_OIP_OPERATOR_STATUS] =
@@ -81,10 +81,12 @@ static const struct route_row {
 							    [PS_OIP_INFER_STREAM] =
 								    {"model_stream_infer",
 								     .post = true, .model = true},
-							    [PS_OIP_HEALTH_CHECK] = {"health_check",
-										     .post = true},
-							    [PS_OIP_HEALTH_WATCH] = {"health_watch",
-										     .post = true},
+							    [PS_OIP_HEALTH_CHECK] =
+								    {.name = "health_check",
+								     .post = true},
+							    [PS_OIP_HEALTH_WATCH] =
+								    {.name = "health_watch",
+								     .post = true},
 							    [PS_OIP_REFLECTION] =
 								    {"server_reflection",
 								     .post = true},

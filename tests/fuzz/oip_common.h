@@ -9,7 +9,8 @@
 #include <string.h>
 
 /* An exact, writable copy of the body; NULL when the input is too short. */
-static char *oip_fuzz_body(const uint8_t *data, size_t size, size_t *ret_n, int64_t *ret_json)
+static inline char *oip_fuzz_body(const uint8_t *data, size_t size, size_t *ret_n,
+				  int64_t *ret_json)
 {
 	if (size < 2)
 		return NULL;
@@ -22,7 +23,7 @@ static char *oip_fuzz_body(const uint8_t *data, size_t size, size_t *ret_n, int6
 	return body;
 }
 
-static void oip_fuzz_check(const struct ps_tensor *t, int n)
+static inline void oip_fuzz_check(const struct ps_tensor *t, int n)
 {
 	for (int i = 0; i < n; i++) {
 		int64_t count;
@@ -38,7 +39,7 @@ static void oip_fuzz_check(const struct ps_tensor *t, int n)
 	}
 }
 
-static char *oip_fuzz_join(const struct ps_oip_message *m)
+static inline char *oip_fuzz_join(const struct ps_oip_message *m)
 {
 	char *body = malloc(m->bytes ? m->bytes : 1), *at = body;
 	MUST(body);
@@ -50,7 +51,7 @@ static char *oip_fuzz_join(const struct ps_oip_message *m)
 	return body;
 }
 
-static void oip_fuzz_same(const struct ps_tensor *a, const struct ps_tensor *b, int n)
+static inline void oip_fuzz_same(const struct ps_tensor *a, const struct ps_tensor *b, int n)
 {
 	for (int i = 0; i < n; i++) {
 		MUST(strcmp(a[i].name, b[i].name) == 0);

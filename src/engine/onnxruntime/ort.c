@@ -75,29 +75,38 @@ static const char *ort_version(const struct ps_engine *e)
 	return e->api.version;
 }
 
-/* What the C library has given out. Exact at once, unlike resident memory, which holds what was
- * freed and not returned; the weights of a model that is not mapped are in it too. */
-static int64_t allocated_bytes(void)
+/* Anonymous memory of this process, exact (status' RssAnon is batched per thread). What the C
+ * library has given out would not do: sessions ask for twice their weights and touch none of it. */
+static int64_t anonymous_bytes(void)
 {
-	struct mallinfo2 m = mallinfo2();
+	char line[256];
+	long long kib = 0;
+	FILE *f = fopen("/proc/self/smaps_rollup", "re");
 
-	return (int64_t)(m.uordblks + m.hblkhd);
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Anonymous: %lld kB", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib * 1024;
 }
 
 /* Under the engine's lock. */
 static enum ps_status open_sessions(struct ps_engine_instance *i, const char *path, bool wide,
 				    struct ps_error *err)
 {
-	int64_t before = allocated_bytes();
-	enum ps_status st = ps_ort_sessions_open(i, path, wide, err);
+	int64_t before;
+	enum ps_status st;
 
+	malloc_trim(0); /* what others freed is none of this model's */
+	before = anonymous_bytes();
+	st = ps_ort_sessions_open(i, path, wide, err);
 	if (st == PS_OK)
 		st = ps_ort_read_specs(i, err);
 	if (st != PS_OK)
 		return st;
-	if (!i->map)
-		malloc_trim(0); /* reading the file itself took up to three times its size */
-	i->memory.private_bytes = allocated_bytes() - before;
+	malloc_trim(0);
+	i->memory.private_bytes = anonymous_bytes() - before;
 	if (i->memory.private_bytes < 0)
 		i->memory.private_bytes = 0; /* others gave memory back meanwhile */
 	i->memory.mapped_bytes = i->map ? (int64_t)i->map->map_bytes : 0;

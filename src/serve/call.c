@@ -18,6 +18,12 @@ void ps_serve_call_init(struct ps_serve_call *c, struct ps_serve_io *io, enum ps
 	c->d.account.model = -1;
 }
 
+void ps_serve_call_begin(struct ps_serve_call *c)
+{
+	c->counted = true;
+	c->io->in_flight++;
+}
+
 /* --- headers of the answer --- */
 
 void ps_serve_add_header(struct ps_serve_call *c, const char *name, const char *value)
@@ -98,6 +104,8 @@ void ps_serve_sent(struct ps_serve_call *c, enum ps_status status, int64_t done_
 	ps_serve_observe_call(c);
 	ps_serve_shared_unref(c->shared);
 	c->shared = NULL;
+	if (c->counted)
+		ps_serve_answered(c->io);
 }
 
 /* --- who asks --- */

@@ -339,6 +339,7 @@ static void on_message(void *ctx, struct ps_net_grpc_call *net, struct ps_net_gr
 			finish_error(t, PS_ENOMEM, "out of memory");
 		return;
 	}
+	ps_serve_call_begin(c);
 	c->next = t->calls;
 	t->calls = c;
 	t->in_flight++;

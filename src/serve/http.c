@@ -159,6 +159,7 @@ static void take_body(struct ps_serve_call *c)
 	c->body = r->body;
 	c->body_bytes = r->body_bytes;
 	c->received_ns = c->d.account.received_ns = r->received_ns;
+	ps_serve_call_begin(c);
 }
 
 static void on_request(void *ctx, struct ps_net_request *r)

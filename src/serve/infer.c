@@ -115,7 +115,6 @@ static void say_why(struct ps_serve_call *c)
 
 static void answer(struct ps_serve_call *c)
 {
-	struct ps_serve_io *io = c->io;
 	struct ps_dispatch_account *a = &c->d.account;
 	c->admitted = false;
 	if (a->status == PS_OK && c->ran != PS_OK) { /* others of its batch went well */
@@ -130,7 +129,6 @@ static void answer(struct ps_serve_call *c)
 		say_why(c);
 		ps_serve_refuse(c);
 	}
-	ps_serve_answered(io);
 }
 
 static void on_complete(struct ps_evloop_task *task)
@@ -342,7 +340,6 @@ static bool arrive(struct ps_serve_call *c)
 		refuse_arrival(c, &a);
 		return true;
 	}
-	io->in_flight++;
 	if (a.action.kind == PS_DISPATCH_WAKE || a.action.wake)
 		ps_exec_wake(s->exec);
 	if (a.task)

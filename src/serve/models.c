@@ -162,6 +162,21 @@ static void check_waits(struct ps_serve *s)
 	}
 }
 
+void ps_serve_fail_waits(struct ps_serve *s)
+{
+	struct ps_serve_loaders *l = s->loaders;
+	if (!l)
+		return;
+	l->stopping = true;
+	for (struct ps_serve_wait *w = l->waits, *next; w; w = next) {
+		next = w->next;
+		ps_error_set(&w->err, PS_EUNAVAIL, "the server shuts down");
+		w->task = (struct ps_evloop_task){.run = on_wait_over, .ctx = w};
+		ps_evloop_post(w->loop, &w->task);
+	}
+	l->waits = NULL;
+}
+
 /* --- what is to be done --- */
 
 static struct job *new_job(struct ps_serve *s, int number)
@@ -386,7 +401,10 @@ static void on_await(struct ps_evloop_task *task)
 	struct ps_serve *s = w->server;
 	w->next = s->loaders->waits;
 	s->loaders->waits = w;
-	kick(s);
+	if (s->loaders->stopping)
+		ps_serve_fail_waits(s);
+	else
+		kick(s);
 }
 
 void ps_serve_await(struct ps_serve *s, struct ps_serve_wait *w)

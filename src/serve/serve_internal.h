@@ -147,6 +147,9 @@ void ps_serve_want(struct ps_serve *s, struct ps_serve_wait *w);
 void ps_serve_kick_loaders(struct ps_serve *s);
 
 enum ps_status ps_serve_start_loaders(struct ps_serve *s, struct ps_error *err);
+/* ps_serve_fail_waits tells everybody who waits for a load that the server ends; later ones are
+ * told at once. I/O thread 0. */
+void ps_serve_fail_waits(struct ps_serve *s);
 /* ps_serve_is_loading says whether a load or unload is under way. I/O thread 0. */
 bool ps_serve_is_loading(const struct ps_serve *s);
 /* ps_serve_stop_loaders interrupts and joins what is under way. After the I/O threads. */
@@ -199,7 +202,7 @@ struct ps_serve_io {
 	struct ps_tenancy_guard *guard;
 	struct ps_evloop_timer tick;
 	struct ps_serve_stream *watches; /* grpc.c: health watches */
-	int in_flight; /* requests that dispatch has admitted and that are not answered */
+	int in_flight; /* calls that have begun and whose answers are not sent yet */
 	bool closing;
 	/* Posted by other threads; each at most once at a time. */
 	struct ps_evloop_task refresh, drain, close, notify, drained;
@@ -271,6 +274,7 @@ struct ps_serve_call {
 	int64_t first_byte_ns, received_ns;
 	const char *peer;	      /* "127.0.0.1:41234" */
 	struct ps_serve_trace *trace; /* ps_serve_trace_take's (observe_internal.h); NULL: none */
+	bool counted;		      /* ps_serve_call_begin */
 	bool gone;		      /* nobody will read the answer */
 
 	/* Who and what. PS_TENANCY_NONE, PS_TENANCY_ADMIN for the operator; model -1: not known. */
@@ -348,7 +352,7 @@ void ps_serve_join_ios(struct ps_serve *s);
 void ps_serve_free_ios(struct ps_serve *s);
 /* ps_serve_notify_ready tells every I/O thread that readiness has changed. Any thread. */
 void ps_serve_notify_ready(struct ps_serve *s);
-/* ps_serve_answered is called for each admitted request once it is answered. */
+/* ps_serve_answered is called for each call that was counted once its answer is sent. */
 void ps_serve_answered(struct ps_serve_io *io);
 
 /* http.c */
@@ -372,6 +376,8 @@ void ps_serve_grpc_notify(struct ps_serve_io *io);
 /* call.c */
 void ps_serve_call_init(struct ps_serve_call *c, struct ps_serve_io *io, enum ps_serve_wire wire,
 			struct ps_arena *arena);
+/* ps_serve_call_begin counts a call that is whole: the I/O thread waits for its end. */
+void ps_serve_call_begin(struct ps_serve_call *c);
 /* ps_serve_needs_key says whether a route is only for those who say who they are. */
 bool ps_serve_needs_key(enum ps_oip_route route);
 /* Who asks, by what came with the request. */

@@ -170,6 +170,7 @@ static void close_now(struct ps_serve *s)
 	pthread_mutex_lock(&s->lock);
 	ps_dispatch_drain(s->dispatch);
 	pthread_mutex_unlock(&s->lock);
+	ps_serve_fail_waits(s);
 	ps_serve_close_ios(s);
 }
 

@@ -136,8 +136,9 @@ class Server:
             raise StartError(self.ready["error"], code, self.stderr)
         self.url = self.ready["http"]
         self.http = "http://" + self.url
-        host, port = self.url.rsplit(":", 1)
-        self.address = (host.strip("[]"), int(port))
+        if not self.url.startswith("unix:"):
+            host, port = self.url.rsplit(":", 1)
+            self.address = (host.strip("[]"), int(port))
 
     def _read_ready(self, fd):
         data, end = b"", time.monotonic() + START_SECONDS

@@ -29,7 +29,10 @@ static inline char *path_in(const char *base, const char *name)
 	static int next;
 	char *p = paths[next++ % 8], both[256];
 
-	snprintf(both, sizeof(both), "%s/%s", base, name); /* base may be one of them */
+	assert_true(strlen(base) + strlen(name) + 2 <= sizeof(both));
+	strcpy(both, base); /* which may be one of the paths */
+	strcat(both, "/");
+	strcat(both, name);
 	return strcpy(p, both);
 }
 

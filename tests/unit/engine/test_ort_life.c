@@ -72,16 +72,19 @@ static void run_square(struct ps_engine_instance *i, int n, float expected)
 	free(x);
 }
 
+static void skip_when_sanitized(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	print_message("a sanitizer keeps memory that was freed\n");
+	skip();
+#endif
+}
+
 /* Opens, runs and closes; what stays after the last time is what stayed after the first. */
 static void cycle(struct ps_engine *e, const char *model, int n, int times)
 {
 	int64_t first = 0, last = 0;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	(void)resident_bytes;
-	print_message("a sanitizer keeps memory that was freed\n");
-	skip();
-#endif
 	for (int k = 0; k < times; k++) {
 		struct ps_engine_instance *i = open_ok(e, model, false);
 
@@ -97,12 +100,15 @@ static void cycle(struct ps_engine *e, const char *model, int n, int times)
 
 static void test_memory_is_returned(void **state)
 {
-	struct ps_engine *e = start(2, cache);
-	char *model = strdup(write_square("large.onnx", 5120, 1)); /* 105 MB */
 	struct ps_engine_memory m;
 	struct ps_engine_instance *i;
+	struct ps_engine *e;
+	char *model;
 
 	(void)state;
+	skip_when_sanitized();
+	e = start(2, cache);
+	model = strdup(write_square("large.onnx", 5120, 1)); /* 105 MB */
 	cycle(e, model, 5120, 50);
 	i = open_ok(e, model, true);
 	ops->memory(i, &m);
@@ -117,12 +123,15 @@ static void test_memory_is_returned(void **state)
 /* Without a cache the weights are copied, two and a half times at the worst moment. */
 static void test_memory_is_returned_without_a_cache(void **state)
 {
-	struct ps_engine *e = start(0, "");
-	char *model = strdup(write_square("uncached.onnx", 2048, 1)); /* 17 MB */
 	struct ps_engine_memory m;
 	struct ps_engine_instance *i;
+	struct ps_engine *e;
+	char *model;
 
 	(void)state;
+	skip_when_sanitized();
+	e = start(0, "");
+	model = strdup(write_square("uncached.onnx", 2048, 1)); /* 17 MB */
 	cycle(e, model, 2048, 10);
 	i = open_ok(e, model, false);
 	ops->memory(i, &m);
@@ -265,7 +274,7 @@ static void test_the_cache_has_a_limit(void **state)
 	first = strdup(only_file(own));
 	age(first); /* the longest unused, but open */
 	for (int k = 1; k < 6; k++) {
-		char name[16];
+		char name[24];
 
 		snprintf(name, sizeof(name), "l%d.onnx", k);
 		ops->close(open_ok(e, write_square(name, 256, (float)k), false));
@@ -302,7 +311,7 @@ static void test_threads_stay_bounded(void **state)
 
 	(void)state;
 	for (int k = 0; k < 20; k++) {
-		char name[16];
+		char name[24];
 
 		snprintf(name, sizeof(name), "t%d.onnx", k % 4);
 		open[k] = open_ok(e, write_square(name, 16, (float)(1 + k % 4)), true);

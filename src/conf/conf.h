@@ -99,8 +99,8 @@ enum ps_status ps_conf_parse_args(const struct ps_conf_schema *schema, int argc,
 
 /* ps_conf_parse_yaml fills `out` from YAML text; `name` is used in errors. Unknown keys,
  * duplicate keys, missing required keys, wrong types, units and ranges give PS_EPARSE with
- * "name:line:key" in `where` and, for an unknown key, the nearest known one in `hint`. Limits: 1
- * MiB, 32 levels, 100,000 nodes; aliases and several documents are refused. On failure `out` owns
+ * "name:line:key" in `where` and, for an unknown key, the nearest known one in `hint`. Limits: 32
+ * MiB, 32 levels, 4,000,000 nodes; aliases and several documents are refused. On failure `out` owns
  * nothing. */
 enum ps_status ps_conf_parse_yaml(const struct ps_conf_schema *schema, const char *text, size_t len,
 				  const char *name, void *out, struct ps_error *err);

@@ -5,11 +5,11 @@
 #include "conf/conf.h"
 
 enum {
-	PS_CONF_MAX_OPTIONS = 128,	 /* rows per table */
-	PS_CONF_MAX_ITEMS = 100000,	 /* texts or sections of one row */
-	PS_CONF_MAX_BYTES = 1024 * 1024, /* of a YAML file */
+	PS_CONF_MAX_OPTIONS = 128,    /* rows per table */
+	PS_CONF_MAX_ITEMS = 100000,   /* texts or sections of one row */
+	PS_CONF_MAX_BYTES = 32 << 20, /* of a YAML file */
 	PS_CONF_MAX_LEVELS = 32,
-	PS_CONF_MAX_NODES = 100000,
+	PS_CONF_MAX_NODES = 4000000,
 };
 
 /* ps_conf_count returns the number of rows. */

@@ -110,7 +110,9 @@ static struct ps_oip_index_row row_of(const struct ps_serve_call *c, const struc
 	enum ps_repo_state state = ps_repo_state_of(r, model, domain);
 	const struct ps_error *why = ps_repo_reason(r, model, domain);
 	struct ps_oip_index_row row = {.name = m->name, .version = "", .reason = ""};
-	if (state == PS_REPO_UNLOADED && why->status == PS_OK && !ps_repo_wanted(r, model, domain))
+	if (state == PS_REPO_UNLOADED && why->status == PS_OK &&
+	    !ps_repo_wanted(r, model, domain) &&
+	    !ps_serve_was_loaded(c->io->server->observe, model))
 		return row;
 	row.version = ps_arena_strndup(c->arena, m->version_text, strlen(m->version_text));
 	row.state = ps_repo_index_state(state);

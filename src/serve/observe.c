@@ -211,6 +211,14 @@ void ps_serve_observe_unload(struct ps_serve_observe *o, int model)
 	pthread_mutex_unlock(&o->lock);
 }
 
+bool ps_serve_was_loaded(struct ps_serve_observe *o, int model)
+{
+	pthread_mutex_lock(&o->lock);
+	bool was = model >= 0 && model < o->n_loads && o->loads[model].loaded > 0;
+	pthread_mutex_unlock(&o->lock);
+	return was;
+}
+
 /* --- what the listeners count: each on its own thread --- */
 
 static void look(struct ps_evloop_task *task)

@@ -159,6 +159,9 @@ void ps_serve_pair_read(struct ps_serve_observe *o, size_t pair,
 /* ps_serve_pairs returns how many there are, ps_serve_pair_get one of them: they never move. */
 size_t ps_serve_pairs(struct ps_serve_observe *o);
 const struct ps_serve_pair *ps_serve_pair_get(struct ps_serve_observe *o, size_t pair);
+/* ps_serve_was_loaded says whether a model was ever loaded by this server. Any thread. */
+bool ps_serve_was_loaded(struct ps_serve_observe *o, int model);
+
 /* observe_thread.c */
 /* ps_serve_observe_wake says that a log has something to write. */
 void ps_serve_observe_wake(struct ps_serve_observe *o);

@@ -1,0 +1,177 @@
+/* Admission against an oracle.
+ *
+ * Offered 0.7, 1.0, 1.5 and 3 times what the lanes can do, in several mixes. Of what arrives
+ *	at most 2 % is refused that the oracle could have served in time, and
+ *	at most 1 % of what is admitted is late: served after its deadline, or dropped at it.
+ * What the oracle is, and what it knows, is written in sim/oracle.h: in short, it replays the very
+ * fair order with true service times (past and future), adds refused requests one by one in order
+ * of arrival, and keeps those that are in time and make nobody late who was served in time.
+ *
+ * The policy knows none of that: it learns service times as it goes and hears of nobody before he
+ * arrives. The first second of each plan is for learning and is not counted.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "sim_test.h"
+#include "sim/oracle.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MAX_TENANTS = 4 };
+
+struct mix_tenant {
+	double part; /* of the load */
+	int64_t weight;
+	double sla; /* in mean service times of the first model */
+	int model;
+	int64_t rows;
+};
+
+struct mix {
+	const char *name;
+	struct ps_sim_model models[2];
+	struct mix_tenant tenants[MAX_TENANTS];
+	int n_tenants, n_lanes;
+	double speedup; /* capacity over that of lanes running one row at a time: batches */
+};
+
+#define FIXED(ms)                                                                                  \
+	{                                                                                          \
+		.service_ns = (ms)*1e6                                                             \
+	}
+#define EXPONENTIAL(ms)                                                                            \
+	{                                                                                          \
+		.service = PS_SIM_EXPONENTIAL, .service_ns = (ms)*1e6                              \
+	}
+#define TWO_POINT(ms)                                                                              \
+	{                                                                                          \
+		.service = PS_SIM_TWO_POINT, .service_ns = (ms)*1e6, .slow_share = 0.1,            \
+		.slow_factor = 5                                                                   \
+	}
+#define BATCHED(ms, row)                                                                           \
+	{                                                                                          \
+		.service_ns = (ms)*1e6, .row_ns = (row)*1e6, .max_batch = 8                        \
+	}
+#define ONE(sla) {{1, 1, sla, 0, 1}}, 1
+#define FOUR	 {{0.4, 1, 20, 0, 1}, {0.3, 2, 30, 0, 1}, {0.2, 4, 12, 0, 1}, {0.1, 8, 50, 0, 1}}, 4
+
+static const struct mix mixes[] = {
+	{"one tenant, fixed", {FIXED(10)}, ONE(20), 1, 1},
+	{"one tenant, exponential", {EXPONENTIAL(10)}, ONE(40), 1, 1},
+	{"one tenant, two points", {TWO_POINT(10)}, ONE(40), 1, 1},
+	{"one tenant, fixed, 4 lanes", {FIXED(10)}, ONE(10), 4, 1},
+	{"one tenant, exponential, 4 lanes", {EXPONENTIAL(10)}, ONE(20), 4, 1},
+	{"one tenant, batches of 8", {BATCHED(10, 2)}, ONE(10), 1, 80.0 / 24},
+	{"four tenants, fixed", {FIXED(10)}, FOUR, 1, 1},
+	{"four tenants, exponential", {EXPONENTIAL(10)}, FOUR, 2, 1},
+	{"four tenants, two points", {TWO_POINT(10)}, FOUR, 2, 1},
+	{"four tenants, batches of 8", {BATCHED(10, 2)}, FOUR, 2, 80.0 / 24},
+};
+
+static const double loads[] = {0.7, 1.0, 1.5, 3};
+
+struct history {
+	struct ps_sim_past *past;
+	size_t cap, n;
+};
+
+static void note(void *ctx, const struct ps_sim_done *d)
+{
+	struct history *h = ctx;
+	const struct ps_dispatch_account *a = d->account;
+	if ((size_t)d->id >= h->cap) {
+		h->cap = 2 * (size_t)d->id + 1024;
+		h->past = realloc(h->past, h->cap * sizeof *h->past);
+		assert_non_null(h->past);
+	}
+	if ((size_t)d->id >= h->n)
+		h->n = (size_t)d->id + 1;
+	bool in_time = a->status == PS_OK && a->finished_ns <= a->deadline_ns;
+	bool refused = a->reason == PS_DISPATCH_REASON_DEADLINE;
+	assert_true(a->deadline_ns > 0);
+	h->past[d->id] = (struct ps_sim_past){.arrived_ns = a->received_ns,
+					      .deadline_ns = a->deadline_ns,
+					      .tenant = d->tenant,
+					      .factor = d->factor,
+					      .counted = d->counted,
+					      .fate = in_time	? PS_SIM_IN_TIME
+						      : refused ? PS_SIM_REFUSED
+								: PS_SIM_LATE};
+}
+
+static void make_tenants(const struct mix *m, double load, struct ps_sim_tenant *ret)
+{
+	double capacity_rps = m->n_lanes * m->speedup / (m->models[0].service_ns * 1e-9);
+	for (int i = 0; i < m->n_tenants; i++) {
+		const struct mix_tenant *t = &m->tenants[i];
+		ret[i] = (struct ps_sim_tenant){
+			.model = t->model,
+			.rate_rps = load * capacity_rps * t->part / (double)t->rows,
+			.rows = t->rows,
+			.weight = t->weight,
+			.queue_limit = 1000000,
+			.sla_ns = (int64_t)(t->sla * m->models[0].service_ns)};
+	}
+}
+
+/* Returns whether both bounds hold. */
+static bool judge(const struct mix *m, double load)
+{
+	struct ps_sim_tenant tenants[MAX_TENANTS];
+	struct ps_sim_result r[MAX_TENANTS];
+	struct history h = {0};
+	struct ps_sim_verdict v;
+	struct ps_sim_plan p = {.tenants = tenants,
+				.models = m->models,
+				.n_tenants = m->n_tenants,
+				.n_models = 1,
+				.n_lanes = m->n_lanes,
+				.seed = 7,
+				.arrivals = 8000 / FEWER + 1000,
+				.warmup_ns = S,
+				.done = note,
+				.ctx = &h};
+	int64_t arrived = 0, admitted = 0, late = 0;
+	make_tenants(m, load, tenants);
+	struct ps_sim_summary sum = sim_run(&p, r);
+	for (int i = 0; i < m->n_tenants; i++) {
+		arrived += r[i].arrived;
+		admitted += r[i].arrived - r[i].refused;
+		late += r[i].late;
+	}
+	assert_int_equal(ps_sim_oracle(&p, h.past, h.n, &v, NULL), PS_OK);
+	double wrong = (double)v.could / (double)arrived, bad = (double)late / (double)admitted;
+	bool good = wrong <= 0.02 && bad <= 0.01;
+	printf("%-34s %.1f: refused %5.2f %%, of arrivals wrongly %5.2f %%; late %5.2f %% of "
+	       "admitted"
+	       " (%.0f %% busy, replay missed %lld, undecided %lld)%s\n",
+	       m->name, load, 100 * (double)v.refused / (double)arrived, 100 * wrong, 100 * bad,
+	       100 * sum.busy_ns / m->n_lanes / (double)sum.end_ns, (long long)v.missed,
+	       (long long)v.undecided, good ? "" : "  <-- over");
+	fflush(stdout);
+	free(h.past);
+	return good;
+}
+
+static void little_is_refused_wrongly_and_little_is_late(void **state)
+{
+	int over = 0;
+	(void)state;
+	for (size_t i = 0; i < sizeof mixes / sizeof *mixes; i++)
+		for (size_t k = 0; k < sizeof loads / sizeof *loads; k++)
+			over += !judge(&mixes[i], loads[k]);
+	assert_int_equal(over, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(little_is_refused_wrongly_and_little_is_late),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -50,7 +50,8 @@ struct ps_exec {
 };
 
 /* `seat`: the lane whose thread this is, -1 for another thread, which stays where it is. */
-static void run_task(struct lane *l, int seat, struct ps_exec_task *t, struct ps_error *err)
+static void run_task(struct lane *l, int seat, int64_t taken_ns, struct ps_exec_task *t,
+		     struct ps_error *err)
 {
 	struct ps_exec *e = l->exec;
 	bool wide = t->width > 1 && e->width > 1;
@@ -59,7 +60,7 @@ static void run_task(struct lane *l, int seat, struct ps_exec_task *t, struct ps
 	ps_error_clear(err);
 	t->run->wide = wide;
 	bool waited = ps_exec_budget_acquire(&e->budget, seat, wide);
-	t->started_ns = waited ? ps_clock_now_ns() : l->taken_ns;
+	t->started_ns = waited ? ps_clock_now_ns() : taken_ns;
 	cpu_ns = ps_clock_thread_cpu_ns();
 	t->status = t->ops->run(t->instance, t->run, err);
 	t->cpu_ns = ps_clock_thread_cpu_ns() - cpu_ns;
@@ -111,7 +112,7 @@ static struct ps_exec_task *serve(struct lane *l, struct ps_exec_task *t)
 	struct ps_error err;
 
 	set_current(l, t);
-	run_task(l, l->number, t, &err);
+	run_task(l, l->number, l->taken_ns, t, &err);
 	set_current(l, NULL);
 	count_run(l, t);
 	e->callbacks.done(e->callbacks.ctx, l->number, t, &err);
@@ -126,11 +127,11 @@ enum ps_status ps_exec_run_here(struct ps_exec *e, int lane, struct ps_exec_task
 				struct ps_error *err)
 {
 	struct lane *l = &e->lanes[lane];
+	int64_t now_ns = ps_clock_now_ns();
 	struct ps_error own;
 
-	l->taken_ns = ps_clock_now_ns();
 	set_current(l, task);
-	run_task(l, -1, task, err ? err : &own);
+	run_task(l, -1, now_ns, task, err ? err : &own);
 	set_current(l, NULL);
 	count_run(l, task);
 	return task->status;

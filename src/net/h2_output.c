@@ -103,6 +103,7 @@ static bool ensure_buffer(struct ps_net_h2 *h)
 		h->dead = true;
 		return false;
 	}
+	o->used = o->n = o->at = 0;
 	h->write_progress_ns = h->now_ns;
 	ps_net_h2_expect(h, h->now_ns + h->service->server->o.write_timeout_ns);
 	return true;

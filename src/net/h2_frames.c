@@ -7,7 +7,6 @@
 enum {
 	SMALL_DATA = 256,	 /* a DATA frame below this that is not the last costs a credit */
 	BYTES_PER_CREDIT = 1024, /* of payload, either way, earn one back */
-	HEAD_BOMB = 4,		 /* times the limit: the connection ends */
 };
 
 bool ps_net_h2_spend(struct ps_net_h2 *h, struct ps_net_h2_credits *c)
@@ -89,7 +88,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *f, nghttp2_rcbuf 
 	(void)flags;
 	nghttp2_vec n = nghttp2_rcbuf_get_buf(name), v = nghttp2_rcbuf_get_buf(value);
 	h->head_bytes += n.len + v.len + 32;
-	if (h->head_bytes > HEAD_BOMB * h->service->server->o.max_header_bytes) {
+	if (h->head_bytes > PS_NET_H2_HEAD_BOMB * h->service->server->o.max_header_bytes) {
 		ps_net_h2_die(h, NGHTTP2_ENHANCE_YOUR_CALM);
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	}

@@ -51,11 +51,13 @@ enum {
 	PS_NET_H2_CONNECTION_WINDOW = 4 << 20, /* given back as bytes are consumed */
 	PS_NET_H2_CONTINUATIONS = 8,	       /* frames of one head */
 	PS_NET_H2_OUTPUT_BYTES = 256 * 1024,   /* framed and not written: then nothing is framed */
-	PS_NET_H2_REPLIES =
-		4096, /* bytes of replies to control frames that wait: then no reading */
-	/* Each frame that asks for work and brings none (PING, SETTINGS, PRIORITY, empty DATA,
-	 * WINDOW_UPDATE, unknown ones) costs a credit; time and useful bytes earn credits back.
-	 * Nothing left: GOAWAY ENHANCE_YOUR_CALM. Resets have credits of their own. */
+	PS_NET_H2_WAITING = 1000,	       /* frames to be framed: then nothing is read */
+	PS_NET_H2_HEAD_BOMB = 4, /* times max_header_bytes: the connection ends, not the stream */
+	/* Each frame that asks for work and brings little (PING, SETTINGS, PRIORITY, CONTINUATION,
+	 * WINDOW_UPDATE, DATA below 256 bytes that is not the last) costs a credit; time, useful
+	 * bytes, messages and answers earn credits back. Nothing left: GOAWAY ENHANCE_YOUR_CALM.
+	 * Resets, the client's and those that it provokes, have credits of their own. Frames of
+	 * unknown types are skipped without work and cost nothing. */
 	PS_NET_H2_CONTROL_BURST = 2000,
 	PS_NET_H2_CONTROL_PER_S = 200,
 	PS_NET_H2_RESET_BURST = 500,

@@ -216,9 +216,8 @@ bool ps_net_h2_wants_write(struct ps_net_h2 *h)
 
 bool ps_net_h2_wants_read(const struct ps_net_h2 *h)
 {
-	enum { MAX_WAITING = 1000 };
 	return !h->dead && !h->eof && !h->closed && nghttp2_session_want_read(h->ng) &&
-	       nghttp2_session_get_outbound_queue_size(h->ng) < MAX_WAITING;
+	       nghttp2_session_get_outbound_queue_size(h->ng) < PS_NET_H2_WAITING;
 }
 
 bool ps_net_h2_is_over(const struct ps_net_h2 *h)

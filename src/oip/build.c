@@ -7,7 +7,9 @@ static void put_member(struct ps_strbuf *out, const char *key, const char *value
 {
 	if (!value)
 		return;
-	ps_strbuf_printf(out, "%s\"%s\":", out->data[out->len - 1] == '{' ? "" : ",", key);
+	ps_strbuf_puts(out, out->data[out->len - 1] == '{' ? "\"" : ",\"");
+	ps_strbuf_puts(out, key);
+	ps_strbuf_puts(out, "\":");
 	ps_oip_put_text(out, value, strlen(value));
 }
 

@@ -78,8 +78,8 @@ bool ps_oip_scan_number(const char *at, const char *end, struct ps_oip_number *r
  * infinite, or in doubt with over 1,024 characters. */
 bool ps_oip_number_real(const struct ps_oip_number *n, double *ret_value);
 bool ps_oip_number_float(const struct ps_oip_number *n, float *ret_value);
-/* ps_oip_scan_real reads a float (fp32) or double and returns how many bytes it took; 0 when there is
- * none, or none that is finite. */
+/* ps_oip_scan_real reads a float (fp32) or double and returns how many bytes it took; 0 when there
+ * is none, or none that is finite. */
 size_t ps_oip_scan_real(const char *at, const char *end, bool fp32, void *ret_value);
 /* ps_oip_number_int converts an integer between min and max (min <= 0). */
 bool ps_oip_number_int(const struct ps_oip_number *n, int64_t min, uint64_t max,
@@ -99,8 +99,8 @@ struct ps_oip_tensor {
 
 /* How tensors are called in errors, and where to put them. */
 struct ps_oip_tensors {
-	const char *kind; /* "input" or "output" */
-	struct ps_oip_tensor *items;
+	const char *kind;	     /* "input" or "output" */
+	struct ps_oip_tensor *items; /* room for PS_MODEL_MAX_TENSORS, the caller's */
 	int n;
 };
 
@@ -143,6 +143,8 @@ bool ps_oip_check_bytes(const void *data, size_t n, int64_t count);
 /* ps_oip_put_text appends a JSON string; false when the bytes are not UTF-8 (then '?' stands for
  * each bad byte). */
 bool ps_oip_put_text(struct ps_strbuf *out, const char *s, size_t n);
+/* ps_oip_put_uint appends a number. */
+void ps_oip_put_uint(struct ps_strbuf *out, uint64_t v);
 /* ps_oip_check_tensor says whether the bytes of a tensor agree with its type and shape. PS_EINVAL.
  */
 enum ps_status ps_oip_check_tensor(const char *kind, const struct ps_tensor *t, int64_t *ret_count,

@@ -166,6 +166,15 @@ static size_t decode_escape(const char *s, const char *end, char *out, size_t *r
 	return 1;
 }
 
+/* The first byte from p on that does not stand for itself in a string. */
+static const char *skip_plain(const char *p, const char *end)
+{
+	while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' &&
+	       *p != '\\')
+		p++;
+	return p;
+}
+
 /* One string, from its quote to its quote; decoded to `out` unless that is NULL. */
 static enum ps_status scan_string(struct ps_oip_reader *r, char *out, size_t *ret_n)
 {
@@ -173,11 +182,16 @@ static enum ps_status scan_string(struct ps_oip_reader *r, char *out, size_t *re
 	size_t n = 0;
 	char decoded[4];
 	for (;;) {
+		size_t used = 1, got = 1;
+		const char *from = p;
+		p = skip_plain(p, r->end);
+		if (out && out + n != from)
+			memmove(out + n, from, (size_t)(p - from));
+		n += (size_t)(p - from);
 		r->at = (char *)p;
 		if (p >= r->end)
 			return ps_oip_read_fail(r, "a string without its end");
-		size_t used = 1, got = 1;
-		const char *from = p;
+		from = p;
 		if (*p == '"')
 			break;
 		if ((unsigned char)*p < 0x20)
@@ -188,7 +202,7 @@ static enum ps_status scan_string(struct ps_oip_reader *r, char *out, size_t *re
 				return ps_oip_read_fail(r, "a bad escape in a string");
 			used++;
 			from = decoded;
-		} else if ((unsigned char)*p >= 0x80) {
+		} else {
 			used = got = ps_oip_valid_utf8(p, r->end);
 			if (used == 0)
 				return ps_oip_read_fail(r, "a string that is not UTF-8");

@@ -47,7 +47,8 @@ enum ps_status ps_oip_parse_response(void *body, size_t body_bytes, int64_t json
 				     struct ps_error *err)
 {
 	struct ps_oip_reply reply = {0};
-	struct parsing g = {.reply = &reply, .outputs = {.kind = "output"}};
+	struct ps_oip_tensor items[PS_MODEL_MAX_TENSORS];
+	struct parsing g = {.reply = &reply, .outputs = {.kind = "output", .items = items}};
 	struct ps_oip_reader r;
 	size_t json;
 	enum ps_status s = ps_oip_split(body, body_bytes, json_bytes, &json, err);

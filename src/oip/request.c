@@ -162,7 +162,8 @@ enum ps_status ps_oip_parse_request(void *body, size_t body_bytes, int64_t json_
 	if (json_bytes == 0)
 		return parse_raw(body, body_bytes, arena, ret_request, err);
 	struct ps_oip_request q = {0};
-	struct parsing g = {.q = &q, .inputs = {.kind = "input"}};
+	struct ps_oip_tensor items[PS_MODEL_MAX_TENSORS];
+	struct parsing g = {.q = &q, .inputs = {.kind = "input", .items = items}};
 	struct ps_oip_reader r;
 	size_t json;
 	enum ps_status s = ps_oip_split(body, body_bytes, json_bytes, &json, err);

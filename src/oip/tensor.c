@@ -133,9 +133,6 @@ static enum ps_status read_tensor(struct ps_oip_reader *r, void *out)
 
 enum ps_status ps_oip_read_tensors(struct ps_oip_reader *r, struct ps_oip_tensors *out)
 {
-	out->items = ps_arena_alloc(r->arena, PS_MODEL_MAX_TENSORS * sizeof *out->items);
-	if (!out->items)
-		return ps_error_set(r->err, PS_ENOMEM, "no memory for %ss", out->kind);
 	out->n = 0;
 	return ps_oip_read_array(r, read_tensor, out);
 }

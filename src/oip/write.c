@@ -3,12 +3,24 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Bytes that stand for themselves in a JSON string. */
+static bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 bool ps_oip_put_text(struct ps_strbuf *out, const char *s, size_t n)
 {
 	bool valid = true;
 	const char *end = s + n;
 	ps_strbuf_putc(out, '"');
 	while (s < end) {
+		const char *plain = s;
+		while (s < end && is_plain((unsigned char)*s))
+			s++;
+		ps_strbuf_append(out, plain, (size_t)(s - plain));
+		if (s == end)
+			break;
 		size_t len = ps_oip_valid_utf8(s, end);
 		unsigned char c = (unsigned char)*s;
 		if (len == 0) {
@@ -29,6 +41,15 @@ bool ps_oip_put_text(struct ps_strbuf *out, const char *s, size_t n)
 	return valid;
 }
 
+void ps_oip_put_uint(struct ps_strbuf *out, uint64_t v)
+{
+	char digits[24], *d = digits + sizeof digits;
+	do
+		*--d = (char)('0' + v % 10);
+	while (v /= 10);
+	ps_strbuf_append(out, d, (size_t)(digits + sizeof digits - d));
+}
+
 /* --- elements --- */
 
 static void put_int(struct ps_strbuf *out, enum ps_dtype dtype, const char *p)
@@ -39,16 +60,12 @@ static void put_int(struct ps_strbuf *out, enum ps_dtype dtype, const char *p)
 	bool is_signed = dtype == PS_DTYPE_INT8 || dtype == PS_DTYPE_INT16 ||
 			 dtype == PS_DTYPE_INT32 || dtype == PS_DTYPE_INT64;
 	unsigned shift = 64 - 8 * (unsigned)size;
-	char digits[24], *d = digits + sizeof digits;
 	bool negative = is_signed && (int64_t)(v << shift) < 0;
-	if (negative)
+	if (negative) {
 		v = UINT64_C(0) - (uint64_t)((int64_t)(v << shift) >> shift);
-	do
-		*--d = (char)('0' + v % 10);
-	while (v /= 10);
-	if (negative)
-		*--d = '-';
-	ps_strbuf_append(out, d, (size_t)(digits + sizeof digits - d));
+		ps_strbuf_putc(out, '-');
+	}
+	ps_oip_put_uint(out, v);
 }
 
 static void put_element(struct ps_strbuf *out, enum ps_dtype dtype, const char *p)
@@ -140,8 +157,13 @@ enum ps_status ps_oip_check_tensor(const char *kind, const struct ps_tensor *t, 
 void ps_oip_put_dims(struct ps_strbuf *out, const int64_t *dims, int n)
 {
 	ps_strbuf_putc(out, '[');
-	for (int i = 0; i < n; i++)
-		ps_strbuf_printf(out, "%s%lld", i ? "," : "", (long long)dims[i]);
+	for (int i = 0; i < n; i++) {
+		if (i > 0)
+			ps_strbuf_putc(out, ',');
+		if (dims[i] < 0)
+			ps_strbuf_putc(out, '-');
+		ps_oip_put_uint(out, dims[i] < 0 ? -(uint64_t)dims[i] : (uint64_t)dims[i]);
+	}
 	ps_strbuf_putc(out, ']');
 }
 
@@ -154,10 +176,14 @@ enum ps_status ps_oip_put_tensor(struct ps_strbuf *out, const char *kind, const 
 		return s;
 	ps_strbuf_puts(out, "{\"name\":");
 	ps_oip_put_text(out, t->name, strlen(t->name));
-	ps_strbuf_printf(out, ",\"datatype\":\"%s\",\"shape\":", ps_dtype_name(t->dtype));
+	ps_strbuf_puts(out, ",\"datatype\":\"");
+	ps_strbuf_puts(out, ps_dtype_name(t->dtype));
+	ps_strbuf_puts(out, "\",\"shape\":");
 	ps_oip_put_dims(out, t->dims, t->rank);
 	if (binary) {
-		ps_strbuf_printf(out, ",\"parameters\":{\"binary_data_size\":%zu}", t->bytes);
+		ps_strbuf_puts(out, ",\"parameters\":{\"binary_data_size\":");
+		ps_oip_put_uint(out, t->bytes);
+		ps_strbuf_putc(out, '}');
 	} else {
 		ps_strbuf_puts(out, ",\"data\":");
 		s = put_data(out, kind, t, count, err);

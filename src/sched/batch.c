@@ -102,19 +102,20 @@ static void take(struct filling *f, struct ps_sched_item *it)
 	flow->tag += it->charged_ns / (double)flow->weight;
 }
 
-/* A tenant whose tag is ahead of whose turn it is rides as long as that takes it no further than a
- * whole batch of its own would. */
+/* A tenant whose tag is ahead of whose turn it is rides as long as that takes it no further than
+ * its largest turn would. Only half of that with a single lane: a run may take longer than any of
+ * the last ones, and the bound grows with the lanes. */
 static bool may_ride(const struct filling *f, const struct ps_sched_item *it)
 {
 	const struct flow *flow = flow_of(f->s, it->tenant);
-	double weight = (double)flow->weight;
+	double weight = (double)flow->weight, lanes = f->s->options.n_lanes;
 	double ahead_ns = (flow->tag - f->virtual_time) * weight - flow->run_cost;
 	if (ahead_ns <= 1e-9 * flow->tag * weight)
 		return true;
 	if (f->price_ns <= 0)
 		return false; /* nobody knows how far it would take it */
 	double rows = flow->run_cost / f->price_ns + (double)it->rows;
-	return ahead_ns + f->most_ns * rows <= fmax(flow->largest, f->price_ns * (double)f->target);
+	return ahead_ns + f->most_ns * rows <= flow->largest * lanes / 2;
 }
 
 static double slack_ns(const struct ps_sched_item *it, int64_t now_ns)

@@ -146,8 +146,11 @@ void fair_settle(struct ps_sched *s, struct ps_sched_run *run, double cost_ns)
 	recharge_run(s, run, cost_ns);
 	for (struct ps_sched_item *it = run->first; it; it = it->next) {
 		struct flow *f = flow_of(s, it->tenant);
-		if (cost_ns > f->largest)
-			f->largest = cost_ns;
+		f->run_cost += it->charged_ns;
+		if (f->run_cost > f->largest)
+			f->largest = f->run_cost;
 		admit_cost(s, f, it->charged_ns);
 	}
+	for (struct ps_sched_item *it = run->first; it; it = it->next)
+		flow_of(s, it->tenant)->run_cost = 0;
 }

@@ -13,7 +13,7 @@
  * arrival.
  *
  * For any two tenants i, j of a class that are backlogged throughout an interval, with c = the
- * cost of the largest batch that the tenant had a part in and w = its weight:
+ * largest cost that one batch brought the tenant and w = its weight:
  *	|S_i/w_i - S_j/w_j| <= lanes x (c_i/w_i + c_j/w_j)
  *
  * Batches. Items of one instance with equal `shape_key` may share a run, whoever owns them. The

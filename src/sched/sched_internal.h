@@ -16,7 +16,7 @@ struct tree {
 /* tree_insert puts `n` where its key says. Expected O(log n); O(1) at the end when it is there. */
 void tree_insert(struct tree *t, struct ps_sched_node *n);
 void tree_remove(struct tree *t, struct ps_sched_node *n);
-/* tree_sum_before returns the sum of the weights of all nodes whose key is at most that of `key`.
+/* tree_sum_upto returns the sum of the weights of all nodes whose key is at most that of `key`.
  */
 int64_t tree_sum_upto(const struct tree *t, const struct ps_sched_node *key);
 bool tree_check(const struct tree *t);
@@ -110,7 +110,7 @@ struct flow {
 	enum ps_sched_class class;
 	double tag;	 /* virtual start */
 	double idle_to;	 /* the virtual time when it last became backlogged */
-	double largest;	 /* the cost of the largest batch that it had a part in since then */
+	double largest;	 /* the most that one run has cost it since then */
 	double run_cost; /* scratch: of it in the run at hand */
 	double cost_ns;	 /* of all time */
 	int64_t len;

@@ -55,10 +55,13 @@ static void top_up(struct backlog *b, int tenant)
 static void note_run(struct world *w, const struct ps_sched_run *run)
 {
 	struct backlog *b = w->ctx;
+	double costs[TENANTS] = {0};
 	for (const struct ps_sched_item *it = run->first; it; it = it->next) {
-		b->largest[it->tenant] = fmax(b->largest[it->tenant], (double)b->run_ns);
+		costs[it->tenant] += (double)(b->run_ns * it->rows) / (double)run->rows;
 		top_up(b, it->tenant);
 	}
+	for (int t = 0; t < b->n_tenants; t++)
+		b->largest[t] = fmax(b->largest[t], costs[t]);
 }
 
 static void note_end(struct world *w, struct ps_sched_item *first, int64_t started_ns)

@@ -314,6 +314,17 @@ static enum ps_status read_config(struct ps_serve *s, struct ps_error *err)
 	return status;
 }
 
+/* Whoever names a folder expects models in it; a configuration may begin with none. */
+static enum ps_status apply_models(struct ps_serve *s, struct ps_error *err)
+{
+	enum ps_status status = ps_serve_apply_models(s, s->snapshot, NULL, err);
+	if (status != PS_OK || !s->options->models_dir || ps_repo_count(s->repo) > 0)
+		return status;
+	ps_error_set(err, PS_ENOTFOUND, "there is no model in %s", s->options->models_dir);
+	ps_error_hint(err, "it should hold NAME.onnx, or NAME/VERSION/model.onnx");
+	return PS_ENOTFOUND;
+}
+
 static enum ps_status start_observer(struct ps_serve *s, struct ps_error *err)
 {
 	enum ps_status status = ps_serve_observe_new(s, s->n_ios, &s->observe, err);
@@ -341,7 +352,7 @@ static enum ps_status start(struct ps_serve *s, struct ps_error *err)
 	if (status == PS_OK)
 		status = ps_serve_start_loaders(s, err);
 	if (status == PS_OK)
-		status = ps_serve_apply_models(s, s->snapshot, NULL, err);
+		status = apply_models(s, err);
 	if (status == PS_OK)
 		status = ps_serve_start_ios(s, err);
 	return status;

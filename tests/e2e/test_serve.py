@@ -402,7 +402,7 @@ class Lifecycle(unittest.TestCase):
     def test_drain_waits_for_a_run_whose_client_left(self):
         """SIGTERM, then the client of the running request goes: the server still gets the run back
         from its lane and accounts for it before it ends."""
-        with Server({"slow": synthetic(mean="600s")}) as s:
+        with Server({"slow": synthetic(mean="600s")}, config={"access_log": True}) as s:
             body = json.dumps({"inputs": X}).encode()
             with socket.create_connection(s.address, timeout=30) as c:
                 c.sendall((f"POST /v2/models/slow/infer HTTP/1.1\r\nHost: x\r\n"
@@ -410,7 +410,9 @@ class Lifecycle(unittest.TestCase):
                 self.assertEqual(s.get("/v2/health/live")[0], 200)
                 s.process.send_signal(signal.SIGTERM)
             self.assertEqual(s.process.wait(timeout=60), 0)
-            self.assertIn("1 arrived, 0 completed, 0 refused, 0 expired, 1 cancelled", s.stderr)
+            lines = [json.loads(line) for line in s.stderr.splitlines() if line[:1] == "{"]
+            self.assertEqual([(x["model"], x["status"]) for x in lines if x["model"]],
+                             [("slow", "cancelled")])
 
     def test_every_thread_stays_on_its_cpus(self):
         cpu = str(max(os.sched_getaffinity(0)))

@@ -315,7 +315,7 @@ static void hashed(struct ps_serve *s, struct job *j)
 	if (j->status != PS_OK)
 		ps_dispatch_load_done(s->dispatch, j->number, j->status, &j->err, NULL, NULL);
 	else
-		open = ps_repo_hashed(s->repo, j->number, j->hash);
+		open = ps_dispatch_hashed(s->dispatch, j->number, j->hash);
 	pthread_mutex_unlock(&s->lock);
 	if (j->status == PS_OK && open) {
 		start_step(j, OPEN);

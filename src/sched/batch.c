@@ -3,7 +3,10 @@
 
 #include <math.h>
 
-enum { LOOK_AT = 16 }; /* buckets passed over before a batch is taken as it is */
+enum {
+	LOOK_AT = 16,	    /* buckets passed over before a batch is taken as it is */
+	LOOK_AT_FLOWS = 64, /* waiting tenants */
+};
 
 /* A larger batch must save this share of the time per row; an untried one gets the benefit of the
  * doubt. */
@@ -85,6 +88,7 @@ struct filling {
 	double virtual_time; /* the tag of whose turn it is */
 	double price_ns;     /* cost of a row, until the batch is known */
 	double most_ns;	     /* as the slowest of the last runs */
+	double least_turn;   /* < 0: not looked up yet */
 };
 
 static void take(struct filling *f, struct ps_sched_item *it)
@@ -102,10 +106,26 @@ static void take(struct filling *f, struct ps_sched_item *it)
 	flow->tag += it->charged_ns / (double)flow->weight;
 }
 
-/* A tenant whose tag is ahead of whose turn it is rides as long as that takes it no further than
- * its largest turn would. Only half of that with a single lane: a run may take longer than any of
- * the last ones, and the bound grows with the lanes. */
-static bool may_ride(const struct filling *f, const struct ps_sched_item *it)
+/* The least largest turn of those that wait, in virtual time; 0 when they are too many to look at.
+ */
+static double least_turn(struct filling *f)
+{
+	const struct class *c = &f->s->classes[f->run->class];
+	if (f->least_turn >= 0)
+		return f->least_turn;
+	f->least_turn = c->n_backlogged && c->n_backlogged <= LOOK_AT_FLOWS ? INFINITY : 0;
+	if (f->least_turn > 0)
+		for (const struct flow *o = c->backlogged; o; o = o->next)
+			f->least_turn = fmin(f->least_turn, o->largest / (double)o->weight);
+	return f->least_turn;
+}
+
+/* How far a tenant may ride whose tag is ahead of whose turn it is. However long the run will take,
+ * its part of it is at most its largest turn c_i; so it may be ahead by what the bound leaves for
+ * the other one, c_j / w_j, and a third of that because the other one may be ahead as well. With
+ * several lanes the bound has more room: then as far as its own largest turn would take it, by the
+ * slowest of the last runs. */
+static bool may_ride(struct filling *f, const struct ps_sched_item *it)
 {
 	const struct flow *flow = flow_of(f->s, it->tenant);
 	double weight = (double)flow->weight, lanes = f->s->options.n_lanes;
@@ -114,8 +134,10 @@ static bool may_ride(const struct filling *f, const struct ps_sched_item *it)
 		return true;
 	if (f->price_ns <= 0)
 		return false; /* nobody knows how far it would take it */
+	if (ahead_ns <= least_turn(f) * weight / 3)
+		return true;
 	double rows = flow->run_cost / f->price_ns + (double)it->rows;
-	return ahead_ns + f->most_ns * rows <= flow->largest * lanes / 2;
+	return lanes > 1 && ahead_ns + f->most_ns * rows <= flow->largest * lanes / 2;
 }
 
 static double slack_ns(const struct ps_sched_item *it, int64_t now_ns)
@@ -209,6 +231,7 @@ void batch_take(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns,
 			    .end = &run->first,
 			    .now_ns = now_ns,
 			    .target = it->rows,
+			    .least_turn = -1,
 			    .virtual_time = flow->tag};
 	fair_advance(s, flow);
 	run->class = flow->class;

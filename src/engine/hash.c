@@ -145,12 +145,13 @@ static bool is_settled(const struct memo *m)
 /* Takes `m`. */
 static void remember(struct memo *m)
 {
-	unsigned b = bucket_of(m->files[0].path);
+	unsigned b;
 
-	if (!is_settled(m)) {
+	if (!m->files || !is_settled(m)) {
 		free_memo(m);
 		return;
 	}
+	b = bucket_of(m->files[0].path);
 	pthread_mutex_lock(&memos.lock);
 	if (memos.n >= MAX_MEMOS) {
 		pthread_mutex_unlock(&memos.lock);
@@ -282,8 +283,10 @@ static enum ps_status note(struct memo *m, const char *path, const struct stat *
 
 	if (more)
 		m->files = more;
-	if (!copy)
-		return ps_error_set(err, PS_ENOMEM, "no memory to hash a model");
+	if (!more || !copy) {
+		ps_error_set(err, PS_ENOMEM, "no memory to hash a model");
+		return PS_ENOMEM;
+	}
 	m->files[m->n_files++] = (struct seen_file){copy, identity_of(s)};
 	return PS_OK;
 }
@@ -370,11 +373,13 @@ enum ps_status ps_engine_hash(const char *path, unsigned char ret_hash[PS_ENGINE
 	choose_mark(&r, path);
 	r.md = EVP_MD_CTX_new();
 	r.memo = calloc(1, sizeof(*r.memo));
-	if (!r.md || !r.memo || !EVP_DigestInit_ex(r.md, EVP_sha256(), NULL))
-		st = ps_error_set(err, PS_ENOMEM, "cannot hash %s", path);
-	else
+	if (r.md && r.memo && EVP_DigestInit_ex(r.md, EVP_sha256(), NULL)) {
 		st = hash_all(&r, path, ret_hash, err);
-	if (st == PS_OK) {
+	} else {
+		ps_error_set(err, PS_ENOMEM, "cannot hash %s", path);
+		st = PS_ENOMEM;
+	}
+	if (st == PS_OK && r.memo) {
 		memcpy(r.memo->hash, ret_hash, PS_ENGINE_HASH_SIZE);
 		remember(r.memo);
 	} else if (r.memo) {

@@ -72,7 +72,8 @@ bool ps_repo_identity_equal(const struct ps_repo_identity *a, const struct ps_re
 
 static enum ps_status no_memory(struct ps_error *err)
 {
-	return ps_error_set(err, PS_ENOMEM, "no memory to list models");
+	ps_error_set(err, PS_ENOMEM, "no memory to list models");
+	return PS_ENOMEM;
 }
 
 static enum ps_status join(const char *dir, const char *name, char path[PATH_MAX],
@@ -80,9 +81,10 @@ static enum ps_status join(const char *dir, const char *name, char path[PATH_MAX
 {
 	int n = snprintf(path, PATH_MAX, "%s/%s", dir, name);
 
-	if (n < 0 || n >= PATH_MAX)
-		return ps_error_set(err, PS_ETOOBIG, "the path of %s is too long", name);
-	return PS_OK;
+	if (n >= 0 && n < PATH_MAX)
+		return PS_OK;
+	ps_error_set(err, PS_ETOOBIG, "the path of %s is too long", name);
+	return PS_ETOOBIG;
 }
 
 static enum ps_status add_entry(struct ps_repo_listing *l, const char *name, size_t len,
@@ -90,9 +92,10 @@ static enum ps_status add_entry(struct ps_repo_listing *l, const char *name, siz
 {
 	struct ps_repo_entry *more, *e;
 
-	if (l->n_entries >= PS_REPO_MAX_FILES)
-		return ps_error_set(err, PS_ETOOBIG, "over %d models in a folder",
-				    PS_REPO_MAX_FILES);
+	if (l->n_entries >= PS_REPO_MAX_FILES) {
+		ps_error_set(err, PS_ETOOBIG, "over %d models in a folder", PS_REPO_MAX_FILES);
+		return PS_ETOOBIG;
+	}
 	more = realloc(l->entries, (size_t)(l->n_entries + 1) * sizeof(*more));
 	if (!more)
 		return no_memory(err);

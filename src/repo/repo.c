@@ -158,11 +158,13 @@ enum ps_status ps_repo_family_need(struct ps_repo *r, const char *name,
 	struct ps_repo_family *f;
 	int at;
 
-	if (!ps_repo_name_is_good(name))
-		return ps_error_set(err, PS_EINVAL,
-				    "a model's name has 1 to %d letters, digits, '.', '_', '-', "
-				    "and does not begin with '.'",
-				    PS_REPO_MAX_NAME);
+	if (!ps_repo_name_is_good(name)) {
+		ps_error_set(err, PS_EINVAL,
+			     "a model's name has 1 to %d letters, digits, '.', '_', '-', and does "
+			     "not begin with '.'",
+			     PS_REPO_MAX_NAME);
+		return PS_EINVAL;
+	}
 	*ret_family = ps_repo_family_find(r, name, strlen(name));
 	if (*ret_family)
 		return PS_OK;
@@ -170,7 +172,8 @@ enum ps_status ps_repo_family_need(struct ps_repo *r, const char *name,
 	if (!f || !grow(&r->families, r->n_families, &r->cap_families, sizeof(*r->families)) ||
 	    !(f->name = strdup(name))) {
 		free(f);
-		return ps_error_set(err, PS_ENOMEM, "no memory for model %s", name);
+		ps_error_set(err, PS_ENOMEM, "no memory for model %s", name);
+		return PS_ENOMEM;
 	}
 	f->config = ps_repo_config_take(r->defaults);
 	at = family_bound(r, name, strlen(name));
@@ -201,9 +204,9 @@ static int version_bound(const struct ps_repo *r, const struct ps_repo_family *f
 /* The number of a version, removed or not; -1: never known. */
 static int known_version(const struct ps_repo *r, const struct ps_repo_family *f, int64_t version)
 {
-	int at = version_bound(r, f, version);
+	int at = f->models ? version_bound(r, f, version) : 0;
 
-	if (at < f->n && r->slots[f->models[at]]->model.version == version)
+	if (f->models && at < f->n && r->slots[f->models[at]]->model.version == version)
 		return f->models[at];
 	return -1;
 }
@@ -214,13 +217,16 @@ static enum ps_status new_slot(struct ps_repo *r, struct ps_repo_family *f, int6
 	struct ps_repo_slot *s;
 	int at;
 
-	if (r->n >= PS_REPO_MAX_MODELS)
-		return ps_error_set(err, PS_ETOOBIG, "more than %d models", PS_REPO_MAX_MODELS);
+	if (r->n >= PS_REPO_MAX_MODELS) {
+		ps_error_set(err, PS_ETOOBIG, "more than %d models", PS_REPO_MAX_MODELS);
+		return PS_ETOOBIG;
+	}
 	s = calloc(1, sizeof(*s));
 	if (!s || !grow(&r->slots, r->n, &r->cap, sizeof(*r->slots)) ||
 	    !grow(&f->models, f->n, &f->cap, sizeof(*f->models))) {
 		free(s);
-		return ps_error_set(err, PS_ENOMEM, "no memory for model %s", f->name);
+		ps_error_set(err, PS_ENOMEM, "no memory for model %s", f->name);
+		return PS_ENOMEM;
 	}
 	s->family = f;
 	s->model = (struct ps_repo_model){
@@ -268,9 +274,11 @@ static enum ps_status put(struct ps_repo *r, const char *name, int64_t version, 
 	int model;
 	enum ps_status st;
 
-	if (version < 1 || version > PS_REPO_MAX_VERSION)
-		return ps_error_set(err, PS_EINVAL, "the version of model %s is not in 1..%d", name,
-				    PS_REPO_MAX_VERSION);
+	if (version < 1 || version > PS_REPO_MAX_VERSION) {
+		ps_error_set(err, PS_EINVAL, "the version of model %s is not in 1..%d", name,
+			     PS_REPO_MAX_VERSION);
+		return PS_EINVAL;
+	}
 	st = ps_repo_family_need(r, name, &f, err);
 	if (st != PS_OK)
 		return st;
@@ -279,9 +287,11 @@ static enum ps_status put(struct ps_repo *r, const char *name, int64_t version, 
 		return st;
 	*ret_model = model;
 	m = &r->slots[model]->model;
-	if (!m->gone && only_new)
-		return ps_error_set(err, PS_EEXIST, "model %s version %d is named twice", name,
-				    (int)version);
+	if (!m->gone && only_new) {
+		ps_error_set(err, PS_EEXIST, "model %s version %d is named twice", name,
+			     (int)version);
+		return PS_EEXIST;
+	}
 	if (!m->gone && same_file(m, path, identity))
 		return PS_OK;
 	st = set_file(m, path, identity, err);

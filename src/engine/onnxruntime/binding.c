@@ -20,38 +20,39 @@ static struct ps_ort_status *bind(const struct ps_ort_call *c, void *binding)
 
 /* The values come in the order in which they were bound; those that are ours already are given
  * back. */
-static struct ps_ort_status *collect(struct ps_ort_call *c, void *binding)
+static struct ps_ort_status *collect(struct ps_ort_call *c, void *binding, void *allocator)
 {
 	const struct ps_ort_api *a = &c->i->engine->api;
-	void *allocator = NULL, **values = NULL;
+	void **values = NULL;
 	size_t n = 0;
-	struct ps_ort_status *s = a->default_allocator(&allocator);
+	struct ps_ort_status *s = a->bound_outputs(binding, allocator, &values, &n);
 
-	if (!s)
-		s = a->bound_outputs(binding, allocator, &values, &n);
-	if (s)
-		return s;
-	for (size_t k = 0; k < n; k++) {
+	for (size_t k = 0; !s && k < n; k++) {
 		if (k < (size_t)c->i->n_outputs && !c->placed[k])
 			c->out[k] = values[k];
 		else
 			a->release_value(values[k]);
 	}
-	return values ? a->allocator_free(allocator, values) : NULL;
+	if (!s && values)
+		s = a->allocator_free(allocator, values);
+	/* cppcheck-suppress returnDanglingLifetime ; a status is memory of the library */
+	return s;
 }
 
 struct ps_ort_status *ps_ort_run_bound(struct ps_ort_call *c, void *options)
 {
 	const struct ps_ort_api *a = &c->i->engine->api;
-	void *binding = NULL;
-	struct ps_ort_status *s = a->create_binding(c->i->narrow, &binding);
+	void *binding = NULL, *allocator = NULL;
+	struct ps_ort_status *s = a->default_allocator(&allocator);
 
+	if (!s)
+		s = a->create_binding(c->i->narrow, &binding);
 	if (!s)
 		s = bind(c, binding);
 	if (!s)
 		s = a->run_with_binding(c->i->narrow, options, binding);
 	if (!s)
-		s = collect(c, binding);
+		s = collect(c, binding, allocator);
 	if (binding)
 		a->release_binding(binding);
 	return s;

@@ -59,26 +59,35 @@ static const struct ps_conf_option revoke_rows[] = {
 	{0},
 };
 
-#define KEY_SCHEMA(variable, verb, words, what, table)                                             \
-	static const struct ps_conf_schema variable = {                                            \
-		.name = "perseus serve keys " verb,                                                \
-		.summary = words,                                                                  \
-		.details = what,                                                                   \
-		.options = table,                                                                  \
-		.size = sizeof(struct key_options),                                                \
-		.where_offset = SIZE_MAX,                                                          \
-	}
+static const struct ps_conf_schema create_schema = {
+	.name = "perseus serve keys create",
+	.summary = "Make a new API key.",
+	.details =
+		"Prints the key, once: only its digest is kept. With a keys_file the digest is put "
+		"there, and a running server takes it up with its next reload (SIGHUP, or POST "
+		"/v2/perseus/reload); without one, the line for the configuration is printed.",
+	.options = create_rows,
+	.size = sizeof(struct key_options),
+	.where_offset = SIZE_MAX,
+};
 
-KEY_SCHEMA(
-	create_schema, "create", "Make a new API key.",
-	"Prints the key, once: only its digest is kept. With a keys_file the digest is put there, "
-	"and a running server takes it up with its next reload (SIGHUP, or POST "
-	"/v2/perseus/reload); without one, the line for the configuration is printed.",
-	create_rows);
-KEY_SCHEMA(list_schema, "list", "List API keys by their digests.",
-	   "Those of the keys file and of the configuration itself.", list_rows);
-KEY_SCHEMA(revoke_schema, "revoke", "Take an API key out of the keys file.",
-	   "It stops working with the server's next reload.", revoke_rows);
+static const struct ps_conf_schema list_schema = {
+	.name = "perseus serve keys list",
+	.summary = "List API keys by their digests.",
+	.details = "Those of the keys file and of the configuration itself.",
+	.options = list_rows,
+	.size = sizeof(struct key_options),
+	.where_offset = SIZE_MAX,
+};
+
+static const struct ps_conf_schema revoke_schema = {
+	.name = "perseus serve keys revoke",
+	.summary = "Take an API key out of the keys file.",
+	.details = "It stops working with the server's next reload.",
+	.options = revoke_rows,
+	.size = sizeof(struct key_options),
+	.where_offset = SIZE_MAX,
+};
 
 /* --- the files --- */
 

@@ -39,7 +39,8 @@ static enum ps_status wrong(struct reader *r, const char *what)
 
 static enum ps_status no_memory(struct reader *r)
 {
-	return ps_error_set(r->err, PS_ENOMEM, "no memory for a page of metrics");
+	ps_error_set(r->err, PS_ENOMEM, "no memory for a page of metrics");
+	return PS_ENOMEM;
 }
 
 static void skip_blanks(struct reader *r)

@@ -184,7 +184,7 @@ static enum ps_status put_object(const json_t *object, int level, struct ps_strb
 enum ps_status ps_serve_config_from_json(const char *text, const char *model,
 					 struct ps_repo_config *ret_config, struct ps_error *err)
 {
-	struct ps_error own;
+	struct ps_error own = {0};
 	struct ps_strbuf out;
 	json_t *root;
 	char name[PS_REPO_MAX_NAME + 32];

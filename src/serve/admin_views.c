@@ -50,8 +50,8 @@ static void put_models(struct ps_serve *s, struct ps_strbuf *out)
 					 ",\"instance\":%d,\"sharing\":%d,\"device\":\"%s\","
 					 "\"private_bytes\":%" PRId64 ",\"mapped_bytes\":%" PRId64
 					 ",\"device_bytes\":%" PRId64 ",\"load_ns\":%" PRId64,
-					 in, x->n_users, x->device, f->private_bytes, f->mapped_bytes,
-					 f->device_bytes, f->load_ns);
+					 in, x->n_users, x->device, f->private_bytes,
+					 f->mapped_bytes, f->device_bytes, f->load_ns);
 		}
 		ps_strbuf_putc(out, '}');
 	}

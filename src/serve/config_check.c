@@ -16,7 +16,8 @@ enum ps_status ps_serve_config_at(const struct ps_serve_config *c, const struct 
 
 static enum ps_status no_memory(struct ps_error *err)
 {
-	return ps_error_set(err, PS_ENOMEM, "out of memory");
+	ps_error_set(err, PS_ENOMEM, "out of memory");
+	return PS_ENOMEM;
 }
 
 /* --- addresses --- */

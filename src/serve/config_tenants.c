@@ -7,7 +7,8 @@
 
 static enum ps_status no_memory(struct ps_error *err)
 {
-	return ps_error_set(err, PS_ENOMEM, "out of memory");
+	ps_error_set(err, PS_ENOMEM, "out of memory");
+	return PS_ENOMEM;
 }
 
 struct by_name {

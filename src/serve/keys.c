@@ -65,6 +65,12 @@ enum ps_status ps_serve_keys_load(const char *path, struct ps_serve_keys *ret_ke
 	return ps_conf_load_yaml(&ps_serve_keys_schema, path, ret_keys, err);
 }
 
+static enum ps_status no_memory(struct ps_error *err)
+{
+	ps_error_set(err, PS_ENOMEM, "out of memory");
+	return PS_ENOMEM;
+}
+
 /* --- writing: texts in double quotes, which YAML reads back as they were --- */
 
 static void put_text(struct ps_strbuf *out, const char *lead, const char *name, const char *text)
@@ -120,7 +126,7 @@ enum ps_status ps_serve_keys_add(const char *path, const char *tenant, const cha
 	const struct ps_serve_key_config *old = k.keys.items;
 	struct ps_serve_key_config *all = calloc(k.keys.len + 1, sizeof *all);
 	if (!all)
-		status = ps_error_set(err, PS_ENOMEM, "out of memory");
+		status = no_memory(err);
 	for (size_t i = 0; status == PS_OK && i < k.keys.len; i++) {
 		all[i] = old[i];
 		if (strcmp(old[i].digest, digest) == 0)
@@ -153,9 +159,10 @@ static enum ps_status find_one(const struct ps_serve_keys *k, const char *path, 
 	const struct ps_serve_key_config *keys = k->keys.items;
 	const char *digits = strncmp(prefix, "sha256:", 7) == 0 ? prefix + 7 : prefix;
 	size_t found = 0;
-	if (strlen(digits) < MIN_PREFIX)
-		return ps_error_set(err, PS_EINVAL, "give at least %d digits of the digest",
-				    MIN_PREFIX);
+	if (strlen(digits) < MIN_PREFIX) {
+		ps_error_set(err, PS_EINVAL, "give at least %d digits of the digest", MIN_PREFIX);
+		return PS_EINVAL;
+	}
 	for (size_t i = 0; i < k->keys.len; i++)
 		if (starts(keys[i].digest, prefix)) {
 			*ret_at = i;
@@ -163,10 +170,13 @@ static enum ps_status find_one(const struct ps_serve_keys *k, const char *path, 
 		}
 	if (found == 1)
 		return PS_OK;
-	if (found > 1)
-		return ps_error_set(err, PS_EINVAL, "%zu keys of %s start with '%.70s'", found,
-				    path, prefix);
-	return ps_error_set(err, PS_ENOTFOUND, "no key of %s starts with '%.70s'", path, prefix);
+	if (found > 1) {
+		ps_error_set(err, PS_EINVAL, "%zu keys of %s start with '%.70s'", found, path,
+			     prefix);
+		return PS_EINVAL;
+	}
+	ps_error_set(err, PS_ENOTFOUND, "no key of %s starts with '%.70s'", path, prefix);
+	return PS_ENOTFOUND;
 }
 
 enum ps_status ps_serve_keys_revoke(const char *path, const char *prefix, char **ret_digest,

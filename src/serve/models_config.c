@@ -88,6 +88,12 @@ struct applied {
 	struct ps_error *err;
 };
 
+static enum ps_status no_memory(const struct applied *a)
+{
+	ps_error_set(a->err, PS_ENOMEM, "out of memory");
+	return PS_ENOMEM;
+}
+
 static int source_of(struct ps_serve_admin *a, const char *folder)
 {
 	for (int i = 0; i < a->n_folders; i++)
@@ -410,7 +416,7 @@ static enum ps_status want_all(struct applied *a)
 	a->names = list_names(a->server->repo, &a->n_names);
 	a->wanted = calloc(a->n_names + 1, sizeof *a->wanted);
 	if (!a->names || !a->wanted)
-		return ps_error_set(a->err, PS_ENOMEM, "out of memory");
+		return no_memory(a);
 	for (size_t i = 0; i < a->n_names; i++)
 		a->wanted[i] = wants_at_start(a->config, a->names[i]);
 	want_shared(a);
@@ -445,7 +451,7 @@ enum ps_status ps_serve_apply_models(struct ps_serve *s, const struct ps_serve_s
 		.err = err};
 	enum ps_status status = PS_OK;
 	if (!a.admin || !a.listings || !a.identities)
-		status = ps_error_set(err, PS_ENOMEM, "out of memory");
+		status = no_memory(&a);
 	if (status == PS_OK)
 		status = list_folders(&a);
 	if (status == PS_OK)

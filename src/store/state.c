@@ -172,7 +172,7 @@ static enum ps_status run(struct ps_state *s, sqlite3_stmt *stmt, const char *do
 static enum ps_status read_version(struct ps_state *s, const char *pragma, int64_t *ret_value,
 				   struct ps_error *err)
 {
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	int rc = sqlite3_prepare_v2(s->db, pragma, -1, &stmt, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(stmt);
@@ -247,7 +247,8 @@ static enum ps_status new_state(const char *dir, struct ps_state **ret_state, st
 	struct ps_state *s = calloc(1, sizeof *s);
 	if (!s || asprintf(&s->path, "%s/%s", dir, PS_STATE_FILE) < 0) {
 		free(s);
-		return ps_error_set(err, PS_ENOMEM, "out of memory");
+		ps_error_set(err, PS_ENOMEM, "out of memory");
+		return PS_ENOMEM;
 	}
 	s->lock_fd = -1;
 	*ret_state = s;
@@ -256,7 +257,7 @@ static enum ps_status new_state(const char *dir, struct ps_state **ret_state, st
 
 static enum ps_status begin_run(struct ps_state *s, int64_t wall_ns, struct ps_error *err)
 {
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	enum ps_status status = prepare(s, RUN_INSERT, &stmt, err);
 	if (status != PS_OK)
 		return status;
@@ -269,7 +270,7 @@ static enum ps_status begin_run(struct ps_state *s, int64_t wall_ns, struct ps_e
 enum ps_status ps_state_open(const char *dir, int64_t wall_ns, struct ps_state **ret_state,
 			     struct ps_error *err)
 {
-	struct ps_state *s;
+	struct ps_state *s = NULL;
 	enum ps_status status = ps_file_mkdirs(dir, err);
 	if (status == PS_OK)
 		status = new_state(dir, &s, err);
@@ -297,7 +298,7 @@ enum ps_status ps_state_open(const char *dir, int64_t wall_ns, struct ps_state *
 enum ps_status ps_state_open_reading(const char *dir, struct ps_state **ret_state,
 				     struct ps_error *err)
 {
-	struct ps_state *s;
+	struct ps_state *s = NULL;
 	enum ps_status status = new_state(dir, &s, err);
 	if (status != PS_OK)
 		return status;
@@ -340,7 +341,7 @@ void ps_state_close(struct ps_state *s)
 static enum ps_status mark(struct ps_state *s, enum statement id, int64_t wall_ns,
 			   struct ps_error *err)
 {
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	enum ps_status status = prepare(s, id, &stmt, err);
 	if (status != PS_OK)
 		return status;
@@ -361,7 +362,7 @@ static enum ps_status put_usage(struct ps_state *s, const struct ps_state_usage 
 {
 	const int64_t values[] = {u->version,	 u->minute,	u->requests,	   u->failed,
 				  u->inferences, u->compute_ns, u->resident_byte_s};
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	enum ps_status status = prepare(s, USAGE_PUT, &stmt, err);
 	if (status != PS_OK)
 		return status;
@@ -415,7 +416,7 @@ enum ps_status ps_state_read(struct ps_state *s, const struct ps_state_query *q,
 			     bool (*row)(void *ctx, const struct ps_state_usage *u), void *ctx,
 			     struct ps_error *err)
 {
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	enum ps_status status = prepare(s, q->by_minute ? USAGE_BY_MINUTE : USAGE_SUM, &stmt, err);
 	if (status != PS_OK)
 		return status;
@@ -445,7 +446,7 @@ enum ps_status ps_state_loss(struct ps_state *s, const struct ps_state_query *q,
 			     struct ps_state_loss *ret_loss, struct ps_error *err)
 {
 	struct ps_state_loss loss = {0};
-	sqlite3_stmt *stmt, *last;
+	sqlite3_stmt *stmt = NULL, *last = NULL;
 	enum ps_status status = prepare(s, LOSS, &stmt, err);
 	if (status == PS_OK)
 		status = prepare(s, LAST_WRITE, &last, err);
@@ -477,7 +478,7 @@ enum ps_status ps_state_loss(struct ps_state *s, const struct ps_state_query *q,
 enum ps_status ps_state_put_load(struct ps_state *s, const struct ps_state_load *l, int64_t wall_ns,
 				 struct ps_error *err)
 {
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	enum ps_status status = prepare(s, LOAD_PUT, &stmt, err);
 	if (status != PS_OK)
 		return status;
@@ -494,7 +495,7 @@ enum ps_status ps_state_loads(struct ps_state *s,
 			      bool (*row)(void *ctx, const struct ps_state_load *l), void *ctx,
 			      struct ps_error *err)
 {
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	enum ps_status status = prepare(s, LOADS, &stmt, err);
 	if (status != PS_OK)
 		return status;
@@ -524,7 +525,7 @@ enum ps_status ps_state_loads(struct ps_state *s,
 static enum ps_status put_demand(struct ps_state *s, const struct ps_state_demand_row *row,
 				 int64_t wall_ns, struct ps_error *err)
 {
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	enum ps_status status = prepare(s, DEMAND_PUT, &stmt, err);
 	if (status != PS_OK)
 		return status;
@@ -551,7 +552,7 @@ enum ps_status ps_state_put_demand(struct ps_state *s, const struct ps_state_dem
 enum ps_status ps_state_demand(struct ps_state *s, const char *tenant, const char *model,
 			       double *ret_rps, struct ps_error *err)
 {
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	enum ps_status status = prepare(s, DEMAND, &stmt, err);
 	if (status != PS_OK)
 		return status;

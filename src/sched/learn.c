@@ -1,12 +1,19 @@
 /* Service times, from the last runs of each size. A window of the last 64 is sorted as it goes: its
  * quantiles are exact, one slow run moves no median, and after a change of the machine's mood it
- * has followed within some tens of runs.
+ * has followed within some tens of runs. The mean of so few is too coarse for a long queue, whose
+ * predicted length it multiplies; so mean and variance are taken over up to a thousand runs, as
+ * long as the window's mean looks like theirs.
  */
 #include "sched/sched_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { LONG = 1024, MIN_FOR_OUTLIERS = 8 };
+/* A run that takes so many medians does not count for more; so many standard errors are a change.
+ */
+static const double outlier = 10, change = 3;
 
 enum { TRIED = 3, TRY_AGAIN = 1000 }; /* runs of a size to know it, of the instance to doubt it */
 
@@ -29,7 +36,7 @@ static double rows_of(int slot)
 	return (double)((INT64_C(4) + (slot - EXACT_ROWS) % 4) << (e - 2));
 }
 
-static void window_add(struct window *w, int64_t ns)
+static void replace_oldest(struct window *w, int64_t ns)
 {
 	int n = w->n, at = 0;
 	if (n == WINDOW) {
@@ -38,7 +45,6 @@ static void window_add(struct window *w, int64_t ns)
 			at++;
 		memmove(&w->sorted[at], &w->sorted[at + 1],
 			(size_t)(n - 1 - at) * sizeof *w->sorted);
-		w->sum -= (double)old;
 		n--;
 	}
 	for (at = n; at > 0 && w->sorted[at - 1] > ns; at--)
@@ -47,7 +53,43 @@ static void window_add(struct window *w, int64_t ns)
 	w->ring[w->at] = ns;
 	w->at = (w->at + 1) % WINDOW;
 	w->n = n + 1;
-	w->sum += (double)ns;
+}
+
+static double highest(const struct window *w)
+{
+	return w->n < MIN_FOR_OUTLIERS ? INFINITY : outlier * (double)w->sorted[w->n / 2];
+}
+
+static void moments(const struct window *w, double *ret_mean, double *ret_variance)
+{
+	double sum = 0, squares = 0, most = highest(w), n = w->n;
+	for (int k = 0; k < w->n; k++)
+		sum += fmin((double)w->sorted[k], most);
+	double mean = sum / n;
+	for (int k = 0; k < w->n; k++) {
+		double d = fmin((double)w->sorted[k], most) - mean;
+		squares += d * d;
+	}
+	*ret_mean = mean;
+	*ret_variance = squares / n;
+}
+
+static void window_add(struct window *w, int64_t ns)
+{
+	double mean, variance;
+	replace_oldest(w, ns);
+	moments(w, &mean, &variance);
+	w->n_mean = fmin(w->n_mean + 1, LONG);
+	double d = fmin((double)ns, highest(w)) - w->mean;
+	w->mean += d / w->n_mean;
+	w->variance += (d * d * (1 - 1 / w->n_mean) - w->variance) / w->n_mean;
+	double error = sqrt(fmax(w->variance, variance) / w->n);
+	if (w->n < WINDOW || fabs(mean - w->mean) > change * error + 1e-9 * mean) {
+		w->mean = mean;
+		w->variance = variance;
+		w->n_mean = w->n;
+	}
+	w->spread = sqrt(w->variance);
 }
 
 void learn_add(struct instance *i, int64_t rows, bool wide, int64_t ns)
@@ -83,25 +125,16 @@ bool learn_known(const struct instance *i, bool wide)
 /* What is read off a window; q < 0: the mean; q > 1: the spread. */
 enum { MEAN = -1, SPREAD = 2 };
 
-static double mean_of(const struct window *w)
-{
-	return w->sum / w->n;
-}
-
 static double quantile_of(const struct window *w, double q)
 {
-	int k = (int)ceil(q * w->n) - 1;
-	return (double)w->sorted[k < 0 ? 0 : k];
+	double k = q * w->n;
+	int at = (int)k - ((double)(int)k == k); /* ceil(k) - 1 */
+	return (double)w->sorted[at < 0 ? 0 : at];
 }
 
 static double read_off(const struct window *w, double what)
 {
-	if (what < 0)
-		return mean_of(w);
-	if (what <= 1)
-		return quantile_of(w, what);
-	/* as wide as a normal distribution with these deciles */
-	return (quantile_of(w, 0.9) - quantile_of(w, 0.1)) / 2.56;
+	return what < 0 ? w->mean : what > 1 ? w->spread : quantile_of(w, what);
 }
 
 static double between(const struct learned *l, int lo, int hi, double rows, double what)
@@ -165,7 +198,7 @@ double learn_rest_ns(const struct instance *i, int64_t rows, bool wide, int64_t 
 	for (int k = w->n - 1; k >= 0 && (double)w->sorted[k] * scale > elapsed; k--, n++)
 		sum += (double)w->sorted[k] * scale;
 	/* One that has outlasted all others: nobody knows; a quarter of the usual. */
-	return n ? sum / n - elapsed : mean_of(w) * scale / 4;
+	return n ? sum / n - elapsed : w->mean * scale / 4;
 }
 
 static bool tried(const struct instance *i, int slot)

@@ -53,8 +53,10 @@ enum { WINDOW = 64, EXACT_ROWS = 16, ROW_SLOTS = 64 };
 struct window {
 	int64_t sorted[WINDOW], ring[WINDOW];
 	int n, at;
-	double sum;
-	int64_t last_try; /* the instance's count of runs when this size was last used */
+	double mean, variance; /* over many more runs than these, while they go on like that */
+	double n_mean;	       /* how many */
+	double spread;	       /* standard deviation */
+	int64_t last_try;      /* the instance's count of runs when this size was last used */
 };
 
 struct learned {

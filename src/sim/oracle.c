@@ -171,11 +171,19 @@ static struct size size_of(const struct oracle *o, int64_t n)
 	return s;
 }
 
+static double alone_ns(const struct oracle *o, int64_t item)
+{
+	return ps_sim_time_ns(model_of(o, item), rows_of(o, item)) * o->past[item].factor;
+}
+
+/* One that would be late alone asks for nothing. */
 static bool in_time(const struct oracle *o, const struct size *s, int64_t now_ns)
 {
-	for (int64_t k = 0; k < s->n; k++)
-		if (now_ns + s->ns > deadline_of(o, o->batch[k]))
+	for (int64_t k = 0; k < s->n; k++) {
+		int64_t item = o->batch[k], left_ns = deadline_of(o, item) - now_ns;
+		if (s->ns > left_ns && alone_ns(o, item) <= (double)left_ns)
 			return false;
+	}
 	return true;
 }
 

@@ -16,6 +16,9 @@ enum { FEWER = 20 };
 enum { FEWER = 1 };
 #endif
 
+/* Short runs are made for what sanitizers see in them; their statistics are not judged. */
+enum { JUDGED = FEWER == 1 };
+
 static const int64_t MS = 1000000, S = 1000000000;
 
 static inline struct ps_sim_summary sim_run(const struct ps_sim_plan *p, struct ps_sim_result *ret)

@@ -2,6 +2,8 @@
  *
  *	repo.c       models and names: adding, finding, choosing
  *	place.c      what is wanted of a model in a domain, and what serves it
+ *	versions.c   which versions of a name are wanted
+ *	view.c       what can be seen
  *	instance.c   what is loaded: states, users, holds
  *	apply.c      a listing becomes models
  *	check.c      do the books agree?
@@ -105,19 +107,34 @@ struct ps_repo_place *ps_repo_place_of(const struct ps_repo *r, int model, int d
 enum ps_status ps_repo_model_changed(struct ps_repo *r, int model);
 /* ps_repo_model_gone unwants it everywhere. */
 void ps_repo_model_gone(struct ps_repo *r, int model);
-/* ps_repo_family_apply applies the policy in all domains where the name is served. */
-enum ps_status ps_repo_family_apply(struct ps_repo *r, struct ps_repo_family *f);
+/* ps_repo_place_need makes the place if need be; the places of a model may move. PS_ENOMEM. */
+enum ps_status ps_repo_place_need(struct ps_repo *r, int model, int domain,
+				  struct ps_repo_place **ret_place);
+int ps_repo_places(const struct ps_repo_slot *s);
+struct ps_repo_place *ps_repo_place_nth(struct ps_repo_slot *s, int i);
+/* ps_repo_place_start wants it and begins to load what does not serve or failed; _stop wants it no
+ * more. */
+enum ps_status ps_repo_place_start(struct ps_repo *r, int model, struct ps_repo_place *p);
+void ps_repo_place_stop(struct ps_repo *r, int model, struct ps_repo_place *p);
 /* ps_repo_family_configured follows a change of f->config from `old`. */
 enum ps_status ps_repo_family_configured(struct ps_repo *r, struct ps_repo_family *f,
 					 const struct ps_repo_config *old);
-/* ps_repo_family_retry begins again what failed, and applies the policy. */
-enum ps_status ps_repo_family_retry(struct ps_repo *r, struct ps_repo_family *f);
 /* ps_repo_place_arrived: `instance`, the place's next, is READY: it serves from now on if the
  * configuration agrees. ps_repo_place_failed: it will never be. */
 void ps_repo_place_arrived(struct ps_repo *r, int model, int instance);
 void ps_repo_place_failed(struct ps_repo *r, int model, int instance, const struct ps_error *why);
 /* ps_repo_place_moved: its next is `to` instead of `from`, which has the same content. */
 enum ps_status ps_repo_place_moved(struct ps_repo *r, int model, int from, int to);
+
+/* versions.c */
+/* ps_repo_family_serves says whether the policy of a name applies in a domain;
+ * ps_repo_family_follow applies it after a version of it came up, failed or was stopped. */
+bool ps_repo_family_serves(const struct ps_repo_family *f, int domain);
+void ps_repo_family_follow(struct ps_repo *r, int model, int domain);
+/* ps_repo_family_apply applies the policy in all domains where the name is served. */
+enum ps_status ps_repo_family_apply(struct ps_repo *r, struct ps_repo_family *f);
+/* ps_repo_family_retry begins again what failed, and applies the policy. */
+enum ps_status ps_repo_family_retry(struct ps_repo *r, struct ps_repo_family *f);
 
 /* instance.c */
 /* ps_repo_instance_new makes a WAITING instance for a model in a domain. PS_ENOMEM, PS_ETOOBIG. */

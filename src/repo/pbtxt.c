@@ -103,7 +103,7 @@ enum ps_status ps_repo_config_parse(const char *text, size_t len, const char *na
 				    struct ps_repo_config *ret_config, struct ps_error *err)
 {
 	struct ps_repo_config c;
-	struct ps_error own;
+	struct ps_error own = {0};
 	struct ps_repo_pb d = {.file = name, .c = &c, .err = err ? err : &own};
 	struct ps_repo_node *root;
 	enum ps_status st;

@@ -342,7 +342,7 @@ static enum ps_status read_fields(struct reader *r, struct ps_repo_node *parent,
 enum ps_status ps_repo_text_parse(const char *text, size_t len, const char *file,
 				  struct ps_repo_node **ret_root, struct ps_error *err)
 {
-	struct ps_error own;
+	struct ps_error own = {0};
 	struct reader r = {.p = text,
 			   .end = text + len,
 			   .line_start = text,

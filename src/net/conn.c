@@ -8,6 +8,9 @@
 
 enum { READS_PER_ROUND = 8 };
 static const int64_t LINGER_NS = 2 * PS_NS_PER_SEC;
+/* While draining: a client that has a connection open may be sending its next request just now. It
+ * is answered, with Connection: close. */
+static const int64_t DRAIN_IDLE_NS = 500 * PS_NS_PER_MS;
 
 /* --- deadlines --- */
 
@@ -24,13 +27,15 @@ static void arm(struct ps_net_conn *c)
 	(void)ps_evloop_timer_set(c->server->loop, &c->timer, c->deadline_ns);
 }
 
-static int64_t allowed_ns(const struct ps_net_server_options *o, enum ps_net_conn_state state)
+static int64_t allowed_ns(const struct ps_net_server *s, enum ps_net_conn_state state)
 {
+	const struct ps_net_server_options *o = &s->o;
 	switch (state) {
 	case PS_NET_CONN_SHAKE:
 		return o->handshake_timeout_ns;
 	case PS_NET_CONN_IDLE:
-		return o->idle_timeout_ns;
+		return s->draining && o->idle_timeout_ns > DRAIN_IDLE_NS ? DRAIN_IDLE_NS
+									 : o->idle_timeout_ns;
 	case PS_NET_CONN_HEAD:
 		return o->head_timeout_ns;
 	case PS_NET_CONN_BODY:
@@ -49,7 +54,7 @@ static int64_t allowed_ns(const struct ps_net_server_options *o, enum ps_net_con
 
 void ps_net_conn_enter(struct ps_net_conn *c, enum ps_net_conn_state state, int64_t now_ns)
 {
-	int64_t ns = allowed_ns(&c->server->o, state);
+	int64_t ns = allowed_ns(c->server, state);
 	c->state = state;
 	c->deadline_ns = ns == INT64_MAX ? INT64_MAX : now_ns + ns;
 	if (state == PS_NET_CONN_BODY || state == PS_NET_CONN_WRITE)
@@ -207,13 +212,16 @@ void ps_net_conn_close(struct ps_net_conn *c)
 
 void ps_net_conn_drain(struct ps_net_conn *c)
 {
-	if (c->state == PS_NET_CONN_H2) {
+	ps_net_conn_hold(c);
+	if (c->state == PS_NET_CONN_H2)
 		ps_net_conn_h2_drain(c);
-	} else if (c->state == PS_NET_CONN_IDLE || c->state == PS_NET_CONN_SHAKE) {
+	else if (c->state == PS_NET_CONN_IDLE)
+		ps_net_conn_enter(c, PS_NET_CONN_IDLE, ps_evloop_now_ns(c->server->loop));
+	else if (c->state == PS_NET_CONN_SHAKE)
 		ps_net_conn_close(c);
-	} else {
+	else
 		c->close_after = true;
-	}
+	ps_net_conn_release(c);
 }
 
 /* --- bytes --- */

@@ -213,8 +213,9 @@ enum ps_status ps_net_server_open(struct ps_evloop *loop,
 				  struct ps_net_server **ret_server, struct ps_error *err);
 /* ps_net_server_address gives the address that is listened on, with the true port or path. */
 void ps_net_server_address(const struct ps_net_server *s, struct ps_net_address *ret_address);
-/* ps_net_server_drain stops accepting, closes idle connections, lets requests that have begun
- * finish with `Connection: close`, then calls on_drained (once, never from inside this call). */
+/* ps_net_server_drain stops accepting, lets requests that have begun finish with `Connection:
+ * close`, closes connections that stay idle for half a second (their client may be sending just
+ * now), then calls on_drained (once, never from inside this call). */
 void ps_net_server_drain(struct ps_net_server *s, void (*on_drained)(void *ctx), void *ctx);
 /* ps_net_server_close closes everything now. Requests still with the handler are told by on_gone
  * and must still be answered; the memory goes with the last one. NULL is fine. */

@@ -235,8 +235,19 @@ void ps_net_server_forget(struct ps_net_server *s, struct ps_net_conn *c)
 	free_when_unused(s);
 }
 
+/* Those whom the kernel has connected already would be reset by closing the listener. */
+static void accept_waiting(struct ps_net_server *s)
+{
+	for (uint64_t before = s->stats.accepted - 1; before != s->stats.accepted;) {
+		before = s->stats.accepted;
+		if (s->listener.fd >= 0)
+			on_accept(&s->listener, PS_EVLOOP_READ);
+	}
+}
+
 void ps_net_server_drain(struct ps_net_server *s, void (*on_drained)(void *ctx), void *ctx)
 {
+	accept_waiting(s);
 	ps_net_unlisten(s);
 	ps_evloop_timer_cancel(&s->pause);
 	s->draining = true;

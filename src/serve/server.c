@@ -369,7 +369,7 @@ static void let_signals_end(void)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* Who posts to whom ends first: I/O threads, then lanes and loaders, then the books. */
+/* Who posts to whom ends first: I/O threads, then loaders, then lanes, then the books. */
 static void stop(struct ps_serve *s)
 {
 	if (s->signals.watch.loop)
@@ -378,9 +378,9 @@ static void stop(struct ps_serve *s)
 	if (ps_serve_is_loading(s))
 		let_signals_end();
 	ps_serve_reload_stop(s);
+	ps_serve_stop_loaders(s);
 	if (s->exec)
 		ps_exec_drain(s->exec);
-	ps_serve_stop_loaders(s);
 	if (s->observe)
 		ps_serve_observe_stop(s->observe);
 	ps_serve_close_models(s);

@@ -343,11 +343,21 @@ static void drain_finishes_what_is_in_flight(void **state)
 {
 	(void)state;
 	char buf[8192];
+	int sending = dial();
+	send_all(sending, "GET /0 HTTP/1.1\r\nHost: h\r\n\r\n", 28);
+	assert_false(read_answer(sending, buf, sizeof buf, "GET /0? 0:"));
 	F.hold = true;
 	int idle = dial(), busy = dial();
 	send_all(busy, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n", 28);
-	wait_for(&F.requests, 1);
+	wait_for(&F.requests, 2);
 	ps_net_server_drain(F.server, on_drained, NULL);
+	F.hold = false;
+	/* One that was about to be sent is answered; who stays idle is let go half a second later. */
+	send_all(sending, "GET /b HTTP/1.1\r\nHost: h\r\n\r\n", 28);
+	read_answer(sending, buf, sizeof buf, "GET /b? 0:");
+	assert_non_null(strstr(buf, "Connection: close"));
+	close(sending);
+	F.clock.now_ns += PS_NS_PER_SEC / 2;
 	assert_true(read_answer(idle, buf, sizeof buf, NULL));
 	assert_string_equal(buf, "");
 	assert_int_equal(F.drained, 0);

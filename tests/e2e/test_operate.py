@@ -119,6 +119,29 @@ class Metrics(unittest.TestCase):
             self.assertGreaterEqual(after['perseus_model_loads_total{model="m",version="1",'
                                           'result="ok"}'], 1)
 
+    def test_page_is_well_formed(self):
+        """One HELP and TYPE per name, before its samples; its samples together; none twice."""
+        with Operated() as s:
+            s.infer_as("a")
+            text = s.ask("admin", "/metrics", metrics=True)[1]
+            self.assertTrue(text.endswith("\n"))
+            done, seen, current = set(), set(), None
+            for line in text.splitlines():
+                kind, name = (line.split(" ")[1:3] if line.startswith("#") else
+                              ("", line.split("{")[0].split(" ")[0]))
+                if kind == "HELP":
+                    self.assertNotIn(name, done)
+                    done.add(name)
+                    current = name
+                    continue
+                if not kind:
+                    self.assertNotIn(line.rsplit(" ", 1)[0], seen)
+                    seen.add(line.rsplit(" ", 1)[0])
+                    for suffix in ("_bucket", "_sum", "_count"):
+                        if name != current and name.endswith(suffix):
+                            name = name[:-len(suffix)]
+                self.assertEqual(name, current)
+
     def test_bound_on_series(self):
         with Operated(config={"metrics_series": 1}) as s:
             s.infer_as("a")

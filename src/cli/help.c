@@ -81,8 +81,10 @@ void ps_cli_help_command(const struct ps_cli_command *cmd, int width, bool files
 		ps_strbuf_puts(out, "\nVerbs:\n");
 		list_commands(cmd->verbs, w, out);
 		ps_strbuf_putc(out, '\n');
-		ps_strbuf_printf(out, "perseus %s VERB --help shows the options of a verb.\n",
-				 cmd->path ? cmd->path : cmd->name);
+		char text[128];
+		snprintf(text, sizeof text, "perseus %s VERB --help shows the options of a verb.",
+			 cmd->path ? cmd->path : cmd->name);
+		wrap(out, text, 0, 0, w);
 	}
 	for (const struct ps_conf_schema *const *f = files ? cmd->files : NULL; f && *f; f++) {
 		ps_strbuf_putc(out, '\n');

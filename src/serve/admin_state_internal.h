@@ -36,6 +36,8 @@ struct ps_serve_admin {
 	struct ps_serve_reload *reload;
 };
 
+/* ps_serve_admin_free frees it, after the observer's thread has ended. [reload.c] */
+void ps_serve_admin_free(struct ps_serve *s);
 /* ps_serve_admin_get makes it on first use (start-up, before other threads). NULL: no memory. */
 struct ps_serve_admin *ps_serve_admin_get(struct ps_serve *s);
 /* ps_serve_decide notes what the API asked for. Texts are copied. PS_ENOMEM. */

@@ -228,6 +228,7 @@ void ps_serve_observe_free(struct ps_serve_observe *o)
 {
 	if (!o)
 		return;
+	ps_serve_admin_free(o->server);
 	ps_serve_ledger_free(o->ledger);
 	ps_state_close(o->state);
 	for (int i = 0; i < o->n_ios; i++)

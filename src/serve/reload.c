@@ -254,13 +254,23 @@ void ps_serve_reload(struct ps_serve *s)
 		ps_log_error(PS_LOG_ERROR, "reload", &err);
 }
 
+/* Jobs of the observer may still look at what is remembered: it goes with the observer. */
 void ps_serve_reload_stop(struct ps_serve *s)
+{
+	struct ps_serve_admin *a = s->admin;
+	if (a && a->reload && a->reload->has_thread) {
+		pthread_join(a->reload->thread, NULL);
+		a->reload->has_thread = false;
+	}
+	if (!s->observe)
+		ps_serve_admin_free(s);
+}
+
+void ps_serve_admin_free(struct ps_serve *s)
 {
 	struct ps_serve_admin *a = s->admin;
 	if (!a)
 		return;
-	if (a->reload && a->reload->has_thread)
-		pthread_join(a->reload->thread, NULL);
 	free(a->reload);
 	for (size_t i = 0; i < a->n_decisions; i++) {
 		free(a->decisions[i].model);

@@ -322,8 +322,11 @@ struct ps_exec_task *ps_serve_batch_task(struct ps_serve *s, struct ps_dispatch_
 {
 	struct ps_serve_call *first = ps_serve_call_of(b->first);
 	struct ps_serve_instance *in = ps_repo_instance_get(s->repo, b->instance)->user;
-	for (struct ps_serve_call *c = first; c; c = next_of(c))
-		c->instance = in;
+	struct ps_dispatch_request *r = b->first;
+	do {
+		ps_serve_call_of(r)->instance = in;
+		r = r->batch_next;
+	} while (r);
 	first->task = (struct ps_exec_task){
 		.ops = &batch_ops,
 		.instance = (struct ps_engine_instance *)(void *)first,

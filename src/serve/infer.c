@@ -60,20 +60,13 @@ static char *put_ms(char *at, int64_t ns)
 	return at;
 }
 
-static char *put(char *at, const char *text)
-{
-	size_t n = strlen(text);
-	memcpy(at, text, n);
-	return at + n;
-}
-
 /* Milliseconds, as the header's syntax wants them: how long it waited, how long it ran. */
 static void add_timing(struct ps_serve_call *c)
 {
 	const struct ps_dispatch_account *a = &c->d.account;
-	char *at = put(c->timing, "queue;dur=");
+	char *at = stpcpy(c->timing, "queue;dur=");
 	at = put_ms(at, a->started_ns - a->admitted_ns);
-	at = put(at, ", compute;dur=");
+	at = stpcpy(at, ", compute;dur=");
 	at = put_ms(at, a->finished_ns - a->started_ns);
 	*at = '\0';
 	ps_serve_add_header(c, "Server-Timing", c->timing);
@@ -81,7 +74,7 @@ static void add_timing(struct ps_serve_call *c)
 
 static void answer_ok(struct ps_serve_call *c)
 {
-	struct ps_oip_message message;
+	struct ps_oip_message message = {0};
 	if (build_answer(c, &message) != PS_OK) {
 		ps_serve_refuse(c);
 		return;

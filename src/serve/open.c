@@ -83,12 +83,12 @@ enum ps_status ps_serve_open(struct ps_serve *s, const struct ps_serve_opening *
 {
 	const struct ps_engine_open open = {
 		.path = o->path, .wide = s->width > 1, .device = o->device};
-	struct ps_serve_engine engine;
+	struct ps_serve_engine engine = {0};
 	struct ps_serve_instance *in = calloc(1, sizeof *in);
 	if (!in)
 		return ps_error_set(err, PS_ENOMEM, "out of memory");
 	enum ps_status status = ps_serve_engine_for(s, o->path, &engine, err);
-	if (status == PS_OK) {
+	if (status == PS_OK && engine.ops) {
 		in->ops = engine.ops;
 		status = in->ops->open(engine.engine, &open, &in->engine, err);
 		if (status != PS_OK)

@@ -128,7 +128,7 @@ enum ps_status ps_serve_view_of(struct ps_serve *s, struct ps_serve_instance *in
 		}
 	enum ps_status status =
 		make_view(&in->describe, ps_repo_get(s->repo, model)->config, &fresh, err);
-	if (status != PS_OK)
+	if (status != PS_OK || !fresh)
 		return status;
 	fresh->model = model;
 	fresh->generation = generation;

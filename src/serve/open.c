@@ -88,7 +88,9 @@ enum ps_status ps_serve_open(struct ps_serve *s, const struct ps_serve_opening *
 	if (!in)
 		return ps_error_set(err, PS_ENOMEM, "out of memory");
 	enum ps_status status = ps_serve_engine_for(s, o->path, &engine, err);
-	if (status == PS_OK && engine.ops) {
+	if (status == PS_OK && !engine.ops)
+		status = ps_error_set(err, PS_EINTERNAL, "no engine was started");
+	if (status == PS_OK) {
 		in->ops = engine.ops;
 		status = in->ops->open(engine.engine, &open, &in->engine, err);
 		if (status != PS_OK)

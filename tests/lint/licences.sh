@@ -15,7 +15,9 @@ librt               LGPL-2.1-or-later
 libcrypto           Apache-2.0
 libhttp_parser      MIT
 libjansson          MIT
+libnghttp2          MIT
 libprotobuf-c       BSD-2-Clause
+libssl              Apache-2.0
 libsqlite3          public domain
 libyaml-0           MIT
 libz                Zlib

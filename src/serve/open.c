@@ -78,28 +78,30 @@ void ps_serve_close_instance(struct ps_serve_instance *in)
 	free(in);
 }
 
+static enum ps_status open_with(const struct ps_serve_engine *e, const struct ps_serve_opening *o,
+				bool wide, struct ps_serve_instance *in, struct ps_error *err)
+{
+	const struct ps_engine_open open = {.path = o->path, .wide = wide, .device = o->device};
+	in->ops = e->ops;
+	enum ps_status status = in->ops->open(e->engine, &open, &in->engine, err);
+	if (status != PS_OK) {
+		in->engine = NULL;
+		return status;
+	}
+	status = describe(in, &o->config, err);
+	return status == PS_OK ? ps_serve_warm_up(o, in, err) : status;
+}
+
 enum ps_status ps_serve_open(struct ps_serve *s, const struct ps_serve_opening *o,
 			     struct ps_serve_instance **ret_instance, struct ps_error *err)
 {
-	const struct ps_engine_open open = {
-		.path = o->path, .wide = s->width > 1, .device = o->device};
 	struct ps_serve_engine engine = {0};
 	struct ps_serve_instance *in = calloc(1, sizeof *in);
 	if (!in)
 		return ps_error_set(err, PS_ENOMEM, "out of memory");
 	enum ps_status status = ps_serve_engine_for(s, o->path, &engine, err);
-	if (status == PS_OK && !engine.ops)
-		status = ps_error_set(err, PS_EINTERNAL, "no engine was started");
-	if (status == PS_OK) {
-		in->ops = engine.ops;
-		status = in->ops->open(engine.engine, &open, &in->engine, err);
-		if (status != PS_OK)
-			in->engine = NULL;
-	}
-	if (status == PS_OK)
-		status = describe(in, &o->config, err);
-	if (status == PS_OK)
-		status = ps_serve_warm_up(o, in, err);
+	if (status == PS_OK && engine.ops)
+		status = open_with(&engine, o, s->width > 1, in, err);
 	if (status == PS_OK) {
 		*ret_instance = in;
 		return PS_OK;

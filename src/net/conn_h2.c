@@ -94,8 +94,9 @@ void ps_net_conn_h2_readable(struct ps_net_conn *c)
 		}
 		c->read_ns = ps_evloop_now_ns(c->server->loop);
 		if (n == PS_NET_IO_END) {
-			c->eof = true;
+			c->eof = c->in_h2 = true;
 			ps_net_h2_eof(c->h2, c->read_ns);
+			out_of_h2(c);
 			return;
 		}
 		feed(c, buf, (size_t)n);
@@ -108,7 +109,11 @@ void ps_net_conn_h2_readable(struct ps_net_conn *c)
 static bool write_some(struct ps_net_conn *c)
 {
 	struct iovec pieces[MAX_PIECES];
+	c->in_h2 = true;
 	size_t k = ps_net_h2_output(c->h2, pieces, MAX_PIECES);
+	out_of_h2(c);
+	if (c->state != PS_NET_CONN_H2)
+		return false;
 	int64_t n = k > 0 ? ps_net_conn_writev(c, pieces, k) : 0;
 	if (n < 0) {
 		ps_net_conn_close(c);

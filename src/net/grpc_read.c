@@ -242,9 +242,10 @@ static size_t deframe(struct ps_net_h2_stream *st, const unsigned char *at, size
 		if (g->prefix_n == 0) {
 			if (g->held >= PS_NET_GRPC_MESSAGES_HELD)
 				break;
-			g->first_byte_ns = st->h->now_ns;
-			st->body_began_ns = st->h->now_ns;
-			g->inflated_cap = 0;
+			g->first_byte_ns = st->body_began_ns = st->progress_ns = st->h->now_ns;
+			ps_net_h2_expect(st->h,
+					 st->h->now_ns + st->h->service->server->o.body_timeout_ns);
+			g->inflated_cap = g->got = 0;
 		}
 		g->prefix[g->prefix_n++] = at[used++];
 		if (g->prefix_n == sizeof g->prefix)
@@ -276,10 +277,24 @@ void ps_net_grpc_drop_input(struct ps_net_h2_stream *st)
 		free_stash(st);
 }
 
+/* A stream that is always a little behind never empties its stash: what has been taken out of it
+ * must not add up. Moving is worth it only once as much as half of what stays has gone. */
+static void compact_stash(struct ps_net_h2_grpc *g)
+{
+	size_t stays = g->stash_n - g->stash_at;
+	if (g->stash_at < stays / 2)
+		return;
+	memmove(g->stash, g->stash + g->stash_at, stays);
+	g->stash_at = 0;
+	g->stash_n = stays;
+}
+
 static void stash(struct ps_net_h2_stream *st, const unsigned char *at, size_t n)
 {
 	struct ps_net_h2_grpc *g = &st->g;
 	const struct ps_net_server_options *o = &st->h->service->server->o;
+	if (g->stash_at > 0 && g->stash_n + n > g->stash_cap)
+		compact_stash(g);
 	size_t cap = g->stash_cap ? g->stash_cap : FIRST_STASH;
 	while (cap < g->stash_n + n)
 		cap *= 2;

@@ -87,8 +87,9 @@ enum ps_status ps_net_h2_new(struct ps_net_h2_service *service,
  * inside. A connection error is not reported: GOAWAY is put out and the session is over once that
  * is written. Never call it from inside a handler. */
 void ps_net_h2_feed(struct ps_net_h2 *h, const void *bytes, size_t n, int64_t now_ns);
-/* ps_net_h2_eof says that the client sends no more: what is owed may still be written. Requests
- * that are not whole are dropped; the session is over when nothing is owed. */
+/* ps_net_h2_eof says that the client sends no more: most probably it has left. Requests that are
+ * not whole and calls that are not finished are reset, whole requests are told by on_gone and their
+ * answers still written; the session is over when nothing is owed. */
 void ps_net_h2_eof(struct ps_net_h2 *h, int64_t now_ns);
 /* ps_net_h2_output fills up to `max` pieces of output, in order, and returns how many (0: nothing
  * to write now). They stay valid until ps_net_h2_wrote; call that before asking again. */

@@ -80,7 +80,8 @@ static void give_buffer(struct ps_net_h2 *h)
 void ps_net_h2_out_drop(struct ps_net_h2 *h)
 {
 	for (struct ps_net_h2_mark *m = h->out.marks; m; m = m->next)
-		m->status = PS_ECANCELLED;
+		if (m->at > h->out.written)
+			m->status = PS_ECANCELLED;
 	h->out.written = h->out.queued;
 	give_buffer(h);
 }
@@ -252,7 +253,7 @@ static void take_from(struct ps_net_h2 *h, struct ps_net_h2_send *s, size_t n)
 
 void ps_net_h2_out_take(struct ps_net_h2_stream *st, size_t n)
 {
-	st->progress_ns = st->h->now_ns;
+	st->taken_ns = st->h->now_ns;
 	st->unsent_bytes -= n;
 	while (n > 0) {
 		struct ps_net_h2_send *s = st->sends;

@@ -163,7 +163,9 @@ struct ps_net_h2_stream {
 	struct ps_net_refused refused; /* by the head's size */
 
 	/* time */
-	int64_t began_ns, body_began_ns, progress_ns;
+	int64_t began_ns, body_began_ns;
+	int64_t progress_ns; /* bytes of input came */
+	int64_t taken_ns;    /* bytes of output were taken into the queue, or began to wait */
 
 	/* output */
 	struct ps_net_h2_send *sends, *last_send; /* not wholly in the queue */

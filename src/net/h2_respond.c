@@ -91,9 +91,8 @@ void ps_net_h2_resume(struct ps_net_h2_stream *st)
 		return;
 	if (st->provider && st->deferred) {
 		st->deferred = false;
-		st->progress_ns = st->h->carrier.now_ns(st->h->carrier.ctx);
-		ps_net_h2_expect(st->h,
-				 st->progress_ns + st->h->service->server->o.write_timeout_ns);
+		st->taken_ns = st->h->carrier.now_ns(st->h->carrier.ctx);
+		ps_net_h2_expect(st->h, st->taken_ns + st->h->service->server->o.write_timeout_ns);
 		(void)nghttp2_session_resume_data(st->h->ng, st->id);
 	}
 	ps_net_h2_poke(st->h);
@@ -105,8 +104,8 @@ static bool submit(struct ps_net_h2_stream *st, const struct fields *f, bool bod
 	nghttp2_data_provider provider = {.source = {.ptr = st}, .read_callback = read_data};
 	st->provider = body;
 	st->deferred = false;
-	st->progress_ns = h->carrier.now_ns(h->carrier.ctx);
-	ps_net_h2_expect(h, st->progress_ns + h->service->server->o.write_timeout_ns);
+	st->taken_ns = h->carrier.now_ns(h->carrier.ctx);
+	ps_net_h2_expect(h, st->taken_ns + h->service->server->o.write_timeout_ns);
 	int rv = nghttp2_submit_response(h->ng, st->id, f->nv, f->n, body ? &provider : NULL);
 	ps_net_h2_poke(h);
 	return rv == 0;

@@ -190,6 +190,18 @@ void ps_net_h2_feed(struct ps_net_h2 *h, const void *bytes, size_t n, int64_t no
 	ps_net_h2_leave(h);
 }
 
+/* Clients of HTTP/2 end their side when they leave. One that has read all there was does so in
+ * order, without a reset that would tell. */
+static void hung_up(struct ps_net_h2_stream *st)
+{
+	if (!st->open || st->h->dead)
+		return;
+	if (!st->input_ended || (st->kind == PS_NET_H2_CALL && !st->g.finished))
+		ps_net_h2_stream_reset(st, NGHTTP2_CANCEL);
+	else if (st->kind == PS_NET_H2_HTTP && !st->answered)
+		ps_net_exchange_gone(&st->x); /* its answer is written if the socket takes it */
+}
+
 void ps_net_h2_eof(struct ps_net_h2 *h, int64_t now_ns)
 {
 	if (h->closed)
@@ -199,12 +211,15 @@ void ps_net_h2_eof(struct ps_net_h2 *h, int64_t now_ns)
 	ps_net_h2_enter(h);
 	struct ps_net_h2_stream *next;
 	for (struct ps_net_h2_stream *st = h->streams; st; st = next) {
+		st->depth++; /* until `next` has been read */
+		hung_up(st);
 		next = st->next;
-		if (st->open && !st->input_ended && !h->dead)
-			ps_net_h2_stream_reset(st, NGHTTP2_CANCEL);
+		st->depth--;
+		ps_net_h2_stream_settle(st);
 	}
-	ps_net_h2_leave(h);
+	h->woken = false; /* whatever fed before: there is something to flush now */
 	ps_net_h2_poke(h);
+	ps_net_h2_leave(h);
 }
 
 /* --- what the connection asks --- */
@@ -265,7 +280,7 @@ void ps_net_h2_close(struct ps_net_h2 *h)
 		return;
 	h->closed = h->dead = true;
 	ps_net_h2_enter(h);
-	h->out.written = h->out.queued;
+	ps_net_h2_out_drop(h);
 	struct ps_net_h2_stream *next;
 	for (struct ps_net_h2_stream *st = h->streams; st; st = next) {
 		next = st->next;

@@ -50,7 +50,7 @@ static int64_t stream_deadline_ns(const struct ps_net_h2_stream *st)
 	if (waits_for_body(st))
 		at_ns = earlier(at_ns, body_deadline_ns(st));
 	if (waits_for_window(st))
-		at_ns = earlier(at_ns, st->progress_ns + o->write_timeout_ns);
+		at_ns = earlier(at_ns, st->taken_ns + o->write_timeout_ns);
 	if (st->kind == PS_NET_H2_CALL && st->g.call.deadline_ns > 0 && !st->g.finished &&
 	    !st->g.ended_by_net)
 		at_ns = earlier(at_ns, st->g.call.deadline_ns + PS_NET_GRPC_DEADLINE_GRACE_NS);
@@ -70,7 +70,7 @@ static void too_slow(struct ps_net_h2_stream *st)
 static void tick_stream(struct ps_net_h2_stream *st, int64_t now_ns)
 {
 	const struct ps_net_server_options *o = &st->h->service->server->o;
-	if (waits_for_window(st) && now_ns >= st->progress_ns + o->write_timeout_ns)
+	if (waits_for_window(st) && now_ns >= st->taken_ns + o->write_timeout_ns)
 		ps_net_h2_stream_reset(st, NGHTTP2_CANCEL);
 	else if (waits_for_body(st) && now_ns >= body_deadline_ns(st))
 		too_slow(st);

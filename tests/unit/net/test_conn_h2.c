@@ -2,6 +2,8 @@
  * clients that leave, drain and close. What frames mean is tested without sockets elsewhere. */
 #include "unit/net/echo.h"
 
+#include "net/grpc.h"
+
 /* SETTINGS with the largest window, WINDOW_UPDATE for the connection. */
 #define OPENING                                                                                    \
 	"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"                                                         \
@@ -12,7 +14,13 @@
 /* POST http://h/, its body to follow */
 #define POST_1 "\0\0\6\1\4\0\0\0\1\x83\x86\x84\x41\1h"
 
-enum { FRAME_DATA = 0, FRAME_HEADERS = 1, FRAME_SETTINGS = 4, FRAME_GOAWAY = 7 };
+enum {
+	FRAME_DATA = 0,
+	FRAME_HEADERS = 1,
+	FRAME_SETTINGS = 4,
+	FRAME_GOAWAY = 7,
+	FRAME_WINDOW_UPDATE = 8
+};
 
 struct frames {
 	size_t have, at;	      /* bytes read, bytes of whole frames seen */
@@ -160,6 +168,25 @@ static void vanished_clients_are_told(void **state)
 	assert_int_equal(F.cancelled, 1);
 }
 
+/* One that has read all that came sends an orderly end, not a reset. */
+static void clients_that_leave_in_order_are_told(void **state)
+{
+	(void)state;
+	struct frames f = {0};
+	F.hold = true;
+	int fd = dial_h2(GET_1, sizeof GET_1 - 1);
+	wait_for_request();
+	read_frames(fd, &f, FRAME_SETTINGS, 2);
+	read_frames(fd, &f, FRAME_WINDOW_UPDATE, 1);
+	close(fd);
+	for (int i = 0; i < 1000 && F.gone == 0; i++)
+		turn();
+	assert_int_equal(F.gone, 1);
+	echo(F.held);
+	turn();
+	free_frames(&f);
+}
+
 static void drain_says_goaway_and_waits(void **state)
 {
 	(void)state;
@@ -236,6 +263,43 @@ static void handlers_may_close_the_server(void **state)
 	assert_int_equal(F.cancelled, 2);
 }
 
+/* ... also while output is made: a call's stream is closed when its reset is framed. */
+static enum ps_status take_call(void *ctx, struct ps_net_grpc_call *call, struct ps_error *err)
+{
+	(void)ctx, (void)call, (void)err;
+	F.requests++;
+	return PS_OK;
+}
+
+static void close_when_gone(void *ctx, struct ps_net_grpc_call *call, enum ps_status why)
+{
+	(void)ctx, (void)why;
+	F.gone++;
+	ps_net_server_close(F.server);
+	F.server = NULL;
+	ps_net_grpc_finish(call, PS_NET_GRPC_CANCELLED, NULL, NULL, 0);
+}
+
+static void handlers_may_close_the_server_from_output(void **state)
+{
+	(void)state;
+	static const char call[] = "\0\0\x26\1\4\0\0\0\1\x83\x86\x84\x41\1h\x0f\x10\x10"
+				   "application/grpc\0\2te\x8trailers";
+	const struct ps_net_grpc_handler grpc = {.on_call = take_call, .on_gone = close_when_gone};
+	const struct ps_net_server_options o = {.grpc = &grpc};
+	open_server(&o);
+	int fd = dial_h2(call, sizeof call - 1);
+	for (int k = 0; k < 1000 && F.requests == 0; k++)
+		turn();
+	assert_int_equal(F.requests, 1);
+	shutdown(fd, SHUT_WR);
+	for (int k = 0; k < 1000 && F.gone == 0; k++)
+		turn();
+	assert_int_equal(F.gone, 1);
+	assert_null(F.server);
+	close(fd);
+}
+
 /* A body that stops half-way does not stay for ever. */
 static void stalled_bodies_time_out(void **state)
 {
@@ -265,9 +329,11 @@ int main(void)
 		T(late_answers_are_written),
 		T(large_answers_go_on_when_the_socket_has_room),
 		T(vanished_clients_are_told),
+		T(clients_that_leave_in_order_are_told),
 		T(drain_says_goaway_and_waits),
 		T(close_with_a_request_held),
 		T(handlers_may_close_the_server),
+		T(handlers_may_close_the_server_from_output),
 		T(stalled_bodies_time_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -243,7 +243,7 @@ static void streams_of_messages(void **state)
 static void messages_held_hold_the_client(void **state)
 {
 	(void)state;
-	enum { N = 4000, BYTES = 1000 };
+	enum { N = 12000, BYTES = 1000 };
 	char *sent = malloc(N * (BYTES + 5)), *plain = calloc(1, BYTES);
 	size_t n = 0;
 	H.mode = HOLD;
@@ -265,6 +265,8 @@ static void messages_held_hold_the_client(void **state)
 		ps_net_grpc_message_free(m);
 		freed++;
 		peer_run();
+		/* However long the stream: what is stashed stays within the window. */
+		assert_true(P.server.stats.buffered_bytes < 3 * PS_NET_H2_STREAM_WINDOW);
 	}
 	assert_int_equal(freed, N);
 	assert_int_equal(H.half_closed, 1);
@@ -557,6 +559,69 @@ static void messages_that_stall(void **state)
 	assert_int_equal(P.heard[id].n, 905);
 }
 
+/* A partial prefix is a message that has begun, whenever it comes. */
+static void prefixes_that_stall(void **state)
+{
+	(void)state;
+	static char sent[5];
+	struct saying body = {.bytes = sent, .n = 0, .open = true};
+	int32_t id = call_with(&body, fields);
+	peer_run();
+	peer_wait(100 * PS_NS_PER_SEC);
+	assert_int_equal(H.gone, 0);
+	body.n = 3;
+	nghttp2_session_resume_data(P.client, id);
+	peer_run();
+	peer_wait(31 * PS_NS_PER_SEC);
+	peer_run();
+	assert_int_equal(H.why, PS_ETIMEOUT);
+	assert_non_null(strstr(P.heard[id].head, "grpc-status: 4\n"));
+}
+
+/* Who sends on and on but reads nothing is given up all the same. */
+static void senders_that_do_not_read(void **state)
+{
+	(void)state;
+	static char sent[20 * 15];
+	size_t n = 0;
+	for (int i = 0; i < 20; i++)
+		n += framed(sent + n, 0, "0123456789", 10);
+	nghttp2_settings_entry none = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0};
+	assert_int_equal(nghttp2_submit_settings(P.client, 0, &none, 1), 0);
+	struct saying body = {.bytes = sent, .n = 15, .open = true};
+	int32_t id = call_with(&body, fields);
+	peer_run();
+	for (int i = 0; i < 6 && !P.heard[id].closed; i++) {
+		peer_wait(10 * PS_NS_PER_SEC);
+		body.n += 15;
+		(void)nghttp2_session_resume_data(P.client, id);
+		peer_run();
+	}
+	assert_true(P.heard[id].closed);
+	assert_int_equal(P.heard[id].code, NGHTTP2_CANCEL);
+	assert_int_equal(H.gone, 1);
+	assert_true(H.not_sent > 0 && H.sent == 0);
+}
+
+/* A client that ends its connection waits for no call, one that said all included. */
+static void clients_that_hang_up(void **state)
+{
+	(void)state;
+	static char sent[16];
+	H.mode = HOLD;
+	struct saying whole = {.bytes = sent, .n = framed(sent, 0, "hi", 2)};
+	struct saying open = {.bytes = sent, .n = whole.n, .open = true};
+	call_with(&whole, fields);
+	call_with(&open, fields);
+	peer_run();
+	assert_int_equal(H.half_closed, 1);
+	ps_net_h2_eof(P.h, P.now_ns);
+	peer_flush();
+	assert_int_equal(H.gone, 2);
+	assert_int_equal(H.why, PS_ECANCELLED);
+	assert_true(ps_net_h2_is_over(P.h));
+}
+
 static void cancels(void **state)
 {
 	(void)state;
@@ -607,6 +672,29 @@ static void connections_that_break(void **state)
 	assert_int_equal(H.gone, 2);
 	assert_int_equal(H.ended, 1);
 	assert_int_equal(P.server.h2.sessions, 1);
+}
+
+/* What is framed but was never written has not been sent. */
+static void connections_that_break_behind_an_answer(void **state)
+{
+	(void)state;
+	static char sent[16];
+	struct iovec iov[8];
+	H.mode = HOLD;
+	struct saying whole = {.bytes = sent, .n = framed(sent, 0, "hi", 2)};
+	call_with(&whole, fields);
+	peer_run();
+	struct iovec piece = {sent, 4};
+	ps_net_grpc_send(H.calls[0], &piece, 1, on_sent, NULL);
+	ps_net_grpc_finish(H.calls[0], PS_NET_GRPC_OK, NULL, NULL, 0);
+	H.calls[0] = NULL;
+	assert_true(ps_net_h2_output(P.h, iov, 8) > 0);
+	ps_net_h2_close(P.h);
+	P.h = NULL;
+	assert_int_equal(H.sent, 0);
+	assert_int_equal(H.not_sent, 1);
+	assert_int_equal(H.ended_ok, 0);
+	assert_int_equal(P.server.stats.answered, 0);
 }
 
 /* Messages of all calls together. */
@@ -679,8 +767,12 @@ int main(void)
 		T(messages_are_judged),
 		T(deadlines),
 		T(messages_that_stall),
+		T(prefixes_that_stall),
+		T(senders_that_do_not_read),
+		T(clients_that_hang_up),
 		T(cancels),
 		T(connections_that_break),
+		T(connections_that_break_behind_an_answer),
 		T(too_many_bytes),
 		T(calls_are_reused),
 		cmocka_unit_test(grpc_that_is_not_served),

@@ -455,6 +455,7 @@ static void half_closed_connections_are_answered(void **state)
 	ps_net_h2_eof(P.h, P.now_ns);
 	peer_flush();
 	assert_false(ps_net_h2_is_over(P.h));
+	assert_int_equal(H.gone, 1); /* most probably */
 	answer(H.kept[0]);
 	H.kept[0] = NULL;
 	peer_flush();

@@ -204,12 +204,21 @@ static enum ps_status step(struct ps_net_inflate *f, struct ps_net_body *body)
 	return is_bomb(f) ? PS_ETOOBIG : PS_OK;
 }
 
-static enum ps_status run(struct ps_net_inflate *f, const void *at, size_t n,
-			  struct ps_net_body *body, enum ps_status (*grown)(void *ctx), void *ctx)
+/* Bytes behind the end: gzip may have another member there (RFC 1952), nothing else has. */
+static enum ps_status begin_member(struct ps_net_inflate *f, unsigned char first)
+{
+	enum { MAGIC = 0x1f };
+	if (f->coding != PS_NET_CODING_GZIP || first != MAGIC || inflateReset(&f->z) != Z_OK)
+		return PS_EPARSE;
+	f->ended = false;
+	return PS_OK;
+}
+
+/* Up to the end of the bytes or of the coding. */
+static enum ps_status run_member(struct ps_net_inflate *f, struct ps_net_body *body,
+				 enum ps_status (*grown)(void *ctx), void *ctx)
 {
 	enum ps_status s = PS_OK;
-	f->z.next_in = (unsigned char *)(uintptr_t)at;
-	f->z.avail_in = (unsigned)n;
 	bool more = true; /* zlib may hold output back when it had no room */
 	while (s == PS_OK && !f->ended && (f->z.avail_in > 0 || more)) {
 		s = make_room(body, grown, ctx);
@@ -220,8 +229,21 @@ static enum ps_status run(struct ps_net_inflate *f, const void *at, size_t n,
 		s = step(f, body);
 		more = f->z.avail_out == 0;
 	}
-	if (s == PS_OK && f->z.avail_in > 0)
-		return PS_EPARSE; /* bytes behind the end */
+	return s;
+}
+
+static enum ps_status run(struct ps_net_inflate *f, const void *at, size_t n,
+			  struct ps_net_body *body, enum ps_status (*grown)(void *ctx), void *ctx)
+{
+	enum ps_status s = PS_OK;
+	f->z.next_in = (unsigned char *)(uintptr_t)at;
+	f->z.avail_in = (unsigned)n;
+	while (s == PS_OK && f->z.avail_in > 0) {
+		if (f->ended)
+			s = begin_member(f, *f->z.next_in);
+		if (s == PS_OK)
+			s = run_member(f, body, grown, ctx);
+	}
 	return s;
 }
 
@@ -233,8 +255,6 @@ enum ps_status ps_net_inflate_feed(struct ps_net_inflate *f, const void *at, siz
 	enum ps_status s = PS_OK;
 	if (n == 0)
 		return PS_OK;
-	if (f->ended)
-		return PS_EPARSE;
 	if (!f->begun && f->coding == PS_NET_CODING_GZIP)
 		s = begin(f, WINDOW_GZIP);
 	if (s == PS_OK && !f->begun) {
@@ -252,7 +272,7 @@ enum ps_status ps_net_inflate_feed(struct ps_net_inflate *f, const void *at, siz
 	/* zlib counts in unsigned int. */
 	while (s == PS_OK && n > 0) {
 		size_t part = n < 1u << 30 ? n : 1u << 30;
-		s = f->ended ? PS_EPARSE : run(f, bytes, part, body, grown, ctx);
+		s = run(f, bytes, part, body, grown, ctx);
 		bytes += part;
 		n -= part;
 	}

@@ -131,6 +131,44 @@ static void bodies_come_out_whole(void **state)
 		}
 }
 
+/* RFC 1952: gzip is a series of members, and they mean what they hold, one after another. */
+static void members_of_gzip_are_joined(void **state)
+{
+	(void)state;
+	static const char plain[] = "first, nothing, and third";
+	char packed[300];
+	size_t n = deflated(GZIP, plain, 5, packed, sizeof packed);
+	n += deflated(GZIP, plain, 0, packed + n, sizeof packed - n);
+	size_t two = n;
+	n += deflated(GZIP, plain + 5, sizeof plain - 5, packed + n, sizeof packed - n);
+	static const size_t steps[] = {1, 2, 7, sizeof packed};
+	for (size_t s = 0; s < sizeof steps / sizeof steps[0]; s++) {
+		struct inflated r =
+			inflate_steps(PS_NET_CODING_GZIP, packed, n, steps[s], sizeof plain, -1);
+		assert_int_equal(r.status, PS_OK);
+		assert_true(r.ended);
+		assert_int_equal(r.body.bytes, sizeof plain);
+		assert_memory_equal(r.body.data, plain, sizeof plain);
+		ps_arena_fini(&r.arena);
+		r = inflate_steps(PS_NET_CODING_GZIP, packed, n, steps[s], sizeof plain - 1, -1);
+		assert_int_equal(r.status, PS_ETOOBIG); /* together */
+		ps_arena_fini(&r.arena);
+		r = inflate_steps(PS_NET_CODING_GZIP, packed, n - 1, steps[s], 1000, -1);
+		assert_int_equal(r.status, PS_OK);
+		assert_false(r.ended); /* the last one is cut */
+		ps_arena_fini(&r.arena);
+		r = inflate_steps(PS_NET_CODING_GZIP, packed, two + 1, steps[s], 1000, -1);
+		assert_int_equal(r.status, PS_OK);
+		assert_false(r.ended); /* hardly begun */
+		ps_arena_fini(&r.arena);
+	}
+	n = deflated(ZLIB, plain, 5, packed, sizeof packed);
+	n += deflated(ZLIB, plain, 5, packed + n, sizeof packed - n);
+	struct inflated r = inflate_steps(PS_NET_CODING_DEFLATE, packed, n, n, 1000, -1);
+	assert_int_equal(r.status, PS_EPARSE); /* zlib's format has but one */
+	ps_arena_fini(&r.arena);
+}
+
 static void broken_codings_are_refused(void **state)
 {
 	(void)state;
@@ -309,6 +347,7 @@ int main(void)
 		cmocka_unit_test(codings_are_known_by_name),
 		cmocka_unit_test(the_best_accepted_coding_is_chosen),
 		cmocka_unit_test(bodies_come_out_whole),
+		cmocka_unit_test(members_of_gzip_are_joined),
 		cmocka_unit_test(broken_codings_are_refused),
 		cmocka_unit_test(bombs_are_given_up_early),
 		T(compressed_requests_arrive_inflated),

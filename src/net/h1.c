@@ -250,6 +250,7 @@ void ps_net_h1_process(struct ps_net_conn *c)
 	while (parses(c) && h->in_at < h->in_len) {
 		if (c->state == PS_NET_CONN_IDLE) {
 			h->x.request.first_byte_ns = c->read_ns;
+			h->head_request = false; /* of whom it carried before */
 			ps_net_conn_enter(c, PS_NET_CONN_HEAD, c->read_ns);
 		}
 		if (!h->sniffed && !sniff(c))

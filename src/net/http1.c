@@ -226,6 +226,8 @@ static int check_request(struct ps_net_http1 *p)
 		return refuse(p, 400, "a request needs one Host header");
 	if (codings > 1 || (codings == 1 && p->head.minor < 1))
 		return refuse(p, 400, "contradicting Content-Length or Transfer-Encoding");
+	if (p->parser.flags & F_CONTENTLENGTH && p->parser.content_length > INT64_MAX)
+		return refuse(p, 413, "the body is too large");
 	if (p->parser.method == HTTP_CONNECT)
 		return refuse(p, 501, "this is no proxy");
 	return 0;

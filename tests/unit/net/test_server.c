@@ -117,6 +117,51 @@ static void head_has_no_body(void **state)
 	close(fd);
 }
 
+/* What a HEAD was answered like says nothing of what follows it, here or on another connection. */
+static void errors_behind_head_have_their_body(void **state)
+{
+	(void)state;
+	char buf[8192];
+	static const char q[] = "HEAD /a HTTP/1.1\r\nHost: h\r\n\r\n";
+	for (int same = 0; same < 2; same++) {
+		int fd = dial();
+		send_all(fd, q, sizeof q - 1);
+		read_answer(fd, buf, sizeof buf, "Content-Length: 11\r\n");
+		if (!same) {
+			close(fd);
+			for (int i = 0; i < 100; i++)
+				turn();
+			fd = dial();
+		}
+		send_all(fd, "nonsense\r\n\r\n", 12);
+		assert_true(read_answer(fd, buf, sizeof buf, NULL));
+		assert_non_null(strstr(buf, "400 Bad Request"));
+		assert_non_null(strstr(buf, "{\"error\":"));
+		close(fd);
+	}
+}
+
+/* A length beyond what is counted with is too large, not unknown. */
+static void absurd_lengths_are_refused(void **state)
+{
+	(void)state;
+	static const char *const lengths[] = {"9223372036854775807", "9223372036854775808",
+					      "13835058055282163712"};
+	char buf[8192], head[256];
+	for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+		int fd = dial();
+		int n = snprintf(head, sizeof head,
+				 "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: %s\r\n\r\nxy",
+				 lengths[i]);
+		F.row = lengths[i];
+		send_all(fd, head, (size_t)n);
+		assert_true(read_answer(fd, buf, sizeof buf, NULL));
+		assert_non_null(strstr(buf, "413 Content Too Large"));
+		close(fd);
+	}
+	assert_int_equal(F.requests, 0);
+}
+
 /* --- clients that leave --- */
 
 static void wait_for(const int *counter, int value)
@@ -352,7 +397,8 @@ static void drain_finishes_what_is_in_flight(void **state)
 	wait_for(&F.requests, 2);
 	ps_net_server_drain(F.server, on_drained, NULL);
 	F.hold = false;
-	/* One that was about to be sent is answered; who stays idle is let go half a second later. */
+	/* One that was about to be sent is answered; who stays idle is let go half a second later.
+	 */
 	send_all(sending, "GET /b HTTP/1.1\r\nHost: h\r\n\r\n", 28);
 	read_answer(sending, buf, sizeof buf, "GET /b? 0:");
 	assert_non_null(strstr(buf, "Connection: close"));
@@ -398,6 +444,8 @@ int main(void)
 		T(tensors_are_aligned),
 		T(pipelined_requests_are_answered_in_order),
 		T(head_has_no_body),
+		T(errors_behind_head_have_their_body),
+		T(absurd_lengths_are_refused),
 		T(vanished_client_is_told),
 		T(half_closed_client_gets_its_answer),
 		T(slow_clients_are_closed),

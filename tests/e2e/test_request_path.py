@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 
 import grpc
 import numpy as np
@@ -60,6 +61,12 @@ def log_lines(server):
     """What the access log says of infer requests, in the order in which they ended."""
     lines = [json.loads(line) for line in server.stderr.splitlines() if line.startswith("{")]
     return [line for line in lines if line["log"] == "access" and line["model"]]
+
+
+def thread_names(pid):
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # it may end meanwhile
+            yield (task / "comm").read_text().strip()
 
 
 def together(*calls):
@@ -116,8 +123,7 @@ class Wires(unittest.TestCase):
 
             for i, got in enumerate(together(*[lambda i=i: ask(i) for i in range(24)])):
                 self.assertTrue(all(g == want[i] for g in got), i)
-            threads = {(t / "comm").read_text().strip()
-                       for t in pathlib.Path(f"/proc/{s.process.pid}/task").iterdir()}
+            threads = set(thread_names(s.process.pid))
             self.assertTrue({"ps-io-1", "ps-io-2"} <= threads, threads)
 
     def test_operator_runs_no_models(self):
@@ -273,6 +279,16 @@ class Deadlines(unittest.TestCase):
             self.assertEqual(refused[0]["compute_us"], 0)
 
 
+def wait_until_it_runs(server):
+    end = time.monotonic() + 60
+    while True:
+        with urllib.request.urlopen(f"http://{server.ready['metrics']}/metrics", timeout=30) as page:
+            if b"\nperseus_lanes_busy 1\n" in page.read():
+                return
+        if time.monotonic() > end:
+            raise AssertionError("no run began")
+
+
 class Cancellation(unittest.TestCase):
     def check(self, leave):
         """Somebody asks for a run of ten minutes and leaves: the lane is free for the next one."""
@@ -288,7 +304,7 @@ class Cancellation(unittest.TestCase):
         def leave(s):
             c = http.client.HTTPConnection(*s.address, timeout=30)
             c.request("POST", "/v2/models/long/infer", json.dumps({"inputs": X}))
-            self.assertEqual(s.get("/v2/health/live")[0], 200)  # what came before was read
+            wait_until_it_runs(s)
             c.close()
 
         self.check(leave)
@@ -297,7 +313,7 @@ class Cancellation(unittest.TestCase):
         def leave(s):
             with contextlib.closing(tgrpc.InferenceServerClient(s.ready["grpc"])) as client:
                 call = client.async_infer("long", [grpc_x()], callback=lambda result, error: None)
-                self.assertTrue(client.is_server_live())
+                wait_until_it_runs(s)
                 call.cancel()
 
         self.check(leave)
@@ -307,7 +323,7 @@ class Cancellation(unittest.TestCase):
             with contextlib.closing(tgrpc.InferenceServerClient(s.ready["grpc"])) as client:
                 client.start_stream(lambda result, error: None)
                 client.async_stream_infer("long", [grpc_x()])
-                self.assertTrue(client.is_server_live())
+                wait_until_it_runs(s)
                 client.stop_stream(cancel_requests=True)
 
         self.check(leave)
@@ -462,8 +478,7 @@ class Start(unittest.TestCase):
             self.addCleanup(process.stderr.close)
             self.addCleanup(process.kill)
             end = time.monotonic() + 30
-            while not any("ps-loader" in (t / "comm").read_text() for t in
-                          pathlib.Path(f"/proc/{process.pid}/task").iterdir()):
+            while not any("ps-loader" in name for name in thread_names(process.pid)):
                 self.assertLess(time.monotonic(), end)
                 self.assertIsNone(process.poll())
             process.terminate()

@@ -448,6 +448,7 @@ bool ps_serve_is_loading(const struct ps_serve *s)
 static void interrupt_engines(struct ps_serve *s)
 {
 	pthread_mutex_lock(&s->engines_lock);
+	s->engines_stopped = true;
 	for (int i = 0; i < PS_SERVE_MAX_ENGINES; i++)
 		if (s->engines[i].ops && s->engines[i].ops->interrupt)
 			s->engines[i].ops->interrupt(s->engines[i].engine);

@@ -48,7 +48,9 @@ enum ps_status ps_serve_engine_for(struct ps_serve *s, const char *path,
 	if (!ops)
 		return ps_error_set(err, PS_EUNSUPPORTED, "no engine opens %s", path);
 	pthread_mutex_lock(&s->engines_lock);
-	enum ps_status status = find_engine(s, ops, ret_engine, err);
+	enum ps_status status = s->engines_stopped
+					? ps_error_set(err, PS_ECANCELLED, "the server shuts down")
+					: find_engine(s, ops, ret_engine, err);
 	pthread_mutex_unlock(&s->engines_lock);
 	return status;
 }

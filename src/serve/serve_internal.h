@@ -226,6 +226,7 @@ struct ps_serve {
 	_Atomic uint64_t models_generation; /* one more with each change of the repository */
 	pthread_mutex_t engines_lock;
 	struct ps_serve_engine engines[PS_SERVE_MAX_ENGINES]; /* guarded by `engines_lock` */
+	bool engines_stopped;	/* likewise: none is started any more */
 	struct ps_net_tls *tls; /* NULL: none. Reloaded in place (reload.c) */
 	struct ps_serve_loaders *loaders;
 	struct ps_serve_io *ios;

@@ -166,6 +166,13 @@ static void fill_call(struct ps_net_h2_stream *st)
 	};
 }
 
+void ps_net_grpc_await(struct ps_net_h2_stream *st, int64_t now_ns)
+{
+	st->progress_ns = now_ns;
+	if (st->g.call.max_quiet_ns > 0)
+		ps_net_h2_expect(st->h, now_ns + st->g.call.max_quiet_ns);
+}
+
 /* NULL when the wire's own rules are kept; else what is wrong, and its code. */
 static const char *breach(struct ps_net_h2_stream *st, int *ret_code)
 {
@@ -225,6 +232,7 @@ void ps_net_grpc_begin(struct ps_net_h2_stream *st)
 		return;
 	}
 	g->taken = true;
+	ps_net_grpc_await(st, st->h->now_ns);
 	stats_of(st)->requests++;
 	stats_of(st)->in_flight++;
 }

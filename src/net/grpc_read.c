@@ -384,6 +384,8 @@ void ps_net_grpc_message_free(struct ps_net_grpc_message *message)
 	st->g.held--;
 	st->depth++;
 	resume_input(st);
+	if (st->open && !st->discard && !st->input_ended && st->g.held == 0 && !h->closed)
+		ps_net_grpc_await(st, h->carrier.now_ns(h->carrier.ctx));
 	st->depth--;
 	ps_net_h2_stream_settle(st);
 	ps_net_h2_leave(h);

@@ -306,6 +306,8 @@ static inline void ps_net_h2_expect(struct ps_net_h2 *h, int64_t at_ns)
 /* grpc.c */
 bool ps_net_grpc_is_call(const struct ps_net_h2_stream *st);
 void ps_net_grpc_begin(struct ps_net_h2_stream *st);
+/* ps_net_grpc_await: it is the client's turn from now on. */
+void ps_net_grpc_await(struct ps_net_h2_stream *st, int64_t now_ns);
 void ps_net_grpc_closed(struct ps_net_h2_stream *st);
 /* ps_net_grpc_end_owed calls on_end if it is due. */
 void ps_net_grpc_end_owed(struct ps_net_h2_stream *st, enum ps_status status, int64_t now_ns);

@@ -283,8 +283,7 @@ void ps_net_h2_close(struct ps_net_h2 *h)
 	ps_net_h2_out_drop(h);
 	struct ps_net_h2_stream *next;
 	for (struct ps_net_h2_stream *st = h->streams; st; st = next) {
-		next = st->next;
-		st->depth++; /* until `next` has been read again */
+		st->depth++; /* until `next` has been read */
 		if (st->open)
 			ps_net_h2_stream_closed(st);
 		next = st->next;

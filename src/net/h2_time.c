@@ -35,6 +35,13 @@ static bool waits_for_body(const struct ps_net_h2_stream *st)
 	       (st->g.message || st->g.prefix_n > 0);
 }
 
+/* It is the client's turn, and the handler does not wait for ever. */
+static bool waits_for_message(const struct ps_net_h2_stream *st)
+{
+	return st->kind == PS_NET_H2_CALL && st->g.call.max_quiet_ns > 0 && st->g.taken &&
+	       st->g.held == 0 && !st->input_ended && !st->discard;
+}
+
 /* It has something to say that flow control holds back. */
 static bool waits_for_window(const struct ps_net_h2_stream *st)
 {
@@ -51,6 +58,8 @@ static int64_t stream_deadline_ns(const struct ps_net_h2_stream *st)
 		at_ns = earlier(at_ns, body_deadline_ns(st));
 	if (waits_for_window(st))
 		at_ns = earlier(at_ns, st->taken_ns + o->write_timeout_ns);
+	if (waits_for_message(st))
+		at_ns = earlier(at_ns, st->progress_ns + st->g.call.max_quiet_ns);
 	if (st->kind == PS_NET_H2_CALL && st->g.call.deadline_ns > 0 && !st->g.finished &&
 	    !st->g.ended_by_net)
 		at_ns = earlier(at_ns, st->g.call.deadline_ns + PS_NET_GRPC_DEADLINE_GRACE_NS);
@@ -74,6 +83,9 @@ static void tick_stream(struct ps_net_h2_stream *st, int64_t now_ns)
 		ps_net_h2_stream_reset(st, NGHTTP2_CANCEL);
 	else if (waits_for_body(st) && now_ns >= body_deadline_ns(st))
 		too_slow(st);
+	else if (waits_for_message(st) && now_ns >= st->progress_ns + st->g.call.max_quiet_ns)
+		ps_net_grpc_abort(st, PS_ETIMEOUT, PS_NET_GRPC_DEADLINE_EXCEEDED,
+				  "no message came for too long");
 	else
 		ps_net_grpc_abort(st, PS_EDEADLINE, PS_NET_GRPC_DEADLINE_EXCEEDED,
 				  "the deadline has passed");

@@ -21,6 +21,7 @@ static struct {
 	enum ps_status why;
 	char path[128];
 	int64_t deadline_ns;
+	int64_t max_quiet_ns;
 	size_t max_message_bytes, tensor;
 	bool misaligned;
 	char *all; /* every message's bytes, one after another */
@@ -47,6 +48,7 @@ static enum ps_status on_call(void *ctx, struct ps_net_grpc_call *call, struct p
 	(void)ctx;
 	snprintf(H.path, sizeof H.path, "%s", call->path);
 	H.deadline_ns = call->deadline_ns;
+	call->max_quiet_ns = H.max_quiet_ns;
 	if (H.max_message_bytes)
 		call->max_message_bytes = H.max_message_bytes;
 	static const struct ps_net_header later = {"retry-pushback-ms", "500"};
@@ -578,6 +580,54 @@ static void prefixes_that_stall(void **state)
 	assert_non_null(strstr(P.heard[id].head, "grpc-status: 4\n"));
 }
 
+/* A handler may bound how long it waits for a client that has its turn. */
+static void clients_that_stay_quiet(void **state)
+{
+	(void)state;
+	static char sent[32];
+	framed(sent, 0, "hi", 2);
+	framed(sent + 7, 0, "hi", 2);
+	H.max_quiet_ns = 60 * PS_NS_PER_SEC;
+	/* none at all */
+	struct saying body = {.bytes = sent, .n = 0, .open = true};
+	int32_t id = call_with(&body, fields);
+	peer_run();
+	peer_wait(59 * PS_NS_PER_SEC);
+	assert_int_equal(H.gone, 0);
+	peer_wait(2 * PS_NS_PER_SEC);
+	peer_run();
+	assert_int_equal(H.gone, 1);
+	assert_int_equal(H.why, PS_ETIMEOUT);
+	assert_non_null(strstr(P.heard[id].head, "grpc-status: 4\n"));
+	/* none behind the first; the time in which the handler has it does not count */
+	H.mode = HOLD;
+	H.n_calls = H.ended = 0;
+	body = (struct saying){.bytes = sent, .n = 7, .open = true};
+	id = call_with(&body, fields);
+	peer_run();
+	peer_wait(500 * PS_NS_PER_SEC);
+	assert_int_equal(H.gone, 1);
+	ps_net_grpc_message_free(H.messages[--H.n_messages]);
+	peer_wait(59 * PS_NS_PER_SEC);
+	assert_int_equal(H.gone, 1);
+	body.n = 14;
+	nghttp2_session_resume_data(P.client, id);
+	peer_run();
+	assert_int_equal(H.n_messages, 1);
+	ps_net_grpc_message_free(H.messages[--H.n_messages]);
+	peer_wait(61 * PS_NS_PER_SEC);
+	peer_run();
+	assert_int_equal(H.gone, 2);
+	assert_true(P.heard[id].ended);
+	/* who has said all waits for the answer */
+	struct saying whole = {.bytes = sent, .n = 7};
+	id = call_with(&whole, fields);
+	peer_run();
+	ps_net_grpc_message_free(H.messages[--H.n_messages]);
+	peer_wait(500 * PS_NS_PER_SEC);
+	assert_int_equal(H.gone, 2);
+}
+
 /* Who sends on and on but reads nothing is given up all the same. */
 static void senders_that_do_not_read(void **state)
 {
@@ -768,6 +818,7 @@ int main(void)
 		T(deadlines),
 		T(messages_that_stall),
 		T(prefixes_that_stall),
+		T(clients_that_stay_quiet),
 		T(senders_that_do_not_read),
 		T(clients_that_hang_up),
 		T(cancels),

@@ -35,7 +35,7 @@ struct lane {
 	pthread_mutex_t lock; /* guards `current` against ps_exec_stop */
 	struct ps_exec_task *current;
 	_Atomic uint64_t runs, sleeps;
-	_Atomic int64_t busy_ns, cpu_ns;
+	_Atomic int64_t busy_ns;
 };
 
 struct ps_exec {
@@ -55,15 +55,12 @@ static void run_task(struct lane *l, int seat, int64_t taken_ns, struct ps_exec_
 {
 	struct ps_exec *e = l->exec;
 	bool wide = t->width > 1 && e->width > 1;
-	int64_t cpu_ns;
 
 	ps_error_clear(err);
 	t->run->wide = wide;
 	bool waited = ps_exec_budget_acquire(&e->budget, seat, wide);
 	t->started_ns = waited ? ps_clock_now_ns() : taken_ns;
-	cpu_ns = ps_clock_thread_cpu_ns();
 	t->status = t->ops->run(t->instance, t->run, err);
-	t->cpu_ns = ps_clock_thread_cpu_ns() - cpu_ns;
 	t->finished_ns = ps_clock_now_ns();
 	ps_exec_budget_release(&e->budget, seat, wide);
 }
@@ -80,7 +77,6 @@ static void count_run(struct lane *l, const struct ps_exec_task *t)
 {
 	atomic_fetch_add_explicit(&l->runs, 1, memory_order_relaxed);
 	add(&l->busy_ns, t->finished_ns - t->started_ns);
-	add(&l->cpu_ns, t->cpu_ns);
 }
 
 /* Publishes what runs, so that a stop can cancel it; a stop that came before is seen here. */
@@ -238,7 +234,6 @@ void ps_exec_stats(const struct ps_exec *e, int lane, struct ps_exec_lane_stats 
 	*ret_stats = (struct ps_exec_lane_stats){
 		.runs = atomic_load_explicit(&l->runs, memory_order_relaxed),
 		.busy_ns = atomic_load_explicit(&l->busy_ns, memory_order_relaxed),
-		.cpu_ns = atomic_load_explicit(&l->cpu_ns, memory_order_relaxed),
 		.sleeps = atomic_load_explicit(&l->sleeps, memory_order_relaxed),
 		.cpu = ps_exec_budget_home(&e->budget, lane),
 	};

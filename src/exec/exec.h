@@ -43,7 +43,6 @@ struct ps_exec_task {
 	enum ps_status status;		     /* out: of the run */
 	int64_t started_ns;		     /* out: the lane is this task's, and the CPUs are */
 	int64_t finished_ns;		     /* out: the engine has returned */
-	int64_t cpu_ns;			     /* out: CPU time of the lane's own thread in between */
 };
 
 /* What lanes ask of their owner. Both are called on lane threads, several at once, with no lock
@@ -74,7 +73,6 @@ struct ps_exec_options {
 struct ps_exec_lane_stats {
 	uint64_t runs;	 /* tasks finished */
 	int64_t busy_ns; /* sum of finished - started */
-	int64_t cpu_ns;	 /* sum of the tasks' cpu_ns */
 	uint64_t sleeps; /* times it went to sleep */
 	int cpu;	 /* where it is pinned; -1: nowhere */
 };

@@ -277,7 +277,7 @@ static void finish_request(struct ps_dispatch *d, struct ps_dispatch_request *r,
 	enum ps_dispatch_reason reason = PS_DISPATCH_REASON_NONE;
 	r->account.started_ns = started_ns;
 	r->account.finished_ns = finished_ns;
-	r->account.cost_ns = (int64_t)r->item.charged_ns;
+	r->account.cost_ns = (int64_t)(r->item.charged_ns + 0.5);
 	r->in = NULL;
 	if (r->stopped != PS_OK)
 		status = r->stopped;

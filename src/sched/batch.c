@@ -4,13 +4,16 @@
 #include <math.h>
 
 enum {
-	LOOK_AT = 16,	    /* buckets passed over before a batch is taken as it is */
-	LOOK_AT_FLOWS = 64, /* waiting tenants */
+	LOOK_AT = 16, /* buckets passed over before a batch is taken as it is */
 };
 
 /* A larger batch must save this share of the time per row; an untried one gets the benefit of the
  * doubt. */
 static const double worth_it = 0.98;
+
+/* An item is run while its deadline leaves this quantile of the service time; while others wait the
+ * lane is worth more to them than a run that is late rather than not. */
+static const double worth_running_idle = 0.1, worth_running_busy = 0.6;
 
 /* The smallest of the sizes worth looking at that is more than `rows`: powers of two, what is
  * preferred, and what is there. */
@@ -74,8 +77,9 @@ bool batch_hopeless(const struct ps_sched *s, const struct ps_sched_item *it, in
 		return false;
 	if (it->deadline_ns <= now_ns)
 		return true;
-	double least_ns = learn_ns(&s->instances[it->instance], it->rows, s->options.wide, 0.1);
-	return !it->unchecked && (double)now_ns + least_ns > (double)it->deadline_ns;
+	double q = s->len > 1 ? worth_running_busy : worth_running_idle;
+	double ns = learn_ns(&s->instances[it->instance], it->rows, s->options.wide, q);
+	return !it->unchecked && (double)now_ns + ns > (double)it->deadline_ns;
 }
 
 /* What is being put together. */
@@ -85,10 +89,8 @@ struct filling {
 	const struct instance *instance;
 	struct ps_sched_item **end;
 	int64_t now_ns, target;
-	double virtual_time; /* the tag of whose turn it is */
-	double price_ns;     /* cost of a row, until the batch is known */
-	double most_ns;	     /* as the slowest of the last runs */
-	double least_turn;   /* < 0: not looked up yet */
+	double price_ns; /* cost of a row, until the batch is known */
+	double most_ns;	 /* as the slowest of the last runs */
 };
 
 static void take(struct filling *f, struct ps_sched_item *it)
@@ -104,38 +106,33 @@ static void take(struct filling *f, struct ps_sched_item *it)
 	flow->run_cost += it->charged_ns;
 	flow->cost_ns += it->charged_ns;
 	flow->tag += it->charged_ns / (double)flow->weight;
+	if (f->target > it->rows) /* else fair_charge does it */
+		fair_rekey(f->s, flow);
 }
 
-/* The least largest turn of those that wait, in virtual time; 0 when they are too many to look at.
- */
-static double least_turn(struct filling *f)
+/* The tag of whoever is most behind of those that still wait, but for `flow`. */
+static double least_tag(const struct filling *f, const struct flow *flow)
 {
-	const struct class *c = &f->s->classes[f->run->class];
-	if (f->least_turn >= 0)
-		return f->least_turn;
-	f->least_turn = c->n_backlogged && c->n_backlogged <= LOOK_AT_FLOWS ? INFINITY : 0;
-	if (f->least_turn > 0)
-		for (const struct flow *o = c->backlogged; o; o = o->next)
-			f->least_turn = fmin(f->least_turn, o->largest / (double)o->weight);
-	return f->least_turn;
+	const struct ps_sched_node *n = f->s->classes[flow->class].active.first;
+	if (n && FLOW_ACTIVE(n) == flow)
+		n = n->next;
+	return n ? FLOW_ACTIVE(n)->tag : INFINITY;
 }
 
-/* How far a tenant may ride whose tag is ahead of whose turn it is. However long the run will take,
- * its part of it is at most its largest turn c_i; so it may be ahead by what the bound leaves for
- * the other one, c_j / w_j, and a third of that because the other one may be ahead as well. With
- * several lanes the bound has more room: then as far as its own largest turn would take it, by the
+/* Whether a tenant may have a place in a batch that is not its turn. It may when nobody who stays
+ * behind has a better right: then the place would be empty. Else not with a single lane, where the
+ * bound on fairness is as tight as one turn. With several it has room for being ahead by what is
+ * under way on the others: then as far as the tenant's own largest turns would take it, by the
  * slowest of the last runs. */
-static bool may_ride(struct filling *f, const struct ps_sched_item *it)
+static bool may_ride(const struct filling *f, const struct ps_sched_item *it)
 {
 	const struct flow *flow = flow_of(f->s, it->tenant);
 	double weight = (double)flow->weight, lanes = f->s->options.n_lanes;
-	double ahead_ns = (flow->tag - f->virtual_time) * weight - flow->run_cost;
+	double ahead_ns = (flow->tag - least_tag(f, flow)) * weight - flow->run_cost;
 	if (ahead_ns <= 1e-9 * flow->tag * weight)
 		return true;
 	if (f->price_ns <= 0)
 		return false; /* nobody knows how far it would take it */
-	if (ahead_ns <= least_turn(f) * weight / 3)
-		return true;
 	double rows = flow->run_cost / f->price_ns + (double)it->rows;
 	return lanes > 1 && ahead_ns + f->most_ns * rows <= flow->largest * lanes / 2;
 }
@@ -185,14 +182,6 @@ static struct ps_sched_item *next_item(struct filling *f, const struct group *g,
 	return NULL;
 }
 
-static void rekey_in_group(struct filling *f, struct ps_sched_bucket *b)
-{
-	tree_remove(&b->group->buckets, &b->in_group);
-	b->in_group.minor = fair_key(flow_of(f->s, b->tenant)->tag);
-	b->in_group.order = ++f->s->order;
-	tree_insert(&b->group->buckets, &b->in_group);
-}
-
 static void fill(struct filling *f, struct group *g)
 {
 	while (f->run->rows < f->target && f->run->n < PS_SCHED_MAX_BATCH && g->oldest) {
@@ -200,16 +189,12 @@ static void fill(struct filling *f, struct group *g)
 		struct ps_sched_item *it = next_item(f, g, &expired);
 		if (!it)
 			return;
-		struct ps_sched_bucket *b = it->bucket;
-		bool last = !it->node.next && !it->node.prev;
 		if (expired) {
-			admit_outcome(f->s, it, true, 0);
+			margin_outcome(f->s, it, true, 0, f->now_ns);
 			queue_unlink(f->s, it);
 			continue;
 		}
 		take(f, it);
-		if (!last)
-			rekey_in_group(f, b);
 	}
 }
 
@@ -230,9 +215,7 @@ void batch_take(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns,
 			    .instance = &s->instances[it->instance],
 			    .end = &run->first,
 			    .now_ns = now_ns,
-			    .target = it->rows,
-			    .least_turn = -1,
-			    .virtual_time = flow->tag};
+			    .target = it->rows};
 	fair_advance(s, flow);
 	run->class = flow->class;
 	run->instance = it->instance;
@@ -242,11 +225,7 @@ void batch_take(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns,
 	double cpus = s->options.wide ? s->options.cpus : 1, rows = (double)f.target;
 	f.price_ns = learn_mean_ns(f.instance, f.target, s->options.wide) * cpus / rows;
 	f.most_ns = learn_ns(f.instance, f.target, s->options.wide, 1) * cpus / rows;
-	struct ps_sched_bucket *b = it->bucket;
-	bool last = !it->node.next && !it->node.prev;
 	take(&f, it);
-	if (!last && f.target > run->rows)
-		rekey_in_group(&f, b);
 	fill(&f, g);
 	queue_settle(s, g, now_ns);
 }

@@ -141,7 +141,7 @@ void fair_charge(struct ps_sched *s, struct ps_sched_run *run)
 	recharge_run(s, run, cost_ns);
 }
 
-void fair_settle(struct ps_sched *s, struct ps_sched_run *run, double cost_ns)
+void fair_settle(struct ps_sched *s, struct ps_sched_run *run, double cost_ns, int64_t now_ns)
 {
 	recharge_run(s, run, cost_ns);
 	for (struct ps_sched_item *it = run->first; it; it = it->next) {
@@ -149,7 +149,7 @@ void fair_settle(struct ps_sched *s, struct ps_sched_run *run, double cost_ns)
 		f->run_cost += it->charged_ns;
 		if (f->run_cost > f->largest)
 			f->largest = f->run_cost;
-		admit_cost(s, f, it->charged_ns);
+		margin_cost(s, f, it->charged_ns, now_ns);
 	}
 	for (struct ps_sched_item *it = run->first; it; it = it->next)
 		flow_of(s, it->tenant)->run_cost = 0;

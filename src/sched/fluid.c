@@ -42,6 +42,24 @@ static double work_before_ns(const struct ps_sched *s, const struct class *c,
 	return looked ? sum * c->n_backlogged / looked : 0;
 }
 
+/* What the flows of a class that will be done before `tag` bring in the meantime, as of late. */
+static double newcomers_ns(const struct ps_sched *s, const struct class *c, const struct flow *own,
+			   double tag, double wait_ns)
+{
+	double idle = margin_class_rate(s, own->class) - margin_rate(s, own), sum = 0;
+	int looked = 0;
+	for (const struct flow *f = c->backlogged; f && looked < LOOK_AT_FLOWS; f = f->next) {
+		looked++;
+		if (f == own)
+			continue;
+		double rate = margin_rate(s, f);
+		double room = (tag - f->tag) * (double)f->weight - work_ns(s, f);
+		idle -= rate;
+		sum += fmax(fmin(rate * wait_ns, room), 0);
+	}
+	return sum + fmax(idle, 0) * wait_ns;
+}
+
 static double running_ns(const struct ps_sched *s, int64_t now_ns)
 {
 	double sum = 0;
@@ -60,23 +78,32 @@ static double speed(const struct ps_sched *s, enum ps_sched_class class)
 	return s->options.wide ? s->options.cpus : lanes_of(s, class);
 }
 
-/* How long it is until a flow has got `own_ns` of its work done. */
+/* How long it is until a flow has got `own_ns` of its work done; of that, *ret_others_ns are what
+ * newcomers of others take. */
 static double until_ns(const struct ps_sched *s, const struct flow *f, double own_ns,
-		       int64_t now_ns)
+		       int64_t now_ns, double *ret_others_ns)
 {
 	const struct class *c = &s->classes[f->class];
 	double tag = f->len || f->tag > c->virtual_time ? f->tag : c->virtual_time;
-	double same = own_ns + work_before_ns(s, c, f, tag + own_ns / (double)f->weight);
 	double floor = s->options.best_effort_floor, running = running_ns(s, now_ns);
+	double lanes = speed(s, f->class), ahead = running, ns;
+	tag += own_ns / (double)f->weight;
+	double same = own_ns + work_before_ns(s, c, f, tag);
 	if (f->class == PS_SCHED_GUARANTEED) {
 		double share = s->classes[PS_SCHED_BEST_EFFORT].len ? 1 - floor : 1;
-		return (running + same) / (speed(s, PS_SCHED_GUARANTEED) * share);
+		ns = (ahead + same) / (lanes * share);
+	} else {
+		ahead += work_before_ns(s, &s->classes[PS_SCHED_GUARANTEED], NULL, INFINITY);
+		ns = (ahead + same) / lanes;
+		/* The guaranteed class takes as much again as it did of late. */
+		ns /= fmax(1 - margin_class_rate(s, PS_SCHED_GUARANTEED) / lanes, 0.01);
+		if (floor > 0)
+			ns = fmin(ns, (running + same / floor) / lanes);
 	}
-	double guaranteed = work_before_ns(s, &s->classes[PS_SCHED_GUARANTEED], NULL, INFINITY);
-	double after = (running + guaranteed + same) / speed(s, PS_SCHED_BEST_EFFORT);
-	if (floor <= 0)
-		return after;
-	return fmin(after, (running + same / floor) / speed(s, PS_SCHED_BEST_EFFORT));
+	*ret_others_ns = 0;
+	for (int k = 0; k < 3; k++)
+		*ret_others_ns = newcomers_ns(s, c, f, tag, ns + *ret_others_ns) / lanes;
+	return ns + *ret_others_ns;
 }
 
 static double own_work_ns(const struct ps_sched *s, const struct ps_sched_item *it,
@@ -134,7 +161,7 @@ void fluid_run(struct ps_sched *s, const struct ps_sched_item *it, int64_t now_n
 	double ahead = own_work_ns(s, it, &key);
 	double own = b ? price_ns(s, b->group, it->rows) * (double)it->rows
 		       : mean * (wide ? s->options.cpus : 1);
-	double wait = until_ns(s, f, ahead, now_ns);
+	double wait = until_ns(s, f, ahead, now_ns, &ret_outcome->others_ns);
 	double runs = mean > 0 ? wait * speed(s, f->class) / mean : 0;
 	ret_outcome->finish_ns = wait + mean;
 	ret_outcome->sd_ns = sd * sqrt(runs / (speed(s, f->class) * speed(s, f->class)) + 1);
@@ -144,5 +171,6 @@ void fluid_run(struct ps_sched *s, const struct ps_sched_item *it, int64_t now_n
 
 double fluid_drain_ns(const struct ps_sched *s, const struct flow *f, int64_t now_ns)
 {
-	return until_ns(s, f, work_ns(s, f), now_ns);
+	double others;
+	return until_ns(s, f, work_ns(s, f), now_ns, &others);
 }

@@ -13,13 +13,15 @@ struct player {
 	struct group *group;
 	int flow;
 	bool taken;
-	double finish_ns, variance;
+	double start_ns, finish_ns, variance;
+	double tag; /* of its flow when it started */
 };
 
 struct side { /* a flow */
 	const struct flow *flow;
 	double tag, tag_at_start;
 	int first, end, at; /* its items, in order */
+	double last_ns;	    /* when the last of them is done */
 };
 
 struct lane {
@@ -198,6 +200,7 @@ static void reset(struct play *p, bool with_newcomer)
 		struct side *side = &p->sides[k];
 		side->at = side->first;
 		side->tag = side->tag_at_start;
+		side->last_ns = 0;
 	}
 	set_lanes(p);
 }
@@ -313,14 +316,17 @@ static void run_batch(struct play *p, const struct side *leader, const int *batc
 		rows += p->players[batch[k]].item->rows;
 	double cost = cost_of(p, first, rows), sd = learn_spread_ns(i, rows, wide);
 	lane->variance += sd * sd;
-	double finish = lane->free_ns + learn_mean_ns(i, rows, wide);
+	double start = lane->free_ns, finish = start + learn_mean_ns(i, rows, wide);
 	lane->free_ns += learn_mean_ns(i, rows, wide) * stretch(p, leader->flow->class);
 	lane->class = leader->flow->class;
 	p->credit_ns += fair_floor_share(p->s, leader->flow->class) * cost;
 	for (int k = 0; k < n; k++) {
 		struct player *x = &p->players[batch[k]];
 		struct side *side = &p->sides[x->flow];
+		x->start_ns = start;
 		x->finish_ns = finish;
+		x->tag = side->tag;
+		side->last_ns = fmax(side->last_ns, finish);
 		x->variance = lane->variance;
 		side->tag +=
 			cost * (double)x->item->rows / (double)rows / (double)side->flow->weight;
@@ -371,6 +377,40 @@ static bool harms(struct play *p)
 	return found;
 }
 
+/* What tenants that are done before the newcomer's turn will bring in the meantime: as much as of
+ * late, and no more than puts them level with it. */
+static double newcomers_ns(const struct play *p, double wait_ns)
+{
+	const struct ps_sched *s = p->s;
+	const struct player *n = &p->players[p->newcomer];
+	const struct flow *own = p->sides[n->flow].flow;
+	double sum = 0, idle = 0;
+	for (int c = 0; c <= (int)own->class; c++)
+		idle += margin_class_rate(s, c);
+	for (int k = 0; k < p->n_sides; k++) {
+		const struct side *side = &p->sides[k];
+		double rate = margin_rate(s, side->flow), more = rate * wait_ns;
+		idle -= rate;
+		if (side->flow == own || side->last_ns > n->start_ns)
+			continue;
+		if (side->flow->class == own->class)
+			more = fmin(more, (n->tag - side->tag) * (double)side->flow->weight);
+		sum += fmax(more, 0);
+	}
+	return sum + fmax(idle, 0) * wait_ns;
+}
+
+/* The newcomers of the time that the newcomers take are the last thing that matters. */
+static double settle_newcomers(const struct play *p)
+{
+	const struct player *n = &p->players[p->newcomer];
+	int lanes = p->s->options.wide ? 1 : lanes_of(p->s, p->sides[n->flow].flow->class);
+	double others = 0;
+	for (int k = 0; k < 3; k++)
+		others = newcomers_ns(p, n->start_ns + others) / lanes;
+	return others;
+}
+
 bool play_run(struct ps_sched *s, const struct ps_sched_item *it, int64_t now_ns, int play_items,
 	      struct outcome *ret_outcome)
 {
@@ -387,7 +427,8 @@ bool play_run(struct ps_sched *s, const struct ps_sched_item *it, int64_t now_ns
 	reset(p, true);
 	play(p);
 	const struct player *n = &p->players[p->newcomer];
-	ret_outcome->finish_ns = n->finish_ns;
+	ret_outcome->others_ns = settle_newcomers(p);
+	ret_outcome->finish_ns = n->finish_ns + ret_outcome->others_ns;
 	ret_outcome->sd_ns = sqrt(n->variance);
 	ret_outcome->harms = harms(p);
 	return true;

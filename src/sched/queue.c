@@ -366,7 +366,7 @@ void ps_sched_remove(struct ps_sched *s, struct ps_sched_item *it, int64_t now_n
 {
 	struct group *g = it->bucket->group;
 	if (it->deadline_ns && it->deadline_ns <= now_ns)
-		admit_outcome(s, it, true, 0);
+		margin_outcome(s, it, true, 0, now_ns);
 	queue_unlink(s, it);
 	queue_settle(s, g, now_ns);
 }

@@ -186,7 +186,7 @@ const struct ps_sched_run *ps_sched_start(struct ps_sched *s, int lane, int64_t 
 		struct ps_sched_item *it = queue_first(f);
 		if (batch_hopeless(s, it, now_ns)) {
 			struct group *g = it->bucket->group;
-			admit_outcome(s, it, true, 0);
+			margin_outcome(s, it, true, 0, now_ns);
 			queue_unlink(s, it);
 			queue_settle(s, g, now_ns);
 			continue;
@@ -258,8 +258,8 @@ void ps_sched_finish(struct ps_sched *s, int lane, int64_t started_ns, int64_t f
 	if (learn)
 		learn_add(i, run->rows, run->width > 1, ns);
 	for (const struct ps_sched_item *it = run->first; it; it = it->next)
-		admit_outcome(s, it, finished_ns > it->deadline_ns, started_ns);
-	fair_settle(s, run, (double)ns * run->width);
+		margin_outcome(s, it, finished_ns > it->deadline_ns, started_ns, finished_ns);
+	fair_settle(s, run, (double)ns * run->width, finished_ns);
 	run->n = 0;
 	if (was_full)
 		queue_refresh_instance(s, i, finished_ns);
@@ -290,7 +290,7 @@ int ps_sched_running(const struct ps_sched *s)
 
 int64_t ps_sched_cost_ns(const struct ps_sched *s, int tenant)
 {
-	return (int64_t)flow_of(s, tenant)->cost_ns;
+	return (int64_t)(flow_of(s, tenant)->cost_ns + 0.5);
 }
 
 int64_t ps_sched_lag_ns(const struct ps_sched *s, int tenant)

@@ -104,7 +104,10 @@ struct ps_sched_bucket {
 /* How many standard deviations before its deadline an item must be expected: see admit.c. */
 struct margin {
 	double z;
-	double n; /* outcomes seen, up to a limit */
+	double n;	   /* outcomes seen, up to a limit */
+	double debt;	   /* late ones that those in time have not made up for */
+	int64_t raised_ns; /* when z was last raised */
+	double raises;
 };
 
 struct flow {
@@ -134,8 +137,9 @@ struct class
 	int64_t len;
 	int running;
 	struct margin margin;
-	double recent_ns; /* cost of the last while; halved with each step of the age */
-	int64_t recent_age, recent_runs;
+	/* The last while, in runs, cost and time; halved with each step of the age. */
+	double recent_runs, recent_ns, recent_span_ns;
+	int64_t recent_age, recent_at_ns;
 };
 
 struct ps_sched {
@@ -206,7 +210,7 @@ int64_t fair_key(double tag);
 struct flow *fair_pick(struct ps_sched *s);
 /* fair_charge charges the items of a run that starts; fair_settle replaces that by what it cost. */
 void fair_charge(struct ps_sched *s, struct ps_sched_run *run);
-void fair_settle(struct ps_sched *s, struct ps_sched_run *run, double cost_ns);
+void fair_settle(struct ps_sched *s, struct ps_sched_run *run, double cost_ns, int64_t now_ns);
 
 /* ---- learn.c ------------------------------------------------------------------------------ */
 
@@ -252,6 +256,7 @@ bool batch_hopeless(const struct ps_sched *s, const struct ps_sched_item *it, in
 struct outcome {
 	double finish_ns; /* from now, expected */
 	double sd_ns;	  /* of that */
+	double others_ns; /* of it, what newcomers of other tenants are expected to take */
 	bool harms;	  /* one that was admitted would be late for it, who has a better right */
 };
 
@@ -265,13 +270,21 @@ void fluid_run(struct ps_sched *s, const struct ps_sched_item *it, int64_t now_n
 	       struct outcome *ret_outcome);
 /* fluid_drain_ns returns how long what waits of a flow will take. */
 double fluid_drain_ns(const struct ps_sched *s, const struct flow *f, int64_t now_ns);
-/* admit_outcome learns from what became of an item that had been checked: started_ns 0 when it was
- * not run. */
-void admit_outcome(struct ps_sched *s, const struct ps_sched_item *it, bool late,
-		   int64_t started_ns);
-/* admit_cost adds to the recent cost of a flow and its class. */
-void admit_cost(struct ps_sched *s, struct flow *f, double cost_ns);
 /* admit_rest_ns returns how long a run under way will go on. */
 double admit_rest_ns(const struct ps_sched *s, const struct ps_sched_run *run, int64_t now_ns);
+
+/* ---- margin.c ----------------------------------------------------------------------------- */
+
+/* margin_outcome learns from what became of an item that had been checked: started_ns 0 when it was
+ * not run. */
+void margin_outcome(struct ps_sched *s, const struct ps_sched_item *it, bool late,
+		    int64_t started_ns, int64_t now_ns);
+/* margin_cost adds to the recent cost of a flow and its class. */
+void margin_cost(struct ps_sched *s, struct flow *f, double cost_ns, int64_t now_ns);
+/* margin_rate returns how many ns of cost a flow, or all flows of a class, get in a ns. */
+double margin_rate(const struct ps_sched *s, const struct flow *f);
+double margin_class_rate(const struct ps_sched *s, enum ps_sched_class class);
+/* margin_ns returns how long before its deadline an item must be expected. */
+double margin_ns(const struct ps_sched *s, const struct ps_sched_item *it, const struct outcome *o);
 
 #endif

@@ -1,0 +1,128 @@
+/* What is learned about the errors of predicted finishes, and about who will come.
+ *
+ * An expected finish is off by the spread of the service times, by what newcomers of other tenants
+ * take in between, and by what the model of batches leaves out. How much of it is kept free is
+ * learned from what becomes of those let in, so that a share of late_share of them is late however
+ * the errors are distributed (Robbins and Monro, 1951). Lateness comes in avalanches: what was let
+ * in with the same margin is late together. So the more of them a margin has let in, the less each
+ * one raises it. A tenant begins with what its class has learned.
+ */
+#include "sched/sched_internal.h"
+
+#include <math.h>
+/* Standard deviations: of a normal distribution's p90 to begin with; what a late one adds. */
+static const double z_first = 1.28, z_least = 0.7, z_most = 12, z_step = 0.7;
+/* How many may be late; how many late ones are remembered until as many in time have made up. */
+static const double late_share = 0.006, debt_most = 2;
+/* Where newcomers are not expected, so much of what others take comes at random all the same. */
+static const double random_part = 0.5;
+/* A margin that had to be raised is at least so much of a run per z. */
+static const double raised_part = 0.25;
+enum { OUTCOMES = 400, CLASS_COUNTS_AS = 1500, RECENT_RUNS = 512 };
+
+static void learn_margin(struct margin *m, const struct ps_sched_item *it, bool late,
+			 int64_t now_ns)
+{
+	if (m->n == 0)
+		m->z = z_first;
+	m->n = fmin(m->n + 1, OUTCOMES);
+	if (!late) {
+		m->debt -= late_share;
+		m->z = fmax(m->z + z_step * fmin(m->debt, 0), z_least);
+		m->debt = fmax(m->debt, 0);
+		return;
+	}
+	m->debt = fmin(m->debt + 1, debt_most);
+	if (it->arrived_ns >= m->raised_ns) {
+		m->raised_ns = now_ns;
+		m->raises = 0;
+	}
+	m->raises++;
+	m->z = fmin(m->z + z_step / sqrt(m->raises), z_most);
+}
+
+void margin_outcome(struct ps_sched *s, const struct ps_sched_item *it, bool late,
+		    int64_t started_ns, int64_t now_ns)
+{
+	struct flow *f = flow_of(s, it->tenant);
+	if (!it->predicted_ns || !it->deadline_ns || it->unchecked)
+		return;
+	if (late && started_ns) { /* in time for all of the last runs: waiting is not to blame */
+		double slack = (double)(it->deadline_ns - started_ns);
+		late = slack < learn_ns(&s->instances[it->instance], it->rows, s->options.wide, 1);
+	}
+	learn_margin(&s->classes[f->class].margin, it, late, now_ns);
+	learn_margin(&f->margin, it, late, now_ns);
+}
+
+static double deviations(const struct ps_sched *s, const struct flow *f)
+{
+	const struct margin *c = &s->classes[f->class].margin, *m = &f->margin;
+	if (c->n == 0)
+		return z_first;
+	return (m->n * m->z + CLASS_COUNTS_AS * c->z) / (m->n + CLASS_COUNTS_AS);
+}
+
+/* The share of the time ahead of a flow's items that others take. */
+static double others_share(const struct ps_sched *s, const struct flow *f)
+{
+	double all = 0, own = margin_rate(s, f);
+	for (int c = 0; c <= (int)f->class; c++)
+		all += margin_class_rate(s, c);
+	return all > own ? 1 - own / all : 0;
+}
+
+/* Newcomers of others come at random: as many runs as they make are off by their square root.
+ * Where nothing is known to be off, a margin that had to be raised still is one. */
+double margin_ns(const struct ps_sched *s, const struct ps_sched_item *it, const struct outcome *o)
+{
+	const struct flow *f = flow_of(s, it->tenant);
+	double mean = learn_mean_ns(&s->instances[it->instance], it->rows, s->options.wide);
+	double wait = random_part * others_share(s, f) * fmax(o->finish_ns - mean, 0);
+	double others = fmax(o->others_ns, wait) * mean / lanes_of(s, f->class);
+	double z = deviations(s, f);
+	return z * sqrt(o->sd_ns * o->sd_ns + others) + fmax(z - z_first, 0) * raised_part * mean;
+}
+
+/* ---- who has come of late ----------------------------------------------------------------- */
+
+static double aged(double ns, int64_t steps)
+{
+	return steps > 60 ? 0 : ldexp(ns, -(int)steps);
+}
+
+static void age(struct class *c)
+{
+	c->recent_age++;
+	c->recent_runs /= 2;
+	c->recent_ns /= 2;
+	c->recent_span_ns /= 2;
+}
+
+void margin_cost(struct ps_sched *s, struct flow *f, double cost_ns, int64_t now_ns)
+{
+	struct class *c = &s->classes[f->class];
+	c->recent_runs++;
+	c->recent_ns += cost_ns;
+	if (c->recent_at_ns && now_ns > c->recent_at_ns)
+		c->recent_span_ns += (double)(now_ns - c->recent_at_ns);
+	c->recent_at_ns = now_ns;
+	f->recent_ns = aged(f->recent_ns, c->recent_age - f->recent_age) + cost_ns;
+	f->recent_age = c->recent_age;
+	if (c->recent_runs >= RECENT_RUNS)
+		age(c);
+}
+
+double margin_class_rate(const struct ps_sched *s, enum ps_sched_class class)
+{
+	const struct class *c = &s->classes[class];
+	return c->recent_span_ns > 0 ? c->recent_ns / c->recent_span_ns : 0;
+}
+
+double margin_rate(const struct ps_sched *s, const struct flow *f)
+{
+	const struct class *c = &s->classes[f->class];
+	if (c->recent_span_ns <= 0)
+		return 0;
+	return aged(f->recent_ns, c->recent_age - f->recent_age) / c->recent_span_ns;
+}

@@ -19,6 +19,7 @@ enum {
 	FUZZ_EARLY = 16,  /* calls end at their first message */
 	FUZZ_DRAIN = 32,  /* draining begins in the middle */
 	FUZZ_DEAF = 64,	  /* the client reads nothing */
+	FUZZ_LEAVE = 128, /* the client ends its side before the end */
 };
 
 static struct h2_fuzz {
@@ -90,11 +91,18 @@ static void h2_fuzz_request(void *ctx, struct ps_net_request *r)
 		h2_fuzz_answer(r);
 }
 
+static void h2_fuzz_request_gone(void *ctx, struct ps_net_request *r)
+{
+	(void)ctx;
+	MUST(r->gone && F.owed_requests > 0);
+}
+
 static enum ps_status h2_fuzz_call(void *ctx, struct ps_net_grpc_call *call, struct ps_error *err)
 {
 	(void)ctx;
 	if (F.does & FUZZ_REFUSE || F.n_calls == FUZZ_KEEP)
 		return ps_error_set(err, PS_EQUOTA, "no");
+	call->max_quiet_ns = F.does & FUZZ_SLOW ? 3 * PS_NS_PER_SEC : 0;
 	F.calls[F.n_calls++] = call;
 	F.owed_calls++;
 	return PS_OK;
@@ -176,8 +184,9 @@ static void h2_fuzz_begin(unsigned does)
 		.body_min_rate = 100,
 		.write_timeout_ns = 10 * PS_NS_PER_SEC,
 	};
-	F.server.handler =
-		(struct ps_net_handler){.on_head = h2_fuzz_head, .on_request = h2_fuzz_request};
+	F.server.handler = (struct ps_net_handler){.on_head = h2_fuzz_head,
+						   .on_request = h2_fuzz_request,
+						   .on_gone = h2_fuzz_request_gone};
 	F.server.h2.server = &F.server;
 	F.server.h2.grpc = (struct ps_net_grpc_handler){.on_call = h2_fuzz_call,
 							.on_message = h2_fuzz_message,
@@ -225,6 +234,10 @@ static void h2_fuzz_feed(const void *bytes, size_t n)
 /* Everything is answered, some of it after the connection has gone; nothing may be left. */
 static void h2_fuzz_finish_all(void)
 {
+	if (F.does & FUZZ_LEAVE) {
+		ps_net_h2_eof(F.h, F.now_ns);
+		h2_fuzz_flush();
+	}
 	for (int half = 0; half < 2; half++) {
 		for (int i = 0; i < F.n_requests; i++)
 			if (F.requests[i] && (half || i % 2 == 0)) {

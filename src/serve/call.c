@@ -247,7 +247,7 @@ static enum ps_status find_locked(struct ps_serve_call *c, bool hold)
 	if (number < 0)
 		return not_serving(c, domain);
 	struct ps_serve_instance *in = ps_repo_instance_get(s->repo, number)->user;
-	enum ps_status status = ps_serve_view_of(s, in, c->model, &c->view, &c->err);
+	enum ps_status status = ps_serve_view_of(s, in, c->model, domain, &c->view, &c->err);
 	if (status != PS_OK)
 		return status;
 	ps_repo_hold(s->repo, number);

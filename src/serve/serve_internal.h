@@ -108,10 +108,12 @@ struct ps_serve_view {
 	bool reshapes;	   /* some tensor has another shape inside the engine */
 };
 
-/* ps_serve_view_of finds or makes the view of `model` on an instance that serves it. Under s->lock.
+/* ps_serve_view_of finds or makes the view of `model` on the instance that serves it in `domain`.
+ * Under s->lock.
  * PS_EINVAL (configuration and model do not agree any more), PS_ENOMEM. [view.c] */
 enum ps_status ps_serve_view_of(struct ps_serve *s, struct ps_serve_instance *in, int model,
-				const struct ps_serve_view **ret_view, struct ps_error *err);
+				int domain, const struct ps_serve_view **ret_view,
+				struct ps_error *err);
 void ps_serve_views_free(struct ps_serve_instance *in);
 
 struct ps_serve_engine {

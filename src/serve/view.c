@@ -117,7 +117,8 @@ static struct ps_serve_view *renew(struct ps_serve_instance *in, struct ps_serve
 }
 
 enum ps_status ps_serve_view_of(struct ps_serve *s, struct ps_serve_instance *in, int model,
-				const struct ps_serve_view **ret_view, struct ps_error *err)
+				int domain, const struct ps_serve_view **ret_view,
+				struct ps_error *err)
 {
 	uint64_t generation = atomic_load_explicit(&s->models_generation, memory_order_relaxed);
 	struct ps_serve_view *fresh = NULL;
@@ -126,8 +127,9 @@ enum ps_status ps_serve_view_of(struct ps_serve *s, struct ps_serve_instance *in
 			*ret_view = v;
 			return PS_OK;
 		}
-	enum ps_status status =
-		make_view(&in->describe, ps_repo_get(s->repo, model)->config, &fresh, err);
+	/* Not the model's newest: while that and a new file load, the old ones go on serving. */
+	const struct ps_repo_config *config = ps_repo_serving_config(s->repo, model, domain);
+	enum ps_status status = make_view(&in->describe, config, &fresh, err);
 	if (status != PS_OK || !fresh)
 		return status;
 	fresh->model = model;

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { LOOK_AT_FLOWS = 512, LOOK_AT_ITEMS = 16 };
+enum { LOOK_AT_FLOWS = 64, LOOK_AT_ITEMS = 16 };
 
 /* What a row of a group costs, in the batches that so many rows make. */
 static double price_ns(const struct ps_sched *s, const struct group *g, int64_t more_rows)
@@ -42,11 +42,12 @@ static double work_before_ns(const struct ps_sched *s, const struct class *c,
 	return looked ? sum * c->n_backlogged / looked : 0;
 }
 
-/* What the flows of a class that will be done before `tag` bring in the meantime, as of late. */
+/* What the flows of a class that will be done before `tag` bring in the meantime, as of late. Where
+ * there are very many, the first of them stand for all. */
 static double newcomers_ns(const struct ps_sched *s, const struct class *c, const struct flow *own,
 			   double tag, double wait_ns)
 {
-	double idle = margin_class_rate(s, own->class) - margin_rate(s, own), sum = 0;
+	double idle = margin_class_rate(s, own->class) - margin_rate(s, own), sum = 0, busy = 0;
 	int looked = 0;
 	for (const struct flow *f = c->backlogged; f && looked < LOOK_AT_FLOWS; f = f->next) {
 		looked++;
@@ -54,10 +55,11 @@ static double newcomers_ns(const struct ps_sched *s, const struct class *c, cons
 			continue;
 		double rate = margin_rate(s, f);
 		double room = (tag - f->tag) * (double)f->weight - work_ns(s, f);
-		idle -= rate;
+		busy += rate;
 		sum += fmax(fmin(rate * wait_ns, room), 0);
 	}
-	return sum + fmax(idle, 0) * wait_ns;
+	double all = looked ? (double)c->n_backlogged / looked : 1;
+	return sum * all + fmax(idle - busy * all, 0) * wait_ns;
 }
 
 static double running_ns(const struct ps_sched *s, int64_t now_ns)

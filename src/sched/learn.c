@@ -57,7 +57,8 @@ static void replace_oldest(struct window *w, int64_t ns)
 
 static double highest(const struct window *w)
 {
-	return w->n < MIN_FOR_OUTLIERS ? INFINITY : outlier * (double)w->sorted[w->n / 2];
+	int middle = w->n / 2;
+	return w->n < MIN_FOR_OUTLIERS ? INFINITY : outlier * (double)w->sorted[middle];
 }
 
 static void moments(const struct window *w, double *ret_mean, double *ret_variance)
@@ -139,8 +140,8 @@ static double read_off(const struct window *w, double what)
 
 static double between(const struct learned *l, int lo, int hi, double rows, double what)
 {
-	double a = lo >= 0 ? read_off(l->slots[lo], what) : 0;
-	double b = hi < ROW_SLOTS ? read_off(l->slots[hi], what) : 0;
+	double a = lo >= 0 && l->slots[lo] ? read_off(l->slots[lo], what) : 0;
+	double b = hi < ROW_SLOTS && l->slots[hi] ? read_off(l->slots[hi], what) : 0;
 	if (lo < 0)
 		return b; /* fewer rows do not take longer */
 	if (hi == ROW_SLOTS)

@@ -371,16 +371,31 @@ void ps_sched_remove(struct ps_sched *s, struct ps_sched_item *it, int64_t now_n
 	queue_settle(s, g, now_ns);
 }
 
-void queue_fini(struct ps_sched *s)
+static void free_groups(struct group *g)
 {
-	for (struct group *g = s->free_groups, *next; g; g = next) {
+	for (struct group *next; g; g = next) {
 		next = g->next;
 		free(g);
 	}
-	for (struct ps_sched_bucket *b = s->free_buckets, *next; b; b = next) {
+}
+
+static void free_buckets(struct ps_sched_bucket *b)
+{
+	for (struct ps_sched_bucket *next; b; b = next) {
 		next = b->next;
 		free(b);
 	}
+}
+
+void queue_fini(struct ps_sched *s)
+{
+	for (int c = 0; c < PS_SCHED_CLASSES; c++)
+		for (const struct flow *f = s->classes[c].backlogged; f; f = f->next)
+			free_buckets(f->buckets);
+	for (int k = 0; k < s->n_instances; k++)
+		free_groups(s->instances[k].groups);
+	free_groups(s->free_groups);
+	free_buckets(s->free_buckets);
 	table_fini(&s->groups);
 	table_fini(&s->buckets);
 }

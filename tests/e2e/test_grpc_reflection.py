@@ -1,4 +1,5 @@
 # timeout: 120
+# threads: yes
 """gRPC's own Python clients: reflection, health, deadlines, metadata, message limits."""
 import unittest
 

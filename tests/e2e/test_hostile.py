@@ -1,4 +1,5 @@
 # timeout: 240
+# threads: yes
 """What a hostile client may send: each gets a refusal, and the server goes on as if nothing were."""
 import gzip
 import http.client

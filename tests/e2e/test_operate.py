@@ -1,4 +1,5 @@
 # timeout: 180
+# threads: yes
 """Operating a server: metrics, statistics, logs, reloads, keys, models over the API, the ledger."""
 import json
 import os

@@ -1,4 +1,5 @@
 # timeout: 120
+# threads: yes
 """A model's file and configuration change together while it serves: no request fails, old ones are
 answered by the old pair until the new one is ready, and a broken pair leaves the old one serving."""
 import json

@@ -1,4 +1,5 @@
 # timeout: 240
+# threads: yes
 """The path of an inference with real clients: HTTP/2, Unix sockets, gRPC streams, batches of several
 tenants, cancellation, deadlines, draining and loading under load, several I/O threads."""
 import contextlib

@@ -1,3 +1,4 @@
+# threads: yes
 """perseus serve with real clients: what is answered, to whom, and when it ends."""
 import hashlib
 import http.client

@@ -1,3 +1,4 @@
+# threads: yes
 """perseus serve and clients that break the rules: each gets its answer, nobody else notices."""
 import json
 import socket

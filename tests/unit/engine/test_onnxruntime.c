@@ -1,3 +1,4 @@
+// sanitizers: not for thread (ONNX Runtime is not instrumented)
 /* The ONNX Runtime engine against the real library. Without one everything but the search for it
  * is skipped, and says so; with PS_REQUIRE_ORT=1 the program fails instead. */
 #include "support/ort_fixture.h"

@@ -1,3 +1,4 @@
+// sanitizers: not for thread (ONNX Runtime is not instrumented)
 /* Models that come and go: memory, the cache, files that change under the server, threads, and a
  * GPU as far as a machine without one can show it. Takes about five seconds: a model of 105 MB is
  * opened fifty times. */

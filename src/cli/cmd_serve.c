@@ -131,6 +131,7 @@ static int run(void *options)
 		return ps_cli_fail(&err);
 	}
 	signal(SIGPIPE, SIG_IGN); /* a reader of --ready-fd may have left */
+	signal(SIGXFSZ, SIG_IGN); /* a limit on files' sizes is an error of the write */
 	const struct ps_serve_options serve = {
 		.config = o->config,
 		.models_dir = o->models,

@@ -201,22 +201,29 @@ static void put_head(struct writer *w)
 				 "MEMORY GiB-h");
 }
 
+/* Whether the query asks for minutes that are not kept any more. */
+static bool asks_for_deleted(const struct writer *w, const struct ps_state_loss *loss)
+{
+	return loss->kept_minute > w->q->from_minute;
+}
+
 static void put_end_json(struct writer *w, const struct ps_state_loss *loss)
 {
-	char written[PS_CLOCK_ISO_SIZE] = "";
+	char written[PS_CLOCK_ISO_SIZE] = "", minute[32];
 	if (loss->last_write_ns)
 		ps_clock_wall_iso(loss->last_write_ns, written);
 	ps_strbuf_puts(w->out, "],\"total\":{");
 	put_numbers_json(w->out, &w->sum);
 	ps_strbuf_printf(w->out,
 			 "},\"written\":\"%s\",\"runs\":%d,\"runs_without_end\":%d,"
-			 "\"possible_loss_ns\":%" PRId64 "}",
-			 written, loss->runs, loss->killed, loss->open_ns);
+			 "\"possible_loss_ns\":%" PRId64 ",\"kept_from\":\"%s\"}",
+			 written, loss->runs, loss->killed, loss->open_ns,
+			 loss->kept_minute ? minute_text(loss->kept_minute, minute) : "");
 }
 
 static void put_end_text(struct writer *w, const struct ps_state_loss *loss)
 {
-	char written[PS_CLOCK_ISO_SIZE] = "never";
+	char written[PS_CLOCK_ISO_SIZE] = "never", minute[32];
 	w->sum.tenant = "total";
 	w->sum.model = "";
 	if (loss->last_write_ns)
@@ -227,6 +234,9 @@ static void put_end_text(struct writer *w, const struct ps_state_loss *loss)
 			 w->sum.requests, w->sum.failed, w->sum.inferences,
 			 (double)w->sum.compute_ns * 1e-9,
 			 (double)w->sum.resident_byte_s / (1073741824.0 * 3600));
+	if (asks_for_deleted(w, loss))
+		ps_strbuf_printf(w->out, "minutes before %s were deleted (state_keep)\n",
+				 minute_text(loss->kept_minute, minute));
 	ps_strbuf_printf(w->out, "last written %s; ", written);
 	if (loss->killed == 0)
 		ps_strbuf_puts(w->out, "every server run has ended in good order: nothing is "

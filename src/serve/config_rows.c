@@ -512,6 +512,14 @@ static const struct ps_conf_option serve_rows[] = {
 	 .metavar = "DIR",
 	 .help = "Folder of the file that remembers loads over the API and the ledger of usage. "
 		 "Left out: nothing is remembered."},
+	{.name = "state-keep",
+	 .type = PS_CONF_DURATION,
+	 .offset = SERVE(state_keep),
+	 .def = "9600h",
+	 .min = 0,
+	 .max = 876000 * 3600e9,
+	 .help = "How long the ledger keeps its minutes (400 days); bills of older ones say that "
+		 "they are not whole. 0: for good."},
 	{.name = "model-repository",
 	 .type = PS_CONF_TEXTS,
 	 .offset = SERVE(model_repository),

@@ -15,7 +15,7 @@
 #define NOBODY	       "-"
 #define SMOOTHING      0.2 /* of a minute's demand in the remembered one */
 
-enum { MAX_PENDING = 1 << 20 };
+enum { MAX_PENDING = 1 << 20, FORGET_MINUTES = 60 };
 
 /* --- entries --- */
 
@@ -160,10 +160,15 @@ static void write_pending(struct ps_serve_ledger *l, int64_t wall_ns)
 	struct ps_serve_observe *o = l->observe;
 	struct ps_error err;
 	if (ps_state_write(o->state, l->pending, l->n_pending, wall_ns, &err) != PS_OK) {
-		if (atomic_fetch_add(&o->ledger_failures, 1) == 0)
+		atomic_fetch_add(&o->ledger_failures, 1);
+		if (!l->failing)
 			ps_log_error(PS_LOG_ERROR, "ledger", &err);
+		l->failing = true;
 		return;
 	}
+	if (l->failing)
+		ps_log(PS_LOG_INFO, "ledger", "written again: %zu rows had waited", l->n_pending);
+	l->failing = false;
 	l->n_pending = 0;
 	for (size_t i = 0; i < l->n_entries; i++)
 		l->entries[i]->pending_minute = -1;
@@ -190,25 +195,65 @@ static void write_demand(struct ps_serve_ledger *l, int64_t minute, int64_t wall
 	free(rows);
 }
 
+/* The clock was set back. A minute that has rows already would be written over, so that it gets
+ * rows of a new run; until that can be written, the old minute goes on. */
+static void begin_again(struct ps_serve_ledger *l, int64_t minute, int64_t wall_ns)
+{
+	struct ps_error err;
+	if (l->n_pending > 0)
+		return;
+	if (ps_state_begin_again(l->observe->state, wall_ns, &err) != PS_OK) {
+		ps_log_error(PS_LOG_WARN, "ledger", &err);
+		return;
+	}
+	for (size_t i = 0; i < l->n_entries; i++)
+		l->entries[i]->usage.tenant = NULL;
+	l->minute = minute;
+}
+
 static void set_next(struct ps_serve_ledger *l, int64_t now_ns, int64_t wall_ns)
 {
 	int64_t to_minute = PS_STATE_NS_PER_MINUTE - wall_ns % PS_STATE_NS_PER_MINUTE;
+	int64_t minute = wall_ns / PS_STATE_NS_PER_MINUTE;
+	if (minute < l->minute)
+		begin_again(l, minute, wall_ns);
+	else
+		l->minute = minute;
 	l->last_ns = now_ns;
-	l->last_wall_ns = wall_ns;
 	l->next_ns = now_ns + (to_minute < FLUSH_EVERY_NS ? to_minute : FLUSH_EVERY_NS);
+}
+
+/* Old minutes go in steps so small that nobody waits for one. */
+static void forget(struct ps_serve_ledger *l, int64_t wall_ns)
+{
+	struct ps_serve_snapshot *p = ps_serve_newest(l->observe->server);
+	int64_t keep_ns = p->config->state_keep;
+	struct ps_error err;
+	ps_serve_snapshot_unref(p);
+	if (keep_ns > 0 && wall_ns > keep_ns &&
+	    ps_state_forget(l->observe->state, (wall_ns - keep_ns) / PS_STATE_NS_PER_MINUTE,
+			    FORGET_MINUTES, &err) != PS_OK)
+		ps_log_error(PS_LOG_WARN, "ledger", &err);
 }
 
 void ps_serve_ledger_flush(struct ps_serve_ledger *l, int64_t now_ns, int64_t wall_ns)
 {
-	int64_t minute = l->last_wall_ns / PS_STATE_NS_PER_MINUTE;
+	int64_t minute = l->minute;
 	size_t pairs = ps_serve_pairs(l->observe);
 	for (size_t i = 0; i < pairs; i++)
 		take_pair(l, i, minute);
 	ps_serve_ledger_memory(l, now_ns - l->last_ns, minute);
 	write_pending(l, wall_ns);
-	if (wall_ns / PS_STATE_NS_PER_MINUTE != minute)
+	if (wall_ns / PS_STATE_NS_PER_MINUTE != minute && !l->failing) {
 		write_demand(l, minute, wall_ns);
+		forget(l, wall_ns);
+	}
 	set_next(l, now_ns, wall_ns);
+}
+
+bool ps_serve_ledger_is_whole(const struct ps_serve_ledger *l)
+{
+	return l->n_pending == 0 && l->dropped == 0;
 }
 
 int64_t ps_serve_ledger_next_ns(const struct ps_serve_ledger *l)

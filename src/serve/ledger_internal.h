@@ -35,7 +35,9 @@ struct ps_serve_ledger {
 	struct ps_state_usage *pending;
 	size_t n_pending, cap_pending;
 	uint64_t dropped; /* rows that could not be kept */
-	int64_t last_ns, last_wall_ns, next_ns;
+	bool failing;	  /* the last write failed */
+	int64_t last_ns, next_ns;
+	int64_t minute; /* that the time since last_ns belongs to; never falls within a run */
 	/* who owns what, by model; made anew when one of these numbers changes */
 	struct ps_serve_owner *owners;
 	size_t n_owners;

@@ -69,23 +69,6 @@ static bool add_named(struct ps_serve_ledger *l, size_t *cap, const struct name 
 	return good;
 }
 
-static bool add_configured(struct ps_serve_ledger *l, size_t *cap,
-			   const struct ps_serve_snapshot *p, const struct name *names, int n)
-{
-	const struct ps_serve_tenant_config *t = p->config->tenants.items;
-	bool only = p->config->tenants.len <= 1, good = true;
-	for (size_t i = 0; good && i < p->config->tenants.len; i++) {
-		int tenant = ps_tenancy_find(p->tenancy, t[i].name, strlen(t[i].name));
-		for (size_t k = 0; good && k < t[i].models.len; k++)
-			good = add_named(l, cap, names, n, t[i].models.items[k], tenant);
-	}
-	/* A tenant that is alone owns what there is. */
-	if (only && l->n_owners == 0)
-		for (int i = 0; good && i < n; i++)
-			good = add_owner(l, cap, names[i].model, 0);
-	return good;
-}
-
 static bool has_owner(const struct ps_serve_ledger *l, size_t n, int model)
 {
 	size_t low = 0, high = n;
@@ -97,6 +80,58 @@ static bool has_owner(const struct ps_serve_ledger *l, size_t n, int model)
 			high = middle;
 	}
 	return low < n && l->owners[low].model == model;
+}
+
+/* Who of the snapshot uses shared instances: share: false pays for its own ones alone. */
+static bool is_sharing(const struct ps_tenancy *t, int tenant)
+{
+	return ps_tenancy_exists(t, tenant) && ps_tenancy_shares(t, tenant);
+}
+
+/* The number of the tenant that is alone; numbers of removed ones are never given again. */
+static int only_tenant(const struct ps_tenancy *t)
+{
+	int found = -1;
+	for (int i = 0; i < ps_tenancy_count(t); i++) {
+		if (!ps_tenancy_exists(t, i))
+			continue;
+		if (found >= 0)
+			return -1;
+		found = i;
+	}
+	return found >= 0 && ps_tenancy_shares(t, found) ? found : -1;
+}
+
+static bool add_configured(struct ps_serve_ledger *l, size_t *cap,
+			   const struct ps_serve_snapshot *p, const struct name *names, int n)
+{
+	const struct ps_serve_tenant_config *t = p->config->tenants.items;
+	int only = only_tenant(p->tenancy);
+	bool good = true;
+	for (size_t i = 0; good && i < p->config->tenants.len; i++) {
+		int tenant = ps_tenancy_find(p->tenancy, t[i].name, strlen(t[i].name));
+		for (size_t k = 0; good && t[i].share && k < t[i].models.len; k++)
+			good = add_named(l, cap, names, n, t[i].models.items[k], tenant);
+	}
+	/* A tenant that is alone owns what there is. */
+	if (only >= 0 && l->n_owners == 0)
+		for (int i = 0; good && i < n; i++)
+			good = add_owner(l, cap, names[i].model, only);
+	return good;
+}
+
+/* A pair counts as long as its tenant may still use the model. */
+static bool add_used(struct ps_serve_ledger *l, size_t *cap, const struct ps_tenancy *t,
+		     const struct ps_serve_pair *pair, size_t configured)
+{
+	struct ps_serve *s = l->observe->server;
+	if (!is_sharing(t, pair->tenant) || has_owner(l, configured, pair->model))
+		return true;
+	pthread_mutex_lock(&s->lock);
+	const char *name = ps_repo_get(s->repo, pair->model)->name;
+	pthread_mutex_unlock(&s->lock);
+	return !ps_tenancy_sees(t, pair->tenant, name) ||
+	       add_owner(l, cap, pair->model, pair->tenant);
 }
 
 static void sort_owners(struct ps_serve_ledger *l)
@@ -121,11 +156,9 @@ static void find_owners(struct ps_serve_ledger *l)
 		bool good = add_configured(l, &cap, p, names, n);
 		sort_owners(l);
 		size_t configured = l->n_owners;
-		for (size_t i = 0; good && i < pairs; i++) {
-			const struct ps_serve_pair *pair = ps_serve_pair_get(l->observe, i);
-			if (!has_owner(l, configured, pair->model))
-				good = add_owner(l, &cap, pair->model, pair->tenant);
-		}
+		for (size_t i = 0; good && i < pairs; i++)
+			good = add_used(l, &cap, p->tenancy, ps_serve_pair_get(l->observe, i),
+					configured);
 		sort_owners(l);
 		l->generation = good ? p->generation : 0;
 		l->at_pairs = pairs;
@@ -159,7 +192,7 @@ static void charge_owners(struct ps_serve_ledger *l, int model, __int128 byte_ns
 	}
 }
 
-/* What a loaded instance holds, and which model (of the shared domain) it serves. */
+/* What a loaded instance holds, once for each model that it serves. */
 struct held {
 	int instance, model, domain;
 	int64_t private_bytes, mapped_bytes;
@@ -168,9 +201,14 @@ struct held {
 	int models, contents; /* that share it; that share its file */
 };
 
-static struct held held_of(const struct ps_repo *r, int instance, int model)
+/* Also one that is to go but has requests at it, or closes: its memory is there until then. */
+static bool is_held(const struct ps_repo_instance *in)
 {
-	const struct ps_repo_instance *in = ps_repo_instance_get(r, instance);
+	return in->state == PS_REPO_INSTANCE_READY || in->state == PS_REPO_INSTANCE_UNLOADING;
+}
+
+static struct held held_of(const struct ps_repo_instance *in, int instance, int model)
+{
 	struct held h = {.instance = instance,
 			 .model = model,
 			 .domain = in->domain,
@@ -181,21 +219,29 @@ static struct held held_of(const struct ps_repo *r, int instance, int model)
 	return h;
 }
 
+static size_t count_held(const struct ps_repo *r)
+{
+	size_t n = 0;
+	for (int i = 0; i < ps_repo_instances(r); i++) {
+		const struct ps_repo_instance *in = ps_repo_instance_get(r, i);
+		n += !is_held(in) ? 0 : in->n_users > 0 ? (size_t)in->n_users : 1;
+	}
+	return n;
+}
+
 static struct held *list_held(struct ps_serve *s, size_t *ret_n)
 {
 	pthread_mutex_lock(&s->lock);
-	int models = ps_repo_count(s->repo), instances = ps_repo_instances(s->repo);
-	struct held *all = calloc((size_t)(models + instances) + 1, sizeof *all);
+	struct held *all = calloc(count_held(s->repo) + 1, sizeof *all);
 	size_t n = 0;
-	for (int m = 0; all && m < models; m++) {
-		int in = ps_repo_serving(s->repo, m, PS_REPO_SHARED);
-		if (in >= 0)
-			all[n++] = held_of(s->repo, in, m);
-	}
-	for (int i = 0; all && i < instances; i++) {
+	for (int i = 0; all && i < ps_repo_instances(s->repo); i++) {
 		const struct ps_repo_instance *in = ps_repo_instance_get(s->repo, i);
-		if (in && in->domain != PS_REPO_SHARED && in->state == PS_REPO_INSTANCE_READY)
-			all[n++] = held_of(s->repo, i, in->model);
+		if (!is_held(in))
+			continue;
+		for (int k = 0; k < in->n_users; k++)
+			all[n++] = held_of(in, i, in->users[k]);
+		if (in->n_users == 0) /* nobody's any more: whom it was made for */
+			all[n++] = held_of(in, i, in->model);
 	}
 	pthread_mutex_unlock(&s->lock);
 	*ret_n = n;
@@ -242,9 +288,8 @@ void ps_serve_ledger_memory(struct ps_serve_ledger *l, int64_t dt_ns, int64_t mi
 	find_owners(l);
 	for (size_t i = 0; i < n; i++) {
 		const struct held *h = &all[i];
-		__int128 byte_ns =
-			((__int128)h->private_bytes + (__int128)h->mapped_bytes / h->contents) *
-			dt_ns / h->models;
+		__int128 bytes = (__int128)h->private_bytes * h->contents + h->mapped_bytes;
+		__int128 byte_ns = bytes * dt_ns / ((__int128)h->contents * h->models);
 		if (h->domain == PS_REPO_SHARED)
 			charge_owners(l, h->model, byte_ns, minute);
 		else

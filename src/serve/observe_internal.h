@@ -56,11 +56,6 @@ void ps_serve_observe_load(struct ps_serve_observe *o, int model, enum ps_status
 			   int64_t load_ns);
 void ps_serve_observe_unload(struct ps_serve_observe *o, int model);
 
-/* ps_serve_observe_reconfigure takes up what of the newest snapshot concerns it (access log, slow
- * requests) and opens the access log's file again, as log rotation wants it. [reload.c calls it] */
-enum ps_status ps_serve_observe_reconfigure(struct ps_serve_observe *o,
-					    const struct ps_serve_config *c, struct ps_error *err);
-
 /* --- trace context: pure functions --- */
 
 #define PS_SERVE_TRACE_SIZE 56 /* version 00 and a NUL */

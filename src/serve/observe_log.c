@@ -10,27 +10,40 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
-enum ps_status ps_serve_log_open(struct ps_serve_observe *o, const struct ps_serve_config *c,
-				 struct ps_error *err)
+/* Without blocking: a pipe that nobody reads must not hold up a start or a reload. */
+enum ps_status ps_serve_log_open(const struct ps_serve_config *c, int *ret_fd, struct ps_error *err)
 {
 	int fd = STDERR_FILENO;
 	if (c->access_log_file)
-		fd = open(c->access_log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+		fd = open(c->access_log_file,
+			  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640);
 	if (fd < 0) {
 		ps_error_errno(err, errno, "cannot write the access log");
 		ps_error_where(err, "%s", c->access_log_file);
 		return err ? err->status : PS_EIO;
 	}
-	pthread_mutex_lock(&o->log_lock);
-	if (o->log_fd > STDERR_FILENO)
-		close(o->log_fd);
-	o->log_fd = fd;
-	pthread_mutex_unlock(&o->log_lock);
+	*ret_fd = fd;
 	return PS_OK;
+}
+
+void ps_serve_log_close(int fd)
+{
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+void ps_serve_log_take(struct ps_serve_observe *o, int fd)
+{
+	pthread_mutex_lock(&o->log_lock);
+	ps_serve_log_close(o->log_fd);
+	o->log_fd = fd;
+	o->log_torn = false;
+	pthread_mutex_unlock(&o->log_lock);
 }
 
 /* --- a line --- */
@@ -164,25 +177,39 @@ bool ps_serve_log_call(struct ps_serve_observe_io *io, const struct ps_serve_cal
 
 /* --- writing --- */
 
-/* stderr may be a pipe that somebody made non-blocking: it is waited for, a second at most. */
+/* What is no file is waited for, a second at most. */
 static bool wait_writable(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
 	return poll(&p, 1, 1000) == 1;
 }
 
+/* A pipe that can be written takes this much at once, also when its descriptor may block. */
+static ssize_t write_some(int fd, const char *bytes, size_t n)
+{
+	errno = EAGAIN;
+	return wait_writable(fd) ? write(fd, bytes, n < PIPE_BUF ? n : PIPE_BUF) : -1;
+}
+
+static void lose(struct ps_serve_observe *o, size_t n, bool torn)
+{
+	if (o->log_lost == 0)
+		ps_log(PS_LOG_WARN, "access", "the log cannot be written: %s", strerror(errno));
+	o->log_lost += n;
+	o->log_torn |= torn;
+}
+
 static void write_all(struct ps_serve_observe *o, const char *bytes, size_t n)
 {
-	while (n > 0) {
-		ssize_t k = write(o->log_fd, bytes, n);
+	size_t done = 0;
+	if (n > 0 && o->log_torn && write_some(o->log_fd, "\n", 1) == 1)
+		o->log_torn = false;
+	while (done < n) {
+		ssize_t k = write_some(o->log_fd, bytes + done, n - done);
 		if (k > 0) {
-			bytes += k;
-			n -= (size_t)k;
-		} else if (errno != EINTR && (errno != EAGAIN || !wait_writable(o->log_fd))) {
-			if (o->log_lost == 0)
-				ps_log(PS_LOG_WARN, "access", "the log cannot be written: %s",
-				       strerror(errno));
-			o->log_lost += n;
+			done += (size_t)k;
+		} else if (errno != EINTR) {
+			lose(o, n - done, done > 0 && bytes[done - 1] != '\n');
 			return;
 		}
 	}

@@ -133,6 +133,7 @@ struct ps_serve_observe {
 	int log_fd; /* guarded by log_lock: a reload opens it again */
 	pthread_mutex_t log_lock;
 	uint64_t log_lost;	/* bytes that the file did not take */
+	bool log_torn;		/* the last line that it took has no end. Guarded by log_lock */
 	struct ps_state *state; /* NULL: none */
 	struct ps_serve_ledger *ledger;
 	/* for /metrics */
@@ -163,6 +164,10 @@ const struct ps_serve_pair *ps_serve_pair_get(struct ps_serve_observe *o, size_t
 bool ps_serve_was_loaded(struct ps_serve_observe *o, int model);
 
 /* observe_thread.c */
+/* ps_serve_observe_settle takes up what of a configuration concerns it: `log_fd` is
+ * ps_serve_log_open's. Cannot fail, so that a reload does it last. */
+void ps_serve_observe_settle(struct ps_serve_observe *o, const struct ps_serve_config *c,
+			     int log_fd);
 /* ps_serve_observe_wake says that a log has something to write. */
 void ps_serve_observe_wake(struct ps_serve_observe *o);
 /* ps_serve_observe_post hands a job to the observer's thread. */
@@ -171,8 +176,12 @@ void ps_serve_observe_post(struct ps_serve_observe *o, struct ps_serve_job *job)
 void ps_serve_observe_look(struct ps_serve_observe *o);
 
 /* observe_log.c */
-enum ps_status ps_serve_log_open(struct ps_serve_observe *o, const struct ps_serve_config *c,
+/* ps_serve_log_open opens the access log that a configuration names (stderr when it names none);
+ * ps_serve_log_close closes what it gave, ps_serve_log_take writes there from now on. */
+enum ps_status ps_serve_log_open(const struct ps_serve_config *c, int *ret_fd,
 				 struct ps_error *err);
+void ps_serve_log_close(int fd);
+void ps_serve_log_take(struct ps_serve_observe *o, int fd);
 /* ps_serve_log_call appends a line when the call is one to be logged. I/O thread, io->lock held.
  * True: the observer has something to write that it may not know of. */
 bool ps_serve_log_call(struct ps_serve_observe_io *io, const struct ps_serve_call *c,
@@ -198,6 +207,9 @@ void ps_serve_ledger_free(struct ps_serve_ledger *l);
 /* ps_serve_ledger_flush takes what was used since the last time and writes it. The observer's
  * thread. */
 void ps_serve_ledger_flush(struct ps_serve_ledger *l, int64_t now_ns, int64_t wall_ns);
+/* ps_serve_ledger_is_whole says whether all that was flushed is written: nothing waits to be tried
+ * again, nothing was given up. */
+bool ps_serve_ledger_is_whole(const struct ps_serve_ledger *l);
 /* ps_serve_ledger_next_ns returns when the next flush is due, on the monotonic clock. */
 int64_t ps_serve_ledger_next_ns(const struct ps_serve_ledger *l);
 

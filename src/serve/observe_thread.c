@@ -164,8 +164,11 @@ enum ps_status ps_serve_observe_new(struct ps_serve *s, int n_ios,
 		enum ps_status one = init_io(o, i, err);
 		status = status == PS_OK ? one : status;
 	}
+	int log_fd = -1;
 	if (status == PS_OK)
-		status = ps_serve_observe_reconfigure(o, c, err);
+		status = ps_serve_log_open(c, &log_fd, err);
+	if (status == PS_OK)
+		ps_serve_observe_settle(o, c, log_fd);
 	if (status == PS_OK)
 		status = open_state(o, c, err);
 	if (status != PS_OK) {
@@ -176,16 +179,13 @@ enum ps_status ps_serve_observe_new(struct ps_serve *s, int n_ios,
 	return PS_OK;
 }
 
-enum ps_status ps_serve_observe_reconfigure(struct ps_serve_observe *o,
-					    const struct ps_serve_config *c, struct ps_error *err)
+void ps_serve_observe_settle(struct ps_serve_observe *o, const struct ps_serve_config *c,
+			     int log_fd)
 {
-	enum ps_status status = ps_serve_log_open(o, c, err);
-	if (status != PS_OK)
-		return status;
+	ps_serve_log_take(o, log_fd);
 	atomic_store(&o->log_on, c->access_log);
 	atomic_store(&o->sample, c->access_log_sample);
 	atomic_store(&o->slow_ns, c->slow_request);
-	return PS_OK;
 }
 
 enum ps_status ps_serve_observe_start(struct ps_serve_observe *o, struct ps_error *err)
@@ -208,6 +208,11 @@ void ps_serve_observe_stop(struct ps_serve_observe *o)
 	pthread_mutex_unlock(&o->lock);
 	pthread_join(o->thread, NULL);
 	o->started = false;
+	/* A run whose last rows found no place has not ended in good order. */
+	if (o->ledger && !ps_serve_ledger_is_whole(o->ledger)) {
+		ps_log(PS_LOG_ERROR, "ledger", "the last usage could not be written: it is lost");
+		return;
+	}
 	if (o->state && ps_state_end(o->state, ps_clock_wall_ns(), &err) != PS_OK)
 		ps_log_error(PS_LOG_WARN, "ledger", &err);
 }
@@ -237,8 +242,7 @@ void ps_serve_observe_free(struct ps_serve_observe *o)
 		free(o->pairs[i]->cells);
 		free(o->pairs[i]);
 	}
-	if (o->log_fd > 2)
-		close(o->log_fd);
+	ps_serve_log_close(o->log_fd);
 	pthread_cond_destroy(&o->wake);
 	pthread_mutex_destroy(&o->lock);
 	pthread_mutex_destroy(&o->log_lock);

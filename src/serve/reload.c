@@ -40,9 +40,10 @@ static bool same_texts(const struct ps_conf_texts *a, const struct ps_conf_texts
 static bool is_live(const char *name)
 {
 	static const char *const live[] = {
-		"tenants",    "models",		 "model-repository",  "admin-keys",   "keys-file",
-		"access-log", "access-log-file", "access-log-sample", "slow-request", "load",
-		"warmup",     "exit-on-error",	 "drain-timeout",     "max-loading",  NULL};
+		"tenants",	 "models",	"model-repository", "admin-keys",
+		"keys-file",	 "access-log",	"access-log-file",  "access-log-sample",
+		"slow-request",	 "load",	"warmup",	    "exit-on-error",
+		"drain-timeout", "max-loading", "state-keep",	    NULL};
 	for (int i = 0; live[i]; i++)
 		if (strcmp(live[i], name) == 0)
 			return true;
@@ -110,23 +111,42 @@ static void count_tenants(const struct ps_tenancy *old, const struct ps_tenancy 
 
 /* --- the reload --- */
 
-static enum ps_status put_in_force(struct ps_serve *s, struct ps_serve_snapshot *p,
-				   struct ps_serve_snapshot *old, struct ps_serve_reload_result *r)
+static enum ps_status put_models_in_force(struct ps_serve *s, struct ps_serve_snapshot *p,
+					  const struct ps_serve_snapshot *old,
+					  struct ps_serve_reload_result *r)
 {
-	struct ps_error *err = &r->err;
-	enum ps_status status = ps_serve_apply_models(s, p, &r->models, err);
-	if (status != PS_OK)
-		return status;
-	if (s->tls)
-		status = ps_net_tls_reload(s->tls, err);
+	enum ps_status status = ps_serve_apply_models(s, p, &r->models, &r->err);
 	if (status == PS_OK)
-		status = ps_serve_observe_reconfigure(s->observe, p->config, err);
-	if (status != PS_OK)
-		return status;
-	count_tenants(old->tenancy, p->tenancy, r);
-	name_fixed(old->config, p->config, &r->restart);
-	r->generation = p->generation;
-	return ps_serve_put_in_force(s, p, err);
+		status = ps_serve_put_in_force(s, p, &r->err);
+	if (status != PS_OK) /* some may have been applied: those of the old one again */
+		(void)ps_serve_apply_models(s, old, NULL, NULL);
+	return status;
+}
+
+/* What may fail on the outside comes first: until the models are touched, nothing has happened that
+ * a request could see. */
+static enum ps_status put_in_force(struct ps_serve *s, struct ps_serve_snapshot *p,
+				   const struct ps_serve_snapshot *old,
+				   struct ps_serve_reload_result *r)
+{
+	int log_fd = -1;
+	enum ps_status status = ps_serve_log_open(p->config, &log_fd, &r->err);
+	if (status == PS_OK && s->tls)
+		status = ps_net_tls_reload(s->tls, &r->err);
+	/* Once it is in force, `p` may be gone with the next one. */
+	struct ps_serve_snapshot *ours = ps_serve_snapshot_ref(p);
+	if (status == PS_OK)
+		status = put_models_in_force(s, p, old, r);
+	if (status == PS_OK) {
+		ps_serve_observe_settle(s->observe, p->config, log_fd);
+		count_tenants(old->tenancy, p->tenancy, r);
+		name_fixed(old->config, p->config, &r->restart);
+		r->generation = p->generation;
+	} else {
+		ps_serve_log_close(log_fd);
+	}
+	ps_serve_snapshot_unref(ours);
+	return status;
 }
 
 static void reload_once(struct ps_serve *s, struct ps_serve_reload_result *r)
@@ -141,11 +161,8 @@ static void reload_once(struct ps_serve *s, struct ps_serve_reload_result *r)
 	}
 	if (r->status == PS_OK) {
 		r->status = put_in_force(s, p, old, r);
-		if (r->status != PS_OK) {
+		if (r->status != PS_OK)
 			ps_serve_snapshot_unref(p);
-			/* Models may have been applied already: those of the old one again. */
-			(void)ps_serve_apply_models(s, old, NULL, NULL);
-		}
 		ps_serve_kick_loaders(s);
 	}
 	ps_serve_snapshot_unref(old);

@@ -113,6 +113,7 @@ struct ps_serve_config {
 	int64_t slow_request;	  /* ns; a request that takes longer is logged whole; 0: none */
 	int64_t metrics_series;	  /* pairs of tenant and model with series of their own */
 	char *state;		  /* folder of the state file; NULL: none */
+	int64_t state_keep;	  /* ns after which minutes of the ledger are deleted; 0: never */
 
 	struct ps_conf_texts model_repository; /* folders */
 	struct ps_conf_array models;	       /* struct ps_serve_model_config */

@@ -24,6 +24,10 @@ enum statement {
 	USAGE_BY_MINUTE,
 	LOSS,
 	LAST_WRITE,
+	OLDEST,
+	USAGE_DROP,
+	RUN_DROP,
+	KEPT_PUT,
 	LOAD_PUT,
 	LOADS,
 	DEMAND_PUT,
@@ -44,6 +48,10 @@ static const char schema[] =
 	" UNIQUE (model, version, tenant)) STRICT;"
 	"CREATE TABLE demand (tenant TEXT NOT NULL, model TEXT NOT NULL, rps REAL NOT NULL,"
 	" at_ns INTEGER NOT NULL, PRIMARY KEY (tenant, model)) STRICT, WITHOUT ROWID;";
+
+/* Files of before may be without it: made when a server opens them, and absent is nothing. */
+static const char kept_schema[] =
+	"CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY, minute INTEGER NOT NULL) STRICT";
 
 /* ?1 tenant, ?2 model (NULL: all), ?3 first minute, ?4 first minute behind (0: none) */
 #define WHERE                                                                                      \
@@ -67,6 +75,11 @@ static const char *const statements[STATEMENT_COUNT] = {
 		 " WHERE (?2 = 0 OR started_ns < ?2)"
 		 " AND written_ns + ?3 >= ?1",
 	[LAST_WRITE] = "SELECT coalesce(max(written_ns), 0) FROM run",
+	[OLDEST] = "SELECT coalesce(min(minute), ?1) FROM usage WHERE minute < ?1",
+	[USAGE_DROP] = "DELETE FROM usage WHERE minute = ?1",
+	[RUN_DROP] = "DELETE FROM run WHERE id <> ?1 AND written_ns < ?2",
+	[KEPT_PUT] = "INSERT INTO kept (id, minute) VALUES (1, ?1)"
+		     " ON CONFLICT (id) DO UPDATE SET minute = max(minute, excluded.minute)",
 	[LOAD_PUT] =
 		"INSERT OR REPLACE INTO load (model, version, tenant, loaded, config, asked_ns)"
 		" VALUES (?,?,?,?,?,?)",
@@ -263,7 +276,8 @@ static enum ps_status begin_run(struct ps_state *s, int64_t wall_ns, struct ps_e
 		return status;
 	sqlite3_bind_int64(stmt, 1, wall_ns);
 	status = run(s, stmt, "begin a run", err);
-	s->run = sqlite3_last_insert_rowid(s->db);
+	if (status == PS_OK)
+		s->run = sqlite3_last_insert_rowid(s->db);
 	return status;
 }
 
@@ -285,6 +299,8 @@ enum ps_status ps_state_open(const char *dir, int64_t wall_ns, struct ps_state *
 			      "open the state file", err);
 	if (status == PS_OK)
 		status = check_version(s, true, err);
+	if (status == PS_OK)
+		status = exec(s, kept_schema, "make the tables", err);
 	if (status == PS_OK)
 		status = begin_run(s, wall_ns, err);
 	if (status != PS_OK) {
@@ -353,6 +369,23 @@ static enum ps_status mark(struct ps_state *s, enum statement id, int64_t wall_n
 enum ps_status ps_state_end(struct ps_state *s, int64_t wall_ns, struct ps_error *err)
 {
 	return mark(s, RUN_ENDED, wall_ns, err);
+}
+
+enum ps_status ps_state_begin_again(struct ps_state *s, int64_t wall_ns, struct ps_error *err)
+{
+	int64_t old = s->run;
+	enum ps_status status = exec(s, "BEGIN IMMEDIATE", "begin to write", err);
+	if (status == PS_OK)
+		status = mark(s, RUN_ENDED, wall_ns, err);
+	if (status == PS_OK)
+		status = begin_run(s, wall_ns, err);
+	if (status == PS_OK)
+		status = exec(s, "COMMIT", "begin a run", err);
+	if (status != PS_OK) {
+		rollback(s);
+		s->run = old;
+	}
+	return status;
 }
 
 /* --- usage --- */
@@ -442,6 +475,18 @@ enum ps_status ps_state_read(struct ps_state *s, const struct ps_state_query *q,
 	return status;
 }
 
+/* 0 also where there is no such table. */
+static int64_t read_kept(struct ps_state *s)
+{
+	sqlite3_stmt *stmt = NULL;
+	int64_t minute = 0;
+	if (sqlite3_prepare_v2(s->db, "SELECT minute FROM kept", -1, &stmt, NULL) == SQLITE_OK &&
+	    sqlite3_step(stmt) == SQLITE_ROW)
+		minute = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return minute;
+}
+
 enum ps_status ps_state_loss(struct ps_state *s, const struct ps_state_query *q,
 			     struct ps_state_loss *ret_loss, struct ps_error *err)
 {
@@ -468,8 +513,73 @@ enum ps_status ps_state_loss(struct ps_state *s, const struct ps_state_query *q,
 		status = failed(s, rc, "read the runs", err);
 	sqlite3_reset(stmt);
 	sqlite3_reset(last);
+	loss.kept_minute = read_kept(s);
 	if (status == PS_OK)
 		*ret_loss = loss;
+	return status;
+}
+
+/* --- retention --- */
+
+/* Runs one statement with one or two numbers. */
+static enum ps_status run_numbers(struct ps_state *s, enum statement id, int64_t a, int64_t b,
+				  struct ps_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	enum ps_status status = prepare(s, id, &stmt, err);
+	if (status != PS_OK)
+		return status;
+	sqlite3_bind_int64(stmt, 1, a);
+	if (sqlite3_bind_parameter_count(stmt) > 1)
+		sqlite3_bind_int64(stmt, 2, b);
+	return run(s, stmt, "delete old usage", err);
+}
+
+/* The oldest minute that has usage, `minute` when none is before it. */
+static enum ps_status find_oldest(struct ps_state *s, int64_t minute, int64_t *ret_oldest,
+				  struct ps_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	enum ps_status status = prepare(s, OLDEST, &stmt, err);
+	if (status != PS_OK)
+		return status;
+	sqlite3_bind_int64(stmt, 1, minute);
+	int rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		*ret_oldest = sqlite3_column_int64(stmt, 0);
+	else
+		status = failed(s, rc, "read usage", err);
+	sqlite3_reset(stmt);
+	return status;
+}
+
+static enum ps_status forget_locked(struct ps_state *s, int64_t minute, int max_minutes,
+				    struct ps_error *err)
+{
+	int64_t oldest = 0;
+	enum ps_status status = find_oldest(s, minute, &oldest, err);
+	for (int i = 0; status == PS_OK && oldest < minute && i < max_minutes; i++) {
+		status = run_numbers(s, USAGE_DROP, oldest, 0, err);
+		if (status == PS_OK)
+			status = run_numbers(s, KEPT_PUT, oldest + 1, 0, err);
+		if (status == PS_OK)
+			status = find_oldest(s, minute, &oldest, err);
+	}
+	if (status == PS_OK && oldest >= minute)
+		status = run_numbers(s, RUN_DROP, s->run, minute * PS_STATE_NS_PER_MINUTE, err);
+	return status;
+}
+
+enum ps_status ps_state_forget(struct ps_state *s, int64_t minute, int max_minutes,
+			       struct ps_error *err)
+{
+	enum ps_status status = exec(s, "BEGIN IMMEDIATE", "begin to write", err);
+	if (status == PS_OK)
+		status = forget_locked(s, minute, max_minutes, err);
+	if (status == PS_OK)
+		status = exec(s, "COMMIT", "delete old usage", err);
+	if (status != PS_OK)
+		rollback(s);
 	return status;
 }
 

@@ -38,6 +38,11 @@ void ps_state_close(struct ps_state *s);
 /* ps_state_end says that the run ended in good order: nothing of it is missing in the ledger. */
 enum ps_status ps_state_end(struct ps_state *s, int64_t wall_ns, struct ps_error *err);
 
+/* ps_state_begin_again ends this run in good order and begins another: for a clock that was set
+ * back, so that minutes which have rows already get rows beside them. On failure the old run goes
+ * on. */
+enum ps_status ps_state_begin_again(struct ps_state *s, int64_t wall_ns, struct ps_error *err);
+
 /* --- usage --- */
 
 /* Of one tenant, model and minute. */
@@ -78,10 +83,16 @@ struct ps_state_loss {
 	int64_t open_ns; /* at most this much time, in all, is not in the ledger: for each of those
 			  * the time between two writes */
 	int64_t last_write_ns; /* wall clock of the last write of any run; 0: none */
+	int64_t kept_minute;   /* minutes before this one were deleted (ps_state_forget); 0: none */
 };
 /* ps_state_loss says it for the query's minutes. */
 enum ps_status ps_state_loss(struct ps_state *s, const struct ps_state_query *q,
 			     struct ps_state_loss *ret_loss, struct ps_error *err);
+
+/* ps_state_forget deletes the usage of minutes before `minute`, the oldest first, at most
+ * `max_minutes` of them, and notes that they were; runs go when nothing of them is left. */
+enum ps_status ps_state_forget(struct ps_state *s, int64_t minute, int max_minutes,
+			       struct ps_error *err);
 
 /* --- loads --- */
 

@@ -210,9 +210,64 @@ static void test_refusals(void **state)
 	assert_int_equal(ps_state_open(dir, 1, &s, &err), PS_ECORRUPT);
 }
 
+/* The clock was set back into a minute that has rows: a run more, and the sums keep both. */
+static void test_begin_again(void **state)
+{
+	const struct ps_state_query all = {0};
+	struct ps_state_usage u = usage("a", "m", 100, 5);
+	struct ps_state *s = open_state(100 * MINUTE);
+	struct ps_state_loss loss;
+	struct ps_error err;
+	(void)state;
+	assert_int_equal(ps_state_write(s, &u, 1, 101 * MINUTE, &err), PS_OK);
+	assert_int_equal(ps_state_begin_again(s, 100 * MINUTE, &err), PS_OK);
+	assert_int_equal(ps_state_write(s, &u, 1, 100 * MINUTE + 1, &err), PS_OK);
+	assert_int_equal(read_all(s, &all).rows[0].requests, 10);
+	assert_int_equal(ps_state_loss(s, &all, &loss, &err), PS_OK);
+	assert_int_equal(loss.runs, 2);
+	assert_int_equal(loss.killed, 1); /* the one that goes on */
+	ps_state_close(s);
+}
+
+/* Old minutes go in steps, the others keep their sums, and bills are told. */
+static void test_forget(void **state)
+{
+	const struct ps_state_query all = {0};
+	struct ps_state *s = open_state(100 * MINUTE);
+	struct ps_state_loss loss;
+	struct ps_error err;
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		struct ps_state_usage rows[] = {usage("a", "m", 100 + i, 1),
+						usage("b", "m", 100 + i, 1)};
+		assert_int_equal(ps_state_write(s, rows, 2, (100 + i) * MINUTE, &err), PS_OK);
+	}
+	ps_state_close(s);
+	s = open_state(200 * MINUTE);
+	assert_int_equal(ps_state_loss(s, &all, &loss, &err), PS_OK);
+	assert_int_equal(loss.kept_minute, 0);
+	assert_int_equal(ps_state_forget(s, 105, 3, &err), PS_OK);
+	assert_int_equal(read_all(s, &all).rows[0].requests, 7);
+	assert_int_equal(ps_state_loss(s, &all, &loss, &err), PS_OK);
+	assert_int_equal(loss.kept_minute, 103);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ps_state_forget(s, 105, 3, &err), PS_OK);
+	assert_int_equal(read_all(s, &all).rows[1].requests, 5);
+	assert_int_equal(ps_state_loss(s, &all, &loss, &err), PS_OK);
+	assert_int_equal(loss.kept_minute, 105);
+	assert_int_equal(loss.runs, 2);
+	assert_int_equal(ps_state_forget(s, 1000, 100, &err), PS_OK);
+	assert_int_equal(read_all(s, &all).n, 0);
+	assert_int_equal(ps_state_loss(s, &all, &loss, &err), PS_OK);
+	assert_int_equal(loss.runs, 1); /* this one goes on, however old it is */
+	ps_state_close(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_begin_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_forget, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_idempotent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_runs_add_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_loads, set_up, tear_down),

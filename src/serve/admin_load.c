@@ -30,11 +30,12 @@ struct load {
 
 /* --- may it --- */
 
-static bool others_see(const struct ps_tenancy *t, int tenant, const char *model)
+/* A configuration is everybody's who sees the name, the shared instance those' who share. */
+static bool others_see(const struct ps_tenancy *t, int tenant, const char *model, bool only_shared)
 {
 	for (int i = 0; i < ps_tenancy_count(t); i++)
-		if (i != tenant && ps_tenancy_exists(t, i) && ps_tenancy_shares(t, i) &&
-		    ps_tenancy_sees(t, i, model))
+		if (i != tenant && ps_tenancy_exists(t, i) &&
+		    (!only_shared || ps_tenancy_shares(t, i)) && ps_tenancy_sees(t, i, model))
 			return true;
 	return false;
 }
@@ -53,7 +54,7 @@ static enum ps_status check_right(struct load *l)
 	if (!ps_tenancy_may_load(t, c->tenant, model))
 		return ps_error_set(&c->err, PS_EFORBIDDEN,
 				    "this key may not load or unload models");
-	if ((l->loaded && !l->config) || !others_see(t, c->tenant, model))
+	if ((l->loaded && !l->config) || !others_see(t, c->tenant, model, !l->loaded))
 		return PS_OK;
 	/* A configuration belongs to the name, also where the instance is a tenant's own. */
 	if (!l->loaded && l->domain != PS_REPO_SHARED)

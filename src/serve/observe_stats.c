@@ -18,9 +18,9 @@ struct version {
 	int n_memory;
 };
 
-static void add_memory(struct version *v, const struct ps_repo *r, int model)
+static void add_memory(struct version *v, const struct ps_repo *r, int model, int domain)
 {
-	int in = ps_repo_serving(r, model, PS_REPO_SHARED);
+	int in = ps_repo_serving(r, model, domain);
 	if (in < 0)
 		return;
 	const struct ps_repo_instance *i = ps_repo_instance_get(r, in);
@@ -38,20 +38,20 @@ static void add_memory(struct version *v, const struct ps_repo *r, int model)
 static int choose(struct ps_serve *s, const struct ps_tenancy *t, int viewer, const char *model,
 		  int64_t version, struct version **all, int n_all)
 {
-	int n = 0;
+	int n = 0, domain = ps_serve_domain(t, viewer);
 	for (int i = 0; i < n_all; i++) {
 		const struct ps_repo_model *m = ps_repo_get(s->repo, i);
 		if (m->gone || (model[0] && strcmp(m->name, model) != 0) ||
 		    (version > 0 && m->version != version) || !ps_tenancy_sees(t, viewer, m->name))
 			continue;
-		enum ps_repo_state state = ps_repo_state_of(s->repo, i, PS_REPO_SHARED);
+		enum ps_repo_state state = ps_repo_state_of(s->repo, i, domain);
 		all[i] = calloc(1, sizeof **all);
 		if (!all[i])
 			continue;
 		all[i]->name = m->name;
 		all[i]->wanted = state == PS_REPO_READY || state == PS_REPO_UNLOADING;
 		snprintf(all[i]->text, sizeof all[i]->text, "%s", m->version_text);
-		add_memory(all[i], s->repo, i);
+		add_memory(all[i], s->repo, i, domain);
 		n++;
 	}
 	return n;

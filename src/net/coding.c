@@ -9,6 +9,7 @@
 enum {
 	INFLATE_CALL = 256 * 1024,	    /* at most that much comes out of one call */
 	RATIO_FREE_BYTES = 8 * 1024 * 1024, /* the ratio is judged from here on */
+	SAMPLE_BYTES = 64 * 1024,	    /* of an answer, that tell whether it shrinks */
 	WINDOW_GZIP = 15 + 16,
 	WINDOW_ZLIB = 15,
 	WINDOW_RAW = -15,
@@ -281,6 +282,30 @@ enum ps_status ps_net_inflate_feed(struct ps_net_inflate *f, const void *at, siz
 
 /* --- deflating --- */
 
+/* Feeds all pieces, but ends with Z_BUF_ERROR where the first SAMPLE_BYTES do not shrink by an
+ * eighth: the rest, tensors as a rule, is not worth the time. */
+static int deflate_pieces(z_stream *z, const struct iovec *pieces, size_t n)
+{
+	int r = Z_OK;
+	for (size_t i = 0; i < n; i++) {
+		size_t left = pieces[i].iov_len;
+		for (unsigned char *at = pieces[i].iov_base; r == Z_OK && left > 0;) {
+			bool sample = z->total_in < SAMPLE_BYTES;
+			size_t max = sample ? SAMPLE_BYTES - z->total_in : UINT32_MAX;
+			z->next_in = at;
+			z->avail_in = (unsigned)(left < max ? left : max);
+			at += z->avail_in;
+			left -= z->avail_in;
+			sample = sample && z->avail_in == max;
+			r = deflate(z, sample ? Z_BLOCK : Z_NO_FLUSH);
+			if (z->avail_in > 0 ||
+			    (sample && z->total_out > z->total_in - z->total_in / 8))
+				return Z_BUF_ERROR;
+		}
+	}
+	return r;
+}
+
 enum ps_status ps_net_deflate(enum ps_net_coding coding, const struct iovec *pieces, size_t n,
 			      struct ps_arena *arena, struct iovec *ret_piece)
 {
@@ -296,15 +321,7 @@ enum ps_status ps_net_deflate(enum ps_net_coding coding, const struct iovec *pie
 		return PS_ENOMEM;
 	z.next_out = (unsigned char *)out;
 	z.avail_out = (unsigned)bytes - 1; /* smaller, or not at all */
-	int r = Z_OK;
-	for (size_t i = 0; i < n && r == Z_OK; i++) {
-		z.next_in = pieces[i].iov_base;
-		z.avail_in = (unsigned)pieces[i].iov_len;
-		if (z.avail_in > 0)
-			r = deflate(&z, Z_NO_FLUSH);
-		if (r == Z_OK && z.avail_in > 0)
-			r = Z_BUF_ERROR;
-	}
+	int r = deflate_pieces(&z, pieces, n);
 	if (r == Z_OK)
 		r = deflate(&z, Z_FINISH);
 	size_t made = bytes - 1 - z.avail_out;

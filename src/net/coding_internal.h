@@ -39,7 +39,7 @@ enum ps_status ps_net_inflate_feed(struct ps_net_inflate *f, const void *at, siz
 bool ps_net_inflate_ended(const struct ps_net_inflate *f);
 
 /* ps_net_deflate makes one piece of `pieces` in `arena`, compressed; PS_ETOOBIG when it would not
- * get smaller, PS_ENOMEM. */
+ * get smaller, or its first 64 KiB not by an eighth; PS_ENOMEM. */
 enum ps_status ps_net_deflate(enum ps_net_coding coding, const struct iovec *pieces, size_t n,
 			      struct ps_arena *arena, struct iovec *ret_piece);
 

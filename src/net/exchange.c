@@ -322,7 +322,7 @@ void ps_net_exchange_refusal(struct ps_net_exchange *x, const struct ps_net_refu
 
 /* --- what the handler calls --- */
 
-enum { COMPRESS_MIN_BYTES = 256, COMPRESS_MAX_BYTES = 1 << 20, EXTRA_HEADERS = 2 };
+enum { COMPRESS_MIN_BYTES = 256, COMPRESS_MAX_BYTES = 256 * 1024, EXTRA_HEADERS = 2 };
 
 /* Replaces the answer by a compressed one where that pays; everything lies in the arena. */
 static void compress(struct ps_net_exchange *x, struct ps_net_answer *a, struct iovec *piece)

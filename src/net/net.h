@@ -249,7 +249,7 @@ struct ps_net_answer {
 	size_t n_body;
 	bool close;    /* close the connection afterwards (HTTP/1.1) */
 	bool compress; /* gzip or deflate the body when Accept-Encoding allows, it has 256 bytes to
-			* 1 MiB (more would stop the loop for too long) and gets smaller by it */
+			* 256 KiB (more would stop the loop for too long) and gets smaller by it */
 	/* on_done, when set, says that the last byte was given to the kernel (PS_OK, at `done_ns`)
 	 * or never will be (PS_ECANCELLED). The request is freed when it returns. */
 	void (*on_done)(void *ctx, struct ps_net_request *r, enum ps_status status,

@@ -8,6 +8,16 @@ static enum ps_status wrong_type(const char *name, const char *want, struct ps_e
 	return ps_error_set(err, PS_EINVAL, "parameter '%s' must be %s", name, want);
 }
 
+/* Values that ask for nothing (an id of 0, false) are what some clients send always. */
+static bool asks_for_sequence(const struct ps_oip_parameter *p)
+{
+	if (strcmp(p->name, "sequence_id") == 0)
+		return p->type == PS_OIP_TEXT ? p->text[0] != '\0'
+					      : p->type != PS_OIP_INT || p->integer != 0;
+	return (strcmp(p->name, "sequence_start") == 0 || strcmp(p->name, "sequence_end") == 0) &&
+	       (p->type != PS_OIP_BOOL || p->boolean);
+}
+
 /* Those that the protocol reserves and we understand. */
 static enum ps_status take_known(struct ps_oip_request *q, const struct ps_oip_parameter *p,
 				 bool *ret_keep, struct ps_error *err)
@@ -26,6 +36,9 @@ static enum ps_status take_known(struct ps_oip_request *q, const struct ps_oip_p
 		if (p->type != PS_OIP_INT || p->integer < 0)
 			return wrong_type(p->name, "a number from 0 on", err);
 		q->priority = (uint64_t)p->integer;
+	} else if (asks_for_sequence(p)) {
+		return ps_error_set(err, PS_EUNSUPPORTED, "sequences are not supported: '%s'",
+				    p->name);
 	}
 	return PS_OK;
 }

@@ -58,6 +58,8 @@ BODIES = {
     "binary size is huge": (infer([1, 4], binary_data_size=2**63 - 1), 400),
     "binary size is negative": (infer([1, 4], binary_data_size=-16), 400),
     "shared memory": (infer([1, 4], shared_memory_region="r", shared_memory_byte_size=16), 501),
+    "a sequence": (json.dumps({"parameters": {"sequence_id": 3}, **json.loads(
+        infer([1, 4], [1, 2, 3, 4]))}).encode(), 501),
 }
 PATHS = {
     "/v2/models/..%2f..%2fetc%2fpasswd/infer": (400, 404),

@@ -11,7 +11,7 @@
 #define PROVIDER "CUDAExecutionProvider"
 
 static const char how_to_get[] =
-	"point --ort-library or PERSEUS_ORT_LIBRARY to the library inside the onnxruntime-gpu "
+	"point --library or PERSEUS_ORT_LIBRARY to the library inside the onnxruntime-gpu "
 	"package, with CUDA and cuDNN where its loader finds them; or leave out the device";
 
 static bool has_provider(const struct ps_ort_api *a)

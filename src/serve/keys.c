@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/strbuf.h"
+#include "tenancy/tenancy.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -179,6 +180,43 @@ static enum ps_status find_one(const struct ps_serve_keys *k, const char *path, 
 	return PS_ENOTFOUND;
 }
 
+static bool is_last_of_tenant(const struct ps_serve_keys *k, size_t at)
+{
+	const struct ps_serve_key_config *keys = k->keys.items;
+	if (!keys[at].tenant)
+		return false;
+	for (size_t i = 0; i < k->keys.len; i++)
+		if (i != at && keys[i].tenant && strcmp(keys[i].tenant, keys[at].tenant) == 0)
+			return false;
+	return true;
+}
+
+/* A tenant without any key is open to everybody who comes without one. So the last key is not taken
+ * out but exchanged for one that nobody has: made, and thrown away. */
+static enum ps_status save_closed(const struct ps_serve_keys *k, const char *path, size_t at,
+				  struct ps_error *err)
+{
+	char key[PS_TENANCY_KEY_SIZE], digest[PS_TENANCY_DIGEST_SIZE];
+	struct ps_serve_key_config *keys = k->keys.items, kept = keys[at];
+	enum ps_status status = ps_tenancy_make_key(key, digest, err);
+	if (status != PS_OK)
+		return status;
+	keys[at].digest = digest;
+	keys[at].note = "all revoked: this one is nobody's and keeps the tenant closed";
+	status = save(path, keys, k->keys.len, err);
+	keys[at] = kept;
+	return status;
+}
+
+static enum ps_status save_without(const struct ps_serve_keys *k, const char *path, size_t at,
+				   struct ps_error *err)
+{
+	struct ps_serve_key_config *keys = k->keys.items, gone = keys[at];
+	memmove(&keys[at], &keys[at + 1], (k->keys.len - at - 1) * sizeof *keys);
+	keys[k->keys.len - 1] = gone; /* freed with the others */
+	return save(path, keys, k->keys.len - 1, err);
+}
+
 enum ps_status ps_serve_keys_revoke(const char *path, const char *prefix, char **ret_digest,
 				    struct ps_error *err)
 {
@@ -190,12 +228,13 @@ enum ps_status ps_serve_keys_revoke(const char *path, const char *prefix, char *
 	struct ps_serve_key_config *keys = k.keys.items;
 	status = find_one(&k, path, prefix, &at, err);
 	if (status == PS_OK) {
-		struct ps_serve_key_config gone = keys[at];
-		memmove(&keys[at], &keys[at + 1], (k.keys.len - at - 1) * sizeof *keys);
-		keys[k.keys.len - 1] = gone; /* freed with the others */
-		status = save(path, keys, k.keys.len - 1, err);
+		char *digest = strdup(keys[at].digest);
+		status = is_last_of_tenant(&k, at) ? save_closed(&k, path, at, err)
+						   : save_without(&k, path, at, err);
 		if (status == PS_OK && ret_digest)
-			*ret_digest = strdup(gone.digest);
+			*ret_digest = digest;
+		else
+			free(digest);
 	}
 	ps_conf_free(&ps_serve_keys_schema, &k);
 	return status;

@@ -45,7 +45,7 @@ class Operated(Server):
         for name in ("a", "b", "admin"):
             self.keys[name], digests[name] = new_key()
         self.tenants = tenants or [{"name": "a", "sla": "p99<=10s"}, {"name": "b"}]
-        for t in self.tenants:
+        for t in [t for t in self.tenants if t["name"] in digests]:
             t["keys"] = [digests[t["name"]]]
         config = {"admin_keys": [digests["admin"]], **(config or {})}
         super().__init__(models=models or {"m": synthetic(), "n": synthetic()},
@@ -311,6 +311,20 @@ class Keys(unittest.TestCase):
             for args in (("--tenant", "z"), (), ("--tenant", "a", "--admin")):
                 self.assertNotEqual(
                     run("serve", "keys", "create", "--config", path, *args).returncode, 0)
+
+
+    def test_revoking_the_last_key_opens_nothing(self):
+        with Operated(config={"keys_file": "keys.yaml"}, tenants=[{"name": "a"}, {"name": "z"}]) as s:
+            path = str(s.config_path())
+            made = json.loads(run("serve", "keys", "create", "--config", path, "--tenant", "z",
+                                  "--json").stdout)
+            s.keys["z"] = made["key"]
+            self.assertEqual(s.ask("admin", "/v2/perseus/reload", "POST")[0], 200)
+            self.assertEqual(s.infer_as("z")[0], 200)
+            run("serve", "keys", "revoke", made["digest"], "--config", path)
+            self.assertEqual(s.ask("admin", "/v2/perseus/reload", "POST")[0], 200)
+            self.assertEqual(s.infer_as("z")[0], 401)
+            self.assertEqual(s.infer("m", [X])[0], 401)
 
 
 class Models(unittest.TestCase):

@@ -216,7 +216,12 @@ static void test_keys_file(void **state)
 	free(digest);
 	assert_int_equal(ps_serve_keys_revoke(path, "f44e64", NULL, &err), PS_OK);
 	assert_int_equal(ps_serve_keys_load(path, &k, &err), PS_OK);
-	assert_int_equal(k.keys.len, 0);
+	/* The operator's is gone; a's last one gave way to one that is nobody's. */
+	assert_int_equal(k.keys.len, 1);
+	keys = k.keys.items;
+	assert_string_equal(keys[0].tenant, "a");
+	assert_string_not_equal(keys[0].digest, ALPHA);
+	assert_non_null(strstr(keys[0].note, "revoked"));
 	ps_conf_free(&ps_serve_keys_schema, &k);
 }
 

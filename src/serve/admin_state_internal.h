@@ -31,7 +31,7 @@ struct ps_serve_admin {
 	/* of whoever applies a configuration: start, then the reload's thread */
 	char *folders[PS_SERVE_MAX_FOLDERS]; /* number = source - PS_SERVE_SOURCE_FOLDER */
 	int n_folders;
-	int *private; /* tenants with a domain of their own, when last applied */
+	int *private; /* tenants with a domain of their own, until it is dropped */
 	int n_private;
 	struct ps_serve_reload *reload;
 };

@@ -388,27 +388,62 @@ static bool has_number(const int *list, int n, int x)
 	return false;
 }
 
-/* Each tenant that shares with nobody has a domain of its own. */
-static void want_private(struct applied *a)
+/* The tenants of `t` that share with nobody: each has a domain of its own. NULL: no memory. */
+static int *list_private(const struct ps_tenancy *t, int *ret_n)
+{
+	int count = ps_tenancy_count(t), n = 0;
+	int *list = calloc((size_t)count + 1, sizeof *list);
+	for (int i = 0; list && i < count; i++)
+		if (ps_tenancy_exists(t, i) && !ps_tenancy_shares(t, i))
+			list[n++] = i;
+	*ret_n = n;
+	return list;
+}
+
+/* Notes that a tenant has a domain, until ps_serve_drop_domains. */
+static enum ps_status note_private(struct ps_serve_admin *admin, int tenant)
+{
+	if (has_number(admin->private, admin->n_private, tenant))
+		return PS_OK;
+	int *more = realloc(admin->private, ((size_t)admin->n_private + 1) * sizeof *more);
+	if (!more)
+		return PS_ENOMEM;
+	admin->private = more;
+	admin->private[admin->n_private++] = tenant;
+	return PS_OK;
+}
+
+static enum ps_status want_private(struct applied *a)
 {
 	const struct ps_tenancy *t = a->snapshot->tenancy;
-	int count = ps_tenancy_count(t), n_private = 0;
-	int *now = calloc((size_t)count + 1, sizeof *now);
-	for (int i = 0; now && i < count; i++)
-		if (ps_tenancy_exists(t, i) && !ps_tenancy_shares(t, i))
-			now[n_private++] = i;
-	for (int i = 0; now && i < a->admin->n_private; i++)
-		if (!has_number(now, n_private, a->admin->private[i]))
-			ps_repo_drop_domain(a->server->repo, a->admin->private[i] + 1);
-	for (int i = 0; i < n_private; i++)
-		for (size_t k = 0; k < a->n_names; k++)
+	int n;
+	int *now = list_private(t, &n);
+	enum ps_status status = now ? PS_OK : no_memory(a);
+	for (int i = 0; status == PS_OK && i < n; i++) {
+		if (note_private(a->admin, now[i]) != PS_OK)
+			status = no_memory(a);
+		for (size_t k = 0; status == PS_OK && k < a->n_names; k++)
 			if (ps_tenancy_sees(t, now[i], a->names[k]))
 				want_name(a, k, now[i] + 1, ps_tenancy_name(t, now[i]));
-	if (now) {
-		free(a->admin->private);
-		a->admin->private = now;
-		a->admin->n_private = n_private;
 	}
+	free(now);
+	return status;
+}
+
+void ps_serve_drop_domains(struct ps_serve *s, const struct ps_serve_snapshot *p)
+{
+	struct ps_serve_admin *admin = s->admin;
+	int kept = 0;
+	pthread_mutex_lock(&s->lock);
+	for (int i = 0; i < admin->n_private; i++) {
+		int tenant = admin->private[i];
+		if (ps_tenancy_exists(p->tenancy, tenant) && !ps_tenancy_shares(p->tenancy, tenant))
+			admin->private[kept++] = tenant;
+		else
+			ps_repo_drop_domain(s->repo, tenant + 1);
+	}
+	admin->n_private = kept;
+	pthread_mutex_unlock(&s->lock);
 }
 
 static enum ps_status want_all(struct applied *a)
@@ -420,8 +455,7 @@ static enum ps_status want_all(struct applied *a)
 	for (size_t i = 0; i < a->n_names; i++)
 		a->wanted[i] = wants_at_start(a->config, a->names[i]);
 	want_shared(a);
-	want_private(a);
-	return PS_OK;
+	return want_private(a);
 }
 
 static enum ps_status apply_locked(struct applied *a)

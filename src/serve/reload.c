@@ -120,6 +120,7 @@ static enum ps_status put_models_in_force(struct ps_serve *s, struct ps_serve_sn
 		status = ps_serve_put_in_force(s, p, &r->err);
 	if (status != PS_OK) /* some may have been applied: those of the old one again */
 		(void)ps_serve_apply_models(s, old, NULL, NULL);
+	ps_serve_drop_domains(s, status == PS_OK ? p : old);
 	return status;
 }
 
@@ -133,8 +134,6 @@ static enum ps_status put_in_force(struct ps_serve *s, struct ps_serve_snapshot 
 	enum ps_status status = ps_serve_log_open(p->config, &log_fd, &r->err);
 	if (status == PS_OK && s->tls)
 		status = ps_net_tls_reload(s->tls, &r->err);
-	/* Once it is in force, `p` may be gone with the next one. */
-	struct ps_serve_snapshot *ours = ps_serve_snapshot_ref(p);
 	if (status == PS_OK)
 		status = put_models_in_force(s, p, old, r);
 	if (status == PS_OK) {
@@ -145,7 +144,6 @@ static enum ps_status put_in_force(struct ps_serve *s, struct ps_serve_snapshot 
 	} else {
 		ps_serve_log_close(log_fd);
 	}
-	ps_serve_snapshot_unref(ours);
 	return status;
 }
 

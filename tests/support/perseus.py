@@ -188,6 +188,7 @@ class Server:
                 process.kill()
                 process.wait()
             process.stdout.close()
+        self.stderr_at_end = self.stderr if hasattr(self, "stderr_path") else ""
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self):

@@ -153,7 +153,8 @@ struct ps_dispatch_config {
 	int reserve_lanes;		  /* lanes that only the guaranteed class may use */
 	int cpus;			  /* CPUs of the budget: the width of a wide run */
 	bool wide;			  /* every run is wide */
-	bool auto_width;		  /* wide when nothing else waits or runs, else narrow */
+	bool auto_width;		  /* wide when nothing else runs and, by what was learned,
+					   * all are done sooner so; else narrow */
 	double best_effort_floor;	  /* share of lane time that best-effort gets when it waits,
 					   * 0..0.5 */
 	int64_t max_waiting; /* requests of all tenants; more is PS_EUNAVAIL. 0: none */

@@ -92,11 +92,11 @@ struct ps_sched_run {
 };
 
 struct ps_sched_options {
-	int n_lanes;		  /* 1..PS_SCHED_MAX_LANES */
-	int reserve_lanes;	  /* that only the guaranteed class may use, 0..n_lanes - 1 */
-	int cpus;		  /* of a wide run, >= 1 */
-	bool wide;		  /* every run is wide */
-	bool auto_width;	  /* wide when nothing else waits or runs and it is shorter */
+	int n_lanes;	   /* 1..PS_SCHED_MAX_LANES */
+	int reserve_lanes; /* that only the guaranteed class may use, 0..n_lanes - 1 */
+	int cpus;	   /* of a wide run, >= 1 */
+	bool wide;	   /* every run is wide */
+	bool auto_width;   /* wide when nothing else runs and all are done sooner, else narrow */
 	double best_effort_floor; /* share of lane time for a waiting best-effort class, 0..0.5 */
 	int64_t here_max_ns;	  /* the longest p90 of a run `here`; 0: never */
 };

@@ -209,12 +209,14 @@ static int wide_runs(int64_t wide_ms)
 	const struct ps_sched_options o = {.n_lanes = 4, .cpus = 4, .auto_width = true};
 	struct ps_sched *s = make(&o, &(struct ps_sched_instance){0});
 	struct ps_sched_item it;
+	int64_t now = 0;
 	int wide = 0;
-	for (int k = 0; k < 200; k++) {
-		push(s, &it, 1, 0, 0);
-		const struct ps_sched_run *run = ps_sched_start(s, 0, 0);
+	for (int k = 0; k < 200; k++, now += 1000 * MS) {
+		push(s, &it, 1, 0, now);
+		const struct ps_sched_run *run = ps_sched_start(s, 0, now);
 		wide += k >= 100 && run->width == 4;
-		ps_sched_finish(s, 0, 0, (run->width > 1 ? wide_ms : 10) * MS, true);
+		int64_t end = now + (run->width > 1 ? wide_ms : 10) * MS;
+		ps_sched_finish(s, 0, now, end, true);
 	}
 	ps_sched_free(s);
 	return wide;

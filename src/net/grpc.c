@@ -171,6 +171,8 @@ void ps_net_grpc_await(struct ps_net_h2_stream *st, int64_t now_ns)
 	st->progress_ns = now_ns;
 	if (st->g.call.max_quiet_ns > 0)
 		ps_net_h2_expect(st->h, now_ns + st->g.call.max_quiet_ns);
+	if (st->h->draining)
+		ps_net_h2_expect(st->h, now_ns); /* tick works it out */
 }
 
 /* NULL when the wire's own rules are kept; else what is wrong, and its code. */

@@ -72,7 +72,8 @@ struct ps_net_grpc_call {
 	int64_t max_quiet_ns;	  /* on_call may set it: how long a client that has not said all
 				   * and waits for nothing (no message of it is unfreed) may send
 				   * nothing. Then the call ends with DEADLINE_EXCEEDED. 0: as long
-				   * as it likes, which costs a connection and memory */
+				   * as it likes, which costs a connection and memory. While the
+				   * server drains it is a second, and UNAVAILABLE */
 	struct ps_arena *arena;	  /* the handler may take from it, also on a lane (one at a time) */
 	bool half_closed;	  /* the client has sent its last message */
 	bool gone;		  /* nobody will read what is sent */

@@ -35,11 +35,23 @@ static bool waits_for_body(const struct ps_net_h2_stream *st)
 	       (st->g.message || st->g.prefix_n > 0);
 }
 
-/* It is the client's turn, and the handler does not wait for ever. */
+/* It is the client's turn to begin a message. */
 static bool waits_for_message(const struct ps_net_h2_stream *st)
 {
-	return st->kind == PS_NET_H2_CALL && st->g.call.max_quiet_ns > 0 && st->g.taken &&
-	       st->g.held == 0 && !st->input_ended && !st->discard;
+	return st->kind == PS_NET_H2_CALL && st->g.taken && st->g.held == 0 && !st->g.message &&
+	       st->g.prefix_n == 0 && !st->input_ended && !st->discard;
+}
+
+/* How long that may last: as the handler says, but while draining hardly at all. */
+static int64_t message_deadline_ns(const struct ps_net_h2_stream *st)
+{
+	int64_t at_ns = INT64_MAX;
+	if (st->g.call.max_quiet_ns > 0)
+		at_ns = st->progress_ns + st->g.call.max_quiet_ns;
+	if (!st->h->draining)
+		return at_ns;
+	int64_t from_ns = st->progress_ns > st->h->drain_ns ? st->progress_ns : st->h->drain_ns;
+	return earlier(at_ns, from_ns + DRAIN_NS);
 }
 
 /* It has something to say that flow control holds back. */
@@ -59,7 +71,7 @@ static int64_t stream_deadline_ns(const struct ps_net_h2_stream *st)
 	if (waits_for_window(st))
 		at_ns = earlier(at_ns, st->taken_ns + o->write_timeout_ns);
 	if (waits_for_message(st))
-		at_ns = earlier(at_ns, st->progress_ns + st->g.call.max_quiet_ns);
+		at_ns = earlier(at_ns, message_deadline_ns(st));
 	if (st->kind == PS_NET_H2_CALL && st->g.call.deadline_ns > 0 && !st->g.finished &&
 	    !st->g.ended_by_net)
 		at_ns = earlier(at_ns, st->g.call.deadline_ns + PS_NET_GRPC_DEADLINE_GRACE_NS);
@@ -76,6 +88,16 @@ static void too_slow(struct ps_net_h2_stream *st)
 		ps_net_h2_stream_refuse(st, &slow);
 }
 
+static void too_quiet(struct ps_net_h2_stream *st)
+{
+	if (st->h->draining)
+		ps_net_grpc_abort(st, PS_EUNAVAIL, PS_NET_GRPC_UNAVAILABLE,
+				  "the server shuts down");
+	else
+		ps_net_grpc_abort(st, PS_ETIMEOUT, PS_NET_GRPC_DEADLINE_EXCEEDED,
+				  "no message came for too long");
+}
+
 static void tick_stream(struct ps_net_h2_stream *st, int64_t now_ns)
 {
 	const struct ps_net_server_options *o = &st->h->service->server->o;
@@ -83,9 +105,8 @@ static void tick_stream(struct ps_net_h2_stream *st, int64_t now_ns)
 		ps_net_h2_stream_reset(st, NGHTTP2_CANCEL);
 	else if (waits_for_body(st) && now_ns >= body_deadline_ns(st))
 		too_slow(st);
-	else if (waits_for_message(st) && now_ns >= st->progress_ns + st->g.call.max_quiet_ns)
-		ps_net_grpc_abort(st, PS_ETIMEOUT, PS_NET_GRPC_DEADLINE_EXCEEDED,
-				  "no message came for too long");
+	else if (waits_for_message(st) && now_ns >= message_deadline_ns(st))
+		too_quiet(st);
 	else
 		ps_net_grpc_abort(st, PS_EDEADLINE, PS_NET_GRPC_DEADLINE_EXCEEDED,
 				  "the deadline has passed");

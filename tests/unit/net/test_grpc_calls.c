@@ -628,6 +628,31 @@ static void clients_that_stay_quiet(void **state)
 	assert_int_equal(H.gone, 2);
 }
 
+/* A stream that is kept open for later must not keep the server from its end. */
+static void draining_ends_quiet_streams(void **state)
+{
+	(void)state;
+	static char sent[16];
+	framed(sent, 0, "hi", 2);
+	struct saying none = {.bytes = sent, .n = 0, .open = true};
+	struct saying one = {.bytes = sent, .n = 7, .open = true};
+	int32_t ids[] = {call_with(&none, fields), call_with(&one, fields)};
+	peer_run();
+	peer_wait(100 * PS_NS_PER_SEC);
+	ps_net_h2_drain(P.h);
+	peer_run();
+	assert_int_equal(H.gone, 0);
+	peer_wait(2 * PS_NS_PER_SEC);
+	peer_run();
+	assert_int_equal(H.gone, 2);
+	assert_int_equal(H.why, PS_EUNAVAIL);
+	for (int i = 0; i < 2; i++) {
+		const struct heard *r = &P.heard[ids[i]];
+		assert_non_null(strstr(i ? r->trailers : r->head, "grpc-status: 14\n"));
+	}
+	assert_true(ps_net_h2_is_over(P.h));
+}
+
 /* Who sends on and on but reads nothing is given up all the same. */
 static void senders_that_do_not_read(void **state)
 {
@@ -819,6 +844,7 @@ int main(void)
 		T(messages_that_stall),
 		T(prefixes_that_stall),
 		T(clients_that_stay_quiet),
+		T(draining_ends_quiet_streams),
 		T(senders_that_do_not_read),
 		T(clients_that_hang_up),
 		T(cancels),

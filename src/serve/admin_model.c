@@ -191,7 +191,7 @@ void ps_serve_admin_model_config(struct ps_serve_call *c)
 	}
 	ps_strbuf_init(&text);
 	pthread_mutex_lock(&s->lock);
-	int domain = ps_serve_domain(c->io->snapshot->tenancy, c->tenant);
+	int domain = ps_repo_instance_get(s->repo, c->instance_number)->domain;
 	const struct ps_repo_config *config = ps_repo_serving_config(s->repo, c->model, domain);
 	if (!config)
 		config = ps_repo_get(s->repo, c->model)->config;

@@ -246,8 +246,10 @@ static enum ps_status find_locked(struct ps_serve_call *c, bool hold)
 					  : ps_dispatch_instance(s->dispatch, c->tenant, c->model);
 	if (number < 0)
 		return not_serving(c, domain);
-	struct ps_serve_instance *in = ps_repo_instance_get(s->repo, number)->user;
-	enum ps_status status = ps_serve_view_of(s, in, c->model, domain, &c->view, &c->err);
+	/* Dispatch may work by a newer configuration already: its domain is the instance's. */
+	const struct ps_repo_instance *found = ps_repo_instance_get(s->repo, number);
+	struct ps_serve_instance *in = found->user;
+	enum ps_status status = ps_serve_view_of(s, in, c->model, found->domain, &c->view, &c->err);
 	if (status != PS_OK)
 		return status;
 	ps_repo_hold(s->repo, number);

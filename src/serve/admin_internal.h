@@ -57,8 +57,8 @@ enum ps_status ps_serve_apply_models(struct ps_serve *s, const struct ps_serve_s
 				     struct ps_serve_model_changes *ret_changes,
 				     struct ps_error *err);
 
-/* ps_serve_drop_domains lets go of the instances of tenants that have none of their own in `p`: once
- * it is in force, because until then their requests still go there. On the reload's thread. */
+/* ps_serve_drop_domains lets go of the instances of tenants that have none of their own in `p`:
+ * once it is in force, because until then their requests still go there. On the reload's thread. */
 void ps_serve_drop_domains(struct ps_serve *s, const struct ps_serve_snapshot *p);
 
 /* ps_serve_reload_stop waits for a reload under way. At the end, before I/O threads stop. */

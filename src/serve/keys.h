@@ -33,7 +33,8 @@ enum ps_status ps_serve_keys_add(const char *path, const char *tenant, const cha
 /* ps_serve_keys_revoke takes the key out whose digest starts with `prefix` ("sha256:" may be left
  * out; at least 6 digits) and writes the file. *ret_digest (may be NULL) is its digest, malloc'ed.
  * The last key of a tenant is exchanged for one that nobody has, so that revoking never opens the
- * tenant to those who come without a key. PS_ENOTFOUND, PS_EINVAL (several keys start so, or too short). */
+ * tenant to those who come without a key. PS_ENOTFOUND, PS_EINVAL (several keys start so, or too
+ * short). */
 enum ps_status ps_serve_keys_revoke(const char *path, const char *prefix, char **ret_digest,
 				    struct ps_error *err);
 

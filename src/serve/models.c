@@ -343,6 +343,7 @@ static void opened(struct ps_serve *s, struct job *j)
 			.load_ns = in->memory.load_ns,
 		};
 	pthread_mutex_lock(&s->lock);
+	int domain = ps_repo_instance_get(s->repo, j->number)->domain; /* it may be gone after */
 	ps_dispatch_load_done(s->dispatch, j->number, j->status, &j->err,
 			      j->status == PS_OK ? &facts : NULL, in);
 	if (in) {
@@ -351,7 +352,7 @@ static void opened(struct ps_serve *s, struct job *j)
 					    now->state == PS_REPO_INSTANCE_UNLOADING);
 	}
 	if (j->status == PS_OK && !taken)
-		j->err = *ps_repo_reason(s->repo, j->model, PS_REPO_SHARED);
+		j->err = *ps_repo_reason(s->repo, j->model, domain);
 	pthread_mutex_unlock(&s->lock);
 	if (in && !taken) {
 		j->status = j->err.status;

@@ -78,7 +78,6 @@ static struct ps_net_refused refused(int http, const char *text)
 
 static const struct ps_net_refused granted = {0};
 static const char too_large[] = "the body is too large";
-static const char json_beyond_body[] = "Inference-Header-Content-Length is larger than the body";
 
 static const struct ps_net_header known_codings = {"Accept-Encoding", "gzip, deflate"};
 
@@ -88,7 +87,7 @@ static const char *header(const struct ps_net_exchange *x, const char *name)
 }
 
 /* What net itself cannot grant, whatever the handler says. */
-static struct ps_net_refused check_headers(struct ps_net_exchange *x, int64_t content_length,
+static struct ps_net_refused check_headers(struct ps_net_exchange *x,
 					   enum ps_net_coding *ret_coding)
 {
 	struct ps_net_request *r = &x->request;
@@ -106,9 +105,6 @@ static struct ps_net_refused check_headers(struct ps_net_exchange *x, int64_t co
 		};
 	if (ps_net_json_bytes(r->headers, r->n_headers, &r->json_bytes) != PS_OK)
 		return refused(400, "Inference-Header-Content-Length is not a number");
-	if (*ret_coding == PS_NET_CODING_IDENTITY && r->json_bytes > 0 && content_length >= 0 &&
-	    r->json_bytes > content_length)
-		return refused(400, json_beyond_body);
 	return granted;
 }
 
@@ -177,7 +173,7 @@ struct ps_net_refused ps_net_exchange_head(struct ps_net_exchange *x, int64_t co
 	enum ps_net_coding coding;
 	x->request.arena = &x->arena;
 	x->request.max_body_bytes = x->server->o.max_body_bytes;
-	struct ps_net_refused why = check_headers(x, content_length, &coding);
+	struct ps_net_refused why = check_headers(x, &coding);
 	if (why.http == 0)
 		why = ask_handler(x);
 	return why.http == 0 ? begin_body(x, content_length, coding) : why;
@@ -228,8 +224,6 @@ struct ps_net_refused ps_net_exchange_complete(struct ps_net_exchange *x, int64_
 	struct ps_net_request *r = &x->request;
 	if (x->inflate && !ps_net_inflate_ended(x->inflate))
 		return refused(400, "the body ends inside its Content-Encoding");
-	if (r->json_bytes > 0 && (uint64_t)r->json_bytes > x->body.bytes)
-		return refused(400, json_beyond_body);
 	r->body = x->body.bytes > 0 ? x->body.data : NULL;
 	r->body_bytes = x->body.bytes;
 	r->received_ns = now_ns;

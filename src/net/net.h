@@ -122,7 +122,9 @@ struct ps_net_request {
 	void *body; /* NULL when empty. When json_bytes > 0, the byte at body + json_bytes is
 		     * aligned to 64; else the body itself is */
 	size_t body_bytes;
-	int64_t json_bytes;	/* Inference-Header-Content-Length; -1 when absent */
+	int64_t json_bytes;	/* Inference-Header-Content-Length; -1 when absent. As it came: some
+				 * clients send one request's with the next, so that it may be
+				 * larger than the body */
 	struct ps_arena *arena; /* the handler may take from it, also on a lane (one at a time) */
 	int64_t first_byte_ns;	/* the first byte of the head was read by then */
 	int64_t received_ns;	/* the last byte of the body was read by then */

@@ -18,6 +18,7 @@
 
 /* Health watches of one I/O thread; further ones are refused. */
 enum { MAX_WATCHES = 1024 };
+static const int64_t MAX_QUIET_NS = 30 * PS_NS_PER_SEC;
 
 struct ps_serve_stream {
 	struct ps_serve_io *io;
@@ -407,6 +408,10 @@ static enum ps_status on_call(void *ctx, struct ps_net_grpc_call *net, struct ps
 	t->streams = ps_oip_grpc_client_streams(t->route);
 	t->traceparent = ps_net_header_get(net->headers, net->n_headers, "traceparent");
 	net->user = t;
+	/* A stream of inferences may be quiet for long. Every other call has its message at once;
+	 * without one, and often without a key, it would be kept for nothing. */
+	if (t->route != PS_OIP_INFER_STREAM)
+		net->max_quiet_ns = MAX_QUIET_NS;
 	limit_message(t, net);
 	return PS_OK;
 }

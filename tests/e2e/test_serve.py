@@ -18,7 +18,8 @@ import yaml
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-from support.perseus import PERSEUS, Server, StartError, new_key, run, synthetic, tensor
+from support.perseus import (PERSEUS, Server, StartError, needs_onnxruntime, new_key, run, synthetic,
+                             tensor)
 
 NUMPY = {"BOOL": np.bool_, "UINT8": np.uint8, "UINT16": np.uint16, "UINT32": np.uint32,
          "UINT64": np.uint64, "INT8": np.int8, "INT16": np.int16, "INT32": np.int32,
@@ -497,6 +498,7 @@ class BadConfiguration(unittest.TestCase):
         self.assertEqual(digest1, "sha256:" + hashlib.sha256(key1.encode()).hexdigest())
 
 
+@needs_onnxruntime
 class Onnx(unittest.TestCase):
     """The engine for real models behind the same server."""
 

@@ -76,7 +76,7 @@ class System:
             raise RuntimeError(f"perseus load ended with {code}")
         found = json.loads(out)["tenants"]
         return all(t["latency"]["p95_ms"] is not None and not t["latency"].get("lost")
-                   and t["latency"]["p95_ms"] <= 5 * times[t["name"]] for t in found)
+                   and t["latency"]["p95_ms"] <= 5 * times[t["tenant"]] for t in found)
 
     def scale(self, times, seed):
         low, high = round(LOW / STEP), round(HIGH / STEP)

@@ -39,9 +39,9 @@ class Scene:
         found = {}
         for tenant in json.loads(out)["tenants"]:
             if tenant["records_dropped"]:
-                raise RuntimeError(f"records of {tenant['name']} were dropped")
-            mine = [r for r in rows if r["tenant"] == tenant["name"] and r["warmup"] == "0"]
-            found[tenant["name"]] = (tenant, mine)
+                raise RuntimeError(f"records of {tenant['tenant']} were dropped")
+            mine = [r for r in rows if r["tenant"] == tenant["tenant"] and r["warmup"] == "0"]
+            found[tenant["tenant"]] = (tenant, mine)
         return found
 
 

@@ -63,32 +63,11 @@ static void point_run(struct ps_serve_call *c, struct ps_arena *arena, struct ps
 	c->run.alloc_ctx = arena;
 }
 
-/* A dimension of the client's that is open takes what the number of elements leaves for it. */
-static void outer_shape(const struct ps_tensor_spec *outer, int64_t rows, bool batched,
-			struct ps_tensor *t)
-{
-	int64_t all = 1, known = 1;
-	int open = -1;
-	for (int k = 0; k < t->rank; k++)
-		all *= t->dims[k];
-	for (int k = 0; k < outer->rank; k++) {
-		int64_t d = k == 0 && batched ? rows : outer->dims[k];
-		t->dims[k] = d;
-		if (d < 0)
-			open = k;
-		else
-			known *= d;
-	}
-	if (open >= 0)
-		t->dims[open] = known > 0 ? all / known : 0;
-	t->rank = outer->rank;
-}
-
 static void reshape_outputs(struct ps_serve_call *c)
 {
 	const struct ps_serve_view *v = c->view;
 	for (int i = 0; v->reshapes && i < v->n_outputs; i++)
-		outer_shape(&v->outputs[i], c->d.rows, v->max_batch > 0, &c->outputs[i]);
+		ps_serve_reshape(&v->outputs[i], c->d.rows, v->max_batch > 0, &c->outputs[i]);
 }
 
 static enum ps_status run_one(struct ps_serve_call *c, bool wide)

@@ -81,32 +81,11 @@ static uint64_t shape_key(const struct ps_serve_call *c, int n_inputs)
 	return h;
 }
 
-/* One open dimension takes what the number of elements leaves for it. */
-static void inner_shape(const struct ps_tensor_spec *inner, int64_t rows, bool batched,
-			struct ps_tensor *t)
-{
-	int64_t all = 1, known = 1;
-	int open = -1;
-	for (int k = 0; k < t->rank; k++)
-		all *= t->dims[k];
-	for (int k = 0; k < inner->rank; k++) {
-		int64_t d = k == 0 && batched ? rows : inner->dims[k];
-		t->dims[k] = d;
-		if (d < 0)
-			open = k;
-		else
-			known *= d;
-	}
-	if (open >= 0)
-		t->dims[open] = known > 0 ? all / known : 0;
-	t->rank = inner->rank;
-}
-
 static enum ps_status reshape_inputs(struct ps_serve_call *c, const struct ps_serve_view *v)
 {
 	for (int i = 0; i < v->n_inputs; i++) {
-		inner_shape(&c->instance->describe.inputs[i], c->d.rows, v->max_batch > 0,
-			    &c->inputs[i]);
+		ps_serve_reshape(&c->instance->describe.inputs[i], c->d.rows, v->max_batch > 0,
+				 &c->inputs[i]);
 		if (ps_tensor_check(&c->instance->describe.inputs[i], &c->inputs[i], &c->err) !=
 		    PS_OK)
 			return c->err.status;

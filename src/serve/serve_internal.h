@@ -115,6 +115,10 @@ enum ps_status ps_serve_view_of(struct ps_serve *s, struct ps_serve_instance *in
 				int domain, const struct ps_serve_view **ret_view,
 				struct ps_error *err);
 void ps_serve_views_free(struct ps_serve_instance *in);
+/* ps_serve_reshape gives `t` the shape of `to`, from the client's side to the engine's or back: the
+ * batch axis has `rows`, one open dimension takes what the number of elements leaves. [view.c] */
+void ps_serve_reshape(const struct ps_tensor_spec *to, int64_t rows, bool batched,
+		      struct ps_tensor *t);
 
 struct ps_serve_engine {
 	const struct ps_engine_ops *ops;

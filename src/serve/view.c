@@ -138,6 +138,26 @@ enum ps_status ps_serve_view_of(struct ps_serve *s, struct ps_serve_instance *in
 	return PS_OK;
 }
 
+void ps_serve_reshape(const struct ps_tensor_spec *to, int64_t rows, bool batched,
+		      struct ps_tensor *t)
+{
+	int64_t all = 1, known = 1;
+	int open = -1;
+	for (int k = 0; k < t->rank; k++)
+		all *= t->dims[k];
+	for (int k = 0; k < to->rank; k++) {
+		int64_t d = k == 0 && batched ? rows : to->dims[k];
+		t->dims[k] = d;
+		if (d < 0)
+			open = k;
+		else
+			known *= d;
+	}
+	if (open >= 0)
+		t->dims[open] = known > 0 ? all / known : 0;
+	t->rank = to->rank;
+}
+
 void ps_serve_views_free(struct ps_serve_instance *in)
 {
 	for (struct ps_serve_view *v = in->views, *next; v; v = next) {

@@ -1,11 +1,11 @@
 #include "store/state.h"
 
 #include "base/file.h"
+#include "store/store_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,33 +98,11 @@ struct ps_state {
 
 /* --- errors --- */
 
-static enum ps_status status_of(int rc)
-{
-	switch (rc & 0xff) {
-	case SQLITE_FULL:
-		return PS_ENOSPC;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return PS_EINUSE;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-	case SQLITE_CONSTRAINT:
-	case SQLITE_MISMATCH:
-		return PS_ECORRUPT;
-	case SQLITE_NOMEM:
-		return PS_ENOMEM;
-	case SQLITE_CANTOPEN:
-	case SQLITE_PERM:
-	case SQLITE_READONLY:
-		return PS_EFORBIDDEN;
-	default:
-		return PS_EIO;
-	}
-}
-
 static enum ps_status failed(struct ps_state *s, int rc, const char *doing, struct ps_error *err)
 {
-	enum ps_status status = status_of(rc);
+	/* A file that cannot be opened is one that the user may not have there. */
+	enum ps_status status =
+		(rc & 0xff) == SQLITE_CANTOPEN ? PS_EFORBIDDEN : ps_store_status(rc);
 	if (status == PS_EIO && s->db && sqlite3_system_errno(s->db) == ENOSPC)
 		status = PS_ENOSPC;
 	ps_error_set(err, status, "cannot %s: %s", doing,

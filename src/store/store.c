@@ -30,7 +30,7 @@ const char *ps_store_kind_name(enum ps_store_cell_kind k)
 	return ps_store_kind_names[k];
 }
 
-static enum ps_status status_of(int rc)
+enum ps_status ps_store_status(int rc)
 {
 	switch (rc & 0xff) {
 	case SQLITE_FULL:
@@ -74,7 +74,7 @@ static const char *hint_of(enum ps_status st)
 
 enum ps_status ps_store_error(struct ps_store *s, struct ps_error *err, int rc, const char *doing)
 {
-	enum ps_status st = status_of(rc);
+	enum ps_status st = ps_store_status(rc);
 	/* The system's errno tells a full disk from other write errors. */
 	if (st == PS_EIO && s->db && sqlite3_system_errno(s->db) == ENOSPC) {
 		st = PS_ENOSPC;

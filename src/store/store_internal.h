@@ -16,6 +16,8 @@ struct ps_store {
 	sqlite3_stmt *stmts[PS_STMT_COUNT]; /* prepared on first use */
 };
 
+/* ps_store_status reads a result code of SQLite. */
+enum ps_status ps_store_status(int rc);
 /* ps_store_error turns SQLite's last failure into ours; `doing` completes "cannot ...". */
 enum ps_status ps_store_error(struct ps_store *s, struct ps_error *err, int rc, const char *doing);
 

@@ -1,5 +1,6 @@
 /* I/O threads: their loops, listeners, the configuration that each works by, and their end. */
 #include "base/log.h"
+#include "base/thread.h"
 #include "serve/admin_internal.h"
 #include "serve/observe_internal.h"
 
@@ -24,6 +25,8 @@ static void on_refresh(struct ps_evloop_task *task)
 	struct ps_serve_snapshot *old = io->snapshot;
 	io->snapshot = ps_serve_newest(io->server);
 	ps_serve_snapshot_unref(old);
+	atomic_store(&io->generation, io->snapshot->generation);
+	ps_serve_reload_notify(io->server);
 }
 
 enum ps_status ps_serve_put_in_force(struct ps_serve *s, struct ps_serve_snapshot *p,
@@ -294,6 +297,7 @@ static void *io_main(void *ctx)
 	char name[16];
 	snprintf(name, sizeof name, "ps-io-%d", io->number);
 	pthread_setname_np(pthread_self(), name);
+	ps_thread_prompt();
 	if (ps_evloop_run(io->loop, &err) != PS_OK)
 		ps_log_error(PS_LOG_ERROR, "serve", &err);
 	return NULL;

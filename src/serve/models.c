@@ -7,13 +7,13 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "serve/observe_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* What a niceness of 19 leaves of a busy CPU is about 1.5 %: loading goes on, and nobody feels it.
@@ -58,7 +58,7 @@ static void *step_main(void *ctx)
 {
 	struct job *j = ctx;
 	pthread_setname_np(pthread_self(), "ps-loader");
-	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), LOADER_NICE);
+	ps_thread_step_back(LOADER_NICE);
 	if (j->step == HASH)
 		j->status = ps_engine_hash(j->opening.path, j->hash, &j->err);
 	else if (j->step == OPEN)
@@ -391,6 +391,7 @@ static void step_done(struct ps_evloop_task *task)
 		opened(s, j);
 	else
 		closed(s, j);
+	ps_serve_reload_notify(s);
 	kick(s);
 }
 

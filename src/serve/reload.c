@@ -5,6 +5,7 @@
  * for while one is under way are one more reload, afterwards.
  */
 #include "base/log.h"
+#include "base/thread.h"
 #include "serve/admin_state_internal.h"
 
 #include <errno.h>
@@ -111,16 +112,23 @@ static void count_tenants(const struct ps_tenancy *old, const struct ps_tenancy 
 
 /* --- the reload --- */
 
+/* First what tenants will use is there, then they use it, then what they used goes: no request of
+ * theirs meets less than before. */
 static enum ps_status put_models_in_force(struct ps_serve *s, struct ps_serve_snapshot *p,
 					  const struct ps_serve_snapshot *old,
 					  struct ps_serve_reload_result *r)
 {
 	enum ps_status status = ps_serve_apply_models(s, p, &r->models, &r->err);
-	if (status == PS_OK)
+	if (status == PS_OK) {
+		ps_serve_kick_loaders(s);
+		ps_serve_wait_for_moves(s, old, p);
 		status = ps_serve_put_in_force(s, p, &r->err);
-	if (status != PS_OK) /* some may have been applied: those of the old one again */
+	}
+	if (status == PS_OK)
+		ps_serve_wait_for_ios(s, p);
+	else /* some may have been applied: those of the old one again */
 		(void)ps_serve_apply_models(s, old, NULL, NULL);
-	ps_serve_drop_domains(s, status == PS_OK ? p : old);
+	ps_serve_leave_models(s, status == PS_OK ? p : old);
 	return status;
 }
 
@@ -209,6 +217,7 @@ static void *reload_thread(void *ctx)
 	struct ps_serve_admin *a = ctx;
 	struct ps_serve_reload *l = a->reload;
 	bool again = true;
+	ps_thread_step_back(0); /* an I/O thread has started it */
 	while (again) {
 		struct ps_serve_reload_result r = {0};
 		ps_strbuf_init(&r.restart);
@@ -274,6 +283,10 @@ void ps_serve_reload_stop(struct ps_serve *s)
 {
 	struct ps_serve_admin *a = s->admin;
 	if (a && a->reload && a->reload->has_thread) {
+		pthread_mutex_lock(&a->lock);
+		a->stopping = true;
+		pthread_cond_broadcast(&a->changed);
+		pthread_mutex_unlock(&a->lock);
 		pthread_join(a->reload->thread, NULL);
 		a->reload->has_thread = false;
 	}
@@ -296,6 +309,7 @@ void ps_serve_admin_free(struct ps_serve *s)
 		free(a->folders[i]);
 	free(a->decisions);
 	free(a->private);
+	pthread_cond_destroy(&a->changed);
 	pthread_mutex_destroy(&a->lock);
 	free(a);
 	s->admin = NULL;

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "serve/admin_internal.h"
 #include "serve/observe_internal.h"
 
@@ -314,17 +315,6 @@ static enum ps_status read_config(struct ps_serve *s, struct ps_error *err)
 	return status;
 }
 
-/* Whoever names a folder expects models in it; a configuration may begin with none. */
-static enum ps_status apply_models(struct ps_serve *s, struct ps_error *err)
-{
-	enum ps_status status = ps_serve_apply_models(s, s->snapshot, NULL, err);
-	if (status != PS_OK || !s->options->models_dir || ps_repo_count(s->repo) > 0)
-		return status;
-	ps_error_set(err, PS_ENOTFOUND, "there is no model in %s", s->options->models_dir);
-	ps_error_hint(err, "it should hold NAME.onnx, or NAME/VERSION/model.onnx");
-	return PS_ENOTFOUND;
-}
-
 static enum ps_status start_observer(struct ps_serve *s, struct ps_error *err)
 {
 	enum ps_status status = ps_serve_observe_new(s, s->n_ios, &s->observe, err);
@@ -352,7 +342,7 @@ static enum ps_status start(struct ps_serve *s, struct ps_error *err)
 	if (status == PS_OK)
 		status = ps_serve_start_loaders(s, err);
 	if (status == PS_OK)
-		status = apply_models(s, err);
+		status = ps_serve_apply_models(s, s->snapshot, NULL, err);
 	if (status == PS_OK)
 		status = ps_serve_start_ios(s, err);
 	return status;
@@ -400,6 +390,7 @@ static enum ps_status serve(struct ps_serve *s, struct ps_error *err)
 	if (status != PS_OK)
 		return status;
 	ps_serve_kick_loaders(s);
+	ps_thread_prompt(); /* the lanes and the observer were started before */
 	status = ps_evloop_run(s->ios[0].loop, err);
 	if (status == PS_OK && s->result != PS_OK) {
 		*err = s->result_err;

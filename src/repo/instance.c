@@ -71,10 +71,19 @@ static void check_idle(struct ps_repo *r, int n)
 	if (idle == l->idle)
 		return;
 	l->idle = idle;
-	if (idle)
-		list_push(r, &r->idle, n);
-	else
+	if (!idle) {
 		list_remove(r, &r->idle, n);
+		return;
+	}
+	list_push(r, &r->idle, n);
+	if (r->on_idle)
+		r->on_idle(r->idle_ctx);
+}
+
+void ps_repo_watch_idle(struct ps_repo *r, void (*on_idle)(void *ctx), void *ctx)
+{
+	r->on_idle = on_idle;
+	r->idle_ctx = ctx;
 }
 
 static void free_retired(struct ps_repo_load *l)

@@ -200,6 +200,9 @@ void ps_repo_loaded(struct ps_repo *r, int instance, enum ps_status status,
 		    const struct ps_error *why, const struct ps_repo_facts *facts, void *user);
 /* ps_repo_next_unload returns an instance that nobody wants or holds, now UNLOADING, or -1. */
 int ps_repo_next_unload(struct ps_repo *r);
+/* ps_repo_watch_idle has `on_idle` called whenever there is something for ps_repo_next_unload, also
+ * when that comes of the last request's end. It must not call the repository. NULL: no more. */
+void ps_repo_watch_idle(struct ps_repo *r, void (*on_idle)(void *ctx), void *ctx);
 /* ps_repo_unloaded says that it is closed: the number is free. */
 void ps_repo_unloaded(struct ps_repo *r, int instance);
 

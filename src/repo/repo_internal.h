@@ -86,6 +86,8 @@ struct ps_repo {
 	int n_wanted, n_wanted_ready;
 	uint64_t next_id, stamp;
 	struct ps_repo_shared_config *defaults;
+	void (*on_idle)(void *ctx); /* NULL: nobody watches */
+	void *idle_ctx;
 };
 
 /* repo.c */

@@ -4,8 +4,11 @@
  *
  *	config.c       rows of the file; what is put over it
  *	config_check.c what rows cannot check; snapshots
+ *	check.c        --check-config
  *	models_config.c  models and folders of a snapshot -> the repository
+ *	models_wanted.c  which of them are wanted, and for whom
  *	reload.c       SIGHUP and POST v2/perseus/reload
+ *	reload_wait.c  what a reload waits for
  *	admin*.c       routes: index, load, unload, statistics, configuration, operator's views
  *	decisions.c    what the API asked for
  *	bill.c         the ledger as people read it
@@ -48,18 +51,20 @@ struct ps_serve_model_changes {
 };
 
 /* ps_serve_apply_models makes the repository that of the snapshot: lists the folders, puts models
- * and their configurations, asks for what is to be loaded in each domain (shared, and that of every
- * tenant with share: false), and drops what is gone. Then call ps_serve_kick_loaders. A model of
- * the file that cannot be served is an error; one of a folder is warned of and keeps its reason.
- * Takes s->lock itself; BLOCKS on the disk: at start, or on the reload's thread. `ret_changes` may
- * be NULL. */
+ * and their configurations, drops files that are gone, and asks for what is to be loaded in each
+ * domain (shared, and that of every tenant with share: false). Then call ps_serve_kick_loaders, and
+ * once `p` is in force ps_serve_leave_models. A model of the file that cannot be served is an
+ * error; one of a folder is warned of and keeps its reason (at start, with exit_on_error, it is an
+ * error too). Warns of models of tenants that are in no folder. Takes s->lock itself; BLOCKS on
+ * the disk: at start, or on the reload's thread. `ret_changes` may be NULL. */
 enum ps_status ps_serve_apply_models(struct ps_serve *s, const struct ps_serve_snapshot *p,
 				     struct ps_serve_model_changes *ret_changes,
 				     struct ps_error *err);
 
-/* ps_serve_drop_domains lets go of the instances of tenants that have none of their own in `p`:
- * once it is in force, because until then their requests still go there. On the reload's thread. */
-void ps_serve_drop_domains(struct ps_serve *s, const struct ps_serve_snapshot *p);
+/* ps_serve_leave_models lets go of what nobody uses by `p`: shared instances of names that only
+ * tenants without sharing see, and those of tenants that have none of their own any more. Once `p`
+ * is in force everywhere, because until then requests still go there. On the reload's thread. */
+void ps_serve_leave_models(struct ps_serve *s, const struct ps_serve_snapshot *p);
 
 /* ps_serve_reload_stop waits for a reload under way. At the end, before I/O threads stop. */
 void ps_serve_reload_stop(struct ps_serve *s);

@@ -25,9 +25,12 @@ struct ps_serve_reload; /* reload.c */
 struct ps_serve_admin {
 	struct ps_serve *server;
 	pthread_mutex_t lock;
-	/* guarded by `lock` */
+	/* guarded by `lock`, which is taken inside the server's when both are */
 	struct ps_serve_decision *decisions;
 	size_t n_decisions, cap_decisions;
+	pthread_cond_t changed; /* monotonic clock */
+	uint64_t changes;	/* what a reload may wait for has happened, so often */
+	bool stopping;		/* a reload waits no longer */
 	/* of whoever applies a configuration: start, then the reload's thread */
 	char *folders[PS_SERVE_MAX_FOLDERS]; /* number = source - PS_SERVE_SOURCE_FOLDER */
 	int n_folders;
@@ -50,6 +53,26 @@ bool ps_serve_decided(struct ps_serve_admin *a, const char *model, const char *t
 
 /* ps_serve_restore takes up what the state file remembers. At start. */
 enum ps_status ps_serve_restore(struct ps_serve *s, struct ps_state *state, struct ps_error *err);
+
+/* --- models_wanted.c --- */
+
+/* ps_serve_want_models asks for the models that `p` has loaded, in each domain; nothing is left.
+ * Under s->lock. PS_ENOMEM. */
+enum ps_status ps_serve_want_models(struct ps_serve *s, const struct ps_serve_snapshot *p,
+				    struct ps_error *err);
+
+/* --- reload_wait.c: the reload's thread, at most so long each --- */
+
+#define PS_SERVE_MOVE_NS  INT64_C(60000000000)
+#define PS_SERVE_ADOPT_NS INT64_C(5000000000)
+
+/* ps_serve_wait_for_moves waits until the instances are loaded (or have failed) that requests will
+ * meet by `p` and did not meet by `old`: those of tenants that begin or cease to share, and of new
+ * tenants that share with nobody. Says in the log what was not ready in time. */
+void ps_serve_wait_for_moves(struct ps_serve *s, const struct ps_serve_snapshot *old,
+			     const struct ps_serve_snapshot *p);
+/* ps_serve_wait_for_ios waits until every I/O thread works by `p` or a later one. */
+void ps_serve_wait_for_ios(struct ps_serve *s, const struct ps_serve_snapshot *p);
 
 /* --- reload.c --- */
 

@@ -11,8 +11,13 @@ struct ps_serve_admin *ps_serve_admin_get(struct ps_serve *s)
 	s->admin = calloc(1, sizeof *s->admin);
 	if (!s->admin)
 		return NULL;
+	pthread_condattr_t attr;
 	s->admin->server = s;
 	pthread_mutex_init(&s->admin->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->admin->changed, &attr);
+	pthread_condattr_destroy(&attr);
 	return s->admin;
 }
 

@@ -54,10 +54,22 @@ static void step_done(struct ps_evloop_task *task);
 
 /* --- threads --- */
 
+/* The threads that an engine starts are for runs, and niceness is inherited. What goes wrong here,
+ * opening says. */
+static void start_engine(const struct job *j)
+{
+	struct ps_serve_engine engine;
+	struct ps_error err;
+	(void)ps_serve_engine_for(j->server, j->opening.path, &engine, &err);
+}
+
 static void *step_main(void *ctx)
 {
 	struct job *j = ctx;
 	pthread_setname_np(pthread_self(), "ps-loader");
+	ps_thread_step_back(0); /* an I/O thread has started it */
+	if (j->step == OPEN)
+		start_engine(j);
 	ps_thread_step_back(LOADER_NICE);
 	if (j->step == HASH)
 		j->status = ps_engine_hash(j->opening.path, j->hash, &j->err);
@@ -287,6 +299,14 @@ static void on_kick(struct ps_evloop_task *task)
 	kick(s);
 }
 
+/* Under the lock, on any thread: also a lane lets go of an instance that nobody wants any more. */
+static void on_idle(void *ctx)
+{
+	struct ps_serve *s = ctx;
+	if (!atomic_exchange(&s->loaders->kick_posted, true))
+		ps_evloop_post(s->ios[0].loop, &s->loaders->kick);
+}
+
 void ps_serve_kick_loaders(struct ps_serve *s)
 {
 	atomic_fetch_add(&s->models_generation, 1);
@@ -439,6 +459,9 @@ enum ps_status ps_serve_start_loaders(struct ps_serve *s, struct ps_error *err)
 	if (!s->loaders)
 		return ps_error_set(err, PS_ENOMEM, "out of memory");
 	s->loaders->kick = (struct ps_evloop_task){.run = on_kick, .ctx = s};
+	pthread_mutex_lock(&s->lock);
+	ps_repo_watch_idle(s->repo, on_idle, s);
+	pthread_mutex_unlock(&s->lock);
 	return PS_OK;
 }
 
@@ -464,6 +487,9 @@ void ps_serve_stop_loaders(struct ps_serve *s)
 	if (!s->loaders)
 		return;
 	s->loaders->stopping = true;
+	pthread_mutex_lock(&s->lock);
+	ps_repo_watch_idle(s->repo, NULL, NULL);
+	pthread_mutex_unlock(&s->lock);
 	interrupt_engines(s);
 	for (j = s->loaders->jobs; j; j = next) {
 		next = j->next;

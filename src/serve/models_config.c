@@ -1,7 +1,6 @@
 /* models_config.c - the models of a configuration -> the repository.
  *
- * Folders are listed without any lock; then everything is applied under the server's at once. What
- * the API has asked for goes before the configuration, also after a restart (with `state`).
+ * Folders are listed without any lock; then everything is applied under the server's at once.
  */
 #include "base/log.h"
 #include "base/units.h"
@@ -9,6 +8,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { MAX_NAME_WARNINGS = 20 }; /* of one configuration */
 
 /* --- one section of the file as a model's configuration --- */
 
@@ -81,18 +82,9 @@ struct applied {
 	const struct ps_serve_config *config;
 	struct ps_repo_listing **listings;   /* by folder of the configuration */
 	struct ps_repo_identity *identities; /* by section with a path */
-	const char **names;		     /* of the repository, sorted */
-	size_t n_names;
-	bool *wanted; /* by name: at start, as configured */
 	struct ps_serve_model_changes changes;
 	struct ps_error *err;
 };
-
-static enum ps_status no_memory(const struct applied *a)
-{
-	ps_error_set(a->err, PS_ENOMEM, "out of memory");
-	return PS_ENOMEM;
-}
 
 static int source_of(struct ps_serve_admin *a, const char *folder)
 {
@@ -156,17 +148,24 @@ static enum ps_status identify_files(struct applied *a)
 	return status;
 }
 
+static bool is_there(const struct applied *a, const char *name)
+{
+	const struct ps_serve_model_config *m = a->config->models.items;
+	for (size_t k = 0; k < a->config->model_repository.len; k++)
+		if (ps_repo_listing_find(a->listings[k], name))
+			return true;
+	for (size_t k = 0; k < a->config->models.len; k++)
+		if (m[k].path && strcmp(m[k].name, name) == 0)
+			return true;
+	return false;
+}
+
 /* Sections without a path speak of names that a folder must have. */
 static enum ps_status check_names(struct applied *a)
 {
 	const struct ps_serve_model_config *m = a->config->models.items;
 	for (size_t i = 0; i < a->config->models.len; i++) {
-		bool found = m[i].path != NULL;
-		for (size_t k = 0; !found && k < a->config->model_repository.len; k++)
-			found = ps_repo_listing_find(a->listings[k], m[i].name) != NULL;
-		for (size_t k = 0; !found && k < a->config->models.len; k++)
-			found = m[k].path && strcmp(m[k].name, m[i].name) == 0;
-		if (found)
+		if (m[i].path || is_there(a, m[i].name))
 			continue;
 		ps_error_set(a->err, PS_ENOTFOUND,
 			     "model %s has no path and is in no folder of model_repository",
@@ -174,6 +173,36 @@ static enum ps_status check_names(struct applied *a)
 		return ps_serve_config_at(a->config, &m[i].where, "models", a->err);
 	}
 	return PS_OK;
+}
+
+/* A folder may get a model after its tenant: no error, but more often a slip. */
+static void warn_of_name(const struct applied *a, const struct ps_serve_tenant_config *t,
+			 const struct ps_conf_where *w, const char *model, int *n)
+{
+	struct ps_error err;
+	if (is_there(a, model) || (*n)++ >= MAX_NAME_WARNINGS)
+		return;
+	ps_error_set(&err, PS_ENOTFOUND,
+		     "tenant %s names the model '%s', which is in no folder of model_repository",
+		     t->name, model);
+	ps_serve_config_at(a->config, w, "tenants", &err);
+	ps_log_error(PS_LOG_WARN, "models", &err);
+}
+
+static void warn_of_names(const struct applied *a)
+{
+	const struct ps_serve_tenant_config *t = a->config->tenants.items;
+	int n = 0;
+	for (size_t i = 0; i < a->config->tenants.len; i++) {
+		const struct ps_serve_sla_config *s = t[i].slas.items;
+		for (size_t k = 0; k < t[i].models.len; k++)
+			warn_of_name(a, &t[i], &t[i].where, t[i].models.items[k], &n);
+		for (size_t k = 0; k < t[i].slas.len; k++)
+			warn_of_name(a, &t[i], &s[k].where, s[k].model, &n);
+	}
+	if (n > MAX_NAME_WARNINGS)
+		ps_log(PS_LOG_WARN, "models", "%d more models of tenants are in no folder",
+		       n - MAX_NAME_WARNINGS);
 }
 
 /* --- applying: under the server's lock --- */
@@ -268,194 +297,15 @@ static enum ps_status put_folders(struct applied *a)
 	return status;
 }
 
-/* --- applying: what is wanted, and for whom --- */
-
-static bool wants_at_start(const struct ps_serve_config *c, const char *name)
+/* Whoever names a folder expects models in it; a configuration may begin with none. */
+static enum ps_status check_any(const struct applied *a)
 {
-	const struct ps_serve_model_config *m = c->models.items;
-	bool all = c->load == PS_SERVE_LOAD_ALL;
-	for (size_t i = 0; i < c->models.len; i++)
-		if (strcmp(m[i].name, name) == 0)
-			return all && m[i].load;
-	return all;
-}
-
-/* Loads with the configuration that the API gave, unless it is no good any more. */
-static void use_config(struct applied *a, const struct ps_serve_decision *d)
-{
-	struct ps_repo_config config;
-	struct ps_error err;
-	if (!d->config)
-		return;
-	enum ps_status status = ps_serve_config_from_json(d->config, d->model, &config, &err);
-	if (status == PS_OK) {
-		status = ps_repo_set_config(a->server->repo, d->model, &config, &err);
-		ps_repo_config_fini(&config);
-	}
-	if (status != PS_OK)
-		ps_log_error(PS_LOG_WARN, "models", &err);
-}
-
-static void want_name(struct applied *a, size_t at, int domain, const char *tenant)
-{
-	struct ps_serve_decision d;
-	const char *name = a->names[at];
-	bool wanted = a->wanted[at];
-	if (ps_serve_decided(a->admin, name, tenant, &d)) {
-		wanted = d.loaded;
-		if (wanted)
-			use_config(a, &d);
-		free(d.config);
-		if (!wanted)
-			(void)ps_repo_serve(a->server->repo, name, domain, false);
-	}
-	if (wanted && ps_repo_serve(a->server->repo, name, domain, true) == PS_ENOMEM)
-		ps_log(PS_LOG_ERROR, "models", "no memory to load %s", name);
-}
-
-static int compare_texts(const void *x, const void *y)
-{
-	return strcmp(*(const char *const *)x, *(const char *const *)y);
-}
-
-/* The names of the repository, sorted, once each; they live as long as it. */
-static const char **list_names(const struct ps_repo *r, size_t *ret_n)
-{
-	int n = ps_repo_count(r);
-	const char **names = calloc((size_t)n + 1, sizeof *names);
-	size_t found = 0, kept = 0;
-	for (int i = 0; names && i < n; i++)
-		if (!ps_repo_get(r, i)->gone)
-			names[found++] = ps_repo_get(r, i)->name;
-	if (found > 0)
-		qsort(names, found, sizeof *names, compare_texts);
-	for (size_t i = 0; i < found; i++)
-		if (kept == 0 || strcmp(names[kept - 1], names[i]) != 0)
-			names[kept++] = names[i];
-	*ret_n = kept;
-	return names;
-}
-
-/* Which names some tenant that shares may use. A name that only tenants without sharing see needs
- * no shared instance; one that nobody sees is kept for the operator. */
-static void mark_shared(const struct applied *a, bool *shared)
-{
-	const char *const *names = a->names;
-	size_t n = a->n_names;
-	const struct ps_serve_tenant_config *t = a->config->tenants.items;
-	bool *seen = calloc(n + 1, sizeof *seen);
-	bool all = !seen || a->config->tenants.len == 0;
-	for (size_t i = 0; !all && i < a->config->tenants.len; i++) {
-		if (t[i].share && t[i].models.len == 0)
-			all = true;
-		for (size_t k = 0; k < t[i].models.len; k++) {
-			const char *const *at = bsearch(&t[i].models.items[k], names, n,
-							sizeof *names, compare_texts);
-			if (at && t[i].share)
-				shared[at - names] = true;
-			if (at)
-				seen[at - names] = true;
-		}
-		if (!t[i].share && t[i].models.len == 0)
-			for (size_t k = 0; k < n; k++)
-				seen[k] = true;
-	}
-	for (size_t k = 0; k < n; k++)
-		shared[k] = all || shared[k] || !seen[k];
-	free(seen);
-}
-
-static void want_shared(struct applied *a)
-{
-	bool *shared = calloc(a->n_names + 1, sizeof *shared);
-	if (!shared)
-		return;
-	mark_shared(a, shared);
-	for (size_t i = 0; i < a->n_names; i++) {
-		if (shared[i])
-			want_name(a, i, PS_REPO_SHARED, NULL);
-		else
-			(void)ps_repo_serve(a->server->repo, a->names[i], PS_REPO_SHARED, false);
-	}
-	free(shared);
-}
-
-static bool has_number(const int *list, int n, int x)
-{
-	for (int i = 0; i < n; i++)
-		if (list[i] == x)
-			return true;
-	return false;
-}
-
-/* The tenants of `t` that share with nobody: each has a domain of its own. NULL: no memory. */
-static int *list_private(const struct ps_tenancy *t, int *ret_n)
-{
-	int count = ps_tenancy_count(t), n = 0;
-	int *list = calloc((size_t)count + 1, sizeof *list);
-	for (int i = 0; list && i < count; i++)
-		if (ps_tenancy_exists(t, i) && !ps_tenancy_shares(t, i))
-			list[n++] = i;
-	*ret_n = n;
-	return list;
-}
-
-/* Notes that a tenant has a domain, until ps_serve_drop_domains. */
-static enum ps_status note_private(struct ps_serve_admin *admin, int tenant)
-{
-	if (has_number(admin->private, admin->n_private, tenant))
+	const char *dir = a->server->options->models_dir;
+	if (a->snapshot->generation > 1 || !dir || ps_repo_count(a->server->repo) > 0)
 		return PS_OK;
-	int *more = realloc(admin->private, ((size_t)admin->n_private + 1) * sizeof *more);
-	if (!more)
-		return PS_ENOMEM;
-	admin->private = more;
-	admin->private[admin->n_private++] = tenant;
-	return PS_OK;
-}
-
-static enum ps_status want_private(struct applied *a)
-{
-	const struct ps_tenancy *t = a->snapshot->tenancy;
-	int n;
-	int *now = list_private(t, &n);
-	enum ps_status status = now ? PS_OK : no_memory(a);
-	for (int i = 0; status == PS_OK && i < n; i++) {
-		if (note_private(a->admin, now[i]) != PS_OK)
-			status = no_memory(a);
-		for (size_t k = 0; status == PS_OK && k < a->n_names; k++)
-			if (ps_tenancy_sees(t, now[i], a->names[k]))
-				want_name(a, k, now[i] + 1, ps_tenancy_name(t, now[i]));
-	}
-	free(now);
-	return status;
-}
-
-void ps_serve_drop_domains(struct ps_serve *s, const struct ps_serve_snapshot *p)
-{
-	struct ps_serve_admin *admin = s->admin;
-	int kept = 0;
-	pthread_mutex_lock(&s->lock);
-	for (int i = 0; i < admin->n_private; i++) {
-		int tenant = admin->private[i];
-		if (ps_tenancy_exists(p->tenancy, tenant) && !ps_tenancy_shares(p->tenancy, tenant))
-			admin->private[kept++] = tenant;
-		else
-			ps_repo_drop_domain(s->repo, tenant + 1);
-	}
-	admin->n_private = kept;
-	pthread_mutex_unlock(&s->lock);
-}
-
-static enum ps_status want_all(struct applied *a)
-{
-	a->names = list_names(a->server->repo, &a->n_names);
-	a->wanted = calloc(a->n_names + 1, sizeof *a->wanted);
-	if (!a->names || !a->wanted)
-		return no_memory(a);
-	for (size_t i = 0; i < a->n_names; i++)
-		a->wanted[i] = wants_at_start(a->config, a->names[i]);
-	want_shared(a);
-	return want_private(a);
+	ps_error_set(a->err, PS_ENOTFOUND, "there is no model in %s", dir);
+	ps_error_hint(a->err, "it should hold NAME.onnx, or NAME/VERSION/model.onnx");
+	return PS_ENOTFOUND;
 }
 
 static enum ps_status apply_locked(struct applied *a)
@@ -466,7 +316,21 @@ static enum ps_status apply_locked(struct applied *a)
 	if (status == PS_OK)
 		status = put_folders(a);
 	if (status == PS_OK)
-		status = want_all(a);
+		status = check_any(a);
+	if (status == PS_OK)
+		status = ps_serve_want_models(a->server, a->snapshot, a->err);
+	return status;
+}
+
+static enum ps_status look(struct applied *a)
+{
+	enum ps_status status = list_folders(a);
+	if (status == PS_OK)
+		status = check_names(a);
+	if (status == PS_OK)
+		status = identify_files(a);
+	if (status == PS_OK)
+		warn_of_names(a);
 	return status;
 }
 
@@ -485,13 +349,9 @@ enum ps_status ps_serve_apply_models(struct ps_serve *s, const struct ps_serve_s
 		.err = err};
 	enum ps_status status = PS_OK;
 	if (!a.admin || !a.listings || !a.identities)
-		status = no_memory(&a);
+		status = ps_error_set(err, PS_ENOMEM, "out of memory");
 	if (status == PS_OK)
-		status = list_folders(&a);
-	if (status == PS_OK)
-		status = check_names(&a);
-	if (status == PS_OK)
-		status = identify_files(&a);
+		status = look(&a);
 	if (status == PS_OK) {
 		pthread_mutex_lock(&s->lock);
 		status = apply_locked(&a);
@@ -501,8 +361,6 @@ enum ps_status ps_serve_apply_models(struct ps_serve *s, const struct ps_serve_s
 		ps_repo_listing_free(a.listings[i]);
 	free(a.listings);
 	free(a.identities);
-	free(a.names);
-	free(a.wanted);
 	if (status == PS_OK && ret_changes)
 		*ret_changes = a.changes;
 	return status;

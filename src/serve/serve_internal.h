@@ -204,6 +204,7 @@ struct ps_serve_io {
 	struct ps_serve_listener listeners[PS_SERVE_MAX_LISTENERS];
 	int n_listeners, n_open;	    /* n_open: not drained yet */
 	struct ps_serve_snapshot *snapshot; /* the configuration it works by: referenced */
+	_Atomic uint64_t generation;	    /* of `snapshot`, for other threads, once it changed */
 	struct ps_serve_observe_io *observe;
 	struct ps_tenancy_guard *guard;
 	struct ps_evloop_timer tick;
@@ -440,5 +441,8 @@ void ps_serve_drained(struct ps_serve *s);
 void ps_serve_fail(struct ps_serve *s, const struct ps_error *err);
 /* ps_serve_reload reads the configuration again (SIGHUP). I/O thread 0. [reload.c] */
 void ps_serve_reload(struct ps_serve *s);
+/* ps_serve_reload_notify says that something has happened that a reload may wait for: a model was
+ * loaded, an I/O thread has taken a configuration up. I/O threads. [reload_wait.c] */
+void ps_serve_reload_notify(struct ps_serve *s);
 
 #endif

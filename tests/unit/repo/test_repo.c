@@ -396,6 +396,34 @@ static void an_idle_instance_is_taken_up_again(void **state)
 	ps_repo_free(r);
 }
 
+static void count_idle(void *ctx)
+{
+	++*(int *)ctx;
+}
+
+/* What is unwanted while requests are at it goes with the last of them: somebody has to be told. */
+static void the_last_release_is_told_of(void **state)
+{
+	struct ps_repo *r = new_repo();
+	int m = add(r, "x", 1), told = 0, i;
+
+	(void)state;
+	ps_repo_watch_idle(r, count_idle, &told);
+	want(r, m, true);
+	i = load(r, 1);
+	ps_repo_hold(r, i);
+	ps_repo_hold(r, i);
+	want(r, m, false);
+	assert_int_equal(ps_repo_next_unload(r), -1);
+	ps_repo_release(r, i);
+	assert_int_equal(told, 0);
+	ps_repo_release(r, i);
+	assert_int_equal(told, 1);
+	assert_int_equal(ps_repo_next_unload(r), i);
+	ps_repo_unloaded(r, i);
+	ps_repo_free(r);
+}
+
 static void a_domain_shares_with_no_other(void **state)
 {
 	struct ps_repo *r = new_repo();
@@ -693,6 +721,7 @@ int main(void)
 		cmocka_unit_test(identical_files_are_one_instance),
 		cmocka_unit_test(two_that_load_at_once_meet),
 		cmocka_unit_test(an_idle_instance_is_taken_up_again),
+		cmocka_unit_test(the_last_release_is_told_of),
 		cmocka_unit_test(a_domain_shares_with_no_other),
 		cmocka_unit_test(the_policy_chooses_versions),
 		cmocka_unit_test(a_new_version_takes_over_when_it_is_ready),

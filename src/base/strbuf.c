@@ -45,23 +45,13 @@ enum ps_status ps_strbuf_reserve(struct ps_strbuf *s, size_t extra)
 	return PS_OK;
 }
 
-void ps_strbuf_append(struct ps_strbuf *s, const void *bytes, size_t n)
+void ps_strbuf_append_growing(struct ps_strbuf *s, const void *bytes, size_t n)
 {
 	if (n == 0 || ps_strbuf_reserve(s, n) != PS_OK)
 		return;
 	memcpy(s->data + s->len, bytes, n);
 	s->len += n;
 	s->data[s->len] = '\0';
-}
-
-void ps_strbuf_puts(struct ps_strbuf *s, const char *text)
-{
-	ps_strbuf_append(s, text, strlen(text));
-}
-
-void ps_strbuf_putc(struct ps_strbuf *s, char c)
-{
-	ps_strbuf_append(s, &c, 1);
 }
 
 void ps_strbuf_vprintf(struct ps_strbuf *s, const char *fmt, va_list ap)

@@ -10,6 +10,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 struct ps_strbuf {
 	char *data; /* NUL-terminated; never NULL after init */
@@ -24,12 +25,30 @@ void ps_strbuf_init(struct ps_strbuf *s);
 void ps_strbuf_fini(struct ps_strbuf *s);
 /* ps_strbuf_reserve makes room for `extra` more bytes and a NUL. PS_ENOMEM. */
 enum ps_status ps_strbuf_reserve(struct ps_strbuf *s, size_t extra);
+/* ps_strbuf_append_growing is ps_strbuf_append where there is no room yet. */
+void ps_strbuf_append_growing(struct ps_strbuf *s, const void *bytes, size_t n);
 /* ps_strbuf_append adds `n` bytes. */
-void ps_strbuf_append(struct ps_strbuf *s, const void *bytes, size_t n);
+static inline void ps_strbuf_append(struct ps_strbuf *s, const void *bytes, size_t n)
+{
+	if (n >= s->cap - s->len || s->failed) {
+		ps_strbuf_append_growing(s, bytes, n);
+		return;
+	}
+	if (n > 0)
+		memcpy(s->data + s->len, bytes, n);
+	s->len += n;
+	s->data[s->len] = '\0';
+}
 /* ps_strbuf_puts adds a C string. */
-void ps_strbuf_puts(struct ps_strbuf *s, const char *text);
+static inline void ps_strbuf_puts(struct ps_strbuf *s, const char *text)
+{
+	ps_strbuf_append(s, text, strlen(text));
+}
 /* ps_strbuf_putc adds one byte. */
-void ps_strbuf_putc(struct ps_strbuf *s, char c);
+static inline void ps_strbuf_putc(struct ps_strbuf *s, char c)
+{
+	ps_strbuf_append(s, &c, 1);
+}
 /* ps_strbuf_printf adds formatted text. */
 void ps_strbuf_printf(struct ps_strbuf *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

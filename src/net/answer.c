@@ -38,11 +38,12 @@ static void put_start(struct ps_strbuf *h, const struct ps_net_server *s, int ht
 
 static void put_header(struct ps_strbuf *h, const struct ps_net_header *x)
 {
-	if (!ps_net_text_is_plain(x->name) || !ps_net_text_is_plain(x->value))
+	size_t name = strlen(x->name), value = strlen(x->value);
+	if (!ps_net_bytes_are_plain(x->name, name) || !ps_net_bytes_are_plain(x->value, value))
 		return;
-	ps_strbuf_append(h, x->name, strlen(x->name));
+	ps_strbuf_append(h, x->name, name);
 	PUT(h, ": ");
-	ps_strbuf_append(h, x->value, strlen(x->value));
+	ps_strbuf_append(h, x->value, value);
 	PUT(h, "\r\n");
 }
 

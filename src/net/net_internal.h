@@ -110,8 +110,10 @@ enum ps_status ps_net_out_set(struct ps_net_out *o, const struct iovec *pieces, 
 int64_t ps_net_out_write(struct ps_net_out *o, int fd);
 /* ps_net_out_wrote notes that `n` bytes of pieces[at..n) were written otherwise. */
 void ps_net_out_wrote(struct ps_net_out *o, size_t n);
-/* ps_net_text_is_plain says whether `s` may stand in a head: no control characters. */
+/* ps_net_text_is_plain says whether `s` may stand in a head: no control characters.
+ * ps_net_bytes_are_plain: the same of `n` bytes. */
 bool ps_net_text_is_plain(const char *s);
+bool ps_net_bytes_are_plain(const char *s, size_t n);
 /* ps_net_reason returns the phrase of an HTTP status. */
 const char *ps_net_reason(int http);
 /* ps_net_json_text appends `s` as a JSON string with its quotes. */

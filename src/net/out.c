@@ -73,12 +73,34 @@ int64_t ps_net_out_write(struct ps_net_out *o, int fd)
 	return total;
 }
 
-bool ps_net_text_is_plain(const char *s)
+/* Whether any of eight bytes is below 0x20 or is 0x7f. Each test is exact where all bytes are below
+ * 0x80; those above are masked away, and cannot lend to a neighbour once they are. */
+static bool has_control(uint64_t eight)
 {
-	for (; *s; s++)
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+	uint64_t low = eight & ~tops;
+	uint64_t above = low + 0x60 * ones; /* top bit: 0x20 or more */
+	uint64_t is_del = low + ones;	    /* top bit: 0x7f */
+	return (~eight & tops & (~above | is_del)) != 0;
+}
+
+bool ps_net_bytes_are_plain(const char *s, size_t n)
+{
+	uint64_t eight;
+	for (; n >= sizeof eight; n -= sizeof eight, s += sizeof eight) {
+		memcpy(&eight, s, sizeof eight);
+		if (has_control(eight))
+			return false;
+	}
+	for (; n > 0; n--, s++)
 		if ((unsigned char)*s < 0x20 || *s == 0x7f)
 			return false;
 	return true;
+}
+
+bool ps_net_text_is_plain(const char *s)
+{
+	return ps_net_bytes_are_plain(s, strlen(s));
 }
 
 const char *ps_net_reason(int http)

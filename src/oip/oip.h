@@ -202,10 +202,10 @@ struct ps_oip_response {
 struct ps_oip_message {
 	struct iovec *pieces;
 	size_t n_pieces;
-	size_t bytes;		  /* of all pieces */
-	int64_t json_bytes;	  /* value of Inference-Header-Content-Length; -1: no such header */
-	char json_bytes_text[24]; /* the same as text, "" when -1 */
-	const char *content_type; /* "application/json" or "application/octet-stream" */
+	size_t bytes;	    /* of all pieces */
+	int64_t json_bytes; /* value of Inference-Header-Content-Length; -1: no such header */
+	const char *json_bytes_text; /* the same as text, in the arena; "" when -1 */
+	const char *content_type;    /* "application/json" or "application/octet-stream" */
 };
 
 /* ps_oip_build_response writes an infer response. Binary outputs are referred to, not copied: they

@@ -19,8 +19,13 @@ void ps_oip_reader_init(struct ps_oip_reader *r, char *bytes, size_t n, struct p
 			struct ps_error *err);
 /* ps_oip_read_fail sets PS_EPARSE with the offset in `where`. */
 enum ps_status ps_oip_read_fail(struct ps_oip_reader *r, const char *what);
-/* ps_oip_peek skips blanks and returns the next byte, 0 at the end. */
-char ps_oip_peek(struct ps_oip_reader *r);
+/* ps_oip_peek skips blanks and returns the next byte, 0 at the end; most often there are none. */
+char ps_oip_peek_behind_blanks(struct ps_oip_reader *r);
+static inline char ps_oip_peek(struct ps_oip_reader *r)
+{
+	return r->at < r->end && (unsigned char)*r->at > ' ' ? *r->at
+							     : ps_oip_peek_behind_blanks(r);
+}
 
 /* A key of an object that is understood; others are checked and passed over. */
 struct ps_oip_field {

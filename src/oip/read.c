@@ -18,7 +18,7 @@ enum ps_status ps_oip_read_fail(struct ps_oip_reader *r, const char *what)
 	return PS_EPARSE;
 }
 
-char ps_oip_peek(struct ps_oip_reader *r)
+char ps_oip_peek_behind_blanks(struct ps_oip_reader *r)
 {
 	while (r->at < r->end &&
 	       (*r->at == ' ' || *r->at == '\n' || *r->at == '\r' || *r->at == '\t'))
@@ -167,10 +167,11 @@ static size_t decode_escape(const char *s, const char *end, char *out, size_t *r
 }
 
 /* The first byte from p on that does not stand for itself in a string. */
-static const char *skip_plain(const char *p, const char *end)
+static char *skip_plain(char *p, const char *end)
 {
-	while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' &&
-	       *p != '\\')
+	static const bool plain[256] = {
+		[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... 0x7f] = true};
+	while (p < end && plain[(unsigned char)*p])
 		p++;
 	return p;
 }
@@ -178,7 +179,7 @@ static const char *skip_plain(const char *p, const char *end)
 /* One string, from its quote to its quote; decoded to `out` unless that is NULL. */
 static enum ps_status scan_string(struct ps_oip_reader *r, char *out, size_t *ret_n)
 {
-	const char *p = r->at + 1;
+	char *p = r->at + 1;
 	size_t n = 0;
 	char decoded[4];
 	for (;;) {
@@ -188,7 +189,7 @@ static enum ps_status scan_string(struct ps_oip_reader *r, char *out, size_t *re
 		if (out && out + n != from)
 			memmove(out + n, from, (size_t)(p - from));
 		n += (size_t)(p - from);
-		r->at = (char *)p;
+		r->at = p;
 		if (p >= r->end)
 			return ps_oip_read_fail(r, "a string without its end");
 		from = p;
@@ -212,7 +213,7 @@ static enum ps_status scan_string(struct ps_oip_reader *r, char *out, size_t *re
 		n += got;
 		p += used;
 	}
-	r->at = (char *)p + 1;
+	r->at = p + 1;
 	*ret_n = n;
 	return PS_OK;
 }
@@ -221,12 +222,19 @@ enum ps_status ps_oip_read_bytes(struct ps_oip_reader *r, char **ret_text, size_
 {
 	if (ps_oip_peek(r) != '"')
 		return ps_oip_read_fail(r, "a string is expected");
-	char *out = r->at + 1;
+	char *out = r->at + 1, *end = skip_plain(out, r->end);
+	*ret_text = out;
+	/* Nearly all keys and names: nothing to decode. */
+	if (end < r->end && *end == '"') {
+		*end = '\0';
+		*ret_n = (size_t)(end - out);
+		r->at = end + 1;
+		return PS_OK;
+	}
 	enum ps_status s = scan_string(r, out, ret_n);
 	if (s != PS_OK)
 		return s;
 	out[*ret_n] = '\0'; /* at the latest on the closing quote */
-	*ret_text = out;
 	return PS_OK;
 }
 
@@ -327,7 +335,7 @@ static enum ps_status read_known(struct ps_oip_reader *r, const char *name, void
 {
 	struct known *k = out;
 	for (int i = 0; i < k->n; i++) {
-		if (strcmp(k->fields[i].name, name) != 0)
+		if (k->fields[i].name[0] != name[0] || strcmp(k->fields[i].name, name) != 0)
 			continue;
 		if (k->seen & (1u << i))
 			return ps_error_set(r->err, PS_EINVAL, "the key \"%s\" comes twice", name);

@@ -1,12 +1,13 @@
 #include "oip/oip_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Bytes that stand for themselves in a JSON string. */
 static bool is_plain(unsigned char c)
 {
-	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+	static const bool plain[256] = {
+		[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
+	return plain[c];
 }
 
 bool ps_oip_put_text(struct ps_strbuf *out, const char *s, size_t n)
@@ -192,11 +193,22 @@ enum ps_status ps_oip_put_tensor(struct ps_strbuf *out, const char *kind, const 
 	return s;
 }
 
+/* printf of a number costs more than the rest of a small answer. */
+static const char *number_text(size_t v, struct ps_arena *arena)
+{
+	char digits[24], *d = digits + sizeof digits;
+	do
+		*--d = (char)('0' + v % 10);
+	while (v /= 10);
+	return ps_arena_strndup(arena, d, (size_t)(digits + sizeof digits - d));
+}
+
 enum ps_status ps_oip_finish(const struct ps_strbuf *json, const struct ps_tensor *tensors,
 			     const bool *binary, bool all_binary, int n, struct ps_arena *arena,
 			     struct ps_oip_message *ret_message, struct ps_error *err)
 {
-	struct ps_oip_message m = {.n_pieces = 1, .bytes = json->len, .json_bytes = -1};
+	struct ps_oip_message m = {
+		.n_pieces = 1, .bytes = json->len, .json_bytes = -1, .json_bytes_text = ""};
 	char *head = NULL;
 	if (ps_strbuf_status(json) == PS_OK)
 		head = ps_arena_strndup(arena, json->data, json->len);
@@ -214,7 +226,9 @@ enum ps_status ps_oip_finish(const struct ps_strbuf *json, const struct ps_tenso
 	if (m.n_pieces > 1) {
 		m.content_type = "application/octet-stream";
 		m.json_bytes = (int64_t)json->len;
-		snprintf(m.json_bytes_text, sizeof m.json_bytes_text, "%zu", json->len);
+		m.json_bytes_text = number_text(json->len, arena);
+		if (!m.json_bytes_text)
+			return ps_error_set(err, PS_ENOMEM, "no memory for a message");
 	}
 	*ret_message = m;
 	return PS_OK;

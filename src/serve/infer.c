@@ -84,16 +84,8 @@ static void answer_ok(struct ps_serve_call *c)
 		return;
 	}
 	ps_serve_add_header(c, "Content-Type", message.content_type);
-	if (message.json_bytes >= 0) {
-		char *text = ps_arena_strndup(c->arena, message.json_bytes_text,
-					      strlen(message.json_bytes_text));
-		if (!text) {
-			ps_error_set(&c->err, PS_ENOMEM, "out of memory");
-			ps_serve_refuse(c);
-			return;
-		}
-		ps_serve_add_header(c, PS_OIP_JSON_BYTES_HEADER, text);
-	}
+	if (message.json_bytes >= 0)
+		ps_serve_add_header(c, PS_OIP_JSON_BYTES_HEADER, message.json_bytes_text);
 	ps_serve_http_answer(c, 200, message.pieces, message.n_pieces);
 }
 

@@ -85,7 +85,9 @@ static const struct ps_conf_option rows[] = {
 	{.name = "check-config",
 	 .type = PS_CONF_BOOL,
 	 .offset = FIELD(check_config),
-	 .help = "Check the configuration and end."},
+	 .help = "Look for what a start would refuse, without loading models or taking "
+		 "addresses, and end with the exit code that it would have; 0: nothing. "
+		 "Warnings go to stderr."},
 	{0},
 };
 

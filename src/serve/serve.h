@@ -148,9 +148,12 @@ enum ps_status ps_serve_config_load(const struct ps_serve_options *options,
 /* ps_serve_config_free frees it; NULL is fine. */
 void ps_serve_config_free(struct ps_serve_config *c);
 
-/* ps_serve_check reads the configuration and checks what rows cannot: addresses, names, keys,
- * references between sections, model files and folders, certificates, and that a server open to the
- * network has a key for every tenant. Loads nothing. */
+/* ps_serve_check finds what ps_serve_run would refuse before it loads models: in the file, its keys
+ * and certificates, CPUs, lanes, folders with their config.pbtxt files, names of models, the ONNX
+ * Runtime library where it is needed, and where log and state go. Warnings of the same are logged.
+ * Not found are what others have taken (a port, a state that another server keeps) and what only
+ * opening a model shows. Takes nothing and writes nothing, but moves the process to the
+ * configuration's CPUs: call it once. */
 enum ps_status ps_serve_check(const struct ps_serve_options *options, struct ps_error *err);
 
 /* ps_serve_run listens, loads, serves until SIGTERM or SIGINT, finishes what is in flight and

@@ -15,6 +15,7 @@
  *	view.c     an instance as a model's configuration shows it
  * Around it:
  *	config.c, reload.c   the file -> a snapshot; checks; SIGHUP and the admin call
+ *	check.c              --check-config
  *	admin.c              repository, statistics, configuration, metrics: ps_serve_route_admin
  *	observe*.c           what is counted, logged and shown (observe_internal.h)
  *	ledger.c             usage, written to the state file
@@ -433,6 +434,15 @@ static inline struct ps_serve_call *ps_serve_call_of(struct ps_dispatch_request 
 }
 
 /* server.c */
+/* ps_serve_new makes a server that has done nothing yet; `options` are borrowed. PS_ENOMEM.
+ * ps_serve_free ends whatever of it was begun; NULL is fine. */
+enum ps_status ps_serve_new(const struct ps_serve_options *options, struct ps_serve **ret_server,
+			    struct ps_error *err);
+void ps_serve_free(struct ps_serve *s);
+/* The steps of a start that nobody outside notices: ps_serve_configure reads the
+ * configuration, ps_serve_start_runs goes to its CPUs (all threads from now on) and starts lanes. */
+enum ps_status ps_serve_configure(struct ps_serve *s, struct ps_error *err);
+enum ps_status ps_serve_start_runs(struct ps_serve *s, struct ps_error *err);
 /* ps_serve_loaded is called on I/O thread 0 once everything wanted at start is loaded or failed. */
 void ps_serve_loaded(struct ps_serve *s);
 /* ps_serve_drained is called there once no connection is left after draining. */

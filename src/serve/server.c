@@ -303,7 +303,7 @@ static enum ps_status make_dispatch(struct ps_serve *s, struct ps_error *err)
 	return PS_OK;
 }
 
-static enum ps_status read_config(struct ps_serve *s, struct ps_error *err)
+enum ps_status ps_serve_configure(struct ps_serve *s, struct ps_error *err)
 {
 	struct ps_serve_config *config;
 	enum ps_status status = ps_serve_config_load(s->options, &config, err);
@@ -312,6 +312,18 @@ static enum ps_status read_config(struct ps_serve *s, struct ps_error *err)
 	status = ps_serve_snapshot_new(config, NULL, &s->snapshot, err);
 	if (status != PS_OK)
 		ps_serve_config_free(config);
+	else if (ps_repo_new(&s->repo) != PS_OK)
+		status = ps_error_set(err, PS_ENOMEM, "out of memory");
+	return status;
+}
+
+enum ps_status ps_serve_start_runs(struct ps_serve *s, struct ps_error *err)
+{
+	enum ps_status status = pin_to_slice(s, err);
+	if (status == PS_OK)
+		status = start_exec(s, err);
+	if (status == PS_OK)
+		status = make_dispatch(s, err);
 	return status;
 }
 
@@ -324,19 +336,13 @@ static enum ps_status start_observer(struct ps_serve *s, struct ps_error *err)
 /* The ports first: that one is taken should be known before anything slow begins. */
 static enum ps_status start(struct ps_serve *s, struct ps_error *err)
 {
-	enum ps_status status = read_config(s, err);
-	if (status == PS_OK && ps_repo_new(&s->repo) != PS_OK)
-		status = ps_error_set(err, PS_ENOMEM, "out of memory");
+	enum ps_status status = ps_serve_configure(s, err);
 	if (status == PS_OK)
 		status = ps_serve_open_ios(s, err);
 	if (status == PS_OK)
 		status = watch_signals(s, err);
 	if (status == PS_OK)
-		status = pin_to_slice(s, err);
-	if (status == PS_OK)
-		status = start_exec(s, err);
-	if (status == PS_OK)
-		status = make_dispatch(s, err);
+		status = ps_serve_start_runs(s, err);
 	if (status == PS_OK)
 		status = start_observer(s, err);
 	if (status == PS_OK)
@@ -379,9 +385,34 @@ static void stop(struct ps_serve *s)
 	ps_dispatch_free(s->dispatch);
 	ps_repo_free(s->repo);
 	ps_serve_snapshot_unref(s->snapshot);
+}
+
+enum ps_status ps_serve_new(const struct ps_serve_options *options, struct ps_serve **ret_server,
+			    struct ps_error *err)
+{
+	struct ps_serve *s = calloc(1, sizeof *s);
+	if (!s)
+		return ps_error_set(err, PS_ENOMEM, "out of memory");
+	s->options = options;
+	s->ready_fd = options->ready_fd;
+	s->started_ns = ps_clock_now_ns();
+	s->started_wall_ns = ps_clock_wall_ns();
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->snapshot_lock, NULL);
+	pthread_mutex_init(&s->engines_lock, NULL);
+	*ret_server = s;
+	return PS_OK;
+}
+
+void ps_serve_free(struct ps_serve *s)
+{
+	if (!s)
+		return;
+	stop(s);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->snapshot_lock);
 	pthread_mutex_destroy(&s->engines_lock);
+	free(s);
 }
 
 static enum ps_status serve(struct ps_serve *s, struct ps_error *err)
@@ -402,24 +433,17 @@ static enum ps_status serve(struct ps_serve *s, struct ps_error *err)
 enum ps_status ps_serve_run(const struct ps_serve_options *options, struct ps_error *err)
 {
 	struct ps_error own = {0};
-	struct ps_serve *s = calloc(1, sizeof *s);
-	if (!s)
-		return ps_error_set(err, PS_ENOMEM, "out of memory");
+	struct ps_serve *s;
 	err = err ? err : &own;
-	s->options = options;
-	s->ready_fd = options->ready_fd;
-	s->started_ns = ps_clock_now_ns();
-	s->started_wall_ns = ps_clock_wall_ns();
-	pthread_mutex_init(&s->lock, NULL);
-	pthread_mutex_init(&s->snapshot_lock, NULL);
-	pthread_mutex_init(&s->engines_lock, NULL);
+	enum ps_status status = ps_serve_new(options, &s, err);
+	if (status != PS_OK)
+		return status;
 	(void)ps_net_raise_descriptors();
-	enum ps_status status = serve(s, err);
+	status = serve(s, err);
 	if (s->ready_fd >= 0 && status != PS_OK)
 		write_error_line(s, err);
 	if (s->ready_fd >= 0)
 		close(s->ready_fd);
-	stop(s);
-	free(s);
+	ps_serve_free(s);
 	return status;
 }

@@ -31,8 +31,7 @@ static void clear(struct ps_net_exchange *x)
 
 static void uncount_body(struct ps_net_exchange *x)
 {
-	x->server->stats.buffered_bytes -= x->buffered_bytes;
-	x->buffered_bytes = 0;
+	ps_net_charge_drop(x->server, &x->charge);
 }
 
 void ps_net_exchange_fini(struct ps_net_exchange *x)
@@ -131,13 +130,34 @@ static struct ps_net_refused ask_handler(struct ps_net_exchange *x)
 	};
 }
 
-/* Bodies of all requests together are bounded by what was taken for them. */
-static bool count_body(struct ps_net_exchange *x, size_t bytes)
+/* PS_EQUOTA, PS_EUNAVAIL: no room for bodies. */
+static struct ps_net_refused refused_room(enum ps_status s)
+{
+	static const struct ps_net_header soon = {"Retry-After", "1"};
+	if (s == PS_OK)
+		return granted;
+	if (s == PS_ENOMEM)
+		return refused(503, "out of memory");
+	return (struct ps_net_refused){
+		.http = ps_status_get(s)->http,
+		.text = ps_net_no_room(s),
+		.headers = &soon,
+		.n_headers = 1,
+	};
+}
+
+/* Bodies of all requests together are bounded by what was taken for them, and so are those of each
+ * who sends them: else one could take all the room. */
+static struct ps_net_refused count_body(struct ps_net_exchange *x, size_t bytes)
 {
 	struct ps_net_server *s = x->server;
-	x->buffered_bytes += bytes;
-	s->stats.buffered_bytes += bytes;
-	return s->stats.buffered_bytes <= s->o.max_buffered_bytes;
+	enum ps_status status =
+		ps_net_charge_open(s, &x->charge, x->request.owner, x->request.address);
+	if (status == PS_OK)
+		status = ps_net_charge_check(s, &x->charge, bytes);
+	if (status == PS_OK)
+		(void)ps_net_charge_add(s, &x->charge, bytes);
+	return refused_room(status);
 }
 
 static struct ps_net_refused begin_body(struct ps_net_exchange *x, int64_t content_length,
@@ -158,13 +178,12 @@ static struct ps_net_refused begin_body(struct ps_net_exchange *x, int64_t conte
 		content_length = -1;
 		want = 0;
 	}
-	if (s->stats.buffered_bytes > s->o.max_buffered_bytes ||
-	    want > s->o.max_buffered_bytes - s->stats.buffered_bytes)
-		return refused(503, "too many bodies are under way");
+	struct ps_net_refused why = content_length != 0 ? count_body(x, want) : granted;
+	if (why.http)
+		return why;
 	if (ps_net_body_begin(&x->body, &x->arena, content_length, r->json_bytes,
 			      r->max_body_bytes) != PS_OK)
 		return refused(503, "out of memory");
-	(void)count_body(x, x->body.cap);
 	return granted;
 }
 
@@ -184,7 +203,7 @@ struct ps_net_refused ps_net_exchange_head(struct ps_net_exchange *x, int64_t co
 static enum ps_status body_grew(void *ctx)
 {
 	struct ps_net_exchange *x = ctx;
-	return count_body(x, x->body.cap) ? PS_OK : PS_EUNAVAIL;
+	return ps_net_charge_add(x->server, &x->charge, x->body.cap);
 }
 
 static struct ps_net_refused refused_body(const struct ps_net_exchange *x, enum ps_status s)
@@ -198,8 +217,9 @@ static struct ps_net_refused refused_body(const struct ps_net_exchange *x, enum 
 		return refused(413, "the body is compressed beyond reason: send it as it is");
 	case PS_EPARSE:
 		return refused(400, "the body does not follow its Content-Encoding");
+	case PS_EQUOTA:
 	case PS_EUNAVAIL:
-		return refused(503, "too many bodies are under way");
+		return refused_room(s);
 	default:
 		return refused(503, "out of memory");
 	}

@@ -17,6 +17,15 @@
 #include "net/coding_internal.h"
 #include "net/net_internal.h"
 
+struct ps_net_share;
+
+/* What one body, message or call counts in the server's sum and in the share of who sends it
+ * (share.c). Zeroed: nothing. */
+struct ps_net_charge {
+	struct ps_net_share *share; /* NULL: not open */
+	size_t bytes;
+};
+
 struct ps_net_exchange {
 	struct ps_net_request request; /* first: ps_net_answer finds the exchange by it */
 	struct ps_net_server *server;
@@ -27,7 +36,7 @@ struct ps_net_exchange {
 	struct ps_arena arena; /* request.arena */
 	struct ps_net_body body;
 	struct ps_net_inflate *inflate; /* NULL: the body comes as it is */
-	size_t buffered_bytes;		/* what this body counts in the server's sum */
+	struct ps_net_charge charge;	/* what this body counts in the server's sum */
 	bool owed;			/* the handler owes an answer, or on_done is owed to it */
 	bool complete;			/* the handler has or had it */
 	void (*on_done)(void *ctx, struct ps_net_request *r, enum ps_status status,

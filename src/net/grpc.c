@@ -66,8 +66,7 @@ void ps_net_grpc_end_owed(struct ps_net_h2_stream *st, enum ps_status status, in
 	if (st->over || (g->taken && !g->finished))
 		return;
 	st->over = true;
-	stats_of(st)->buffered_bytes -= g->call_bytes;
-	g->call_bytes = 0;
+	ps_net_charge_drop(st->h->service->server, &g->charge);
 	if (!g->taken)
 		return;
 	if (g->ended_by_net)
@@ -81,6 +80,14 @@ void ps_net_grpc_end_owed(struct ps_net_h2_stream *st, enum ps_status status, in
 		handler_of(st)->on_end(handler_of(st)->ctx, &g->call, status, now_ns);
 }
 
+/* The trailers that Retry-After is for HTTP. */
+static void say_soon(struct ps_net_h2_grpc *g)
+{
+	g->trailers[0] = (struct ps_net_header){"retry-after", "1"};
+	g->trailers[1] = (struct ps_net_header){"retry-pushback-ms", "1000"};
+	g->n_trailers = 2;
+}
+
 void ps_net_grpc_abort(struct ps_net_h2_stream *st, enum ps_status why, enum ps_net_grpc_code code,
 		       const char *text)
 {
@@ -92,6 +99,8 @@ void ps_net_grpc_abort(struct ps_net_h2_stream *st, enum ps_status why, enum ps_
 	g->code = code;
 	g->text = text;
 	g->n_trailers = 0;
+	if (why == PS_EQUOTA || (why == PS_EUNAVAIL && !st->h->draining))
+		say_soon(g);
 	stats_of(st)->refused++;
 	ps_net_h2_send_cancel_all(st);
 	if (can_speak(st))
@@ -102,6 +111,15 @@ void ps_net_grpc_abort(struct ps_net_h2_stream *st, enum ps_status why, enum ps_
 	g->call.gone = true;
 	if (handler_of(st)->on_gone)
 		handler_of(st)->on_gone(handler_of(st)->ctx, &g->call, why);
+}
+
+void ps_net_grpc_abort_room(struct ps_net_h2_stream *st, enum ps_status why)
+{
+	if (why == PS_ENOMEM)
+		ps_net_grpc_abort(st, why, PS_NET_GRPC_RESOURCE_EXHAUSTED, "out of memory");
+	else
+		ps_net_grpc_abort(st, why, (enum ps_net_grpc_code)ps_status_get(why)->grpc,
+				  ps_net_no_room(why));
 }
 
 void ps_net_grpc_closed(struct ps_net_h2_stream *st)
@@ -198,16 +216,36 @@ static const char *breach(struct ps_net_h2_stream *st, int *ret_code)
 	return NULL;
 }
 
-/* False: no room for one more call. */
-static bool count_call(struct ps_net_h2_stream *st)
+/* Whoever it is, one more call would be too many. */
+static bool is_full(const struct ps_net_h2_stream *st)
 {
-	const struct ps_net_server_options *o = &st->h->service->server->o;
-	struct ps_net_server_stats *stats = stats_of(st);
-	if (stats->buffered_bytes + CALL_BYTES > o->max_buffered_bytes)
-		return false;
-	st->g.call_bytes = CALL_BYTES;
-	stats->buffered_bytes += CALL_BYTES;
-	return true;
+	const struct ps_net_server *s = st->h->service->server;
+	return s->stats.buffered_bytes + CALL_BYTES > s->o.max_buffered_bytes;
+}
+
+/* Once the handler has said whose call it is. */
+static enum ps_status charge_call(struct ps_net_h2_stream *st)
+{
+	struct ps_net_server *s = st->h->service->server;
+	struct ps_net_charge *c = &st->g.charge;
+	enum ps_status status = ps_net_charge_open(s, c, st->g.call.owner, st->g.call.address);
+	if (status == PS_OK)
+		status = ps_net_charge_check(s, c, CALL_BYTES);
+	if (status == PS_OK)
+		(void)ps_net_charge_add(s, c, CALL_BYTES);
+	return status;
+}
+
+static void take_call(struct ps_net_h2_stream *st)
+{
+	st->g.taken = true;
+	stats_of(st)->requests++;
+	stats_of(st)->in_flight++;
+	enum ps_status status = charge_call(st);
+	if (status == PS_OK)
+		ps_net_grpc_await(st, st->h->now_ns);
+	else
+		ps_net_grpc_abort_room(st, status);
 }
 
 void ps_net_grpc_begin(struct ps_net_h2_stream *st)
@@ -222,8 +260,9 @@ void ps_net_grpc_begin(struct ps_net_h2_stream *st)
 		refuse(st, code, why);
 		return;
 	}
-	if (!count_call(st)) {
-		refuse(st, PS_NET_GRPC_UNAVAILABLE, "too many bodies are under way");
+	if (is_full(st)) {
+		say_soon(g);
+		refuse(st, PS_NET_GRPC_UNAVAILABLE, ps_net_no_room(PS_EUNAVAIL));
 		return;
 	}
 	ps_error_clear(&err);
@@ -233,10 +272,7 @@ void ps_net_grpc_begin(struct ps_net_h2_stream *st)
 		refuse(st, ps_status_get(status)->grpc, keep_text(st, &err));
 		return;
 	}
-	g->taken = true;
-	ps_net_grpc_await(st, st->h->now_ns);
-	stats_of(st)->requests++;
-	stats_of(st)->in_flight++;
+	take_call(st);
 }
 
 /* --- what the handler says --- */

@@ -74,6 +74,8 @@ struct ps_net_grpc_call {
 				   * nothing. Then the call ends with DEADLINE_EXCEEDED. 0: as long
 				   * as it likes, which costs a connection and memory. While the
 				   * server drains it is a second, and UNAVAILABLE */
+	int owner;		  /* on_call may set it: as in struct ps_net_request. A call whose
+				   * owner has no room left is gone at once (PS_EQUOTA) */
 	struct ps_arena *arena;	  /* the handler may take from it, also on a lane (one at a time) */
 	bool half_closed;	  /* the client has sent its last message */
 	bool gone;		  /* nobody will read what is sent */
@@ -112,8 +114,9 @@ struct ps_net_grpc_handler {
 	/* on_gone says, at most once, that nobody waits any more: PS_ECANCELLED (the client reset
 	 * the stream or the connection broke), PS_EDEADLINE (the deadline passed over
 	 * PS_NET_GRPC_DEADLINE_GRACE_NS ago and net has told the client so), PS_ETOOBIG, PS_EPARSE,
-	 * PS_ETIMEOUT, PS_EUNAVAIL, PS_EUNSUPPORTED (a message broke a rule or a limit, and net has
-	 * told the client). `finish` is still owed; what it and `send` say is thrown away. */
+	 * PS_EQUOTA, PS_ETIMEOUT, PS_EUNAVAIL, PS_EUNSUPPORTED (a message broke a rule or a limit,
+	 * and net has told the client). `finish` is still owed; what it and `send` say is thrown
+	 * away. */
 	void (*on_gone)(void *ctx, struct ps_net_grpc_call *call, enum ps_status why);
 	/* on_end says that the call is over: its trailers were given to the kernel (PS_OK, at
 	 * `done_ns`) or never will be (PS_ECANCELLED). It never comes before finish was called, may

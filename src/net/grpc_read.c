@@ -12,11 +12,6 @@
 
 enum { MESSAGE_EARNS_MILLI = 2000, FIRST_STASH = 4096 };
 
-static struct ps_net_server_stats *stats_of(const struct ps_net_h2_stream *st)
-{
-	return &st->h->service->server->stats;
-}
-
 /* --- messages --- */
 
 static struct ps_net_h2_message *take_message(struct ps_net_h2_stream *st)
@@ -35,7 +30,7 @@ static struct ps_net_h2_message *take_message(struct ps_net_h2_stream *st)
 	m->m = (struct ps_net_grpc_message){.arena = &m->arena};
 	m->service = s;
 	m->stream = st;
-	m->counted_bytes = 0;
+	m->charge = (struct ps_net_charge){0};
 	m->next = NULL;
 	return m;
 }
@@ -49,7 +44,7 @@ void ps_net_grpc_message_destroy(struct ps_net_h2_message *m)
 static void give_message(struct ps_net_h2_message *m)
 {
 	struct ps_net_h2_pool *p = m->service->pool;
-	m->service->server->stats.buffered_bytes -= m->counted_bytes;
+	ps_net_charge_drop(m->service->server, &m->charge);
 	if (p->n_messages >= PS_NET_H2_POOL_MESSAGES) {
 		ps_net_grpc_message_destroy(m);
 		return;
@@ -61,13 +56,13 @@ static void give_message(struct ps_net_h2_message *m)
 	p->n_messages++;
 }
 
-/* Bytes of messages of all connections together are bounded. */
-static bool count(struct ps_net_h2_message *m, size_t bytes)
+/* Bytes of messages are charged to whom the call is. */
+static enum ps_status count(struct ps_net_h2_stream *st, size_t bytes)
 {
-	struct ps_net_server *s = m->service->server;
-	m->counted_bytes += bytes;
-	s->stats.buffered_bytes += bytes;
-	return s->stats.buffered_bytes <= s->o.max_buffered_bytes;
+	struct ps_net_charge *c = &st->g.message->charge;
+	if (!c->share)
+		ps_net_charge_join(c, &st->g.charge);
+	return ps_net_charge_add(st->h->service->server, c, bytes);
 }
 
 /* --- refusals --- */
@@ -76,12 +71,6 @@ static void too_big(struct ps_net_h2_stream *st)
 {
 	ps_net_grpc_abort(st, PS_ETOOBIG, PS_NET_GRPC_RESOURCE_EXHAUSTED,
 			  "the message is too large");
-}
-
-static void no_room(struct ps_net_h2_stream *st)
-{
-	ps_net_grpc_abort(st, PS_EUNAVAIL, PS_NET_GRPC_UNAVAILABLE,
-			  "too many bodies are under way");
 }
 
 static void no_memory(struct ps_net_h2_stream *st)
@@ -160,8 +149,9 @@ static void begin_message(struct ps_net_h2_stream *st)
 	g->message->m.first_byte_ns = g->first_byte_ns;
 	st->body_began_ns = st->progress_ns = st->h->now_ns;
 	ps_net_h2_expect(st->h, st->h->now_ns + st->h->service->server->o.body_timeout_ns);
-	if (!count(g->message, g->want))
-		no_room(st);
+	enum ps_status room = count(st, g->want);
+	if (room != PS_OK)
+		ps_net_grpc_abort_room(st, room);
 	else if (p[0] == 1)
 		begin_inflating(st);
 	if (g->message && g->want == 0)
@@ -185,7 +175,7 @@ static enum ps_status inflated_grew(void *ctx)
 	struct ps_net_h2_stream *st = ctx;
 	size_t before = st->g.inflated_cap;
 	st->g.inflated_cap = st->g.body.cap;
-	return count(st->g.message, st->g.body.cap - before) ? PS_OK : PS_EUNAVAIL;
+	return count(st, st->g.body.cap - before);
 }
 
 static void inflate_part(struct ps_net_h2_stream *st, const unsigned char *at, size_t n)
@@ -200,8 +190,11 @@ static void inflate_part(struct ps_net_h2_stream *st, const unsigned char *at, s
 	case PS_EPARSE:
 		malformed(st, "the message does not follow its encoding");
 		break;
+	case PS_EQUOTA:
+		ps_net_grpc_abort_room(st, PS_EQUOTA);
+		break;
 	case PS_EUNAVAIL:
-		no_room(st);
+		ps_net_grpc_abort_room(st, PS_EUNAVAIL);
 		break;
 	default:
 		no_memory(st);
@@ -257,7 +250,7 @@ static size_t deframe(struct ps_net_h2_stream *st, const unsigned char *at, size
 static void free_stash(struct ps_net_h2_stream *st)
 {
 	struct ps_net_h2_grpc *g = &st->g;
-	stats_of(st)->buffered_bytes -= g->stash_cap;
+	ps_net_charge_drop(st->h->service->server, &g->stash_charge);
 	free(g->stash);
 	g->stash = NULL;
 	g->stash_at = g->stash_n = g->stash_cap = 0;
@@ -292,15 +285,18 @@ static void compact_stash(struct ps_net_h2_grpc *g)
 static void stash(struct ps_net_h2_stream *st, const unsigned char *at, size_t n)
 {
 	struct ps_net_h2_grpc *g = &st->g;
-	const struct ps_net_server_options *o = &st->h->service->server->o;
+	struct ps_net_server *s = st->h->service->server;
 	if (g->stash_at > 0 && g->stash_n + n > g->stash_cap)
 		compact_stash(g);
 	size_t cap = g->stash_cap ? g->stash_cap : FIRST_STASH;
 	while (cap < g->stash_n + n)
 		cap *= 2;
 	size_t more = cap - g->stash_cap;
-	if (stats_of(st)->buffered_bytes + more > o->max_buffered_bytes) {
-		no_room(st);
+	if (!g->stash_charge.share)
+		ps_net_charge_join(&g->stash_charge, &g->charge);
+	enum ps_status room = ps_net_charge_check(s, &g->stash_charge, more);
+	if (room != PS_OK) {
+		ps_net_grpc_abort_room(st, room);
 		return;
 	}
 	char *p = more > 0 ? realloc(g->stash, cap) : g->stash;
@@ -310,7 +306,7 @@ static void stash(struct ps_net_h2_stream *st, const unsigned char *at, size_t n
 	}
 	g->stash = p;
 	g->stash_cap = cap;
-	stats_of(st)->buffered_bytes += more;
+	(void)ps_net_charge_add(s, &g->stash_charge, more);
 	memcpy(g->stash + g->stash_n, at, n);
 	g->stash_n += n;
 }

@@ -89,7 +89,7 @@ struct ps_net_h2_message {
 	struct ps_arena arena;
 	struct ps_net_h2_stream *stream; /* held; NULL in the pool */
 	struct ps_net_h2_service *service;
-	size_t counted_bytes;		/* in the server's buffered_bytes */
+	struct ps_net_charge charge;
 	struct ps_net_h2_message *next; /* in the pool */
 };
 
@@ -109,11 +109,11 @@ struct ps_net_h2_grpc {
 	bool finished;		   /* finish was called */
 	bool ended_by_net;	   /* net has said the last word: trailers of its own */
 	bool half_close_told;
-	bool headers_sent; /* response headers are with nghttp2 */
-	bool end_fired;	   /* the trailers were written, or never will be */
-	bool deframing;	   /* guards against messages out of order */
-	int held;	   /* messages with the handler */
-	size_t call_bytes; /* counted in the server's buffered_bytes for the call itself */
+	bool headers_sent;	     /* response headers are with nghttp2 */
+	bool end_fired;		     /* the trailers were written, or never will be */
+	bool deframing;		     /* guards against messages out of order */
+	int held;		     /* messages with the handler */
+	struct ps_net_charge charge; /* for the call itself */
 	/* the message under way */
 	unsigned char prefix[5];
 	unsigned prefix_n;
@@ -127,6 +127,7 @@ struct ps_net_h2_grpc {
 	/* bytes that came while too many messages were held */
 	char *stash;
 	size_t stash_at, stash_n, stash_cap;
+	struct ps_net_charge stash_charge;
 	/* the end */
 	enum ps_net_grpc_code code;
 	const char *text; /* static or in the arena */
@@ -314,6 +315,8 @@ void ps_net_grpc_end_owed(struct ps_net_h2_stream *st, enum ps_status status, in
 /* ps_net_grpc_abort says the last word in the handler's place: `text` is static. */
 void ps_net_grpc_abort(struct ps_net_h2_stream *st, enum ps_status why, enum ps_net_grpc_code code,
 		       const char *text);
+/* ps_net_grpc_abort_room is ps_net_grpc_abort for what ps_net_charge_* said: no room for more. */
+void ps_net_grpc_abort_room(struct ps_net_h2_stream *st, enum ps_status why);
 
 /* grpc_read.c */
 void ps_net_grpc_data(struct ps_net_h2_stream *st, const unsigned char *at, size_t n);

@@ -139,6 +139,8 @@ struct ps_net_request {
 	/* What on_head may set. */
 	size_t max_body_bytes; /* of this request, after inflating; the server's option at first,
 				* and never more than that */
+	int owner; /* whose share of the room for bodies this one takes, by a number that the
+		    * handler gives (max_owner_bytes); 0: the share of its address */
 	const struct ps_net_header *refusal_headers; /* of the answer to a refusal, such as
 						      * Retry-After; borrowed until on_head's
 						      * caller has written them: static or in
@@ -198,6 +200,10 @@ struct ps_net_server_options {
 	size_t max_body_bytes;		 /* [64 MiB] of one request after inflating, else 413 */
 	int max_inflate_ratio;	   /* [256] of a compressed body once it is over 8 MiB, else 413 */
 	size_t max_buffered_bytes; /* [1 GiB] bodies of all connections together, else 503 */
+	size_t max_owner_bytes;	   /* [max_buffered_bytes] of them those of one owner (see struct
+				    * ps_net_request), else 429 */
+	size_t max_address_bytes;  /* [max_buffered_bytes] those of one address that have no
+				    * owner, else 429 */
 	int64_t handshake_timeout_ns; /* [10 s] for TLS: closed without a word */
 	int64_t idle_timeout_ns;      /* [75 s] between requests: closed without a word */
 	int64_t head_timeout_ns;      /* [10 s] from its first byte to its end, else 408 */
@@ -215,6 +221,9 @@ enum ps_status ps_net_server_open(struct ps_evloop *loop,
 				  struct ps_net_server **ret_server, struct ps_error *err);
 /* ps_net_server_address gives the address that is listened on, with the true port or path. */
 void ps_net_server_address(const struct ps_net_server *s, struct ps_net_address *ret_address);
+/* ps_net_server_set_limits takes max_body_bytes, max_buffered_bytes, max_owner_bytes and
+ * max_address_bytes of `o`, and nothing else of it, for requests whose head comes from now on. */
+void ps_net_server_set_limits(struct ps_net_server *s, const struct ps_net_server_options *o);
 /* ps_net_server_drain stops accepting, lets requests that have begun finish with `Connection:
  * close`, closes connections that stay idle for half a second (their client may be sending just
  * now), then calls on_drained (once, never from inside this call). */

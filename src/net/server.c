@@ -98,6 +98,7 @@ static void free_server(struct ps_net_server *s)
 	ps_net_h1_empty_pool(s);
 	ps_net_h2_service_fini(&s->h2);
 	ps_net_peers_free(s->peers);
+	ps_net_shares_fini(&s->shares);
 	ps_net_tls_free(s->o.tls);
 	free(s->host);
 	free(s->server_name);
@@ -202,6 +203,15 @@ void ps_net_server_address(const struct ps_net_server *s, struct ps_net_address 
 void ps_net_server_get_stats(const struct ps_net_server *s, struct ps_net_server_stats *ret_stats)
 {
 	*ret_stats = s->stats;
+}
+
+void ps_net_server_set_limits(struct ps_net_server *s, const struct ps_net_server_options *o)
+{
+	s->o.max_body_bytes = o->max_body_bytes;
+	s->o.max_buffered_bytes = o->max_buffered_bytes;
+	s->o.max_owner_bytes = o->max_owner_bytes;
+	s->o.max_address_bytes = o->max_address_bytes;
+	set_defaults(&s->o);
 }
 
 /* --- ending --- */

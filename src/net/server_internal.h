@@ -80,6 +80,13 @@ struct ps_net_conn {
 	char peer[];
 };
 
+/* Sums of what is charged, by owner and by address. */
+enum { PS_NET_SHARE_BUCKETS = 1024 };
+struct ps_net_shares {
+	struct ps_net_share *buckets[PS_NET_SHARE_BUCKETS], *free;
+	int n_free;
+};
+
 struct ps_net_server {
 	struct ps_evloop *loop;
 	struct ps_net_server_options o;
@@ -93,7 +100,8 @@ struct ps_net_server {
 	struct ps_net_h1 *pool;	   /* free ones, warm */
 	int n_pool;
 	struct ps_net_peers *peers; /* connections per address; NULL: not counted */
-	uint64_t path_inode;	    /* of the socket made at unix_path; 0: none */
+	struct ps_net_shares shares;
+	uint64_t path_inode; /* of the socket made at unix_path; 0: none */
 	bool draining, closing;
 	void (*on_drained)(void *ctx);
 	void *on_drained_ctx;
@@ -120,6 +128,24 @@ void ps_net_peers_free(struct ps_net_peers *p);
 /* ps_net_peers_enter counts one more of `address` unless there are `max` already. */
 bool ps_net_peers_enter(struct ps_net_peers *p, const char *address, int max);
 void ps_net_peers_leave(struct ps_net_peers *p, const char *address);
+
+/* share.c: what bodies count in stats.buffered_bytes and in the share of who sends them */
+void ps_net_shares_fini(struct ps_net_shares *t);
+/* ps_net_charge_open begins to charge `owner`, or `address` when that is 0. PS_ENOMEM. */
+enum ps_status ps_net_charge_open(struct ps_net_server *s, struct ps_net_charge *c, int owner,
+				  const char *address);
+/* ps_net_charge_join begins a charge to whom the open `other` is charged. */
+void ps_net_charge_join(struct ps_net_charge *c, const struct ps_net_charge *other);
+/* ps_net_charge_check says whether there is room for `bytes` more: PS_EQUOTA (not in the share),
+ * PS_EUNAVAIL (not in the whole). */
+enum ps_status ps_net_charge_check(const struct ps_net_server *s, const struct ps_net_charge *c,
+				   size_t bytes);
+/* ps_net_charge_add counts `bytes` more, also when it says that they are too many (as above). */
+enum ps_status ps_net_charge_add(struct ps_net_server *s, struct ps_net_charge *c, size_t bytes);
+/* ps_net_no_room says PS_EQUOTA and PS_EUNAVAIL in words. */
+const char *ps_net_no_room(enum ps_status s);
+/* ps_net_charge_drop counts nothing any more; not open: nothing happens. */
+void ps_net_charge_drop(struct ps_net_server *s, struct ps_net_charge *c);
 
 /* conn.c */
 void ps_net_conn_open(struct ps_net_server *s, int fd, const struct ps_net_address *peer);

@@ -107,6 +107,14 @@ static enum ps_status check_lanes(const struct ps_serve_config *c, struct ps_err
 	return PS_EINVAL;
 }
 
+static enum ps_status check_bodies(const struct ps_serve_config *c, struct ps_error *err)
+{
+	if (c->max_buffered >= c->max_body)
+		return PS_OK;
+	return ps_error_set(err, PS_EINVAL, "max_buffered: less than max_body: %lld < %lld bytes",
+			    (long long)c->max_buffered, (long long)c->max_body);
+}
+
 /* --- models: what can be said without a folder's listing --- */
 
 static enum ps_status check_model(const struct ps_serve_config *c,
@@ -239,6 +247,8 @@ static enum ps_status check_all(const struct ps_serve_config *c, const struct ps
 	enum ps_status status = check_tls(c, err);
 	if (status == PS_OK)
 		status = check_lanes(c, err);
+	if (status == PS_OK)
+		status = check_bodies(c, err);
 	if (status == PS_OK)
 		status = check_addresses(c, t, err);
 	if (status == PS_OK)

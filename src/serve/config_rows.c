@@ -440,6 +440,23 @@ static const struct ps_conf_option serve_rows[] = {
 	 .min = 1024,
 	 .max = 1 << 30,
 	 .help = "Largest body of a request, uncompressed; more is answered with 413."},
+	{.name = "max-buffered",
+	 .type = PS_CONF_BYTES,
+	 .offset = SERVE(max_buffered),
+	 .def = "1GiB",
+	 .min = 64 * 1024,
+	 .max = 1e15,
+	 .help = "Bodies held at once, by each listener of each I/O thread; more are answered with "
+		 "503. Not below max_body."},
+	{.name = "max-buffered-share",
+	 .type = PS_CONF_RATIO,
+	 .offset = SERVE(max_buffered_share),
+	 .def = "25%",
+	 .min = 0.01,
+	 .max = 1,
+	 .help = "Share of max_buffered that one tenant may take while there are others, but never "
+		 "less than one body of max_body; more is answered with 429. A quarter of it for "
+		 "an address that has shown no key."},
 	{.name = "max-connections",
 	 .type = PS_CONF_INT,
 	 .offset = SERVE(max_connections),

@@ -386,6 +386,7 @@ static enum ps_status refuse_call(struct ps_serve_call *c, struct ps_net_grpc_ca
 static void limit_message(const struct ps_serve_stream *t, struct ps_net_grpc_call *net)
 {
 	const struct ps_serve_snapshot *p = t->io->snapshot;
+	net->owner = ps_serve_owner(t->tenant);
 	net->max_message_bytes = is_large(t->route)
 					 ? (size_t)ps_tenancy_max_body_bytes(p->tenancy, t->tenant,
 									     p->config->max_body)

@@ -113,6 +113,7 @@ static void limit_body(struct ps_serve_call *c)
 {
 	const struct ps_serve_snapshot *p = c->io->snapshot;
 	struct ps_net_request *r = c->http;
+	r->owner = ps_serve_owner(c->tenant);
 	if (c->target.route == PS_OIP_INFER)
 		r->max_body_bytes = (size_t)ps_tenancy_max_body_bytes(p->tenancy, c->tenant,
 								      p->config->max_body);

@@ -10,6 +10,39 @@
 
 /* --- the configuration in force --- */
 
+/* A tenant that is alone may take all there is. */
+static bool has_others(const struct ps_tenancy *t)
+{
+	int n = ps_tenancy_count(t), found = 0;
+	for (int i = 0; i < n && found < 2; i++)
+		found += ps_tenancy_exists(t, i);
+	return found > 1;
+}
+
+/* What each who sends bodies may take of the room for them. One body of the largest size fits at
+ * least, with what a gRPC call counts besides. */
+static void fill_limits(const struct ps_serve_snapshot *p, struct ps_net_server_options *o)
+{
+	enum { BESIDES = 64 * 1024, OF_ADDRESS = 4 };
+	const struct ps_serve_config *c = p->config;
+	double share = (double)c->max_buffered * c->max_buffered_share;
+	o->max_body_bytes = (size_t)c->max_body;
+	o->max_buffered_bytes = (size_t)c->max_buffered;
+	o->max_address_bytes = (size_t)share / OF_ADDRESS + BESIDES;
+	if (share < (double)c->max_body + BESIDES)
+		share = (double)c->max_body + BESIDES;
+	o->max_owner_bytes = has_others(p->tenancy) ? (size_t)share : o->max_buffered_bytes;
+}
+
+static void refresh_limits(const struct ps_serve_io *io)
+{
+	struct ps_net_server_options o = {0};
+	fill_limits(io->snapshot, &o);
+	for (int i = 0; i < io->n_listeners; i++)
+		if (io->listeners[i].net)
+			ps_net_server_set_limits(io->listeners[i].net, &o);
+}
+
 struct ps_serve_snapshot *ps_serve_newest(struct ps_serve *s)
 {
 	pthread_mutex_lock(&s->snapshot_lock);
@@ -24,6 +57,7 @@ static void on_refresh(struct ps_evloop_task *task)
 	atomic_store(&io->refresh_posted, false);
 	struct ps_serve_snapshot *old = io->snapshot;
 	io->snapshot = ps_serve_newest(io->server);
+	refresh_limits(io);
 	ps_serve_snapshot_unref(old);
 	atomic_store(&io->generation, io->snapshot->generation);
 	ps_serve_reload_notify(io->server);
@@ -69,9 +103,9 @@ static void fill_options(const struct ps_serve_io *io, enum ps_serve_listener_ki
 		.max_connections = (int)((c->max_connections + s->n_ios - 1) / s->n_ios),
 		.max_connections_per_address = (int)c->max_connections_per_address,
 		.max_streams = (int)c->max_streams,
-		.max_body_bytes = (size_t)c->max_body,
 		.idle_timeout_ns = c->idle_timeout,
 	};
+	fill_limits(io->snapshot, o);
 	if (a->kind == PS_SERVE_UNIX) {
 		o->unix_path = a->path;
 		return;

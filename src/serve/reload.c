@@ -40,11 +40,25 @@ static bool same_texts(const struct ps_conf_texts *a, const struct ps_conf_texts
 /* Rows that a reload takes up; all others are fixed at start. */
 static bool is_live(const char *name)
 {
-	static const char *const live[] = {
-		"tenants",	 "models",	"model-repository", "admin-keys",
-		"keys-file",	 "access-log",	"access-log-file",  "access-log-sample",
-		"slow-request",	 "load",	"warmup",	    "exit-on-error",
-		"drain-timeout", "max-loading", "state-keep",	    NULL};
+	static const char *const live[] = {"tenants",
+					   "models",
+					   "model-repository",
+					   "admin-keys",
+					   "keys-file",
+					   "access-log",
+					   "access-log-file",
+					   "access-log-sample",
+					   "slow-request",
+					   "load",
+					   "warmup",
+					   "exit-on-error",
+					   "drain-timeout",
+					   "max-loading",
+					   "state-keep",
+					   "max-body",
+					   "max-buffered",
+					   "max-buffered-share",
+					   NULL};
 	for (int i = 0; live[i]; i++)
 		if (strcmp(live[i], name) == 0)
 			return true;

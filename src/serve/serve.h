@@ -104,8 +104,10 @@ struct ps_serve_config {
 	int load; /* PS_SERVE_LOAD_ALL, _NONE: what of the repositories is loaded at start */
 
 	int64_t max_body, max_connections, max_connections_per_address, max_streams;
-	int64_t idle_timeout;  /* ns between requests of a connection */
-	int64_t drain_timeout; /* ns that SIGTERM waits for what is in flight */
+	int64_t max_buffered;	   /* bytes of bodies; of one listener of one I/O thread */
+	double max_buffered_share; /* of them those of one tenant */
+	int64_t idle_timeout;	   /* ns between requests of a connection */
+	int64_t drain_timeout;	   /* ns that SIGTERM waits for what is in flight */
 
 	bool access_log;
 	char *access_log_file;	  /* NULL: stderr */

@@ -320,6 +320,13 @@ struct ps_serve_call {
 	char timing[96], retry_after[24], retry_pushback[24];
 };
 
+/* ps_serve_owner returns under what number net accounts for a tenant's bodies; 0 when nobody has
+ * said who asks: by address then. */
+static inline int ps_serve_owner(int tenant)
+{
+	return tenant == PS_TENANCY_NONE ? 0 : tenant + 1;
+}
+
 /* ps_serve_is_admin says whether the operator asks. */
 static inline bool ps_serve_is_admin(const struct ps_serve_call *c)
 {

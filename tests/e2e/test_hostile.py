@@ -1,6 +1,7 @@
 # timeout: 240
 # threads: yes
 """What a hostile client may send: each gets a refusal, and the server goes on as if nothing were."""
+import contextlib
 import gzip
 import http.client
 import json
@@ -14,7 +15,7 @@ import tempfile
 import unittest
 import zlib
 
-from support.perseus import PERSEUS, SANITIZED, Server, synthetic
+from support.perseus import PERSEUS, SANITIZED, Server, new_key, synthetic
 
 LIMIT = 8 << 20
 
@@ -214,6 +215,31 @@ class Hostile(unittest.TestCase):
                                                      "FP32", "data": [1, 2, 3, 4]}])[0], 200)
                 with open(f"/proc/{server.process.pid}/status") as f:
                     self.assertRegex(f.read(), r"Uid:\s+65534\s+65534")
+
+    def test_slow_large_bodies_of_one_tenant(self):
+        """One tenant promises bodies and does not send them: it gets its share of the room, then is
+        refused; the other one is served all the same."""
+        keys = {name: new_key() for name in "ab"}
+        tenants = [{"name": name, "keys": [digest]} for name, (_, digest) in keys.items()]
+        with Server(models={"m": synthetic(mean="0ms")}, tenants=tenants,
+                    config={"max_body": "1MiB", "max_buffered": "8MiB"}) as server, \
+                contextlib.ExitStack() as ends:
+            def begin(name, n=1000000):
+                s = ends.enter_context(socket.create_connection(server.address, 30))
+                s.sendall(f"POST /v2/models/m/infer HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                          f"Authorization: Bearer {keys[name][0]}\r\nContent-Length: {n}\r\n\r\n"
+                          .encode())
+                return s.recv(65536)
+
+            said = [begin("a").split(b" ")[1] for _ in range(10)]
+            self.assertEqual(said, [b"100"] * 2 + [b"429"] * 8)
+            self.assertIn(b"Retry-After: 1\r\n", begin("a"))
+            self.assertIn(b"100 Continue", begin("b"))
+            body = infer([1, 4], [1, 2, 3, 4])
+            for name, want in (("a", 200), ("b", 200)):  # what is small has room beside the large
+                status, _, _ = server.get("/v2/models/m/infer", "POST", body,
+                                          {"Authorization": f"Bearer {keys[name][0]}"})
+                self.assertEqual(status, want, name)
 
 
 if __name__ == "__main__":

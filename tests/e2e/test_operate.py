@@ -16,10 +16,13 @@ sys.path.insert(0, os.path.join(os.environ["PS_SOURCE_DIR"], "tests/support"))
 import perseus  # noqa: E402
 from perseus import Server, new_key, run, synthetic  # noqa: E402
 
+import http.client  # noqa: E402
 import urllib.error  # noqa: E402
 import urllib.request  # noqa: E402
 
+import grpc  # noqa: E402
 import yaml  # noqa: E402
+from tritonclient.grpc import service_pb2, service_pb2_grpc  # noqa: E402
 
 X = {"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -271,10 +274,54 @@ class Reload(unittest.TestCase):
             self.assertIn("serve.yaml:", s.stderr)
             status, body = s.ask("admin", "/v2/perseus/reload", "POST")
             self.assertEqual((status, body["generation"], body["needs_restart"]), (200, 2, ""))
-            s.edit(lanes=7, max_body="1MiB")
+            s.edit(lanes=7, max_streams=9)
             body = s.ask("admin", "/v2/perseus/reload", "POST")[1]
-            self.assertEqual(body["needs_restart"], "lanes, max_body")
+            self.assertEqual(body["needs_restart"], "lanes, max_streams")
             self.assertEqual(s.ask("a", "/v2/perseus/reload", "POST")[0], 403)
+
+    def test_larger_bodies(self):
+        """max_body holds for what comes after the reload, on connections that are open already."""
+        large = [{**X, "shape": [1000, 4], "data": [1] * 4000}]
+        body = json.dumps({"inputs": large}).encode()
+        with Operated(config={"max_body": "4KiB"}) as s:
+            plain = http.client.HTTPConnection(*s.address, timeout=30)
+            channel = grpc.insecure_channel(s.ready["grpc"])
+            self.addCleanup(channel.close)
+            message = service_pb2.ModelInferRequest(model_name="m", inputs=[
+                {"name": "x", "datatype": "FP32", "shape": [1000, 4]}],
+                raw_input_contents=[bytes(16000)])
+            as_a = "Bearer " + s.keys["a"]
+
+            def over_http1():
+                plain.request("POST", "/v2/models/m/infer", body, {"Authorization": as_a})
+                answer = plain.getresponse()
+                answer.read()
+                return answer.status
+
+            def over_http2():
+                done = subprocess.run(
+                    ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}",
+                     "--http2-prior-knowledge", "-H", "Authorization: " + as_a,
+                     "--data-binary", "@-", s.http + "/v2/models/m/infer"],
+                    input=body, capture_output=True, timeout=30, check=False)
+                # 92: the stream was closed while curl still sent, and it lost the answer
+                return 413 if done.returncode == 92 else int(done.stdout)
+
+            def over_grpc():
+                stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+                try:
+                    stub.ModelInfer(message, metadata=[("authorization", as_a)], timeout=30)
+                except grpc.RpcError as e:
+                    return e.code()
+                return grpc.StatusCode.OK
+
+            ask = lambda: (over_http1(), over_http2(), over_grpc())
+            self.assertEqual(ask(), (413, 413, grpc.StatusCode.RESOURCE_EXHAUSTED))
+            s.edit(max_body="1MiB")
+            reloaded = s.ask("admin", "/v2/perseus/reload", "POST")
+            self.assertEqual((reloaded[0], reloaded[1]["needs_restart"]), (200, ""))
+            until(lambda: ask() == (200, 200, grpc.StatusCode.OK))
+            plain.close()
 
     def test_models_come_and_go(self):
         with Operated() as s:

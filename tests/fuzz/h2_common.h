@@ -256,6 +256,7 @@ static void h2_fuzz_finish_all(void)
 	MUST(F.server.stats.in_flight == 0 && F.server.stats.buffered_bytes == 0);
 	MUST(F.server.h2.sessions == 0);
 	ps_net_h2_service_fini(&F.server.h2);
+	ps_net_shares_fini(&F.server.shares);
 }
 
 #endif

@@ -93,6 +93,8 @@ static enum ps_status on_head(void *ctx, struct ps_net_request *r, struct ps_err
 	}
 	if (ps_net_header_get(r->headers, r->n_headers, "X-Small"))
 		r->max_body_bytes = 10;
+	const char *owner = ps_net_header_get(r->headers, r->n_headers, "X-Owner");
+	r->owner = owner ? atoi(owner) : 0;
 	return PS_OK;
 }
 

@@ -126,6 +126,7 @@ static PEER_UNUSED void peer_end(void)
 	assert_int_equal(P.server.stats.in_flight, 0);
 	assert_int_equal(P.server.stats.buffered_bytes, 0);
 	assert_int_equal(P.server.h2.sessions, 0);
+	ps_net_shares_fini(&P.server.shares);
 	ps_net_h2_service_fini(&P.server.h2);
 }
 

@@ -23,6 +23,7 @@ static struct {
 	int64_t deadline_ns;
 	int64_t max_quiet_ns;
 	size_t max_message_bytes, tensor;
+	int owner;
 	bool misaligned;
 	char *all; /* every message's bytes, one after another */
 	size_t all_n;
@@ -49,6 +50,7 @@ static enum ps_status on_call(void *ctx, struct ps_net_grpc_call *call, struct p
 	snprintf(H.path, sizeof H.path, "%s", call->path);
 	H.deadline_ns = call->deadline_ns;
 	call->max_quiet_ns = H.max_quiet_ns;
+	call->owner = H.owner;
 	if (H.max_message_bytes)
 		call->max_message_bytes = H.max_message_bytes;
 	static const struct ps_net_header later = {"retry-pushback-ms", "500"};
@@ -795,6 +797,44 @@ static void too_many_bytes(void **state)
 	free(sent);
 }
 
+/* A call's owner who has no room left ends it; another one's goes on. */
+static void owners_have_shares(void **state)
+{
+	(void)state;
+	enum { N = 4, BYTES = 1 << 20 };
+	static const int owners[N] = {7, 7, 8, 0};
+	char *sent = calloc(1, BYTES + 5);
+	struct saying body[N];
+	int32_t id[N];
+	P.server.o.max_owner_bytes = BYTES + 50000; /* a message, and what two calls count */
+	P.server.o.max_address_bytes = 10000;
+	H.mode = HOLD;
+	framed(sent, 0, sent + 5, BYTES);
+	for (int i = 0; i < N; i++) {
+		body[i] = (struct saying){.bytes = sent, .n = BYTES + 5};
+		H.owner = owners[i];
+		id[i] = call_with(&body[i], fields);
+		peer_run();
+	}
+	assert_int_equal(H.n_messages, 2);
+	assert_int_equal(H.gone, 2);
+	assert_int_equal(H.why, PS_EQUOTA);
+	for (int i = 1; i < N; i += 2) /* the first for its message, the other for the call */
+		assert_non_null(strstr(P.heard[id[i]].head,
+				       "grpc-status: 8\n"
+				       "grpc-message: too many bodies of yours are under way\n"
+				       "retry-after: 1\n"
+				       "retry-pushback-ms: 1000\n"));
+	ps_net_grpc_message_free(H.messages[--H.n_messages]);
+	ps_net_grpc_message_free(H.messages[--H.n_messages]);
+	H.owner = 7;
+	body[0] = (struct saying){.bytes = sent, .n = BYTES + 5};
+	call_with(&body[0], fields);
+	peer_run();
+	assert_int_equal(H.n_messages, 1);
+	free(sent);
+}
+
 static void calls_are_reused(void **state)
 {
 	(void)state;
@@ -851,6 +891,7 @@ int main(void)
 		T(connections_that_break),
 		T(connections_that_break_behind_an_answer),
 		T(too_many_bytes),
+		T(owners_have_shares),
 		T(calls_are_reused),
 		cmocka_unit_test(grpc_that_is_not_served),
 	};

@@ -348,6 +348,90 @@ static void bodies_together_are_bounded(void **state)
 	close(second);
 }
 
+/* Sends a head that promises `bytes` of a body, as `owner`; returns the status that came, or 0 when
+ * the body is waited for. */
+static int promise(int fd, int owner, size_t bytes)
+{
+	char text[256], buf[8192];
+	struct ps_net_server_stats before, now;
+	ps_net_server_get_stats(F.server, &before);
+	int n = snprintf(
+		text, sizeof text,
+		"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\nX-Owner: %d\r\n\r\n", bytes,
+		owner);
+	send_all(fd, text, (size_t)n);
+	do {
+		turn();
+		ps_net_server_get_stats(F.server, &now);
+	} while (now.buffered_bytes == before.buffered_bytes && now.refused == before.refused);
+	if (now.refused == before.refused)
+		return 0;
+	assert_true(read_answer(fd, buf, sizeof buf, NULL));
+	assert_non_null(strstr(buf, "Retry-After: 1\r\n"));
+	return atoi(buf + strlen("HTTP/1.1 "));
+}
+
+/* One that sends large bodies slowly takes its share, not all; the others have theirs. */
+static void owners_have_shares(void **state)
+{
+	(void)state;
+	static const struct {
+		int owner;
+		size_t bytes;
+		int want; /* 0: taken */
+	} rows[] = {
+		{7, 300000, 0},	   {7, 300000, 429}, {8, 300000, 0}, {7, 90000, 0},
+		{0, 100000, 0},	   {0, 100000, 429}, /* nobody has said who: by address */
+		{-1, 250000, 503},		     /* its share has room, the whole has none */
+		{8, 100000, 0},
+	};
+	enum { N = sizeof rows / sizeof rows[0] };
+	const struct ps_net_server_options o = {.max_body_bytes = 1 << 20,
+						.max_buffered_bytes = 1000000,
+						.max_owner_bytes = 400000,
+						.max_address_bytes = 150000};
+	struct ps_net_server_stats stats;
+	int fds[N];
+	open_server(&o);
+	for (int i = 0; i < N; i++) {
+		fds[i] = dial();
+		int got = promise(fds[i], rows[i].owner, rows[i].bytes);
+		if (got != rows[i].want)
+			fail_msg("row %d: %d, not %d", i, got, rows[i].want);
+	}
+	for (int i = 0; i < N; i++)
+		close(fds[i]);
+	do {
+		turn();
+		ps_net_server_get_stats(F.server, &stats);
+	} while (stats.buffered_bytes > 0);
+	fds[0] = dial(); /* the share has room again */
+	assert_int_equal(promise(fds[0], 7, 400000), 0);
+	close(fds[0]);
+}
+
+/* New limits hold for the heads that come from then on, on connections that are open already. */
+static void limits_can_change(void **state)
+{
+	(void)state;
+	char buf[8192];
+	const char small[] = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n123456789";
+	struct ps_net_server_options o = {.max_body_bytes = 8};
+	open_server(&o);
+	int fd = dial();
+	send_all(fd, small, sizeof small - 1);
+	assert_false(read_answer(fd, buf, sizeof buf, "too large"));
+	o.max_body_bytes = 9;
+	ps_net_server_set_limits(F.server, &o);
+	send_all(fd, small, sizeof small - 1);
+	assert_false(read_answer(fd, buf, sizeof buf, "POST /a? 9:"));
+	o = (struct ps_net_server_options){.max_buffered_bytes = 8};
+	ps_net_server_set_limits(F.server, &o);
+	send_all(fd, small, sizeof small - 1);
+	assert_false(read_answer(fd, buf, sizeof buf, "too many bodies"));
+	close(fd);
+}
+
 /* One more than may be open waits in the kernel's queue until there is room. */
 static void connections_are_bounded(void **state)
 {
@@ -452,6 +536,8 @@ int main(void)
 		T(trickling_body_is_closed),
 		T(unread_answer_is_given_up),
 		T(bodies_together_are_bounded),
+		T(owners_have_shares),
+		T(limits_can_change),
 		T(connections_are_bounded),
 		T(taken_port_is_in_use),
 		T(drain_finishes_what_is_in_flight),

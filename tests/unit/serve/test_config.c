@@ -91,6 +91,8 @@ static const struct row rows[] = {
 	{MODEL "tls: {cert: x.pem}\n", PS_EINVAL, ":2:tls", "cert and key"},
 	{MODEL "tls: {require_client_cert: true}\n", PS_EINVAL, ":2:tls", "client_ca"},
 	{MODEL "lanes: 2\nreserve_lanes: 2\n", PS_EINVAL, NULL, "reserve_lanes"},
+	{MODEL "max_body: 2MiB\nmax_buffered: 1MiB\n", PS_EINVAL, NULL, "less than max_body"},
+	{MODEL "max_buffered_share: 0%\n", PS_EPARSE, ":2:max_buffered_share", "out of range"},
 	{MODEL "best_effort_floor: 60%\n", PS_EPARSE, ":2:best_effort_floor", "out of range"},
 	{MODEL "width: broad\n", PS_EPARSE, ":2:width", "none of narrow, wide, auto"},
 	{"models: [{name: m, path: n.onnx}]\n", PS_ENOTFOUND, ":1:models", "no file"},

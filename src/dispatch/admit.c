@@ -41,6 +41,16 @@ static enum ps_status check_instance(struct request_check *c)
 		      name);
 }
 
+static enum ps_status check_level(struct request_check *c)
+{
+	int64_t most;
+	if (queue_level(c->d, c->r, &most))
+		return PS_OK;
+	return REFUSE(c, PS_DISPATCH_REASON_NONE, PS_EINVAL,
+		      "priority level must be in range [1, %lld] for '%s', got %d", (long long)most,
+		      ps_repo_get(c->d->config.repo, c->r->model)->name, c->r->level);
+}
+
 static enum ps_status check_machine(struct request_check *c)
 {
 	int64_t most = c->d->config.max_waiting;
@@ -74,20 +84,53 @@ static enum ps_status check_quota(struct request_check *c)
 	return PS_OK;
 }
 
+/* Of the model, but each tenant has it to itself: nobody can fill it for another one. */
+static enum ps_status check_queue(struct request_check *c)
+{
+	int64_t waiting, most = queue_policy(c->d, c->r)->max_queue_size;
+	if (most < 1)
+		return PS_OK;
+	enum ps_status s = queue_room(c->d, c->r, &waiting);
+	if (s != PS_OK || waiting < most)
+		return s;
+	return REFUSE(c, PS_DISPATCH_REASON_MODEL_QUEUE, PS_EUNAVAIL,
+		      "Exceeds maximum queue size: %lld requests of tenant %s wait for '%s'",
+		      (long long)waiting, tenant_name(c),
+		      ps_repo_get(c->d->config.repo, c->r->model)->name);
+}
+
+/* How long it may wait, and until when it must be done. The first, where the model's configuration
+ * bounds it, takes the client's `timeout` to itself: as its users know it, it is a time in the
+ * queue there, and may only make the bound shorter. */
+static void fill_times(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns)
+{
+	const struct ps_repo_queue_policy *q = queue_policy(d, r);
+	int64_t from_ns = r->account.received_ns ? r->account.received_ns : now_ns;
+	int64_t wait_ns = q->default_timeout_ns, timeout_ns = r->timeout_ns;
+	if (wait_ns > 0) {
+		bool shorter = q->allow_timeout_override && timeout_ns > 0 && timeout_ns < wait_ns;
+		r->start_by_ns = now_ns + (shorter ? timeout_ns : wait_ns);
+		r->put_off = q->delay;
+	} else if (timeout_ns > 0 && (!r->deadline_ns || from_ns + timeout_ns < r->deadline_ns)) {
+		r->deadline_ns = from_ns + timeout_ns;
+	}
+	if (r->deadline_ns)
+		return;
+	int64_t sla_ns = pair_get(d, r->tenant, r->model).sla_ns;
+	r->deadline_ns = sla_ns > 0 ? from_ns + sla_ns : 0;
+	r->soft_deadline = sla_ns > 0;
+}
+
 static void fill_item(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns)
 {
-	if (!r->deadline_ns) {
-		int64_t sla_ns = pair_get(d, r->tenant, r->model).sla_ns;
-		int64_t from_ns = r->account.received_ns ? r->account.received_ns : now_ns;
-		r->deadline_ns = sla_ns > 0 ? from_ns + sla_ns : 0;
-		r->soft_deadline = sla_ns > 0;
-	}
+	fill_times(d, r, now_ns);
 	ps_sched_item_init(&r->item);
 	r->item.tenant = r->tenant;
 	r->item.instance = r->instance;
 	r->item.rows = r->rows;
 	r->item.shape_key = r->shape_key;
 	r->item.deadline_ns = r->deadline_ns;
+	r->item.start_by_ns = r->put_off ? 0 : r->start_by_ns;
 	r->item.level = r->level;
 	r->item.unchecked = r->no_deadline_check;
 	r->account.rows = r->rows;
@@ -120,7 +163,11 @@ enum ps_status admit_request(struct ps_dispatch *d, struct ps_dispatch_request *
 	if (s == PS_OK)
 		s = check_instance(&c);
 	if (s == PS_OK)
+		s = check_level(&c);
+	if (s == PS_OK)
 		s = check_quota(&c);
+	if (s == PS_OK)
+		s = check_queue(&c);
 	if (s == PS_OK)
 		s = check_deadline(&c);
 	*ret_reason = c.reason;

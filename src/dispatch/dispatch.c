@@ -11,6 +11,7 @@ static const char *const reason_names[PS_DISPATCH_REASON_COUNT] = {
 	[PS_DISPATCH_REASON_CONCURRENCY] = "concurrency",
 	[PS_DISPATCH_REASON_QUEUE] = "queue",
 	[PS_DISPATCH_REASON_FULL] = "full",
+	[PS_DISPATCH_REASON_MODEL_QUEUE] = "model_queue",
 	[PS_DISPATCH_REASON_NOT_READY] = "not_ready",
 	[PS_DISPATCH_REASON_DRAINING] = "draining",
 	[PS_DISPATCH_REASON_DEADLINE] = "deadline",
@@ -92,6 +93,7 @@ void ps_dispatch_free(struct ps_dispatch *d)
 	ps_heap_fini(&d->deadlines);
 	free(d->tenants);
 	free(d->pairs.slots);
+	queues_fini(d);
 	free(d->instance_ids);
 	free(d);
 }
@@ -156,6 +158,8 @@ static void count_state(struct ps_dispatch *d, const struct ps_dispatch_request 
 	if (r->state == PS_DISPATCH_WAITING) {
 		d->waiting += change;
 		t->waiting += change;
+		if (r->counted)
+			queue_count(d, r, change);
 	} else if (r->state == PS_DISPATCH_RUNNING) {
 		t->running += change;
 	}
@@ -186,6 +190,23 @@ void request_end(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_s
 
 /* ---- events ------------------------------------------------------------------------------- */
 
+/* The next instant at which something happens to a request by itself; INT64_MAX: none. */
+static int64_t due_ns(const struct ps_dispatch_request *r)
+{
+	int64_t due = r->deadline_ns ? r->deadline_ns : INT64_MAX;
+	return r->start_by_ns && r->start_by_ns < due ? r->start_by_ns : due;
+}
+
+/* It does not wait, or not for that long any more. What is pushed was inside before: there is room.
+ */
+static void forget_start_by(struct ps_dispatch *d, struct ps_dispatch_request *r)
+{
+	r->start_by_ns = 0;
+	ps_heap_remove(&d->deadlines, &r->deadline);
+	if (r->deadline_ns)
+		(void)ps_heap_push(&d->deadlines, &r->deadline, r->deadline_ns);
+}
+
 static struct ps_dispatch_action wake_if_wanted(struct ps_dispatch *d, int64_t now_ns)
 {
 	struct ps_dispatch_action a = nothing;
@@ -213,6 +234,8 @@ static struct ps_dispatch_action run_batch(struct ps_dispatch *d, const struct p
 		r->account.started_ns = now_ns;
 		r->account.batch_rows = run->rows;
 		request_set_state(d, r, PS_DISPATCH_RUNNING);
+		if (r->start_by_ns)
+			forget_start_by(d, r);
 		if (r->soft_deadline)
 			ps_heap_remove(&d->deadlines, &r->deadline);
 	}
@@ -227,7 +250,8 @@ static struct ps_dispatch_action run_batch(struct ps_dispatch *d, const struct p
 static enum ps_status place(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns,
 			    struct ps_dispatch_action *ret_action)
 {
-	if (r->deadline_ns && ps_heap_push(&d->deadlines, &r->deadline, r->deadline_ns) != PS_OK)
+	int64_t due = due_ns(r);
+	if (due < INT64_MAX && ps_heap_push(&d->deadlines, &r->deadline, due) != PS_OK)
 		return PS_ENOMEM;
 	r->account.admitted_ns = now_ns;
 	const struct ps_sched_run *run = ps_sched_start_here(d->sched, &r->item, now_ns);
@@ -335,6 +359,12 @@ static struct ps_dispatch_action expire(struct ps_dispatch *d, struct ps_dispatc
 {
 	if (r->state == PS_DISPATCH_RUNNING)
 		return stop_running(d, r, PS_EDEADLINE);
+	if (r->put_off && (!r->deadline_ns || r->deadline_ns > now_ns)) {
+		forget_start_by(d, r);
+		if (ps_sched_queued(&r->item))
+			ps_sched_put_off(d->sched, &r->item);
+		return nothing;
+	}
 	r->account.finished_ns = now_ns;
 	request_end(d, r, PS_EDEADLINE, PS_DISPATCH_REASON_EXPIRED);
 	return (struct ps_dispatch_action){.kind = PS_DISPATCH_EXPIRE, .request = r};

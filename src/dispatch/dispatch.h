@@ -58,6 +58,8 @@ enum ps_dispatch_reason {
 	PS_DISPATCH_REASON_CONCURRENCY, /* EQUOTA: the tenant's requests at the same time */
 	PS_DISPATCH_REASON_QUEUE,	/* EQUOTA: the tenant's queue is full */
 	PS_DISPATCH_REASON_FULL,	/* EUNAVAIL: the machine's queue is full */
+	PS_DISPATCH_REASON_MODEL_QUEUE, /* EUNAVAIL: as many of the tenant wait for the model as
+					 * its configuration lets */
 	PS_DISPATCH_REASON_NOT_READY,	/* EUNAVAIL: the model is not loaded */
 	PS_DISPATCH_REASON_DRAINING,	/* EUNAVAIL: the server shuts down */
 	PS_DISPATCH_REASON_DEADLINE,	/* EDEADLINE: refused at arrival, it could not be met */
@@ -111,13 +113,20 @@ struct ps_dispatch_request {
 	int64_t rows;		/* along the batch axis, >= 1 */
 	uint64_t shape_key;	/* equal keys of one instance may share a batch */
 	int64_t deadline_ns;	/* 0: the tenant's SLA for this model says (none: no deadline) */
+	int64_t timeout_ns;	/* that its client asks for; 0: none. Where the model bounds how
+				 * long requests wait it counts as its configuration says; else it
+				 * is a deadline */
 	int level;		/* priority within the tenant: 1 is first, 0 the default */
 	bool no_deadline_check; /* admit it even when its deadline cannot be met */
 	bool soft_deadline;	/* a run goes on when the deadline passes. Set by arrive where the
 				 * deadline is the SLA's: a late answer is worth more than none */
 
+	int64_t start_by_ns; /* how long it may wait; 0: no such bound */
+	bool put_off;	     /* then it goes to the end of its level; else it is refused */
+	int queue;	     /* level under which it is counted while it waits */
+	bool counted;
 	struct ps_sched_item item;
-	struct ps_heap_node deadline;
+	struct ps_heap_node deadline; /* the next of its instants */
 	enum ps_dispatch_state state;
 	enum ps_status stopped; /* while running: why it is not wanted any more; PS_OK: it is */
 	int instance;		/* held from arrive to DONE; -1: none */
@@ -188,7 +197,8 @@ int ps_dispatch_instance(struct ps_dispatch *d, int tenant, int model);
 void ps_dispatch_request_init(struct ps_dispatch_request *r, int tenant, int model);
 
 /* ps_dispatch_arrive admits a request, or refuses it at once (then it is DONE) with the reason in
- * its account: PS_EUNAVAIL, PS_EQUOTA, PS_EDEADLINE, PS_ENOMEM. *ret_action is RUN (`batch->here`:
+ * its account: PS_EUNAVAIL, PS_EQUOTA, PS_EDEADLINE, PS_ENOMEM, PS_EINVAL (a level that the model
+ * does not have). *ret_action is RUN (`batch->here`:
  * the caller runs it on this thread, now), WAKE when a lane is idle, else NOTHING. `err` may be
  * NULL. */
 enum ps_status ps_dispatch_arrive(struct ps_dispatch *d, struct ps_dispatch_request *r,
@@ -197,7 +207,7 @@ enum ps_status ps_dispatch_arrive(struct ps_dispatch *d, struct ps_dispatch_requ
 
 /* ps_dispatch_lane_free says that `lane` runs nothing and returns RUN with the batch whose turn it
  * is, or NOTHING: the lane is idle until WAKE. A lane whose number is lent to a run `here` gets
- * NOTHING. A waiting request whose deadline has passed is never run: tick reports it. */
+ * NOTHING. A waiting request whose time has passed is never run: tick reports it. */
 struct ps_dispatch_action ps_dispatch_lane_free(struct ps_dispatch *d, int lane, int64_t now_ns);
 
 /* ps_dispatch_finish says that a run has ended with `status`; all its requests are DONE, their

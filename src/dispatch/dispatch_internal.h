@@ -26,6 +26,12 @@ struct pairs {
 	size_t n_slots, len;
 };
 
+/* How many requests wait in the queues that have a limit. */
+struct counts {
+	struct count *slots;
+	size_t n_slots, len;
+};
+
 struct ps_dispatch {
 	struct ps_dispatch_config config;
 	struct ps_sched *sched;
@@ -33,6 +39,7 @@ struct ps_dispatch {
 	struct tenant *tenants;
 	int n_tenants;
 	struct pairs pairs;
+	struct counts counts;
 	uint64_t *instance_ids; /* by instance: what sched was told about */
 	int n_instances;
 	struct ps_rng split;
@@ -58,6 +65,20 @@ enum ps_status instance_configure(struct ps_dispatch *d, int instance);
 /* instance_is_known does so if it has not been done. O(1). PS_ENOMEM. */
 enum ps_status instance_is_known(struct ps_dispatch *d, int instance);
 
+/* queue_level puts the model's default level where the request names none. False when it names one
+ * that the model does not have (1..*ret_most). */
+bool queue_level(const struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t *ret_most);
+/* queue_policy returns what the model's configuration says about waiting at the request's level. */
+const struct ps_repo_queue_policy *queue_policy(const struct ps_dispatch *d,
+						const struct ps_dispatch_request *r);
+/* queue_room says how many wait in the request's queue, and sees to it that the request will be
+ * counted there too. PS_ENOMEM. */
+enum ps_status queue_room(struct ps_dispatch *d, struct ps_dispatch_request *r,
+			  int64_t *ret_waiting);
+/* queue_count adds `change` to the queue of a request that queue_room was asked for. */
+void queue_count(struct ps_dispatch *d, const struct ps_dispatch_request *r, int change);
+void queues_fini(struct ps_dispatch *d);
+
 /* request_set_state is the one function that changes a request's state, and the counts of states.
  */
 void request_set_state(struct ps_dispatch *d, struct ps_dispatch_request *r,
@@ -66,8 +87,8 @@ void request_set_state(struct ps_dispatch *d, struct ps_dispatch_request *r,
 void request_end(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_status status,
 		 enum ps_dispatch_reason reason);
 
-/* admit_request: quotas, limits, readiness and deadline, in this order; the instance is held and
- * the request's item filled when it returns PS_OK. */
+/* admit_request: readiness, level, quotas, limits and deadline, in this order; the instance is held
+ * and the request's item filled when it returns PS_OK. */
 enum ps_status admit_request(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns,
 			     enum ps_dispatch_reason *ret_reason, struct ps_error *err);
 

@@ -124,12 +124,20 @@ struct ps_oip_queue_policy {
 	uint32_t max_queue_size;
 };
 
+struct ps_oip_level_policy {
+	uint64_t level;
+	struct ps_oip_queue_policy queue;
+};
+
 struct ps_oip_dynamic_batching {
 	const int32_t *preferred; /* batch sizes */
 	int n_preferred;
 	uint64_t max_queue_delay_us;
 	bool preserve_ordering;
 	struct ps_oip_queue_policy queue;
+	uint64_t priority_levels, default_priority_level;
+	const struct ps_oip_level_policy *levels; /* that have a policy of their own */
+	int n_levels;
 };
 
 struct ps_oip_config_parameter {

@@ -127,6 +127,16 @@ static void put_groups(const struct ps_oip_model_config *c, struct ps_strbuf *ou
 	ps_strbuf_putc(out, ']');
 }
 
+static void put_queue(const struct ps_oip_queue_policy *q, struct ps_strbuf *out)
+{
+	ps_strbuf_putc(out, '{');
+	put_member(out, "timeout_action", q->delay ? "DELAY" : "REJECT");
+	put_int(out, "default_timeout_microseconds", (long long)q->default_timeout_us);
+	put_bool(out, "allow_timeout_override", q->allow_timeout_override);
+	put_int(out, "max_queue_size", q->max_queue_size);
+	ps_strbuf_putc(out, '}');
+}
+
 static void put_batching(const struct ps_oip_dynamic_batching *b, struct ps_strbuf *out)
 {
 	put_key(out, "dynamic_batching");
@@ -134,15 +144,18 @@ static void put_batching(const struct ps_oip_dynamic_batching *b, struct ps_strb
 	put_int32s(out, "preferred_batch_size", b->preferred, b->n_preferred);
 	put_int(out, "max_queue_delay_microseconds", (long long)b->max_queue_delay_us);
 	put_bool(out, "preserve_ordering", b->preserve_ordering);
-	put_int(out, "priority_levels", 0);
-	put_int(out, "default_priority_level", 0);
+	put_int(out, "priority_levels", (long long)b->priority_levels);
+	put_int(out, "default_priority_level", (long long)b->default_priority_level);
 	put_key(out, "default_queue_policy");
+	put_queue(&b->queue, out);
+	put_key(out, "priority_queue_policy");
 	ps_strbuf_putc(out, '{');
-	put_member(out, "timeout_action", b->queue.delay ? "DELAY" : "REJECT");
-	put_int(out, "default_timeout_microseconds", (long long)b->queue.default_timeout_us);
-	put_bool(out, "allow_timeout_override", b->queue.allow_timeout_override);
-	put_int(out, "max_queue_size", b->queue.max_queue_size);
-	ps_strbuf_puts(out, "},\"priority_queue_policy\":{}}");
+	for (int i = 0; i < b->n_levels; i++) {
+		ps_strbuf_printf(out, "%s\"%llu\":", i > 0 ? "," : "",
+				 (unsigned long long)b->levels[i].level);
+		put_queue(&b->levels[i].queue, out);
+	}
+	ps_strbuf_puts(out, "}}");
 }
 
 static void put_parameters(const struct ps_oip_model_config *c, struct ps_strbuf *out)

@@ -171,24 +171,49 @@ static void fill_policy(const struct ps_oip_model_config *c, struct single *s)
 	}
 }
 
-static void fill_batching(const struct ps_oip_dynamic_batching *b, struct single *s)
+static void fill_queue(const struct ps_oip_queue_policy *q, Inference__ModelQueuePolicy *p)
+{
+	inference__model_queue_policy__init(p);
+	p->timeout_action = q->delay ? INFERENCE__MODEL_QUEUE_POLICY__TIMEOUT_ACTION__DELAY
+				     : INFERENCE__MODEL_QUEUE_POLICY__TIMEOUT_ACTION__REJECT;
+	p->default_timeout_microseconds = q->default_timeout_us;
+	p->allow_timeout_override = q->allow_timeout_override;
+	p->max_queue_size = q->max_queue_size;
+}
+
+static bool fill_levels(struct ps_arena *a, const struct ps_oip_dynamic_batching *b,
+			Inference__ModelDynamicBatching *p)
+{
+	p->priority_queue_policy =
+		ps_oip_pb_items(a, b->n_levels, sizeof **p->priority_queue_policy);
+	Inference__ModelQueuePolicy **v = ps_oip_pb_items(a, b->n_levels, sizeof **v);
+	for (int i = 0; p->priority_queue_policy && v && i < b->n_levels; i++) {
+		inference__model_dynamic_batching__priority_queue_policy_entry__init(
+			p->priority_queue_policy[i]);
+		fill_queue(&b->levels[i].queue, v[i]);
+		p->priority_queue_policy[i]->key = b->levels[i].level;
+		p->priority_queue_policy[i]->value = v[i];
+	}
+	p->n_priority_queue_policy = (size_t)b->n_levels;
+	return p->priority_queue_policy && v;
+}
+
+static bool fill_batching(struct ps_arena *a, const struct ps_oip_dynamic_batching *b,
+			  struct single *s)
 {
 	inference__model_dynamic_batching__init(&s->batching);
-	inference__model_queue_policy__init(&s->queue);
 	s->batching.preferred_batch_size = (int32_t *)b->preferred;
 	s->batching.n_preferred_batch_size = (size_t)b->n_preferred;
 	s->batching.max_queue_delay_microseconds = b->max_queue_delay_us;
 	s->batching.preserve_ordering = b->preserve_ordering;
+	s->batching.priority_levels = b->priority_levels;
+	s->batching.default_priority_level = b->default_priority_level;
 	s->batching.default_queue_policy = &s->queue;
-	s->queue.timeout_action = b->queue.delay
-					  ? INFERENCE__MODEL_QUEUE_POLICY__TIMEOUT_ACTION__DELAY
-					  : INFERENCE__MODEL_QUEUE_POLICY__TIMEOUT_ACTION__REJECT;
-	s->queue.default_timeout_microseconds = b->queue.default_timeout_us;
-	s->queue.allow_timeout_override = b->queue.allow_timeout_override;
-	s->queue.max_queue_size = b->queue.max_queue_size;
+	fill_queue(&b->queue, &s->queue);
+	return fill_levels(a, b, &s->batching);
 }
 
-static void fill_scalars(const struct ps_oip_model_config *c, struct single *s,
+static bool fill_scalars(struct ps_arena *a, const struct ps_oip_model_config *c, struct single *s,
 			 Inference__ModelConfig *p)
 {
 	p->name = (char *)c->name;
@@ -199,10 +224,10 @@ static void fill_scalars(const struct ps_oip_model_config *c, struct single *s,
 	fill_policy(c, s);
 	p->version_policy = &s->policy;
 	if (!c->batching)
-		return;
-	fill_batching(c->batching, s);
+		return true;
 	p->scheduling_choice_case = INFERENCE__MODEL_CONFIG__SCHEDULING_CHOICE_DYNAMIC_BATCHING;
 	p->dynamic_batching = &s->batching;
+	return fill_batching(a, c->batching, s);
 }
 
 void ps_oip_pack_config(const struct ps_oip_model_config *c, struct ps_strbuf *out)
@@ -213,10 +238,9 @@ void ps_oip_pack_config(const struct ps_oip_model_config *c, struct ps_strbuf *o
 	Inference__ModelConfigResponse p = INFERENCE__MODEL_CONFIG_RESPONSE__INIT;
 	ps_arena_init(&a, 0);
 	p.config = &config;
-	fill_scalars(c, &single, &config);
-	if (fill_inputs(&a, c, &config) && fill_outputs(&a, c, &config) &&
-	    fill_groups(&a, c, &config) && fill_parameters(&a, c, &config) &&
-	    fill_warmups(&a, c, &config))
+	if (fill_scalars(&a, c, &single, &config) && fill_inputs(&a, c, &config) &&
+	    fill_outputs(&a, c, &config) && fill_groups(&a, c, &config) &&
+	    fill_parameters(&a, c, &config) && fill_warmups(&a, c, &config))
 		ps_oip_pack(&p.base, out);
 	else
 		out->failed = true;

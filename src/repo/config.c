@@ -167,6 +167,24 @@ static bool same_tensors(const struct ps_repo_tensor *a, int n_a, const struct p
 	return true;
 }
 
+static bool same_queue(const struct ps_repo_queue_policy *a, const struct ps_repo_queue_policy *b)
+{
+	return a->delay == b->delay && a->default_timeout_ns == b->default_timeout_ns &&
+	       a->allow_timeout_override == b->allow_timeout_override &&
+	       a->max_queue_size == b->max_queue_size;
+}
+
+static bool same_level_policies(const struct ps_repo_batching *a, const struct ps_repo_batching *b)
+{
+	if (a->n_level_policies != b->n_level_policies)
+		return false;
+	for (int i = 0; i < a->n_level_policies; i++)
+		if (a->level_policies[i].level != b->level_policies[i].level ||
+		    !same_queue(&a->level_policies[i].queue, &b->level_policies[i].queue))
+			return false;
+	return true;
+}
+
 static bool same_batching(const struct ps_repo_batching *a, const struct ps_repo_batching *b)
 {
 	return a->on == b->on &&
@@ -174,10 +192,7 @@ static bool same_batching(const struct ps_repo_batching *a, const struct ps_repo
 	       a->max_delay_ns == b->max_delay_ns && a->preserve_ordering == b->preserve_ordering &&
 	       a->priority_levels == b->priority_levels &&
 	       a->default_priority_level == b->default_priority_level &&
-	       a->queue.delay == b->queue.delay &&
-	       a->queue.default_timeout_ns == b->queue.default_timeout_ns &&
-	       a->queue.allow_timeout_override == b->queue.allow_timeout_override &&
-	       a->queue.max_queue_size == b->queue.max_queue_size;
+	       same_queue(&a->queue, &b->queue) && same_level_policies(a, b);
 }
 
 static bool same_policy(const struct ps_repo_config *a, const struct ps_repo_config *b)
@@ -237,6 +252,15 @@ bool ps_repo_config_equal(const struct ps_repo_config *a, const struct ps_repo_c
 	       same_tensors(a->inputs, a->n_inputs, b->inputs, b->n_inputs) &&
 	       same_tensors(a->outputs, a->n_outputs, b->outputs, b->n_outputs) &&
 	       same_policy(a, b) && same_batching(&a->batching, &b->batching) && same_lists(a, b);
+}
+
+const struct ps_repo_queue_policy *ps_repo_queue_policy_get(const struct ps_repo_batching *b,
+							    int64_t level)
+{
+	for (int i = 0; i < b->n_level_policies; i++)
+		if (b->level_policies[i].level == level)
+			return &b->level_policies[i].queue;
+	return &b->queue;
 }
 
 void ps_repo_config_warn(struct ps_repo_config *c, const char *fmt, ...)

@@ -14,16 +14,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PS_REPO_MAX_NAME	 128
-#define PS_REPO_MAX_VERSION	 999999999
-#define PS_REPO_MAX_BATCH	 65536
-#define PS_REPO_MAX_PREFERRED	 32
-#define PS_REPO_MAX_POLICY	 64 /* versions named by a policy or a split */
-#define PS_REPO_MAX_WARMUPS	 64
-#define PS_REPO_MAX_PARAMETERS	 256
-#define PS_REPO_MAX_WARNINGS	 32
-#define PS_REPO_DEVICE_SIZE	 16 /* "cpu", "cuda:0" */
-#define PS_REPO_CONFIG_MAX_BYTES (1 << 20)
+#define PS_REPO_MAX_NAME	   128
+#define PS_REPO_MAX_VERSION	   999999999
+#define PS_REPO_MAX_BATCH	   65536
+#define PS_REPO_MAX_PREFERRED	   32
+#define PS_REPO_MAX_POLICY	   64	   /* versions named by a policy or a split */
+#define PS_REPO_MAX_LEVELS	   1000000 /* of priority */
+#define PS_REPO_MAX_LEVEL_POLICIES 64
+#define PS_REPO_MAX_WARMUPS	   64
+#define PS_REPO_MAX_PARAMETERS	   256
+#define PS_REPO_MAX_WARNINGS	   32
+#define PS_REPO_DEVICE_SIZE	   16 /* "cpu", "cuda:0" */
+#define PS_REPO_CONFIG_MAX_BYTES   (1 << 20)
 
 /* A tensor as clients see it. With max_batch_size > 0, `dims` and `reshape` exclude the batch
  * axis. A dimension of -1 may have any size. */
@@ -54,11 +56,18 @@ struct ps_repo_split {
 	double weight; /* > 0; relative to the sum */
 };
 
+/* What holds for requests of one level of priority while they wait. */
 struct ps_repo_queue_policy {
-	bool delay;		    /* timeout_action DELAY instead of REJECT */
-	int64_t default_timeout_ns; /* 0: none */
-	bool allow_timeout_override;
-	int64_t max_queue_size; /* 0: none of its own */
+	bool delay;		     /* after its time a request goes behind the others of its
+				      * level (DELAY); else it is refused (REJECT) */
+	int64_t default_timeout_ns;  /* how long a request may wait; 0: no such bound */
+	bool allow_timeout_override; /* a request may ask for less than that */
+	int64_t max_queue_size;	     /* that wait, of a tenant; 0: no such bound */
+};
+
+struct ps_repo_level_policy {
+	int64_t level;
+	struct ps_repo_queue_policy queue;
 };
 
 struct ps_repo_batching {
@@ -67,8 +76,11 @@ struct ps_repo_batching {
 	int n_preferred;
 	int64_t max_delay_ns;
 	bool preserve_ordering;
-	int64_t priority_levels, default_priority_level;
-	struct ps_repo_queue_policy queue;
+	int64_t priority_levels;	/* 0: requests have the level they say; else 1..this, and */
+	int64_t default_priority_level; /* this when they say none */
+	struct ps_repo_queue_policy queue; /* of levels that have none of their own: */
+	struct ps_repo_level_policy level_policies[PS_REPO_MAX_LEVEL_POLICIES];
+	int n_level_policies;
 };
 
 enum ps_repo_warmup_data { PS_REPO_WARMUP_ZERO, PS_REPO_WARMUP_RANDOM, PS_REPO_WARMUP_FILE };
@@ -128,6 +140,9 @@ enum ps_status ps_repo_config_copy(const struct ps_repo_config *from,
 				   struct ps_repo_config *ret_config);
 /* ps_repo_config_equal says whether two configurations ask for the same (warnings aside). */
 bool ps_repo_config_equal(const struct ps_repo_config *a, const struct ps_repo_config *b);
+/* ps_repo_queue_policy_get returns the policy of a level. O(n_level_policies). */
+const struct ps_repo_queue_policy *ps_repo_queue_policy_get(const struct ps_repo_batching *b,
+							    int64_t level);
 /* ps_repo_config_warn adds a warning; beyond PS_REPO_MAX_WARNINGS they are dropped. */
 void ps_repo_config_warn(struct ps_repo_config *c, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

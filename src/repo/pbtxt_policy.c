@@ -108,13 +108,13 @@ static enum ps_status ordering(struct ps_repo_pb *d, const struct ps_repo_node *
 
 static enum ps_status levels(struct ps_repo_pb *d, const struct ps_repo_node *n, void *into)
 {
-	return ps_repo_pb_int_of(d, n, 0, 1000000,
+	return ps_repo_pb_int_of(d, n, 0, PS_REPO_MAX_LEVELS,
 				 &((struct ps_repo_batching *)into)->priority_levels);
 }
 
 static enum ps_status default_level(struct ps_repo_pb *d, const struct ps_repo_node *n, void *into)
 {
-	return ps_repo_pb_int_of(d, n, 0, 1000000,
+	return ps_repo_pb_int_of(d, n, 0, PS_REPO_MAX_LEVELS,
 				 &((struct ps_repo_batching *)into)->default_priority_level);
 }
 
@@ -145,7 +145,8 @@ static enum ps_status queue_size(struct ps_repo_pb *d, const struct ps_repo_node
 				 &((struct ps_repo_queue_policy *)into)->max_queue_size);
 }
 
-static enum ps_status queue_policy(struct ps_repo_pb *d, const struct ps_repo_node *n, void *into)
+static enum ps_status read_queue(struct ps_repo_pb *d, const struct ps_repo_node *n,
+				 struct ps_repo_queue_policy *to)
 {
 	static const struct ps_repo_pb_field fields[] = {
 		{"timeout_action", queue_action, false},
@@ -154,7 +155,35 @@ static enum ps_status queue_policy(struct ps_repo_pb *d, const struct ps_repo_no
 		{"max_queue_size", queue_size, false},
 		{0}};
 
-	return ps_repo_pb_read_message(d, n, fields, &((struct ps_repo_batching *)into)->queue);
+	return ps_repo_pb_read_message(d, n, fields, to);
+}
+
+static enum ps_status queue_policy(struct ps_repo_pb *d, const struct ps_repo_node *n, void *into)
+{
+	return read_queue(d, n, &((struct ps_repo_batching *)into)->queue);
+}
+
+static enum ps_status level_key(struct ps_repo_pb *d, const struct ps_repo_node *n, void *into)
+{
+	return ps_repo_pb_int_of(d, n, 1, PS_REPO_MAX_LEVELS,
+				 &((struct ps_repo_level_policy *)into)->level);
+}
+
+static enum ps_status level_queue(struct ps_repo_pb *d, const struct ps_repo_node *n, void *into)
+{
+	return read_queue(d, n, &((struct ps_repo_level_policy *)into)->queue);
+}
+
+/* One entry of the map. */
+static enum ps_status level_policy(struct ps_repo_pb *d, const struct ps_repo_node *n, void *into)
+{
+	static const struct ps_repo_pb_field fields[] = {
+		{"key", level_key, false}, {"value", level_queue, false}, {0}};
+	struct ps_repo_batching *b = into;
+
+	if (b->n_level_policies >= PS_REPO_MAX_LEVEL_POLICIES)
+		return ps_repo_pb_fail(d, n, PS_ETOOBIG, "at most 64 levels have a policy", NULL);
+	return ps_repo_pb_read_message(d, n, fields, &b->level_policies[b->n_level_policies++]);
 }
 
 static enum ps_status one_schedule(struct ps_repo_pb *d, const struct ps_repo_node *n)
@@ -178,7 +207,7 @@ enum ps_status ps_repo_pb_config_batching(struct ps_repo_pb *d, const struct ps_
 		{"priority_levels", levels, false},
 		{"default_priority_level", default_level, false},
 		{"default_queue_policy", queue_policy, false},
-		{"priority_queue_policy", NULL, true},
+		{"priority_queue_policy", level_policy, true},
 		{0}};
 	struct ps_repo_config *c = into;
 	enum ps_status st = one_schedule(d, n);

@@ -122,6 +122,42 @@ static enum ps_status check_policy(const struct ps_repo_config *c, struct ps_err
 	return PS_OK;
 }
 
+static bool queue_is_good(const struct ps_repo_queue_policy *q)
+{
+	return q->default_timeout_ns >= 0 && q->max_queue_size >= 0;
+}
+
+static enum ps_status check_levels(const struct ps_repo_batching *b, struct ps_error *err)
+{
+	int64_t most = b->priority_levels, standard = b->default_priority_level;
+
+	if (most < 0 || most > PS_REPO_MAX_LEVELS || standard < 0 || standard > most ||
+	    (most > 0 && standard == 0))
+		return ps_error_set(err, PS_EINVAL,
+				    "dynamic_batching: default_priority_level %lld is not in "
+				    "1..%lld (priority_levels)",
+				    (long long)standard, (long long)most);
+	for (int i = 0; i < b->n_level_policies; i++) {
+		int64_t level = b->level_policies[i].level;
+
+		if (level < 1 || level > most)
+			return ps_error_set(err, PS_EINVAL,
+					    "dynamic_batching: the level %lld of a queue policy "
+					    "is not in 1..%lld (priority_levels)",
+					    (long long)level, (long long)most);
+		if (ps_repo_queue_policy_get(b, level) != &b->level_policies[i].queue)
+			return ps_error_set(err, PS_EINVAL,
+					    "dynamic_batching: level %lld has two queue policies",
+					    (long long)level);
+		if (!queue_is_good(&b->level_policies[i].queue))
+			return ps_error_set(err, PS_EINVAL,
+					    "dynamic_batching: a time or size of level %lld is "
+					    "negative",
+					    (long long)level);
+	}
+	return PS_OK;
+}
+
 static enum ps_status check_batching(const struct ps_repo_config *c, struct ps_error *err)
 {
 	const struct ps_repo_batching *b = &c->batching;
@@ -140,16 +176,9 @@ static enum ps_status check_batching(const struct ps_repo_config *c, struct ps_e
 					    "(max_batch_size)",
 					    (long long)b->preferred[i],
 					    (long long)c->max_batch_size);
-	if (b->max_delay_ns < 0 || b->queue.default_timeout_ns < 0 || b->queue.max_queue_size < 0)
+	if (b->max_delay_ns < 0 || !queue_is_good(&b->queue))
 		return ps_error_set(err, PS_EINVAL, "dynamic_batching: a time or size is negative");
-	if (b->priority_levels < 0 || b->default_priority_level < 0 ||
-	    b->default_priority_level > b->priority_levels)
-		return ps_error_set(err, PS_EINVAL,
-				    "dynamic_batching: default_priority_level %lld is not in "
-				    "1..%lld (priority_levels)",
-				    (long long)b->default_priority_level,
-				    (long long)b->priority_levels);
-	return PS_OK;
+	return check_levels(b, err);
 }
 
 static enum ps_status check_warmups(const struct ps_repo_config *c, struct ps_error *err)

@@ -71,8 +71,15 @@ double batch_budget_ns(const struct ps_sched_item *it, int64_t arrived_ns)
 						 : INFINITY;
 }
 
+static bool starts_too_late(const struct ps_sched_item *it, int64_t now_ns)
+{
+	return it->start_by_ns && it->start_by_ns <= now_ns;
+}
+
 bool batch_hopeless(const struct ps_sched *s, const struct ps_sched_item *it, int64_t now_ns)
 {
+	if (starts_too_late(it, now_ns))
+		return true;
 	if (!it->deadline_ns)
 		return false;
 	if (it->deadline_ns <= now_ns)
@@ -80,6 +87,14 @@ bool batch_hopeless(const struct ps_sched *s, const struct ps_sched_item *it, in
 	double q = s->len > 1 ? worth_running_busy : worth_running_idle;
 	double ns = learn_ns(&s->instances[it->instance], it->rows, s->options.wide, q);
 	return !it->unchecked && (double)now_ns + ns > (double)it->deadline_ns;
+}
+
+/* One that may not be begun any more has not been promised a start: nothing is learned from it. */
+void batch_drop(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns)
+{
+	if (!starts_too_late(it, now_ns))
+		margin_outcome(s, it, true, 0, now_ns);
+	queue_unlink(s, it);
 }
 
 /* What is being put together. */
@@ -190,8 +205,7 @@ static void fill(struct filling *f, struct group *g)
 		if (!it)
 			return;
 		if (expired) {
-			margin_outcome(f->s, it, true, 0, f->now_ns);
-			queue_unlink(f->s, it);
+			batch_drop(f->s, it, f->now_ns);
 			continue;
 		}
 		take(f, it);

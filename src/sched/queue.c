@@ -6,6 +6,9 @@
 
 #include <stdlib.h>
 
+/* In a key's order: behind whatever arrives. */
+#define PUT_OFF (UINT64_C(1) << 63)
+
 enum { HURRY_RUNS = 2 }; /* company is waited for only while so many runs fit before a deadline */
 
 void ps_sched_item_init(struct ps_sched_item *it)
@@ -369,6 +372,21 @@ void ps_sched_remove(struct ps_sched *s, struct ps_sched_item *it, int64_t now_n
 		margin_outcome(s, it, true, 0, now_ns);
 	queue_unlink(s, it);
 	queue_settle(s, g, now_ns);
+}
+
+/* Its deadline, if it has one, still ends it: it is the place in the order alone that goes. */
+void ps_sched_put_off(struct ps_sched *s, struct ps_sched_item *it)
+{
+	struct ps_sched_bucket *b = it->bucket;
+	int64_t level = it->node.major;
+	tree_remove(&b->items, &it->node);
+	it->node = (struct ps_sched_node){.major = level,
+					  .minor = INT64_MAX,
+					  .order = ++s->order | PUT_OFF,
+					  .weight = it->rows};
+	tree_insert(&b->items, &it->node);
+	it->start_by_ns = 0;
+	ready_again(b, flow_of(s, it->tenant));
 }
 
 static void free_groups(struct group *g)

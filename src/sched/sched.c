@@ -206,8 +206,7 @@ const struct ps_sched_run *ps_sched_start(struct ps_sched *s, int lane, int64_t 
 		struct ps_sched_item *it = queue_first(f);
 		if (batch_hopeless(s, it, now_ns)) {
 			struct group *g = it->bucket->group;
-			margin_outcome(s, it, true, 0, now_ns);
-			queue_unlink(s, it);
+			batch_drop(s, it, now_ns);
 			queue_settle(s, g, now_ns);
 			continue;
 		}

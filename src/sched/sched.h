@@ -10,7 +10,7 @@
  * by cost / weight, by the predicted cost when a run starts, corrected by the measured one when it
  * ends; the least tag is next. A tenant that becomes backlogged starts at no less than the virtual
  * time, so that nobody saves up by being idle. Within a tenant: level, then earliest deadline, then
- * arrival.
+ * arrival; what was put off (ps_sched_put_off) is the last of its level.
  *
  * For any two tenants i, j of a class that are backlogged throughout an interval, with c = the
  * largest cost that one batch brought the tenant and w = its weight:
@@ -64,6 +64,7 @@ struct ps_sched_item {
 	uint64_t shape_key;  /* equal keys of one instance may share a batch */
 	int64_t deadline_ns; /* 0: none */
 	int level;	     /* 1 is first; 0 counts as 1 */
+	int64_t start_by_ns; /* it is not begun later, however early its deadline; 0: any time */
 	bool unchecked;	     /* run it even when its deadline can hardly be met any more. Set by
 			      * admit for one that is let in to find out how long it takes */
 
@@ -153,11 +154,14 @@ enum ps_status ps_sched_push(struct ps_sched *s, struct ps_sched_item *it, int64
 /* ps_sched_remove takes a waiting item out: because its deadline has passed, which admission learns
  * from, or for another reason. O(log n). */
 void ps_sched_remove(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns);
+/* ps_sched_put_off puts a waiting item behind all others of its tenant and level, also behind those
+ * that are still to come; its start_by_ns does not count any more. O(log n). */
+void ps_sched_put_off(struct ps_sched *s, struct ps_sched_item *it);
 
 /* ps_sched_start begins the run whose turn it is on `lane` and borrows it until finish; NULL when
- * the lane has nothing to do or is busy. Items whose deadline has passed, or cannot be met any more
- * (unless `unchecked`), are taken out and left out: whoever keeps their deadlines reports them.
- * O(log n) per item. */
+ * the lane has nothing to do or is busy. Items whose deadline or start_by_ns has passed, or whose
+ * deadline cannot be met any more (unless `unchecked`), are taken out and left out: whoever keeps
+ * their deadlines reports them. O(log n) per item. */
 const struct ps_sched_run *ps_sched_start(struct ps_sched *s, int lane, int64_t now_ns);
 /* ps_sched_start_here begins a run of an item that was not pushed, where it is: when a lane is
  * idle, nothing waits and the learned p90 is at most here_max_ns; else NULL. run->lane is the lane

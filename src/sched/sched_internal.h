@@ -249,6 +249,8 @@ void batch_take(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns,
 		struct ps_sched_run *run);
 /* batch_hopeless says whether a waiting item is not worth a run any more. */
 bool batch_hopeless(const struct ps_sched *s, const struct ps_sched_item *it, int64_t now_ns);
+/* batch_drop takes such an item out; queue_settle follows. */
+void batch_drop(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns);
 
 /* ---- play.c, fluid.c, admit.c ------------------------------------------------------------- */
 

@@ -40,6 +40,8 @@ static const char *const bare[] = {
 /* Fields that are maps: {"key": value} is written as { key: "key" value: ... }. */
 static const char *const maps[] = {"parameters", "inputs", "metric_tags", "cc_model_filenames",
 				   NULL};
+/* Maps whose keys are numbers. */
+static const char *const number_maps[] = {"priority_queue_policy", NULL};
 
 static bool is_in(const char *const *list, const char *name)
 {
@@ -133,6 +135,17 @@ static enum ps_status put_value(const char *name, const json_t *v, int level, st
 	}
 }
 
+static enum ps_status put_key(const char *map, const char *key, struct ps_strbuf *out,
+			      struct ps_error *err)
+{
+	if (is_in(number_maps, map))
+		return put_bare("key", key, out, err);
+	ps_strbuf_puts(out, "key: ");
+	put_quoted(out, key);
+	ps_strbuf_putc(out, '\n');
+	return PS_OK;
+}
+
 static enum ps_status put_map(const char *name, const json_t *map, int level, struct ps_strbuf *out,
 			      struct ps_error *err)
 {
@@ -140,9 +153,9 @@ static enum ps_status put_map(const char *name, const json_t *map, int level, st
 	json_t *v;
 	json_object_foreach((json_t *)map, key, v)
 	{
-		ps_strbuf_printf(out, "%s {\nkey: ", name);
-		put_quoted(out, key);
-		ps_strbuf_putc(out, '\n');
+		ps_strbuf_printf(out, "%s {\n", name);
+		if (put_key(name, key, out, err) != PS_OK)
+			return err->status;
 		if (put_value("value", v, level + 1, out, err) != PS_OK)
 			return err->status;
 		ps_strbuf_puts(out, "}\n");
@@ -159,7 +172,7 @@ static enum ps_status put_field(const char *key, const json_t *v, int level, str
 	enum ps_status status = field_name(key, name, err);
 	if (status != PS_OK)
 		return status;
-	if (json_is_object(v) && is_in(maps, name))
+	if (json_is_object(v) && (is_in(maps, name) || is_in(number_maps, name)))
 		return put_map(name, v, level, out, err);
 	if (!json_is_array(v))
 		return put_value(name, v, level, out, err);

@@ -11,6 +11,7 @@ struct shown {
 	int32_t gpu;
 	struct ps_oip_dynamic_batching batching;
 	int32_t preferred[PS_REPO_MAX_PREFERRED];
+	struct ps_oip_level_policy levels[PS_REPO_MAX_LEVEL_POLICIES];
 	struct ps_oip_config_parameter *parameters;
 	struct ps_oip_warmup *warmups;
 };
@@ -68,6 +69,15 @@ static void show_group(struct shown *s, const struct ps_repo_config *c, const ch
 	s->config.n_groups = 1;
 }
 
+static struct ps_oip_queue_policy shown_queue(const struct ps_repo_queue_policy *q)
+{
+	return (struct ps_oip_queue_policy){.delay = q->delay,
+					    .default_timeout_us =
+						    (uint64_t)(q->default_timeout_ns / 1000),
+					    .allow_timeout_override = q->allow_timeout_override,
+					    .max_queue_size = (uint32_t)q->max_queue_size};
+}
+
 static void show_batching(struct shown *s, const struct ps_repo_config *c)
 {
 	const struct ps_repo_batching *b = &c->batching;
@@ -75,15 +85,20 @@ static void show_batching(struct shown *s, const struct ps_repo_config *c)
 		return;
 	for (int i = 0; i < b->n_preferred; i++)
 		s->preferred[i] = (int32_t)b->preferred[i];
+	for (int i = 0; i < b->n_level_policies; i++)
+		s->levels[i] = (struct ps_oip_level_policy){
+			.level = (uint64_t)b->level_policies[i].level,
+			.queue = shown_queue(&b->level_policies[i].queue)};
 	s->batching = (struct ps_oip_dynamic_batching){
 		.preferred = s->preferred,
 		.n_preferred = b->n_preferred,
 		.max_queue_delay_us = (uint64_t)(b->max_delay_ns / 1000),
 		.preserve_ordering = b->preserve_ordering,
-		.queue = {.delay = b->queue.delay,
-			  .default_timeout_us = (uint64_t)(b->queue.default_timeout_ns / 1000),
-			  .allow_timeout_override = b->queue.allow_timeout_override,
-			  .max_queue_size = (uint32_t)b->queue.max_queue_size},
+		.queue = shown_queue(&b->queue),
+		.priority_levels = (uint64_t)b->priority_levels,
+		.default_priority_level = (uint64_t)b->default_priority_level,
+		.levels = s->levels,
+		.n_levels = b->n_level_policies,
 	};
 	s->config.batching = &s->batching;
 }

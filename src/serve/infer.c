@@ -343,18 +343,14 @@ static enum ps_status drop_instance(struct ps_serve_call *c, enum ps_status stat
 	return status;
 }
 
-/* The earlier of what the request's parameter and gRPC's header ask for. */
-static int64_t deadline_ns(const struct ps_serve_call *c)
+/* gRPC's header is the client's own end; the parameter is for the model's queue to judge. */
+static void set_times(struct ps_serve_call *c)
 {
-	int64_t at_ns = 0;
+	int64_t header_ns = c->wire == PS_SERVE_GRPC ? ps_serve_grpc_deadline_ns(c) : 0;
+	if (header_ns > 0)
+		c->d.deadline_ns = header_ns;
 	if (c->oip.timeout_us > 0 && c->oip.timeout_us < INT64_MAX / 2000)
-		at_ns = c->received_ns + c->oip.timeout_us * PS_NS_PER_US;
-	if (c->wire == PS_SERVE_GRPC) {
-		int64_t header_ns = ps_serve_grpc_deadline_ns(c);
-		if (header_ns > 0 && (at_ns == 0 || header_ns < at_ns))
-			at_ns = header_ns;
-	}
-	return at_ns;
+		c->d.timeout_ns = c->oip.timeout_us * PS_NS_PER_US;
 }
 
 static enum ps_status prepare(struct ps_serve_call *c)
@@ -369,7 +365,7 @@ static enum ps_status prepare(struct ps_serve_call *c)
 	c->d.account.tenant = c->tenant;
 	c->d.account.model = c->model;
 	c->d.account.received_ns = c->received_ns;
-	c->d.deadline_ns = deadline_ns(c);
+	set_times(c);
 	c->d.level = c->oip.priority > INT32_MAX ? INT32_MAX : (int)c->oip.priority;
 	status = ps_serve_decode(c);
 	return status == PS_OK ? PS_OK : drop_instance(c, status);

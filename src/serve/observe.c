@@ -66,7 +66,7 @@ static bool is_judged(int outcome)
 {
 	return outcome != PS_SERVE_OUTCOME_INVALID && outcome != PS_DISPATCH_REASON_RATE &&
 	       outcome != PS_DISPATCH_REASON_CONCURRENCY && outcome != PS_DISPATCH_REASON_QUEUE &&
-	       outcome != PS_DISPATCH_REASON_CANCELLED;
+	       outcome != PS_DISPATCH_REASON_MODEL_QUEUE && outcome != PS_DISPATCH_REASON_CANCELLED;
 }
 
 static void judge(struct ps_serve_cell *cell, const struct ps_serve_call *c, int outcome,

@@ -369,8 +369,9 @@ static void configuration(void **state)
 	const struct ps_oip_config_tensor o = {
 		.name = "y", .dtype = PS_DTYPE_BYTES, .rank = 1, .dims = {1}};
 	const struct ps_oip_instance_group group = {"g", PS_OIP_KIND_GPU, 2, gpus, 2};
+	const struct ps_oip_level_policy level = {2, {false, 7, false, 8}};
 	const struct ps_oip_dynamic_batching batching = {
-		preferred, 2, 100, false, {true, 5, true, 6}};
+		preferred, 2, 100, false, {true, 5, true, 6}, 3, 1, &level, 1};
 	const struct ps_oip_config_parameter parameter = {"k", "v"};
 	const struct ps_oip_warmup_input winput = {"x", PS_DTYPE_FP32,	    1,
 						   {3}, PS_OIP_WARMUP_ZERO, NULL};
@@ -399,7 +400,8 @@ static void configuration(void **state)
 		&out,
 		"0a9d010a016d12106f6e6e7872756e74696d655f6f6e6e781a040a02080220082a190a0178100b22"
 		"0b03ffffffffffffffffff012a030a0103400132080a0179100d1a01013a0b0a016710021a020001"
-		"2001420a6d6f64656c2e6f6e6e785a100a02040810643208080110051801200672080a016b12030a"
+		"2001420a6d6f64656c2e6f6e6e785a1e0a020408106420032801320808011005180120063a08080212"
+		"041007200872080a016b12030a"
 		"01768201150a017710011a0c0a01781207080b120103180120038a010b6f6e6e7872756e74696d65");
 	ps_oip_build_model_config(&c, PS_OIP_JSON, &out);
 	check_text(
@@ -415,10 +417,12 @@ static void configuration(void **state)
 		"\"count\":2,\"gpus\":[0,1]}],\"default_model_filename\":\"model.onnx\","
 		"\"cc_model_filenames\":{},\"metric_tags\":{},\"dynamic_batching\":{"
 		"\"preferred_batch_size\":[4,8],\"max_queue_delay_microseconds\":100,"
-		"\"preserve_ordering\":false,\"priority_levels\":0,\"default_priority_level\":0,"
+		"\"preserve_ordering\":false,\"priority_levels\":3,\"default_priority_level\":1,"
 		"\"default_queue_policy\":{\"timeout_action\":\"DELAY\","
 		"\"default_timeout_microseconds\":5,\"allow_timeout_override\":true,"
-		"\"max_queue_size\":6},\"priority_queue_policy\":{}},\"parameters\":{\"k\":{"
+		"\"max_queue_size\":6},\"priority_queue_policy\":{\"2\":{\"timeout_action\":"
+		"\"REJECT\",\"default_timeout_microseconds\":7,\"allow_timeout_override\":false,"
+		"\"max_queue_size\":8}}},\"parameters\":{\"k\":{"
 		"\"string_value\":\"v\"}},\"model_warmup\":[{\"name\":\"w\",\"batch_size\":1,"
 		"\"inputs\":{\"x\":{\"data_type\":\"TYPE_FP32\",\"dims\":[3],\"zero_data\":true}},"
 		"\"count\":3}]}");

@@ -46,6 +46,8 @@ static void a_whole_configuration_is_read(void **state)
 		"  priority_levels: 3 default_priority_level: 2\n"
 		"  default_queue_policy { timeout_action: DELAY default_timeout_microseconds: 7\n"
 		"    allow_timeout_override: true max_queue_size: 9 }\n"
+		"  priority_queue_policy { key: 3 value { default_timeout_microseconds: 8 } }\n"
+		"  priority_queue_policy [ { key: 1 value: { max_queue_size: 1 } } ]\n"
 		"}\n"
 		"instance_group [ { count: 2 kind: KIND_GPU gpus: [ 1 ] } ]\n"
 		"model_warmup { name: \"w\" batch_size: 4 count: 3 inputs { key: \"x\" value {\n"
@@ -79,6 +81,9 @@ static void a_whole_configuration_is_read(void **state)
 	assert_int_equal(c.batching.default_priority_level, 2);
 	assert_int_equal(c.batching.queue.default_timeout_ns, 7000);
 	assert_int_equal(c.batching.queue.max_queue_size, 9);
+	assert_int_equal(ps_repo_queue_policy_get(&c.batching, 1)->max_queue_size, 1);
+	assert_int_equal(ps_repo_queue_policy_get(&c.batching, 2)->max_queue_size, 9);
+	assert_int_equal(ps_repo_queue_policy_get(&c.batching, 3)->default_timeout_ns, 8000);
 	assert_int_equal(c.instance_count, 2);
 	assert_string_equal(c.device, "cuda:1");
 	assert_int_equal(c.n_warmups, 1);
@@ -110,7 +115,8 @@ static void a_copy_is_equal_and_of_its_own(void **state)
 		"max_batch_size: 4 input { name: \"x\" data_type: TYPE_BOOL dims: 1 } "
 		"parameters { key: \"k\" value { string_value: \"v\" } } model_warmup { inputs { "
 		"key: \"x\" value { data_type: TYPE_BOOL dims: 1 input_data_file: \"f\" } } } "
-		"runtime: \"x\"");
+		"runtime: \"x\" dynamic_batching { priority_levels: 2 default_priority_level: 1 "
+		"priority_queue_policy { key: 2 value { max_queue_size: 5 } } }");
 	struct ps_repo_config b;
 
 	(void)state;
@@ -122,6 +128,10 @@ static void a_copy_is_equal_and_of_its_own(void **state)
 	b.warmups[0].inputs[0].file[0] = 'g';
 	assert_false(ps_repo_config_equal(&a, &b));
 	b.warmups[0].inputs[0].file[0] = 'f';
+	b.batching.level_policies[0].queue.max_queue_size = 4;
+	assert_false(ps_repo_config_equal(&a, &b));
+	b.batching.level_policies[0].queue.max_queue_size = 5;
+	assert_true(ps_repo_config_equal(&a, &b));
 	b.inputs[0].dims[0] = 2;
 	assert_false(ps_repo_config_equal(&a, &b));
 	assert_int_equal(b.n_warnings, 1);
@@ -171,6 +181,18 @@ static const struct {
 	{"platform: \"ensemble\"", PS_EUNSUPPORTED, "c:1:11", "ensembles"},
 	{"ensemble_scheduling { step [ { model_name: \"a\" } ] }", PS_EUNSUPPORTED, "c:1:21",
 	 "ensembles"},
+	{"max_batch_size: 2 dynamic_batching { priority_levels: 3 }", PS_EINVAL, "c",
+	 "default_priority_level 0 is not in 1..3"},
+	{"max_batch_size: 2 dynamic_batching { default_priority_level: 1 }", PS_EINVAL, "c",
+	 "not in 1..0"},
+	{"max_batch_size: 2 dynamic_batching { priority_levels: 1 default_priority_level: 1 "
+	 "priority_queue_policy { key: 2 value { max_queue_size: 5 } } }",
+	 PS_EINVAL, "c", "level 2 of a queue policy is not in 1..1"},
+	{"max_batch_size: 2 dynamic_batching { priority_levels: 1 default_priority_level: 1 "
+	 "priority_queue_policy { key: 1 value { } } priority_queue_policy { key: 1 } }",
+	 PS_EINVAL, "c", "level 1 has two queue policies"},
+	{"dynamic_batching { priority_queue_policy { key: 0 } }", PS_EPARSE, "c:1:49",
+	 "not in 1.."},
 	{"sequence_batching { }", PS_EUNSUPPORTED, "c:1:19", "sequences"},
 	{"default_model_filename: \"../../etc/passwd\"", PS_EINVAL, "c", "plain file name"},
 	{"version_policy { latest { num_versions: 0 } }", PS_EPARSE, "c:1:41", "not in"},

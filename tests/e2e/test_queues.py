@@ -1,0 +1,156 @@
+# timeout: 120
+# threads: yes
+"""Queue policies and priority levels of config.pbtxt, through Triton's own clients and raw HTTP."""
+import json
+import pathlib
+import tempfile
+import threading
+import time
+import unittest
+import urllib.request
+
+import numpy as np
+import tritonclient.grpc as tgrpc
+import tritonclient.http as thttp
+import yaml
+from tritonclient.utils import InferenceServerException
+
+from support.perseus import Server, synthetic
+
+X = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1.0, 2.0, 3.0, 4.0]}]
+
+POLICY = """
+name: "m"
+max_batch_size: 1
+dynamic_batching {
+  priority_levels: 3
+  default_priority_level: 2
+  default_queue_policy { max_queue_size: 2 }
+  priority_queue_policy { key: 3 value { default_timeout_microseconds: 50000 } }
+}
+"""
+
+
+def until(check, seconds=30):
+    """Polls: how many wait shows in the metrics alone."""
+    end = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > end:
+            raise AssertionError("it did not come to that in time")
+        time.sleep(0.005)
+
+
+def metric(server, name):
+    with urllib.request.urlopen(f"http://{server.ready['metrics']}/metrics", timeout=30) as page:
+        lines = page.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split()[0] == name)
+
+
+class Queues(unittest.TestCase):
+    """A lane that a long run holds; whatever comes meanwhile waits."""
+
+    def serve(self, policy, config=None):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        version = pathlib.Path(folder.name, "m", "1")
+        version.mkdir(parents=True)
+        (version / "model.synthetic.yaml").write_text(yaml.safe_dump(synthetic()))
+        (version.parent / "config.pbtxt").write_text(policy)
+        server = Server({"long": synthetic(mean="1s")}, args=["--lanes", "1"],
+                        config={"model_repository": folder.name, "access_log": True, "slow_request": "1ns",
+                                "warmup": False, **(config or {})})
+        self.addCleanup(server.__exit__, None, None, None)
+        return server.__enter__()
+
+    def hold(self, server):
+        t = threading.Thread(target=server.infer, args=("long", X))
+        t.start()
+        self.addCleanup(t.join)
+        until(lambda: metric(server, "perseus_lanes_busy") == 1)
+
+    def ask(self, server, answers, **parameters):
+        """Waits until it waits: the order of arrival is then that of the calls."""
+        before = metric(server, "perseus_waiting_requests")
+        t = threading.Thread(target=lambda: answers.append(
+            (parameters, server.infer("m", X, parameters=parameters)[0])))
+        t.start()
+        self.addCleanup(t.join)
+        until(lambda: metric(server, "perseus_waiting_requests") > before)
+        return t
+
+    def test_size_order_and_time(self):
+        with self.serve(POLICY) as s:
+            answers, threads = [], []
+            self.hold(s)
+            for level in (0, 2, 1):
+                threads.append(self.ask(s, answers, priority=level))
+            threads.append(self.ask(s, answers, priority=3, timeout=10_000_000))
+            status, headers, body = s.infer("m", X, parameters={"priority": 2})
+            self.assertEqual(status, 503, body)  # two of this level wait
+            self.assertIn("Exceeds maximum queue size", body["error"])
+            status, _, body = s.infer("m", X, parameters={"priority": 4})
+            self.assertEqual((status, body["error"]),
+                             (400, "priority level must be in range [1, 3] for 'm', got 4"))
+            for t in threads:
+                t.join()
+            self.assertEqual(s.stop(), 0)
+            self.assertEqual(sorted(a[1] for a in answers), [200, 200, 200, 504])
+            self.assertEqual(next(a[1] for a in answers if a[0]["priority"] == 3), 504)
+            lines = [json.loads(x) for x in s.stderr.splitlines() if x.startswith("{")]
+            lines = [x for x in lines if x["model"] == "m"]
+            ran = [x["received_ns"] for x in
+                   sorted((x for x in lines if x["started_ns"]), key=lambda x: x["started_ns"])]
+            came = sorted(ran)
+            self.assertEqual(ran, [came[2], came[0], came[1]])  # level 1, then the default 2
+            outcomes = sorted(x["outcome"] for x in lines)
+            self.assertEqual(outcomes, ["expired", "invalid", "model_queue", "ok", "ok", "ok"])
+
+    def test_triton_clients(self):
+        with self.serve(POLICY) as s:
+            data = np.ones((1, 4), np.float32)
+            http = thttp.InferenceServerClient(s.http.removeprefix("http://"))
+            grpc = tgrpc.InferenceServerClient(s.ready["grpc"])
+            for client, lib in ((http, thttp), (grpc, tgrpc)):
+                x = lib.InferInput("x", [1, 4], "FP32")
+                x.set_data_from_numpy(data)
+                client.infer("m", [x], priority=3)
+                with self.assertRaisesRegex(InferenceServerException, r"in range \[1, 3\]"):
+                    client.infer("m", [x], priority=9)
+            shown = http.get_model_config("m")["dynamic_batching"]
+            self.assertEqual((shown["priority_levels"], shown["default_priority_level"]), (3, 2))
+            self.assertEqual(shown["priority_queue_policy"]["3"]["default_timeout_microseconds"],
+                             50000)
+            batching = grpc.get_model_config("m").config.dynamic_batching
+            self.assertEqual(batching.priority_levels, 3)
+            self.assertEqual(batching.default_queue_policy.max_queue_size, 2)
+            self.assertEqual(batching.priority_queue_policy[3].default_timeout_microseconds, 50000)
+            grpc.load_model("m", config=json.dumps({
+                "max_batch_size": 1, "dynamic_batching": {
+                    "priority_levels": "1", "default_priority_level": "1",
+                    "priority_queue_policy": {"1": {"max_queue_size": 7}}}}))
+            batching = grpc.get_model_config("m").config.dynamic_batching
+            self.assertEqual(batching.priority_queue_policy[1].max_queue_size, 7)
+            http.close()
+            grpc.close()
+
+    def test_delay(self):
+        """Its time over, the first goes behind the second, and is served all the same."""
+        policy = """max_batch_size: 1 dynamic_batching { default_queue_policy {
+            timeout_action: DELAY default_timeout_microseconds: 600000000
+            allow_timeout_override: true } }"""
+        with self.serve(policy) as s:
+            answers, threads = [], []
+            self.hold(s)
+            threads.append(self.ask(s, answers, timeout=1))
+            threads.append(self.ask(s, answers))
+            for t in threads:
+                t.join()
+            self.assertEqual([a[1] for a in answers], [200, 200])
+            self.assertEqual(s.stop(), 0)
+            lines = [json.loads(x) for x in s.stderr.splitlines() if x.startswith("{")]
+            runs = sorted((x for x in lines if x["model"] == "m"), key=lambda x: x["started_ns"])
+            self.assertGreater(runs[0]["received_ns"], runs[1]["received_ns"])
+
+
+if __name__ == "__main__":
+    unittest.main()

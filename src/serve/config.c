@@ -22,12 +22,39 @@ static enum ps_status rebase(char **path, const char *file)
 	return PS_OK;
 }
 
+#define UNIX_PREFIX "unix:"
+
+static enum ps_status rebase_sockets(struct ps_conf_texts *list, const char *file)
+{
+	enum ps_status status = PS_OK;
+	for (size_t i = 0; status == PS_OK && i < list->len; i++) {
+		size_t n = strlen(UNIX_PREFIX);
+		if (strncmp(list->items[i], UNIX_PREFIX, n) != 0 || !list->items[i][n])
+			continue;
+		char *path = strdup(list->items[i] + n), *whole = NULL;
+		status = path ? rebase(&path, file) : PS_ENOMEM;
+		if (status == PS_OK && asprintf(&whole, UNIX_PREFIX "%s", path) < 0)
+			status = PS_ENOMEM;
+		free(path);
+		if (status != PS_OK)
+			break;
+		free(list->items[i]);
+		list->items[i] = whole;
+	}
+	return status;
+}
+
 static enum ps_status rebase_all(struct ps_serve_config *c, const char *file)
 {
-	char **single[] = {&c->tls.cert,	&c->tls.key, &c->tls.client_ca,
-			   &c->access_log_file, &c->state,   &c->keys_file};
+	/* A library's name without a slash is the loader's to find. */
+	char *none = NULL, **library = c->library && strchr(c->library, '/') ? &c->library : &none;
+	char **single[] = {&c->tls.cert, &c->tls.key,	&c->tls.client_ca, &c->access_log_file,
+			   &c->state,	 &c->keys_file, &c->cache,	   library};
+	struct ps_conf_texts *sockets[] = {&c->listen, &c->grpc, &c->metrics};
 	struct ps_serve_model_config *m = c->models.items;
 	enum ps_status status = PS_OK;
+	for (size_t i = 0; status == PS_OK && i < sizeof sockets / sizeof *sockets; i++)
+		status = rebase_sockets(sockets[i], file);
 	for (size_t i = 0; status == PS_OK && i < sizeof single / sizeof *single; i++)
 		status = rebase(single[i], file);
 	for (size_t i = 0; status == PS_OK && i < c->model_repository.len; i++)

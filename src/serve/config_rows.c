@@ -301,7 +301,7 @@ static const struct ps_conf_option serve_rows[] = {
 	 .min = 1,
 	 .max = PS_SERVE_MAX_LISTEN,
 	 .help = "HTTP/1.1 and HTTP/2: host:port or [IPv6]:port (port 0: the system picks one), or "
-		 "unix:/path; one or a list. off: none."},
+		 "unix:PATH (relative to this file's folder); one or a list. off: none."},
 	{.name = "grpc",
 	 .type = PS_CONF_TEXTS,
 	 .offset = SERVE(grpc),
@@ -403,6 +403,14 @@ static const struct ps_conf_option serve_rows[] = {
 	 .offset = SERVE(cache),
 	 .metavar = "DIR",
 	 .help = "Where converted models are kept."},
+	{.name = "cache-max-bytes",
+	 .type = PS_CONF_BYTES,
+	 .offset = SERVE(cache_max_bytes),
+	 .def = "0",
+	 .min = 0,
+	 .max = (double)(INT64_C(1) << 50),
+	 .help = "Size of the cache beyond which converted models are deleted, those first that "
+		 "were not used for longest; never one that is loaded here. 0: no limit."},
 	{.name = "seed",
 	 .type = PS_CONF_INT,
 	 .offset = SERVE(seed),

@@ -13,6 +13,7 @@ static enum ps_status start_engine(struct ps_serve *s, const struct ps_engine_op
 	const struct ps_engine_options o = {
 		.library = c->library,
 		.cache_dir = c->cache,
+		.cache_max_bytes = c->cache_max_bytes,
 		.cpus = *ps_exec_cpus(s->exec),
 		.wide_threads = s->width > 1 ? s->width : 0,
 		.seed = c->seed,

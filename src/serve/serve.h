@@ -96,6 +96,7 @@ struct ps_serve_config {
 
 	char *library;	    /* of ONNX Runtime; NULL: engine.h's search */
 	char *cache;	    /* folder of converted models; NULL: engine.h's default */
+	int64_t cache_max_bytes; /* beyond it the longest unused are deleted; 0: no limit */
 	int64_t seed;	    /* of synthetic service times */
 	bool warmup;	    /* run each model once before it is ready */
 	bool exit_on_error; /* a model that was wanted at start and cannot be loaded ends the server

@@ -175,6 +175,41 @@ static void test_tenants(void **state)
 	ps_serve_snapshot_unref(p);
 }
 
+/* What the file names is beside it; what has no slash may be the loader's or no path at all. */
+static void test_paths(void **state)
+{
+	static const char text[] = MODEL
+		"listen: ['unix:s/a', 'unix:/b', '127.0.0.1:0']\ngrpc: off\nmetrics: 'unix:m'\n"
+		"cache: c\nlibrary: lib/x.so\nstate: st\naccess_log_file: /var/log\n";
+	struct ps_serve_snapshot *p;
+	struct ps_error err;
+	(void)state;
+	assert_int_equal(load(text, NULL, &p, &err), PS_OK);
+	const struct ps_serve_config *c = p->config;
+	const struct {
+		const char *is, *before, *after;
+	} all[] = {
+		{c->listen.items[0], "unix:", "/s/a"},
+		{c->metrics.items[0], "unix:", "/m"},
+		{c->cache, "", "/c"},
+		{c->library, "", "/lib/x.so"},
+		{c->state, "", "/st"},
+	};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		char want[128];
+		snprintf(want, sizeof want, "%s%s%s", all[i].before, dir, all[i].after);
+		assert_string_equal(all[i].is, want);
+	}
+	assert_string_equal(c->listen.items[1], "unix:/b");
+	assert_string_equal(c->listen.items[2], "127.0.0.1:0");
+	assert_string_equal(c->grpc.items[0], "off");
+	assert_string_equal(c->access_log_file, "/var/log");
+	ps_serve_snapshot_unref(p);
+	assert_int_equal(load(MODEL "library: x.so\n", NULL, &p, &err), PS_OK);
+	assert_string_equal(p->config->library, "x.so");
+	ps_serve_snapshot_unref(p);
+}
+
 /* A tenant keeps its number over a reload that takes another one away. */
 static void test_numbers_stay(void **state)
 {
@@ -240,8 +275,8 @@ static void test_schemas(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(test_table), TEST(test_tenants),
-					   TEST(test_numbers_stay), TEST(test_keys_file),
-					   TEST(test_schemas)};
+	const struct CMUnitTest tests[] = {TEST(test_table),	 TEST(test_tenants),
+					   TEST(test_paths),	 TEST(test_numbers_stay),
+					   TEST(test_keys_file), TEST(test_schemas)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

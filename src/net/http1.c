@@ -1,6 +1,7 @@
 /* The glue around http-parser. It turns callbacks into events by pausing the parser where a head or
- * a message ends, and keeps the limits that the library does not know. */
-#include "net/net_internal.h"
+ * a message ends, and keeps the limits that the library does not know. Requests whose head is plain
+ * and whole pass the library by (http1_plain.c): it stands between two messages all the while. */
+#include "net/http1_internal.h"
 
 #include <http_parser.h>
 #include <pthread.h>
@@ -34,6 +35,11 @@ struct ps_net_http1 {
 	int n_texts;
 	struct ps_net_header *headers;
 	struct ps_net_head head;
+
+	bool plain;		   /* this message passes the library by */
+	bool plain_lf;		   /* its head's last byte is still to be fed */
+	uint64_t plain_left;	   /* bytes of its body to come */
+	struct ps_net_span *spans; /* room for a plain head's headers; NULL: a response's parser */
 
 	enum ps_net_event event;
 	struct ps_net_refusal refusal;
@@ -110,11 +116,6 @@ static void trim_end(char *s)
 	size_t n = strlen(s);
 	while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t'))
 		s[--n] = '\0';
-}
-
-static bool is_alnum(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 /* The library, as it is commonly built, lets blanks pass in names: "Content-Length : 5" means
@@ -198,15 +199,6 @@ static int fill_head(struct ps_net_http1 *p)
 	return 0;
 }
 
-/* An authority without user: letters, digits and what names, addresses and ports hold besides. */
-static bool is_host(const char *s)
-{
-	for (; *s; s++)
-		if (!is_alnum(*s) && !strchr("-._~!$&'()*+,;=%:[]", *s))
-			return false;
-	return true;
-}
-
 static int check_request(struct ps_net_http1 *p)
 {
 	int hosts = 0, codings = 0;
@@ -214,7 +206,7 @@ static int check_request(struct ps_net_http1 *p)
 		const struct ps_net_header *h = &p->headers[i];
 		if (strcasecmp(h->name, "host") == 0) {
 			hosts++;
-			if (!is_host(h->value))
+			if (!ps_net_is_host(h->value, strlen(h->value)))
 				return refuse(p, 400, "the Host header names no host");
 		} else if (strcasecmp(h->name, "transfer-encoding") == 0) {
 			codings++;
@@ -310,7 +302,9 @@ struct ps_net_http1 *ps_net_http1_new(const struct ps_net_http1_options *options
 	ps_strbuf_init(&p->text);
 	p->at = calloc(2 * (size_t)p->o.max_headers, sizeof *p->at);
 	p->headers = calloc((size_t)p->o.max_headers, sizeof *p->headers);
-	if (!p->at || !p->headers) {
+	if (!p->o.response)
+		p->spans = calloc((size_t)p->o.max_headers, sizeof *p->spans);
+	if (!p->at || !p->headers || (!p->o.response && !p->spans)) {
 		ps_net_http1_free(p);
 		return NULL;
 	}
@@ -325,6 +319,7 @@ void ps_net_http1_free(struct ps_net_http1 *p)
 	ps_strbuf_fini(&p->text);
 	free(p->at);
 	free(p->headers);
+	free(p->spans);
 	free(p);
 }
 
@@ -333,6 +328,7 @@ void ps_net_http1_reset(struct ps_net_http1 *p, bool no_body)
 	http_parser_init(&p->parser, p->o.response ? HTTP_RESPONSE : HTTP_REQUEST);
 	p->parser.data = p;
 	p->no_body = no_body;
+	p->plain = false;
 	p->begun = p->head_done = p->in_value = p->ended = false;
 	p->head_bytes = p->between_bytes = 0;
 	p->after_chunk = 0;
@@ -373,12 +369,93 @@ static enum ps_net_event fail(struct ps_net_http1 *p)
 	return PS_NET_EV_BAD;
 }
 
+/* --- plain requests --- */
+
+/* The texts are the head itself, with a NUL where each ends: behind every name and value there is
+ * at least one byte that nobody needs. */
+static bool keep_plain(struct ps_net_http1 *p, const struct ps_net_plain_head *h, const char *data,
+		       size_t n)
+{
+	ps_strbuf_clear(&p->text);
+	ps_strbuf_append(&p->text, data, n);
+	if (ps_strbuf_status(&p->text) != PS_OK)
+		return false;
+	char *to = p->text.data;
+	to[h->target_end - data] = '\0';
+	for (size_t i = 0; i < h->n_headers; i++) {
+		const struct ps_net_span *s = &h->headers[i];
+		to[s->name_end - data] = to[s->value_end - data] = '\0';
+		p->headers[i] =
+			(struct ps_net_header){to + (s->name - data), to + (s->value - data)};
+	}
+	p->head = (struct ps_net_head){
+		.method = h->method,
+		.target = to + (h->target - data),
+		.headers = p->headers,
+		.n_headers = h->n_headers,
+		.content_length = h->content_length,
+		.keep_alive = true,
+		.minor = 1,
+	};
+	return true;
+}
+
+/* Whether the message that begins at `data` passes the library by; its head is kept then. */
+static bool begin_plain(struct ps_net_http1 *p, const char *data, size_t n, size_t *ret_used)
+{
+	struct ps_net_plain_head h = {.headers = p->spans, .max_headers = (size_t)p->o.max_headers};
+	/* Behind a message that closes the connection the library refuses all. */
+	if (!p->spans || p->begun || (p->ended && !p->head.keep_alive))
+		return false;
+	size_t bytes = ps_net_http1_plain(data, n, &h);
+	if (bytes == 0 || bytes > p->o.max_header_bytes ||
+	    (size_t)(h.target_end - h.target) > p->o.max_url_bytes ||
+	    !keep_plain(p, &h, data, bytes))
+		return false;
+	p->begun = p->head_done = p->plain = p->plain_lf = true;
+	p->ended = false;
+	p->plain_left = h.content_length > 0 ? (uint64_t)h.content_length : 0;
+	p->last = '\n';
+	*ret_used = bytes - 1; /* as the library: the last byte comes with what follows */
+	return true;
+}
+
+static enum ps_net_event feed_plain(struct ps_net_http1 *p, const char *data, size_t n,
+				    size_t *ret_used)
+{
+	size_t lf = p->plain_lf, bytes = n - lf;
+	if (n == 0) {
+		refuse(p, 400, "the message ends before its length says");
+		return PS_NET_EV_BAD;
+	}
+	p->plain_lf = false;
+	if (bytes > p->plain_left)
+		bytes = (size_t)p->plain_left;
+	enum ps_status s = bytes > 0 ? p->o.on_body(p->o.ctx, data + lf, bytes) : PS_OK;
+	if (s != PS_OK) {
+		refuse(p, s == PS_ETOOBIG ? 413 : 503,
+		       s == PS_ETOOBIG ? "the body is too large" : "out of memory");
+		return PS_NET_EV_BAD;
+	}
+	p->plain_left -= bytes;
+	*ret_used = lf + bytes;
+	if (p->plain_left > 0)
+		return PS_NET_EV_MORE;
+	p->plain = p->begun = false;
+	p->ended = true;
+	return PS_NET_EV_END;
+}
+
 enum ps_net_event ps_net_http1_feed(struct ps_net_http1 *p, const char *data, size_t n,
 				    size_t *ret_used)
 {
 	*ret_used = 0;
 	if (p->refusal.http)
 		return PS_NET_EV_BAD;
+	if (p->plain)
+		return feed_plain(p, data, n, ret_used);
+	if (n > 0 && begin_plain(p, data, n, ret_used))
+		return PS_NET_EV_HEAD;
 	p->event = PS_NET_EV_MORE;
 	bool in_head = !p->head_done || p->ended;
 	if (n > 0 && !p->begun) {

@@ -52,7 +52,7 @@ static double predict_ns(struct ps_sched *s, const struct ps_sched_item *it, int
 	if (!play_run(s, it, now_ns, items_to_play(s, it), &o))
 		fluid_run(s, it, now_ns, &o);
 	*ret_harms = o.harms;
-	return o.finish_ns + margin_ns(s, it, &o);
+	return o.finish_ns + margin_ns(s, it, now_ns, &o);
 }
 
 /* What is refused is not learned from: now and then one is let in to see. */
@@ -66,6 +66,15 @@ static bool is_probe(struct ps_sched *s, const struct ps_sched_item *it, int64_t
 	return true;
 }
 
+static bool may_enter(struct ps_sched *s, const struct ps_sched_item *it, int64_t now_ns,
+		      bool harms)
+{
+	bool may = it->deadline_ns > now_ns && it->predicted_ns <= it->deadline_ns && !harms;
+	const struct flow *f = flow_of(s, it->tenant);
+	margin_asked(s, f->class, !may, starts_at_once(s, f));
+	return may;
+}
+
 enum ps_status ps_sched_admit(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns,
 			      int64_t *ret_finish_ns)
 {
@@ -74,7 +83,7 @@ enum ps_status ps_sched_admit(struct ps_sched *s, struct ps_sched_item *it, int6
 	*ret_finish_ns = it->predicted_ns;
 	if (!it->deadline_ns || it->unchecked)
 		return PS_OK;
-	if (it->deadline_ns > now_ns && it->predicted_ns <= it->deadline_ns && !harms)
+	if (may_enter(s, it, now_ns, harms))
 		return PS_OK;
 	if (it->deadline_ns <= now_ns || !is_probe(s, it, now_ns))
 		return PS_EDEADLINE;

@@ -149,7 +149,7 @@ void fair_settle(struct ps_sched *s, struct ps_sched_run *run, double cost_ns, i
 		f->run_cost += it->charged_ns;
 		if (f->run_cost > f->largest)
 			f->largest = f->run_cost;
-		margin_cost(s, f, it->charged_ns, now_ns);
+		recent_add(s, it->tenant, it->charged_ns, now_ns);
 	}
 	for (struct ps_sched_item *it = run->first; it; it = it->next)
 		flow_of(s, it->tenant)->run_cost = 0;

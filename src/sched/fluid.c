@@ -45,21 +45,24 @@ static double work_before_ns(const struct ps_sched *s, const struct class *c,
 /* What the flows of a class that will be done before `tag` bring in the meantime, as of late. Where
  * there are very many, the first of them stand for all. */
 static double newcomers_ns(const struct ps_sched *s, const struct class *c, const struct flow *own,
-			   double tag, double wait_ns)
+			   double tag, double wait_ns, int64_t now_ns)
 {
-	double idle = margin_class_rate(s, own->class) - margin_rate(s, own), sum = 0, busy = 0;
+	struct traffic idle = recent_of_class(s, own->class);
+	double sum = 0, busy = 0;
 	int looked = 0;
+	recent_subtract(&idle, s, own);
 	for (const struct flow *f = c->backlogged; f && looked < LOOK_AT_FLOWS; f = f->next) {
 		looked++;
 		if (f == own)
 			continue;
-		double rate = margin_rate(s, f);
+		double rate = recent_rate(s, f, now_ns);
 		double room = (tag - f->tag) * (double)f->weight - work_ns(s, f);
 		busy += rate;
 		sum += fmax(fmin(rate * wait_ns, room), 0);
 	}
 	double all = looked ? (double)c->n_backlogged / looked : 1;
-	return sum * all + fmax(idle - busy * all, 0) * wait_ns;
+	double others = recent_rate_of(s, own->class, &idle, own, now_ns);
+	return sum * all + fmax(others - busy * all, 0) * wait_ns;
 }
 
 static double running_ns(const struct ps_sched *s, int64_t now_ns)
@@ -86,6 +89,7 @@ static double until_ns(const struct ps_sched *s, const struct flow *f, double ow
 		       int64_t now_ns, double *ret_others_ns)
 {
 	const struct class *c = &s->classes[f->class];
+	struct traffic guaranteed = recent_of_class(s, PS_SCHED_GUARANTEED);
 	double tag = f->len || f->tag > c->virtual_time ? f->tag : c->virtual_time;
 	double floor = s->options.best_effort_floor, running = running_ns(s, now_ns);
 	double lanes = speed(s, f->class), ahead = running, ns;
@@ -98,13 +102,14 @@ static double until_ns(const struct ps_sched *s, const struct flow *f, double ow
 		ahead += work_before_ns(s, &s->classes[PS_SCHED_GUARANTEED], NULL, INFINITY);
 		ns = (ahead + same) / lanes;
 		/* The guaranteed class takes as much again as it did of late. */
-		ns /= fmax(1 - margin_class_rate(s, PS_SCHED_GUARANTEED) / lanes, 0.01);
+		double rate = recent_rate_of(s, PS_SCHED_GUARANTEED, &guaranteed, NULL, now_ns);
+		ns /= fmax(1 - rate / lanes, 0.01);
 		if (floor > 0)
 			ns = fmin(ns, (running + same / floor) / lanes);
 	}
 	*ret_others_ns = 0;
 	for (int k = 0; k < 3; k++)
-		*ret_others_ns = newcomers_ns(s, c, f, tag, ns + *ret_others_ns) / lanes;
+		*ret_others_ns = newcomers_ns(s, c, f, tag, ns + *ret_others_ns, now_ns) / lanes;
 	return ns + *ret_others_ns;
 }
 

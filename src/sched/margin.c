@@ -1,4 +1,4 @@
-/* What is learned about the errors of predicted finishes, and about who will come.
+/* What is learned about the errors of predicted finishes.
  *
  * An expected finish is off by the spread of the service times, by what newcomers of other tenants
  * take in between, and by what the model of batches leaves out. How much of it is kept free is
@@ -10,6 +10,7 @@
 #include "sched/sched_internal.h"
 
 #include <math.h>
+
 /* Standard deviations: of a normal distribution's p90 to begin with; what a late one adds. */
 static const double z_first = 1.28, z_least = 0.7, z_most = 12, z_step = 0.7;
 /* How many may be late; how many late ones are remembered until as many in time have made up. */
@@ -18,7 +19,39 @@ static const double late_share = 0.006, debt_most = 2;
 static const double random_part = 0.5;
 /* A margin that had to be raised is at least so much of a run per z. */
 static const double raised_part = 0.25;
-enum { OUTCOMES = 400, CLASS_COUNTS_AS = 1500, RECENT_RUNS = 512 };
+enum { OUTCOMES = 400, CLASS_COUNTS_AS = 1500, ASKED = 64, ASKED_IDLE = 16 };
+/* It is a crowd when more than this part of those who ask is refused; it has gone when more than
+ * this part finds a lane idle. */
+static const double crowd = 0.2, ebb = 0.25;
+
+/* Where it is crowded all are let in just so, and a margin must be wide for few of them to be late.
+ * When the crowd has gone, it would refuse what was let in before. */
+void margin_asked(struct ps_sched *s, enum ps_sched_class class, bool refused, bool idle)
+{
+	struct class *c = &s->classes[class];
+	c->refused += ((refused ? 1 : 0) - c->refused) / ASKED;
+	c->idle += ((idle ? 1 : 0) - c->idle) / ASKED_IDLE;
+	if (!c->crowded && c->refused > crowd) {
+		c->crowded = true;
+		c->calm_z = fmax(c->margin.z, z_first);
+	}
+	if (c->crowded && c->idle > ebb) {
+		c->crowded = false;
+		c->refused = 0;
+		c->ebbs++;
+		c->margin.z = fmin(c->margin.z, c->calm_z);
+	}
+}
+
+/* What a flow has learned in a crowd goes with it. */
+static struct margin *margin_of(struct ps_sched *s, struct flow *f)
+{
+	int64_t ebbs = s->classes[f->class].ebbs;
+	if (f->margin_ebbs != ebbs)
+		f->margin = (struct margin){0};
+	f->margin_ebbs = ebbs;
+	return &f->margin;
+}
 
 static void learn_margin(struct margin *m, const struct ps_sched_item *it, bool late,
 			 int64_t now_ns)
@@ -52,77 +85,39 @@ void margin_outcome(struct ps_sched *s, const struct ps_sched_item *it, bool lat
 		late = slack < learn_ns(&s->instances[it->instance], it->rows, s->options.wide, 1);
 	}
 	learn_margin(&s->classes[f->class].margin, it, late, now_ns);
-	learn_margin(&f->margin, it, late, now_ns);
+	learn_margin(margin_of(s, f), it, late, now_ns);
 }
 
-static double deviations(const struct ps_sched *s, const struct flow *f)
+static double deviations(struct ps_sched *s, struct flow *f)
 {
-	const struct margin *c = &s->classes[f->class].margin, *m = &f->margin;
+	const struct margin *c = &s->classes[f->class].margin, *m = margin_of(s, f);
 	if (c->n == 0)
 		return z_first;
 	return (m->n * m->z + CLASS_COUNTS_AS * c->z) / (m->n + CLASS_COUNTS_AS);
 }
 
 /* The share of the time ahead of a flow's items that others take. */
-static double others_share(const struct ps_sched *s, const struct flow *f)
+static double others_share(const struct ps_sched *s, const struct flow *f, int64_t now_ns)
 {
-	double all = 0, own = margin_rate(s, f);
-	for (int c = 0; c <= (int)f->class; c++)
-		all += margin_class_rate(s, c);
-	return all > own ? 1 - own / all : 0;
+	double own = recent_rate(s, f, now_ns), others = 0;
+	for (int c = 0; c <= (int)f->class; c++) {
+		struct traffic t = recent_of_class(s, c);
+		if (c == (int)f->class)
+			recent_subtract(&t, s, f);
+		others += recent_rate_of(s, c, &t, f, now_ns);
+	}
+	return others > 0 ? others / (own + others) : 0;
 }
 
 /* Newcomers of others come at random: as many runs as they make are off by their square root.
  * Where nothing is known to be off, a margin that had to be raised still is one. */
-double margin_ns(const struct ps_sched *s, const struct ps_sched_item *it, const struct outcome *o)
+double margin_ns(struct ps_sched *s, const struct ps_sched_item *it, int64_t now_ns,
+		 const struct outcome *o)
 {
-	const struct flow *f = flow_of(s, it->tenant);
+	struct flow *f = flow_of(s, it->tenant);
 	double mean = learn_mean_ns(&s->instances[it->instance], it->rows, s->options.wide);
-	double wait = random_part * others_share(s, f) * fmax(o->finish_ns - mean, 0);
+	double wait = random_part * others_share(s, f, now_ns) * fmax(o->finish_ns - mean, 0);
 	double others = fmax(o->others_ns, wait) * mean / lanes_of(s, f->class);
 	double z = deviations(s, f);
 	return z * sqrt(o->sd_ns * o->sd_ns + others) + fmax(z - z_first, 0) * raised_part * mean;
-}
-
-/* ---- who has come of late ----------------------------------------------------------------- */
-
-static double aged(double ns, int64_t steps)
-{
-	return steps > 60 ? 0 : ldexp(ns, -(int)steps);
-}
-
-static void age(struct class *c)
-{
-	c->recent_age++;
-	c->recent_runs /= 2;
-	c->recent_ns /= 2;
-	c->recent_span_ns /= 2;
-}
-
-void margin_cost(struct ps_sched *s, struct flow *f, double cost_ns, int64_t now_ns)
-{
-	struct class *c = &s->classes[f->class];
-	c->recent_runs++;
-	c->recent_ns += cost_ns;
-	if (c->recent_at_ns && now_ns > c->recent_at_ns)
-		c->recent_span_ns += (double)(now_ns - c->recent_at_ns);
-	c->recent_at_ns = now_ns;
-	f->recent_ns = aged(f->recent_ns, c->recent_age - f->recent_age) + cost_ns;
-	f->recent_age = c->recent_age;
-	if (c->recent_runs >= RECENT_RUNS)
-		age(c);
-}
-
-double margin_class_rate(const struct ps_sched *s, enum ps_sched_class class)
-{
-	const struct class *c = &s->classes[class];
-	return c->recent_span_ns > 0 ? c->recent_ns / c->recent_span_ns : 0;
-}
-
-double margin_rate(const struct ps_sched *s, const struct flow *f)
-{
-	const struct class *c = &s->classes[f->class];
-	if (c->recent_span_ns <= 0)
-		return 0;
-	return aged(f->recent_ns, c->recent_age - f->recent_age) / c->recent_span_ns;
 }

@@ -384,20 +384,23 @@ static double newcomers_ns(const struct play *p, double wait_ns)
 	const struct ps_sched *s = p->s;
 	const struct player *n = &p->players[p->newcomer];
 	const struct flow *own = p->sides[n->flow].flow;
-	double sum = 0, idle = 0;
+	struct traffic idle[PS_SCHED_CLASSES];
+	double sum = 0, rate_of_idle = 0;
 	for (int c = 0; c <= (int)own->class; c++)
-		idle += margin_class_rate(s, c);
+		idle[c] = recent_of_class(s, c);
 	for (int k = 0; k < p->n_sides; k++) {
 		const struct side *side = &p->sides[k];
-		double rate = margin_rate(s, side->flow), more = rate * wait_ns;
-		idle -= rate;
+		recent_subtract(&idle[side->flow->class], s, side->flow);
 		if (side->flow == own || side->last_ns > n->start_ns)
 			continue;
+		double more = recent_rate(s, side->flow, p->now_ns) * wait_ns;
 		if (side->flow->class == own->class)
 			more = fmin(more, (n->tag - side->tag) * (double)side->flow->weight);
 		sum += fmax(more, 0);
 	}
-	return sum + fmax(idle, 0) * wait_ns;
+	for (int c = 0; c <= (int)own->class; c++)
+		rate_of_idle += recent_rate_of(s, c, &idle[c], own, p->now_ns);
+	return sum + rate_of_idle * wait_ns;
 }
 
 /* The newcomers of the time that the newcomers take are the last thing that matters. */

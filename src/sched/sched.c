@@ -68,6 +68,7 @@ static void change_class(struct ps_sched *s, struct flow *f, enum ps_sched_class
 		tree_remove(&a->active, &f->active);
 	if (f->len)
 		fair_idle(s, f);
+	recent_leave(s, (int)(f - s->flows));
 	a->len -= f->len;
 	b->len += f->len;
 	f->class = to;

@@ -124,8 +124,18 @@ struct flow {
 	struct ps_sched_node active; /* in its class's tree, while `ready` is not empty */
 	struct flow *next, *prev;    /* of its class, while anything waits */
 	struct margin margin;
-	double recent_ns;   /* cost, of the last while */
-	int64_t recent_age; /* the class's when that was true */
+	int64_t margin_ebbs;	       /* its class's when its margin was learned */
+	double recent_ns, recent_runs; /* of the last while */
+	int64_t recent_age;	       /* the class's when that was true */
+	int64_t few_ns;		       /* its cost among the last few of its class */
+};
+
+enum { FEW = 32 };
+
+/* One of the last few items that were done. */
+struct few {
+	int tenant;
+	int64_t cost_ns, at_ns;
 };
 
 struct class
@@ -137,9 +147,19 @@ struct class
 	int64_t len;
 	int running;
 	struct margin margin;
+	bool crowded;	/* a large part of those who asked of late was refused */
+	double refused; /* what part */
+	double idle;	/* what part found a lane idle */
+	double calm_z;	/* of the margin, when it became crowded */
+	int64_t ebbs;	/* how often a crowd has gone */
 	/* The last while, in runs, cost and time; halved with each step of the age. */
 	double recent_runs, recent_ns, recent_span_ns;
 	int64_t recent_age, recent_at_ns;
+	int last_tenant;     /* whose item was done last, */
+	int64_t other_at_ns; /* and when one of somebody else was */
+	struct few few[FEW];
+	int few_at, n_few;
+	int64_t few_ns;
 };
 
 struct ps_sched {
@@ -281,12 +301,31 @@ double admit_rest_ns(const struct ps_sched *s, const struct ps_sched_run *run, i
  * not run. */
 void margin_outcome(struct ps_sched *s, const struct ps_sched_item *it, bool late,
 		    int64_t started_ns, int64_t now_ns);
-/* margin_cost adds to the recent cost of a flow and its class. */
-void margin_cost(struct ps_sched *s, struct flow *f, double cost_ns, int64_t now_ns);
-/* margin_rate returns how many ns of cost a flow, or all flows of a class, get in a ns. */
-double margin_rate(const struct ps_sched *s, const struct flow *f);
-double margin_class_rate(const struct ps_sched *s, enum ps_sched_class class);
+/* margin_asked notes what became of one that asked to be let in. */
+void margin_asked(struct ps_sched *s, enum ps_sched_class class, bool refused, bool idle);
 /* margin_ns returns how long before its deadline an item must be expected. */
-double margin_ns(const struct ps_sched *s, const struct ps_sched_item *it, const struct outcome *o);
+double margin_ns(struct ps_sched *s, const struct ps_sched_item *it, int64_t now_ns,
+		 const struct outcome *o);
+
+/* ---- recent.c ----------------------------------------------------------------------------- */
+
+/* What tenants of one class cost of late: in the last while, and of the last few items. */
+struct traffic {
+	double ns, runs;
+	int64_t few_ns;
+};
+
+/* recent_add adds an item that is done to what its tenant and its class cost of late. */
+void recent_add(struct ps_sched *s, int tenant, double cost_ns, int64_t now_ns);
+/* recent_leave forgets a tenant, before it changes its class. */
+void recent_leave(struct ps_sched *s, int tenant);
+struct traffic recent_of_class(const struct ps_sched *s, enum ps_sched_class class);
+/* recent_subtract takes a flow out of the traffic of its class. */
+void recent_subtract(struct traffic *t, const struct ps_sched *s, const struct flow *f);
+/* recent_rate_of returns how many ns of cost come in a ns; `t` is without the flow `but` (NULL: any
+ * may be in it). recent_rate returns it for one flow. */
+double recent_rate_of(const struct ps_sched *s, enum ps_sched_class class, const struct traffic *t,
+		      const struct flow *but, int64_t now_ns);
+double recent_rate(const struct ps_sched *s, const struct flow *f, int64_t now_ns);
 
 #endif

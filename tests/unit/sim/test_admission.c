@@ -96,7 +96,6 @@ static const struct shortfall {
 	{"four tenants, exponential", 1.0, 0.066, 0.01},
 	{"four tenants, exponential", 1.5, 0.035, 0.01},
 	{"four tenants, two points", 1.0, 0.043, 0.01},
-	{"four tenants, batches of 8", 1.5, 0.02, 0.0135},
 };
 
 static const struct shortfall *shortfall_of(const struct mix *m, double load)

@@ -105,7 +105,7 @@ static bool ensure_buffer(struct ps_net_h2 *h)
 		return false;
 	}
 	o->used = o->n = o->at = 0;
-	h->write_progress_ns = h->now_ns;
+	ps_net_h2_pace_begin(&h->pace, h->now_ns);
 	ps_net_h2_expect(h, h->now_ns + h->service->server->o.write_timeout_ns);
 	return true;
 }
@@ -253,15 +253,17 @@ static void take_from(struct ps_net_h2 *h, struct ps_net_h2_send *s, size_t n)
 
 void ps_net_h2_out_take(struct ps_net_h2_stream *st, size_t n)
 {
-	st->taken_ns = st->h->now_ns;
+	ps_net_h2_pace_moved(&st->pace, n, st->h->now_ns);
 	st->unsent_bytes -= n;
+	if (st->unsent_bytes == 0 && !st->all_said)
+		st->pace.began_ns = 0;
 	while (n > 0) {
 		struct ps_net_h2_send *s = st->sends;
 		size_t part = s->left < n ? s->left : n;
 		take_from(st->h, s, part);
 		n -= part;
-		if (s->left == 0)
-			pop_send(st, PS_OK);
+		if (s->left == 0) /* without memory for the queue it is not in it */
+			pop_send(st, st->h->dead ? PS_ECANCELLED : PS_OK);
 	}
 }
 
@@ -314,7 +316,8 @@ void ps_net_h2_wrote(struct ps_net_h2 *h, size_t n, int64_t now_ns)
 	struct ps_net_h2_out *o = &h->out;
 	if (n == 0 || h->closed)
 		return;
-	h->now_ns = h->write_progress_ns = now_ns;
+	h->now_ns = now_ns;
+	ps_net_h2_pace_moved(&h->pace, n, now_ns);
 	o->written += n;
 	while (n > 0) {
 		struct iovec *p = &o->buffer->pieces[o->at];

@@ -39,6 +39,20 @@ bool ps_net_h2_credits_take(struct ps_net_h2_credits *c, int64_t now_ns);
 /* ps_net_h2_credits_earn adds `milli` thousandths, up to the burst. */
 void ps_net_h2_credits_earn(struct ps_net_h2_credits *c, int64_t milli);
 
+/* --- h2_time.c: how fast the client takes what there is for it --- */
+
+/* A byte now and then is not enough: the answer's memory is held until the last. Counted anew after
+ * each PS_NET_H2_PACE_BYTES, so that nobody who was fast at first may be slow for long. */
+enum { PS_NET_H2_PACE_BYTES = 256 * 1024 };
+struct ps_net_h2_pace {
+	int64_t began_ns, progress_ns; /* began_ns 0: there is nothing to take */
+	size_t bytes;
+};
+
+void ps_net_h2_pace_begin(struct ps_net_h2_pace *p, int64_t now_ns);
+/* ps_net_h2_pace_moved notes that `n` bytes were taken. */
+void ps_net_h2_pace_moved(struct ps_net_h2_pace *p, size_t n, int64_t now_ns);
+
 /* --- h2_output.c: the queue of bytes to write --- */
 
 /* Somebody who is told once the queue is written up to `at`. */
@@ -146,6 +160,7 @@ struct ps_net_h2_stream {
 	int32_t id;
 	enum ps_net_h2_kind kind;
 	bool open;	  /* nghttp2 has it */
+	bool reset;	  /* RST_STREAM is with nghttp2: nothing more is waited for */
 	bool input_ended; /* END_STREAM has come */
 	bool discard;	  /* further input is of no use */
 	bool ended;	  /* its last frame is in the queue, or will never be */
@@ -165,8 +180,8 @@ struct ps_net_h2_stream {
 
 	/* time */
 	int64_t began_ns, body_began_ns;
-	int64_t progress_ns; /* bytes of input came */
-	int64_t taken_ns;    /* bytes of output were taken into the queue, or began to wait */
+	int64_t progress_ns;	    /* bytes of input came */
+	struct ps_net_h2_pace pace; /* bytes of output that are taken into the queue */
 
 	/* output */
 	struct ps_net_h2_send *sends, *last_send; /* not wholly in the queue */
@@ -194,11 +209,12 @@ struct ps_net_h2 {
 	struct ps_net_h2_credits control, resets;
 	int64_t now_ns;	     /* the latest instant that was told */
 	int64_t deadline_ns; /* when tick is due; never later than what is next */
-	int64_t began_ns, idle_since_ns, head_began_ns, write_progress_ns, drain_ns;
-	int64_t earned_bytes; /* received or framed, not yet turned into credits */
-	size_t head_bytes;    /* of the block of header fields under way */
-	bool settled;	      /* the client's SETTINGS came */
-	int32_t in_head;      /* the stream whose block of header fields is under way; 0: none */
+	int64_t began_ns, idle_since_ns, head_began_ns, drain_ns;
+	struct ps_net_h2_pace pace; /* bytes of the queue that are written */
+	int64_t earned_bytes;	    /* received or framed, not yet turned into credits */
+	size_t head_bytes;	    /* of the block of header fields under way */
+	bool settled;		    /* the client's SETTINGS came */
+	int32_t in_head; /* the stream whose block of header fields is under way; 0: none */
 	bool draining, goaway_sent;
 	bool eof;    /* the client sends no more */
 	bool dead;   /* nghttp2 is not asked any more; what is queued may be written */

@@ -85,14 +85,23 @@ static ssize_t read_data(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t l
 	return ps_net_h2_submit_trailers(st) ? (ssize_t)n : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
+/* There is something to take from now on. */
+static void begin_pace(struct ps_net_h2_stream *st)
+{
+	struct ps_net_h2 *h = st->h;
+	int64_t now_ns = h->carrier.now_ns(h->carrier.ctx);
+	ps_net_h2_pace_begin(&st->pace, now_ns);
+	ps_net_h2_expect(h, now_ns + h->service->server->o.write_timeout_ns);
+}
+
 void ps_net_h2_resume(struct ps_net_h2_stream *st)
 {
 	if (!st->open || st->h->dead)
 		return;
+	if (st->provider && (st->deferred || st->pace.began_ns == 0))
+		begin_pace(st);
 	if (st->provider && st->deferred) {
 		st->deferred = false;
-		st->taken_ns = st->h->carrier.now_ns(st->h->carrier.ctx);
-		ps_net_h2_expect(st->h, st->taken_ns + st->h->service->server->o.write_timeout_ns);
 		(void)nghttp2_session_resume_data(st->h->ng, st->id);
 	}
 	ps_net_h2_poke(st->h);
@@ -104,8 +113,7 @@ static bool submit(struct ps_net_h2_stream *st, const struct fields *f, bool bod
 	nghttp2_data_provider provider = {.source = {.ptr = st}, .read_callback = read_data};
 	st->provider = body;
 	st->deferred = false;
-	st->taken_ns = h->carrier.now_ns(h->carrier.ctx);
-	ps_net_h2_expect(h, st->taken_ns + h->service->server->o.write_timeout_ns);
+	begin_pace(st);
 	int rv = nghttp2_submit_response(h->ng, st->id, f->nv, f->n, body ? &provider : NULL);
 	ps_net_h2_poke(h);
 	return rv == 0;

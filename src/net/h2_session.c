@@ -102,7 +102,7 @@ enum ps_status ps_net_h2_new(struct ps_net_h2_service *service,
 	h->service = service;
 	service->sessions++;
 	ps_arena_init(&h->arena, 0);
-	h->now_ns = h->began_ns = h->idle_since_ns = h->write_progress_ns = now_ns;
+	h->now_ns = h->began_ns = h->idle_since_ns = now_ns;
 	ps_net_h2_credits_init(&h->control, PS_NET_H2_CONTROL_BURST, PS_NET_H2_CONTROL_PER_S,
 			       now_ns);
 	ps_net_h2_credits_init(&h->resets, PS_NET_H2_RESET_BURST, PS_NET_H2_RESET_PER_S, now_ns);

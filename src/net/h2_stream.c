@@ -140,7 +140,7 @@ void ps_net_h2_stream_ended(struct ps_net_h2_stream *st)
 	if (st->ended)
 		return;
 	st->ended = true;
-	ps_net_h2_mark_here(st->h, &st->end, PS_OK);
+	ps_net_h2_mark_here(st->h, &st->end, st->h->dead ? PS_ECANCELLED : PS_OK);
 	/* The client need not send what nobody will read. */
 	if (!st->input_ended) {
 		st->discard = true;
@@ -180,8 +180,9 @@ void ps_net_h2_stream_closed(struct ps_net_h2_stream *st)
 
 void ps_net_h2_stream_reset(struct ps_net_h2_stream *st, uint32_t code)
 {
-	if (!st->open || st->h->dead)
+	if (!st->open || st->reset || st->h->dead)
 		return;
+	st->reset = true;
 	if (nghttp2_submit_rst_stream(st->h->ng, NGHTTP2_FLAG_NONE, st->id, code) != 0)
 		ps_net_h2_die(st->h, NGHTTP2_INTERNAL_ERROR);
 	ps_net_h2_poke(st->h);

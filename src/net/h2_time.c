@@ -12,6 +12,31 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* --- pace --- */
+
+void ps_net_h2_pace_begin(struct ps_net_h2_pace *p, int64_t now_ns)
+{
+	*p = (struct ps_net_h2_pace){.began_ns = now_ns, .progress_ns = now_ns};
+}
+
+void ps_net_h2_pace_moved(struct ps_net_h2_pace *p, size_t n, int64_t now_ns)
+{
+	p->progress_ns = now_ns;
+	p->bytes += n;
+	if (p->bytes >= PS_NET_H2_PACE_BYTES)
+		ps_net_h2_pace_begin(p, now_ns);
+}
+
+/* As for an answer of HTTP/1.1: not silent for long, and at the least rate beside that. */
+static int64_t pace_deadline_ns(const struct ps_net_h2_pace *p,
+				const struct ps_net_server_options *o)
+{
+	double rate_s = (double)p->bytes / (double)o->body_min_rate;
+	int64_t slow_ns =
+		p->began_ns + o->write_timeout_ns + (int64_t)(rate_s * (double)PS_NS_PER_SEC);
+	return earlier(slow_ns, p->progress_ns + o->write_timeout_ns);
+}
+
 /* --- streams --- */
 
 static int64_t body_deadline_ns(const struct ps_net_h2_stream *st)
@@ -57,23 +82,23 @@ static int64_t message_deadline_ns(const struct ps_net_h2_stream *st)
 /* It has something to say that flow control holds back. */
 static bool waits_for_window(const struct ps_net_h2_stream *st)
 {
-	return st->provider && !st->deferred && !st->ended;
+	return st->provider && !st->deferred && !st->ended && st->pace.began_ns != 0;
 }
 
 static int64_t stream_deadline_ns(const struct ps_net_h2_stream *st)
 {
 	const struct ps_net_server_options *o = &st->h->service->server->o;
 	int64_t at_ns = INT64_MAX;
-	if (!st->open)
+	if (!st->open || st->reset)
 		return at_ns;
 	if (waits_for_body(st))
 		at_ns = earlier(at_ns, body_deadline_ns(st));
 	if (waits_for_window(st))
-		at_ns = earlier(at_ns, st->taken_ns + o->write_timeout_ns);
+		at_ns = earlier(at_ns, pace_deadline_ns(&st->pace, o));
 	if (waits_for_message(st))
 		at_ns = earlier(at_ns, message_deadline_ns(st));
-	if (st->kind == PS_NET_H2_CALL && st->g.call.deadline_ns > 0 && !st->g.finished &&
-	    !st->g.ended_by_net)
+	if (st->kind == PS_NET_H2_CALL && st->g.call.deadline_ns > 0 && st->g.taken &&
+	    !st->g.finished && !st->g.ended_by_net)
 		at_ns = earlier(at_ns, st->g.call.deadline_ns + PS_NET_GRPC_DEADLINE_GRACE_NS);
 	return at_ns;
 }
@@ -101,7 +126,7 @@ static void too_quiet(struct ps_net_h2_stream *st)
 static void tick_stream(struct ps_net_h2_stream *st, int64_t now_ns)
 {
 	const struct ps_net_server_options *o = &st->h->service->server->o;
-	if (waits_for_window(st) && now_ns >= st->taken_ns + o->write_timeout_ns)
+	if (waits_for_window(st) && now_ns >= pace_deadline_ns(&st->pace, o))
 		ps_net_h2_stream_reset(st, NGHTTP2_CANCEL);
 	else if (waits_for_body(st) && now_ns >= body_deadline_ns(st))
 		too_slow(st);
@@ -119,7 +144,9 @@ static int64_t session_deadline_ns(const struct ps_net_h2 *h)
 	const struct ps_net_server_options *o = &h->service->server->o;
 	int64_t at_ns = INT64_MAX;
 	if (h->out.written < h->out.queued)
-		at_ns = earlier(at_ns, h->write_progress_ns + o->write_timeout_ns);
+		at_ns = pace_deadline_ns(&h->pace, o);
+	if (h->dead) /* what is queued may be written; nothing else is waited for */
+		return at_ns;
 	if (!h->settled)
 		at_ns = earlier(at_ns, h->began_ns + o->head_timeout_ns);
 	if (h->in_head)
@@ -135,8 +162,7 @@ static int64_t session_deadline_ns(const struct ps_net_h2 *h)
 static void tick_session(struct ps_net_h2 *h, int64_t now_ns)
 {
 	const struct ps_net_server_options *o = &h->service->server->o;
-	if (h->out.written < h->out.queued &&
-	    now_ns >= h->write_progress_ns + o->write_timeout_ns) {
+	if (h->out.written < h->out.queued && now_ns >= pace_deadline_ns(&h->pace, o)) {
 		h->dead = true;
 		ps_net_h2_out_drop(h);
 	} else if (h->draining && !h->goaway_sent && now_ns >= h->drain_ns + DRAIN_NS) {
@@ -165,9 +191,8 @@ void ps_net_h2_tick(struct ps_net_h2 *h, int64_t now_ns)
 	h->now_ns = now_ns;
 	h->woken = true; /* the connection flushes after this */
 	ps_net_h2_enter(h);
-	if (!h->dead || h->out.written < h->out.queued)
-		if (now_ns >= session_deadline_ns(h))
-			tick_session(h, now_ns);
+	if (now_ns >= session_deadline_ns(h))
+		tick_session(h, now_ns);
 	struct ps_net_h2_stream *next;
 	for (struct ps_net_h2_stream *st = h->streams; st && !h->dead; st = next) {
 		st->depth++;
@@ -177,8 +202,7 @@ void ps_net_h2_tick(struct ps_net_h2 *h, int64_t now_ns)
 		st->depth--;
 		ps_net_h2_stream_settle(st);
 	}
-	h->deadline_ns =
-		h->dead && h->out.written == h->out.queued ? INT64_MAX : session_deadline_ns(h);
+	h->deadline_ns = session_deadline_ns(h);
 	for (struct ps_net_h2_stream *st = h->streams; st && !h->dead; st = st->next)
 		ps_net_h2_expect(h, stream_deadline_ns(st));
 	ps_net_h2_leave(h);

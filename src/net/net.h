@@ -209,7 +209,9 @@ struct ps_net_server_options {
 	int64_t head_timeout_ns;      /* [10 s] from its first byte to its end, else 408 */
 	int64_t body_timeout_ns;      /* [30 s] without a byte of progress, and ... */
 	size_t body_min_rate;	      /* [16 KiB/s] ... at least this fast beside that, else 408 */
-	int64_t write_timeout_ns;     /* [30 s] without the client taking a byte: closed */
+	int64_t write_timeout_ns;     /* [30 s] without the client taking a byte of an answer, and
+				       * body_min_rate beside that: closed, or the stream of
+				       * HTTP/2 reset */
 };
 
 /* ps_net_server_open listens and serves on `loop`. `handler` and `options` are copied. PS_EINUSE

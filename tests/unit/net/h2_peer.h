@@ -194,7 +194,8 @@ static int heard_close(nghttp2_session *ng, int32_t id, uint32_t code, void *use
 	return 0;
 }
 
-/* A client that has said its preface; `window` of its streams, 0: the default; -1: none. */
+/* A client that has said its preface; `window` of its streams, 0: the default; -1: none, and it
+ * opens none by itself. */
 static PEER_UNUSED void peer_client(int window)
 {
 	nghttp2_session_callbacks *c;
@@ -203,11 +204,17 @@ static PEER_UNUSED void peer_client(int window)
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, heard_data);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(c, heard_frame);
 	nghttp2_session_callbacks_set_on_stream_close_callback(c, heard_close);
-	assert_int_equal(nghttp2_session_client_new(&P.client, c, NULL), 0);
+	nghttp2_option *o;
+	assert_int_equal(nghttp2_option_new(&o), 0);
+	nghttp2_option_set_no_auto_window_update(o, window < 0);
+	assert_int_equal(nghttp2_session_client_new2(&P.client, c, NULL, o), 0);
 	nghttp2_session_callbacks_del(c);
+	nghttp2_option_del(o);
 	nghttp2_settings_entry e = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
 				    window > 0 ? (uint32_t)window : 0};
 	assert_int_equal(nghttp2_submit_settings(P.client, 0, &e, window ? 1 : 0), 0);
+	if (window < 0)
+		assert_int_equal(nghttp2_submit_window_update(P.client, 0, 0, 1 << 30), 0);
 }
 
 /* Server -> client, as far as the socket allows; how many bytes went. */

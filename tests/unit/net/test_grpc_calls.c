@@ -797,6 +797,53 @@ static void too_many_bytes(void **state)
 	free(sent);
 }
 
+/* Calls that nobody took have no deadline to be told of. */
+static void refused_calls_have_no_deadline(void **state)
+{
+	(void)state;
+	const char *const with[] = {
+		"te", "trailers", "content-type", "application/grpc", "grpc-timeout", "1S", NULL};
+	static char sent[16];
+	struct saying body = {.bytes = sent, .n = framed(sent, 0, "hi", 2), .open = true};
+	H.mode = REFUSE;
+	P.stuck = true;
+	call_with(&body, with);
+	peer_run();
+	peer_wait(2 * PS_NS_PER_SEC);
+	assert_true(ps_net_h2_deadline_ns(P.h) > P.now_ns);
+}
+
+/* A stream that has nothing to say waits for no window, however long; what it says then has its
+ * time from then on. */
+static void silent_streams_wait_for_no_window(void **state)
+{
+	(void)state;
+	static char sent[16], said[100];
+	struct saying body = {.bytes = sent, .n = framed(sent, 0, "hi", 2), .open = true};
+	struct iovec piece = {said, sizeof said};
+	H.mode = HOLD;
+	nghttp2_session_del(P.client);
+	peer_client(-1);
+	int32_t id = call_with(&body, fields);
+	peer_run();
+	nghttp2_submit_window_update(P.client, 0, id, sizeof said + 5);
+	peer_run();
+	ps_net_grpc_send(H.calls[0], &piece, 1, NULL, NULL);
+	peer_run();
+	assert_int_equal(P.heard[id].n, sizeof said + 5);
+	for (int i = 0; i < 100; i++) /* the window is shut, and nobody is at fault */
+		peer_wait(PS_NS_PER_SEC);
+	assert_false(P.heard[id].closed);
+	ps_net_grpc_send(H.calls[0], &piece, 1, NULL, NULL);
+	peer_run();
+	peer_wait(29 * PS_NS_PER_SEC);
+	peer_run();
+	assert_false(P.heard[id].closed);
+	nghttp2_submit_window_update(P.client, 0, id, 1000);
+	peer_run();
+	assert_int_equal(P.heard[id].n, 2 * (sizeof said + 5));
+}
+
 /* A call's owner who has no room left ends it; another one's goes on. */
 static void owners_have_shares(void **state)
 {
@@ -892,6 +939,8 @@ int main(void)
 		T(connections_that_break_behind_an_answer),
 		T(too_many_bytes),
 		T(owners_have_shares),
+		T(refused_calls_have_no_deadline),
+		T(silent_streams_wait_for_no_window),
 		T(calls_are_reused),
 		cmocka_unit_test(grpc_that_is_not_served),
 	};

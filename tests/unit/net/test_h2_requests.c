@@ -548,6 +548,109 @@ static void clients_that_do_not_read(void **state)
 	assert_true(ps_net_h2_is_over(P.h));
 }
 
+/* The client's window of stream `id` opens by `step` bytes a second; how long that went on. */
+static int open_slowly(int32_t id, int step)
+{
+	int seconds = 0;
+	while (!P.heard[id].closed && seconds < 1000) {
+		nghttp2_submit_window_update(P.client, 0, id, step);
+		peer_run();
+		peer_wait(PS_NS_PER_SEC);
+		peer_run();
+		seconds++;
+	}
+	return seconds;
+}
+
+/* Progress alone is not enough: an answer's memory is held until its last byte. */
+static void windows_that_open_by_a_byte(void **state)
+{
+	(void)state;
+	static const struct {
+		int step;
+		bool whole;
+		int min_s, max_s;
+	} rows[] = {
+		{1, false, 30, 32},
+		{2000, false, 30, 36},
+		{16 * 1024, true, 60, 64},
+		{64 * 1024, true, 15, 18},
+	};
+	H.answer = noise(1000000);
+	H.answer_bytes = 1000000;
+	nghttp2_session_del(P.client);
+	peer_client(-1);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		int done = H.done, cancelled = H.cancelled;
+		int32_t id = peer_request("GET", "/", NULL, NULL);
+		int seconds = open_slowly(id, rows[i].step);
+		if (seconds < rows[i].min_s || seconds > rows[i].max_s)
+			fail_msg("%d bytes a second: %d s", rows[i].step, seconds);
+		assert_int_equal(H.done - done, rows[i].whole);
+		assert_int_equal(H.cancelled - cancelled, !rows[i].whole);
+		assert_int_equal(P.heard[id].code,
+				 rows[i].whole ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
+	}
+}
+
+/* The same for a socket that takes a byte now and then: what is framed counts by the session. */
+static void sockets_that_take_a_byte(void **state)
+{
+	(void)state;
+	struct iovec iov[8];
+	int seconds = 0;
+	H.answer = noise(60000);
+	H.answer_bytes = 60000;
+	peer_run();
+	peer_request("GET", "/", NULL, NULL);
+	P.stuck = true;
+	peer_run();
+	while (ps_net_h2_output(P.h, iov, 8) > 0 && seconds < 1000) {
+		ps_net_h2_wrote(P.h, 1, P.now_ns);
+		peer_wait(PS_NS_PER_SEC);
+		seconds++;
+	}
+	assert_true(ps_net_h2_is_over(P.h));
+	assert_in_range(seconds, 30, 32);
+	assert_int_equal(H.cancelled, 1);
+}
+
+/* What cannot be done now is not asked for again and again: the next tick is in the future. */
+static void ticks_do_not_spin(void **state)
+{
+	(void)state;
+	struct iovec iov[8];
+	H.answer = noise(60000);
+	H.answer_bytes = 60000;
+	P.server.o.idle_timeout_ns = PS_NS_PER_SEC;
+	peer_run();
+	peer_request("GET", "/", NULL, NULL);
+	P.stuck = true;
+	peer_run();
+	assert_true(ps_net_h2_output(P.h, iov, 8) > 0);
+	peer_wait(2 * PS_NS_PER_SEC); /* idle, and its GOAWAY cannot be written */
+	assert_true(ps_net_h2_deadline_ns(P.h) > P.now_ns);
+	peer_wait(29 * PS_NS_PER_SEC);
+	assert_true(ps_net_h2_is_over(P.h));
+}
+
+static void resets_are_asked_for_once(void **state)
+{
+	(void)state;
+	H.answer = noise(60000);
+	H.answer_bytes = 60000;
+	nghttp2_session_del(P.client);
+	peer_client(-1);
+	peer_request("GET", "/", NULL, NULL);
+	peer_run();
+	P.stuck = true;
+	peer_wait(31 * PS_NS_PER_SEC);
+	assert_true(ps_net_h2_deadline_ns(P.h) > P.now_ns);
+	P.stuck = false;
+	peer_run();
+	assert_int_equal(H.cancelled, 1);
+}
+
 static void idle_sessions_end(void **state)
 {
 	(void)state;
@@ -609,6 +712,10 @@ int main(void)
 		T(slow_bodies_are_refused),
 		T(bodies_that_trickle_are_refused),
 		T(clients_that_do_not_read),
+		T(windows_that_open_by_a_byte),
+		T(sockets_that_take_a_byte),
+		T(ticks_do_not_spin),
+		T(resets_are_asked_for_once),
 		T(idle_sessions_end),
 		T(requests_that_wait_keep_a_session),
 		T(streams_are_reused),

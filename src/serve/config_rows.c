@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #define SPLIT(field)  offsetof(struct ps_serve_split_config, field)
+#define QUEUE(field)  offsetof(struct ps_serve_queue_config, field)
 #define MODEL(field)  offsetof(struct ps_serve_model_config, field)
 #define SLA(field)    offsetof(struct ps_serve_sla_config, field)
 #define TENANT(field) offsetof(struct ps_serve_tenant_config, field)
@@ -34,6 +35,57 @@ static const struct ps_conf_schema split_schema = {
 	.options = split_rows,
 	.size = sizeof(struct ps_serve_split_config),
 	.where_offset = SPLIT(where),
+};
+
+/* In the order of PS_SERVE_REJECT, PS_SERVE_DELAY. */
+static const char *const queue_actions[] = {"reject", "delay", NULL};
+
+static const struct ps_conf_option queue_rows[] = {
+	{.name = "priority",
+	 .type = PS_CONF_INT,
+	 .offset = QUEUE(priority),
+	 .def = "0",
+	 .min = 0,
+	 .max = PS_REPO_MAX_LEVELS,
+	 .help = "The level that it speaks of; 0: all that have no row of their own."},
+	{.name = "limit",
+	 .type = PS_CONF_INT,
+	 .offset = QUEUE(limit),
+	 .def = "0",
+	 .min = 0,
+	 .max = UINT32_MAX,
+	 .help = "Requests of a tenant that may wait here; the next one is answered with 503. 0: "
+		 "no "
+		 "limit of its own."},
+	{.name = "timeout",
+	 .type = PS_CONF_DURATION,
+	 .offset = QUEUE(timeout),
+	 .def = "0",
+	 .min = 0,
+	 .max = 86400e9,
+	 .help = "How long a request may wait. 0: no such bound, and the timeout that a request "
+		 "asks for is its deadline."},
+	{.name = "timeout-action",
+	 .type = PS_CONF_ENUM,
+	 .offset = QUEUE(action),
+	 .def = "reject",
+	 .choices = queue_actions,
+	 .help = "What happens then: reject answers with 504, delay puts it behind all others of "
+		 "its tenant and level."},
+	{.name = "allow-timeout-override",
+	 .type = PS_CONF_BOOL,
+	 .offset = QUEUE(allow_timeout_override),
+	 .def = "false",
+	 .help = "A request may ask for less than that timeout; else what it asks for is ignored."},
+	{0},
+};
+
+static const struct ps_conf_schema queue_schema = {
+	.name = "queues",
+	.summary = "How many requests of a model wait, and how long.",
+	.options = queue_rows,
+	.size = sizeof(struct ps_serve_queue_config),
+	.where_offset = QUEUE(where),
 };
 
 static const struct ps_conf_option model_rows[] = {
@@ -104,6 +156,28 @@ static const struct ps_conf_option model_rows[] = {
 	 .offset = MODEL(load),
 	 .def = "true",
 	 .help = "Load it at start; else when the API asks for it."},
+	{.name = "priority-levels",
+	 .type = PS_CONF_INT,
+	 .offset = MODEL(priority_levels),
+	 .def = "0",
+	 .min = 0,
+	 .max = PS_REPO_MAX_LEVELS,
+	 .help = "Levels of priority that its requests may ask for, 1 being the first; 0: any."},
+	{.name = "default-priority",
+	 .type = PS_CONF_INT,
+	 .offset = MODEL(default_priority),
+	 .def = "0",
+	 .min = 0,
+	 .max = PS_REPO_MAX_LEVELS,
+	 .help = "The level of requests that ask for none; needed with priority_levels."},
+	{.name = "queues",
+	 .type = PS_CONF_SECTIONS,
+	 .offset = MODEL(queues),
+	 .section = &queue_schema,
+	 .min = 0,
+	 .max = PS_REPO_MAX_LEVEL_POLICIES + 1,
+	 .help = "How its requests wait, for each tenant by itself; in place of what its "
+		 "config.pbtxt says about that."},
 	{.name = "split",
 	 .type = PS_CONF_SECTIONS,
 	 .offset = MODEL(split),

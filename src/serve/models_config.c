@@ -34,6 +34,56 @@ static enum ps_status put_batching(const struct ps_serve_model_config *m, struct
 	return PS_OK;
 }
 
+static bool has_queue(const struct ps_serve_queue_config *q, size_t n, int64_t priority)
+{
+	for (size_t i = 0; i < n; i++)
+		if (q[i].priority == priority)
+			return true;
+	return false;
+}
+
+static enum ps_status put_queue(const struct ps_serve_queue_config *q, struct ps_repo_batching *b,
+				struct ps_error *err)
+{
+	const struct ps_repo_queue_policy policy = {.delay = q->action == PS_SERVE_DELAY,
+						    .default_timeout_ns = q->timeout,
+						    .allow_timeout_override =
+							    q->allow_timeout_override,
+						    .max_queue_size = q->limit};
+	if (q->priority == 0) {
+		b->queue = policy;
+		return PS_OK;
+	}
+	if (b->n_level_policies == PS_REPO_MAX_LEVEL_POLICIES)
+		return ps_error_set(err, PS_ETOOBIG, "at most %d levels have a queue of their own",
+				    PS_REPO_MAX_LEVEL_POLICIES);
+	b->level_policies[b->n_level_policies++] =
+		(struct ps_repo_level_policy){.level = q->priority, .queue = policy};
+	return PS_OK;
+}
+
+/* Rows for queues stand in place of those of config.pbtxt, as a whole. */
+static enum ps_status put_queues(const struct ps_serve_model_config *m, struct ps_repo_batching *b,
+				 struct ps_error *err)
+{
+	const struct ps_serve_queue_config *q = m->queues.items;
+	enum ps_status status = PS_OK;
+	if (m->priority_levels > 0)
+		b->priority_levels = m->priority_levels;
+	if (m->default_priority > 0)
+		b->default_priority_level = m->default_priority;
+	if (m->queues.len > 0) {
+		b->queue = (struct ps_repo_queue_policy){0};
+		b->n_level_policies = 0;
+	}
+	for (size_t i = 0; status == PS_OK && i < m->queues.len; i++)
+		status = has_queue(q, i, q[i].priority)
+				 ? ps_error_set(err, PS_EINVAL, "two queues have the priority %lld",
+						(long long)q[i].priority)
+				 : put_queue(&q[i], b, err);
+	return status;
+}
+
 static enum ps_status put_section(const struct ps_serve_model_config *m, struct ps_repo_config *c,
 				  struct ps_error *err)
 {
@@ -41,6 +91,8 @@ static enum ps_status put_section(const struct ps_serve_model_config *m, struct 
 	enum ps_status status = put_batching(m, c);
 	if (status == PS_OK && m->device)
 		status = ps_repo_device_parse(m->device, c->device, err);
+	if (status == PS_OK)
+		status = put_queues(m, &c->batching, err);
 	if (m->max_run > 0)
 		c->max_run_ns = m->max_run;
 	if (m->instances > 0)

@@ -26,6 +26,18 @@ struct ps_serve_split_config {
 	struct ps_conf_where where;
 };
 
+/* models: queues: what holds for requests of a level of priority while they wait. */
+struct ps_serve_queue_config {
+	int64_t priority; /* 0: levels without a row of their own */
+	int64_t limit;	  /* of a tenant; 0: none */
+	int64_t timeout;  /* ns; 0: none */
+	int action;	  /* PS_SERVE_REJECT, PS_SERVE_DELAY */
+	bool allow_timeout_override;
+	struct ps_conf_where where;
+};
+
+enum { PS_SERVE_REJECT, PS_SERVE_DELAY };
+
 /* models: one version of a model, and what is said about its name. */
 struct ps_serve_model_config {
 	char *name;
@@ -39,6 +51,9 @@ struct ps_serve_model_config {
 	int64_t max_run;		/* ns; 0: not said */
 	int64_t instances;		/* runs at the same time; 0: no limit of its own */
 	bool load;			/* at start; else when the API asks */
+	int64_t priority_levels;	/* 0: not said */
+	int64_t default_priority;	/* 0: not said */
+	struct ps_conf_array queues;	/* struct ps_serve_queue_config */
 	struct ps_conf_array split;	/* struct ps_serve_split_config */
 	struct ps_conf_where where;
 };
@@ -94,11 +109,11 @@ struct ps_serve_config {
 	int64_t max_waiting;  /* requests of all tenants */
 	int64_t run_here_max; /* ns; dispatch.h's here_max_ns */
 
-	char *library;	    /* of ONNX Runtime; NULL: engine.h's search */
-	char *cache;	    /* folder of converted models; NULL: engine.h's default */
+	char *library;		 /* of ONNX Runtime; NULL: engine.h's search */
+	char *cache;		 /* folder of converted models; NULL: engine.h's default */
 	int64_t cache_max_bytes; /* beyond it the longest unused are deleted; 0: no limit */
-	int64_t seed;	    /* of synthetic service times */
-	bool warmup;	    /* run each model once before it is ready */
+	int64_t seed;		 /* of synthetic service times */
+	bool warmup;		 /* run each model once before it is ready */
 	bool exit_on_error; /* a model that was wanted at start and cannot be loaded ends the server
 			     */
 	int64_t max_loading; /* models that load at the same time */

@@ -15,7 +15,7 @@ import tritonclient.http as thttp
 import yaml
 from tritonclient.utils import InferenceServerException
 
-from support.perseus import Server, synthetic
+from support.perseus import Server, run, synthetic
 
 X = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1.0, 2.0, 3.0, 4.0]}]
 
@@ -54,11 +54,13 @@ class Queues(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         version = pathlib.Path(folder.name, "m", "1")
         version.mkdir(parents=True)
+        models = [{"name": "long", "path": "long.synthetic.yaml"}]
         (version / "model.synthetic.yaml").write_text(yaml.safe_dump(synthetic()))
         (version.parent / "config.pbtxt").write_text(policy)
         server = Server({"long": synthetic(mean="1s")}, args=["--lanes", "1"],
                         config={"model_repository": folder.name, "access_log": True, "slow_request": "1ns",
-                                "warmup": False, **(config or {})})
+                                "warmup": False, **(config or {}),
+                                "models": models + (config or {}).get("models", [])})
         self.addCleanup(server.__exit__, None, None, None)
         return server.__enter__()
 
@@ -79,7 +81,14 @@ class Queues(unittest.TestCase):
         return t
 
     def test_size_order_and_time(self):
-        with self.serve(POLICY) as s:
+        rows = [{"name": "m", "priority_levels": 3, "default_priority": 2,
+                 "queues": [{"limit": 2}, {"priority": 3, "timeout": "50ms"}]}]
+        for policy, config in ((POLICY, {}), ("", {"models": rows})):
+            with self.subTest(config=config):
+                self.check_policy(policy, config)
+
+    def check_policy(self, policy, config):
+        with self.serve(policy, config) as s:
             answers, threads = [], []
             self.hold(s)
             for level in (0, 2, 1):
@@ -132,6 +141,23 @@ class Queues(unittest.TestCase):
             self.assertEqual(batching.priority_queue_policy[1].max_queue_size, 7)
             http.close()
             grpc.close()
+
+    def test_rows_that_are_refused(self):
+        rows = (({"priority_levels": 3}, "default_priority_level 0 is not in 1..3"),
+                ({"queues": [{"priority": 2, "limit": 1}]}, "level 2 of a queue policy"),
+                ({"queues": [{"limit": -1}]}, "limit"),
+                ({"queues": [{"timeout_action": "drop"}]}, "timeout_action"),
+                ({"queues": [{"limit": 1}, {"limit": 2}]}, "two queues"))
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "m.synthetic.yaml").write_text(yaml.safe_dump(synthetic()))
+            for row, why in rows:
+                with self.subTest(row=row):
+                    config = {"models": [{"name": "m", "path": "m.synthetic.yaml", **row}]}
+                    path = pathlib.Path(folder, "c.yaml")
+                    path.write_text(yaml.safe_dump(config))
+                    done = run("serve", "--check-config", "--config", path)
+                    self.assertNotEqual(done.returncode, 0)
+                    self.assertIn(why, done.stderr)
 
     def test_delay(self):
         """Its time over, the first goes behind the second, and is served all the same."""

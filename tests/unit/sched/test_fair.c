@@ -21,6 +21,7 @@ struct backlog {
 	enum ps_sched_class classes[TENANTS];
 	bool mixed[TENANTS]; /* asks several instances */
 	int64_t run_ns;	     /* of the run that begins */
+	int pushed;
 	double base_ns[INSTANCES], per_row_ns[INSTANCES];
 	double noise;
 	double served[TENANTS], largest[TENANTS];
@@ -49,6 +50,8 @@ static void top_up(struct backlog *b, int tenant)
 			j->item.instance = (int)ps_rng_below(&b->w.rng, (uint64_t)b->n_instances);
 		j->item.rows = 1 + (int64_t)ps_rng_below(&b->w.rng, 2);
 		assert_int_equal(ps_sched_push(b->w.s, &j->item, b->w.now_ns), PS_OK);
+		if (b->pushed++ % 5 == 0) /* what goes on inside a tenant is no other's business */
+			ps_sched_put_off(b->w.s, &j->item);
 	}
 }
 

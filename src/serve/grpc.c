@@ -29,6 +29,7 @@ struct ps_serve_stream {
 	bool asked;    /* a message has come */
 	bool finished; /* finish was called */
 	bool gone;
+	bool broken; /* there was no memory for a request or its answer: ended when none is left */
 	int held;
 	int in_flight;		       /* calls without an answer */
 	struct ps_serve_call *calls;   /* not sent yet, by `next` */
@@ -85,6 +86,8 @@ static void settle(struct ps_serve_stream *t)
 		return;
 	if (t->refused)
 		finish_refused(t);
+	else if (t->broken)
+		finish_error(t, PS_ENOMEM, "out of memory");
 	else if (t->gone)
 		finish_error(t, PS_ECANCELLED, "nobody waits for the answer");
 	else if (t->watching)
@@ -138,6 +141,18 @@ void ps_serve_grpc_answer(struct ps_serve_call *c, const struct iovec *pieces, s
 	settle(t);
 }
 
+/* A client of a stream counts answers: where one cannot be given, the stream ends. */
+static void give_up(struct ps_serve_call *c)
+{
+	struct ps_serve_stream *t = c->stream;
+	t->broken = true;
+	t->in_flight--;
+	t->held++;
+	end_call(c, PS_ECANCELLED, ps_evloop_now_ns(t->io->loop));
+	t->held--;
+	settle(t);
+}
+
 /* One request of a stream that fails does not end the stream. */
 static void answer_stream_error(struct ps_serve_call *c)
 {
@@ -148,7 +163,10 @@ static void answer_stream_error(struct ps_serve_call *c)
 	struct iovec piece = {copy, text.len};
 	bool whole = copy && ps_strbuf_status(&text) == PS_OK;
 	ps_strbuf_fini(&text);
-	ps_serve_grpc_answer(c, &piece, whole ? 1 : 0);
+	if (whole)
+		ps_serve_grpc_answer(c, &piece, 1);
+	else
+		give_up(c);
 }
 
 void ps_serve_grpc_refuse(struct ps_serve_call *c)
@@ -320,26 +338,40 @@ static struct ps_serve_call *new_call(struct ps_serve_stream *t, struct ps_net_g
 	c->first_byte_ns = m->first_byte_ns;
 	c->received_ns = c->d.account.received_ns = m->received_ns;
 	ps_serve_trace_take(c, t->traceparent);
+	c->n_headers = 0; /* say_trace says it */
 	return c;
+}
+
+/* Which span of ours answers, ahead of the answers: that of the first message. The message goes
+ * before the call, so that the text is copied. */
+static void say_trace(struct ps_serve_stream *t, const struct ps_serve_call *c)
+{
+	struct ps_net_header h = {.name = "traceparent"};
+	if (t->asked || !c->trace)
+		return;
+	h.value = ps_arena_strndup(t->net->arena, c->trace->text, strlen(c->trace->text));
+	if (h.value)
+		(void)ps_net_grpc_headers(t->net, &h, 1);
 }
 
 static void on_message(void *ctx, struct ps_net_grpc_call *net, struct ps_net_grpc_message *m)
 {
 	struct ps_serve_stream *t = net->user;
 	(void)ctx;
-	if (t->finished || t->refused || (t->asked && !t->streams)) {
+	if (t->finished || t->refused || t->broken || (t->asked && !t->streams)) {
 		ps_net_grpc_message_free(
 			m); /* nothing more is read: a second one of a unary call */
 		return;
 	}
-	t->asked = true;
 	struct ps_serve_call *c = new_call(t, m);
 	if (!c) {
+		t->broken = true;
 		ps_net_grpc_message_free(m);
-		if (t->in_flight == 0)
-			finish_error(t, PS_ENOMEM, "out of memory");
+		settle(t);
 		return;
 	}
+	say_trace(t, c);
+	t->asked = true;
 	ps_serve_call_begin(c);
 	c->next = t->calls;
 	t->calls = c;
@@ -372,6 +404,7 @@ static enum ps_status identify(struct ps_serve_io *io, const struct ps_net_grpc_
 static enum ps_status refuse_call(struct ps_serve_call *c, struct ps_net_grpc_call *net,
 				  struct ps_error *err)
 {
+	ps_serve_trace_take(c, ps_net_header_get(net->headers, net->n_headers, "traceparent"));
 	net->refusal_trailers = c->headers;
 	net->n_refusal_trailers = (size_t)c->n_headers;
 	c->peer = net->peer;

@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 from support.perseus import Server, new_key, synthetic, tensor
 
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SERVICE = "inference.GRPCInferenceService"
 METHODS = {"ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer",
            "ModelStreamInfer", "ModelConfig", "ModelStatistics", "RepositoryIndex",
@@ -84,6 +85,42 @@ class Reflection(unittest.TestCase):
     def test_keys(self):
         self.fails(grpc.StatusCode.UNAUTHENTICATED, "ModelInfer", self.infer_fields(), key=False)
         self.assertTrue(self.call("ServerLive", {}, key=False).live)
+
+    def traced(self, method, fields, traceparent=TRACE, key=True):
+        """What the server says of the trace: of initial and of trailing metadata."""
+        m = self.service.methods_by_name[method]
+        stub = self.channel.unary_unary(
+            f"/{SERVICE}/{method}", request_serializer=lambda x: x.SerializeToString())
+        metadata = [("authorization", f"Bearer {self.key}")] if key else []
+        done = stub.future(GetMessageClass(m.input_type)(**fields), timeout=30,
+                           metadata=metadata + [("traceparent", traceparent)])
+        return [value for name, value in (*done.initial_metadata(), *done.trailing_metadata())
+                if name == "traceparent"]
+
+    def test_trace_is_carried_through(self):
+        for what, key in ((("ModelInfer", self.infer_fields()), True),
+                          (("ServerLive", {}), False),
+                          (("ModelMetadata", {"name": "nobody"}), True),  # refused by the message
+                          (("ModelInfer", self.infer_fields()), False)):  # ... before it
+            with self.subTest(what[0], key=key):
+                said = self.traced(*what, key=key)
+                self.assertEqual(len(said), 1)
+                ours, theirs = said[0].split("-"), TRACE.split("-")
+                self.assertEqual((ours[0], ours[1], ours[3]), (theirs[0], theirs[1], theirs[3]))
+                self.assertNotEqual(ours[2], theirs[2])
+        self.assertEqual(self.traced("ServerLive", {}, TRACE.replace("-", "+")), [])
+
+    def test_trace_of_a_stream(self):
+        """One span is told of: that of the first message."""
+        m = self.service.methods_by_name["ModelStreamInfer"]
+        request = GetMessageClass(m.input_type)(**self.infer_fields())
+        stub = self.channel.stream_stream(
+            f"/{SERVICE}/ModelStreamInfer", request_serializer=lambda x: x.SerializeToString())
+        answers = stub(iter([request, request]), timeout=30, metadata=[
+            ("authorization", f"Bearer {self.key}"), ("traceparent", TRACE)])
+        said = [value for name, value in answers.initial_metadata() if name == "traceparent"]
+        self.assertEqual([x.split("-")[1] for x in said], [TRACE.split("-")[1]])
+        self.assertEqual(len(list(answers)), 2)
 
     def test_unknown_model(self):
         e = self.fails(grpc.StatusCode.NOT_FOUND, "ModelMetadata", {"name": "nobody"})

@@ -3,6 +3,9 @@
  * has followed within some tens of runs. The mean of so few is too coarse for a long queue, whose
  * predicted length it multiplies; so mean and variance are taken over up to a thousand runs, as
  * long as the window's mean looks like theirs.
+ *
+ * A time is added after each run, and a run may take microseconds: sums are kept as whole numbers,
+ * which neither drift nor need to be taken again.
  */
 #include "sched/sched_internal.h"
 
@@ -10,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONG = 1024, MIN_FOR_OUTLIERS = 8 };
-/* A run that takes so many medians does not count for more; so many standard errors are a change.
- */
-static const double outlier = 10, change = 3;
+/* A run that takes so many medians does not count for more. */
+enum { LONG = 1024, MIN_FOR_OUTLIERS = 8, OUTLIER = 10 };
+/* So many standard errors are a change. */
+static const double change = 3;
 
 enum { TRIED = 3, TRY_AGAIN = 1000 }; /* runs of a size to know it, of the instance to doubt it */
 
@@ -36,56 +39,105 @@ static double rows_of(int slot)
 	return (double)((INT64_C(4) + (slot - EXACT_ROWS) % 4) << (e - 2));
 }
 
+/* Sums of squares of so many, times as many, fit into 127 bits. */
+static const int64_t longest_ns = INT64_C(1) << 56;
+
+/* How many of the sorted times are less than `ns`. */
+static int count_below(const struct window *w, int64_t ns)
+{
+	int lo = 0, hi = w->n;
+	while (lo < hi) {
+		int middle = (lo + hi) / 2;
+		if (w->sorted[middle] < ns)
+			lo = middle + 1;
+		else
+			hi = middle;
+	}
+	return lo;
+}
+
+static void shift(struct window *w, int to, int from, int n)
+{
+	memmove(&w->sorted[to], &w->sorted[from], (size_t)n * sizeof *w->sorted);
+}
+
+/* Moves what lies between the old one's place and the new one's. */
+static void put_for(struct window *w, int64_t old, int64_t ns)
+{
+	int from = count_below(w, old), to = count_below(w, ns);
+	if (to > from) {
+		to--;
+		shift(w, from, from + 1, to - from);
+	} else {
+		shift(w, to + 1, to, from - to);
+	}
+	w->sorted[to] = ns;
+}
+
+static void put(struct window *w, int64_t ns)
+{
+	int to = count_below(w, ns);
+	shift(w, to + 1, to, w->n - to);
+	w->sorted[to] = ns;
+	w->n++;
+}
+
+static void add_to_sums(struct window *w, int64_t ns, int sign)
+{
+	w->sum += sign * ns;
+	w->squares += sign * ((__int128)ns * ns);
+}
+
 static void replace_oldest(struct window *w, int64_t ns)
 {
-	int n = w->n, at = 0;
-	if (n == WINDOW) {
-		int64_t old = w->ring[w->at];
-		while (w->sorted[at] != old)
-			at++;
-		memmove(&w->sorted[at], &w->sorted[at + 1],
-			(size_t)(n - 1 - at) * sizeof *w->sorted);
-		n--;
+	if (w->n < WINDOW) {
+		put(w, ns);
+	} else {
+		put_for(w, w->ring[w->at], ns);
+		add_to_sums(w, w->ring[w->at], -1);
 	}
-	for (at = n; at > 0 && w->sorted[at - 1] > ns; at--)
-		w->sorted[at] = w->sorted[at - 1];
-	w->sorted[at] = ns;
+	add_to_sums(w, ns, 1);
 	w->ring[w->at] = ns;
 	w->at = (w->at + 1) % WINDOW;
-	w->n = n + 1;
 }
 
-static double highest(const struct window *w)
+/* Beyond this a time counts as if it were this. */
+static int64_t highest(const struct window *w)
 {
-	int middle = w->n / 2;
-	return w->n < MIN_FOR_OUTLIERS ? INFINITY : outlier * (double)w->sorted[middle];
+	return w->n < MIN_FOR_OUTLIERS ? INT64_MAX : OUTLIER * w->sorted[w->n / 2];
 }
 
-static void moments(const struct window *w, double *ret_mean, double *ret_variance)
+static void moments(const struct window *w, int64_t most, double *ret_mean, double *ret_variance)
 {
-	double sum = 0, squares = 0, most = highest(w), n = w->n;
-	for (int k = 0; k < w->n; k++)
-		sum += fmin((double)w->sorted[k], most);
-	double mean = sum / n;
-	for (int k = 0; k < w->n; k++) {
-		double d = fmin((double)w->sorted[k], most) - mean;
-		squares += d * d;
+	__int128 sum = w->sum, squares = w->squares;
+	for (int k = w->n - 1; w->sorted[k] > most; k--) {
+		sum -= w->sorted[k] - most;
+		squares -= (__int128)w->sorted[k] * w->sorted[k] - (__int128)most * most;
 	}
-	*ret_mean = mean;
-	*ret_variance = squares / n;
+	double n = w->n;
+	*ret_mean = (double)(int64_t)sum / n;
+	*ret_variance = (double)(w->n * squares - sum * sum) / (n * n);
+}
+
+/* Whether the mean of the last few is not what the mean of many says. */
+static bool has_changed(const struct window *w, double mean, double variance)
+{
+	double off = fabs(mean - w->mean) - 1e-9 * mean;
+	double most = w->variance > variance ? w->variance : variance;
+	return off > 0 && off * off * w->n > change * change * most;
 }
 
 static void window_add(struct window *w, int64_t ns)
 {
-	double mean, variance;
 	replace_oldest(w, ns);
-	moments(w, &mean, &variance);
-	w->n_mean = fmin(w->n_mean + 1, LONG);
-	double d = fmin((double)ns, highest(w)) - w->mean;
+	int64_t most = highest(w);
+	double mean, variance, d = (double)(ns < most ? ns : most) - w->mean;
+	moments(w, most, &mean, &variance);
+	if (w->n_mean < LONG)
+		w->n_mean++;
 	w->mean += d / w->n_mean;
 	w->variance += (d * d * (1 - 1 / w->n_mean) - w->variance) / w->n_mean;
-	double error = sqrt(fmax(w->variance, variance) / w->n);
-	if (w->n < WINDOW || fabs(mean - w->mean) > change * error + 1e-9 * mean) {
+	if (w->n < WINDOW || has_changed(w, mean, variance)) {
 		w->mean = mean;
 		w->variance = variance;
 		w->n_mean = w->n;
@@ -96,12 +148,18 @@ static void window_add(struct window *w, int64_t ns)
 void learn_add(struct instance *i, int64_t rows, bool wide, int64_t ns)
 {
 	int slot = slot_of(rows);
-	struct window **w = &i->learned[wide].slots[slot];
+	struct learned *l = &i->learned[wide];
+	struct window **w = &l->slots[slot];
 	if (!*w)
 		*w = calloc(1, sizeof **w);
 	if (!*w)
 		return; /* what is not learned now will be later */
-	window_add(*w, (int64_t)((double)ns * rows_of(slot) / (double)rows));
+	if (ns > longest_ns)
+		ns = longest_ns;
+	if (rows > EXACT_ROWS)
+		ns = (int64_t)((double)ns * rows_of(slot) / (double)rows);
+	l->known |= UINT64_C(1) << slot;
+	window_add(*w, ns);
 	(*w)->last_try = i->runs;
 }
 
@@ -112,15 +170,13 @@ void learn_forget(struct instance *i)
 			free(i->learned[wide].slots[k]);
 			i->learned[wide].slots[k] = NULL;
 		}
+	i->learned[0].known = i->learned[1].known = 0;
 	i->runs = 0;
 }
 
 bool learn_known(const struct instance *i, bool wide)
 {
-	for (int k = 0; k < ROW_SLOTS; k++)
-		if (i->learned[wide].slots[k])
-			return true;
-	return false;
+	return i->learned[wide].known != 0;
 }
 
 /* What is read off a window; q < 0: the mean; q > 1: the spread. */
@@ -149,19 +205,26 @@ static double between(const struct learned *l, int lo, int hi, double rows, doub
 	return a + (b - a) * (rows - rows_of(lo)) / (rows_of(hi) - rows_of(lo));
 }
 
+/* The next smaller slot that is known; -1: none. */
+static int known_below(const struct learned *l, int slot)
+{
+	uint64_t below = l->known & ((UINT64_C(1) << slot) - 1);
+	return below ? 63 - __builtin_clzll(below) : -1;
+}
+
 /* 0 when nothing of that width is known. */
 static double look_up(const struct learned *l, int64_t rows, double what)
 {
-	int slot = slot_of(rows), lo = slot, hi = slot;
+	int slot = slot_of(rows);
+	if (rows <= EXACT_ROWS && l->slots[slot])
+		return read_off(l->slots[slot], what);
 	if (l->slots[slot])
 		return read_off(l->slots[slot], what) * (double)rows / rows_of(slot);
-	while (lo >= 0 && !l->slots[lo])
-		lo--;
-	while (hi < ROW_SLOTS && !l->slots[hi])
-		hi++;
-	if (lo < 0 && hi == ROW_SLOTS)
+	if (!l->known)
 		return 0;
-	return between(l, lo, hi, (double)rows, what);
+	uint64_t above = l->known >> slot << slot;
+	int hi = above ? __builtin_ctzll(above) : ROW_SLOTS;
+	return between(l, known_below(l, slot), hi, (double)rows, what);
 }
 
 /* The other width is a better guess than none. */
@@ -186,20 +249,34 @@ double learn_spread_ns(const struct instance *i, int64_t rows, bool wide)
 	return guess(i, rows, wide, SPREAD);
 }
 
+/* The sum of all but the `n` shortest. */
+static int64_t sum_without(const struct window *w, int n)
+{
+	int64_t sum = n > w->n / 2 ? 0 : w->sum;
+	if (n > w->n / 2)
+		for (int k = n; k < w->n; k++)
+			sum += w->sorted[k];
+	else
+		for (int k = 0; k < n; k++)
+			sum -= w->sorted[k];
+	return sum;
+}
+
 double learn_rest_ns(const struct instance *i, int64_t rows, bool wide, int64_t elapsed_ns)
 {
-	const struct window *w = i->learned[wide].slots[slot_of(rows)];
-	double elapsed = (double)elapsed_ns, sum = 0;
+	int slot = slot_of(rows);
+	const struct window *w = i->learned[wide].slots[slot];
+	double elapsed = (double)elapsed_ns;
 	if (!w) {
 		double mean = learn_mean_ns(i, rows, wide);
 		return elapsed < mean ? mean - elapsed : mean / 4;
 	}
-	double scale = (double)rows / rows_of(slot_of(rows));
-	int n = 0;
-	for (int k = w->n - 1; k >= 0 && (double)w->sorted[k] * scale > elapsed; k--, n++)
-		sum += (double)w->sorted[k] * scale;
+	double scale = (double)rows / rows_of(slot);
+	int shorter = count_below(w, (int64_t)(elapsed / scale) + 1);
 	/* One that has outlasted all others: nobody knows; a quarter of the usual. */
-	return n ? sum / n - elapsed : w->mean * scale / 4;
+	if (shorter == w->n)
+		return w->mean * scale / 4;
+	return (double)sum_without(w, shorter) * scale / (w->n - shorter) - elapsed;
 }
 
 static bool tried(const struct instance *i, int slot)
@@ -210,12 +287,14 @@ static bool tried(const struct instance *i, int slot)
 
 double learn_trial_ns(const struct instance *i, int64_t rows)
 {
-	int slot = slot_of(rows), lo = slot - 1;
+	const struct learned *l = &i->learned[0];
+	int slot = slot_of(rows);
 	if (tried(i, slot))
 		return INFINITY;
+	int lo = known_below(l, slot);
 	while (lo >= 0 && !tried(i, lo))
-		lo--;
+		lo = known_below(l, lo);
 	if (lo < 0)
 		return INFINITY;
-	return read_off(i->learned[0].slots[lo], MEAN) / rows_of(lo) * (double)rows;
+	return read_off(l->slots[lo], MEAN) / rows_of(lo) * (double)rows;
 }

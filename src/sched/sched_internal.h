@@ -53,6 +53,8 @@ enum { WINDOW = 64, EXACT_ROWS = 16, ROW_SLOTS = 64 };
 struct window {
 	int64_t sorted[WINDOW], ring[WINDOW];
 	int n, at;
+	int64_t sum;	       /* of these */
+	__int128 squares;      /* of each of these, their sum */
 	double mean, variance; /* over many more runs than these, while they go on like that */
 	double n_mean;	       /* how many */
 	double spread;	       /* standard deviation */
@@ -61,6 +63,7 @@ struct window {
 
 struct learned {
 	struct window *slots[ROW_SLOTS];
+	uint64_t known; /* a bit for each slot that is there */
 };
 
 struct instance {

@@ -41,6 +41,15 @@ static void name_entry(struct ps_serve_ledger *l, struct ps_serve_ledger_entry *
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* What the run before has seen is where this one begins. */
+static void remember_demand(struct ps_serve_ledger *l, struct ps_serve_ledger_entry *e)
+{
+	struct ps_error err;
+	if (e->tenant >= 0 && ps_state_demand(l->observe->state, e->tenant_name, e->model_name,
+					      e->version, &e->rps, &err) != PS_OK)
+		ps_log_error(PS_LOG_WARN, "ledger", &err);
+}
+
 static struct ps_serve_ledger_entry *get_entry(struct ps_serve_ledger *l, int tenant, int model)
 {
 	struct ps_serve_ledger_entry *e = find_entry(l, tenant, model);
@@ -65,6 +74,7 @@ static struct ps_serve_ledger_entry *get_entry(struct ps_serve_ledger *l, int te
 		free(e);
 		return NULL;
 	}
+	remember_demand(l, e);
 	size_t at = ((size_t)(tenant + 1) * 2654435761u + (size_t)model) % PS_SERVE_LEDGER_HASH;
 	e->next = l->hash[at];
 	l->hash[at] = e;
@@ -188,7 +198,8 @@ static void write_demand(struct ps_serve_ledger *l, int64_t minute, int64_t wall
 		if (e->tenant < 0 || (rps == 0 && e->rps < 1e-6))
 			continue;
 		e->rps += SMOOTHING * (rps - e->rps);
-		rows[n++] = (struct ps_state_demand_row){e->tenant_name, e->model_name, e->rps};
+		rows[n++] = (struct ps_state_demand_row){e->tenant_name, e->model_name, e->version,
+							 e->rps};
 	}
 	if (n > 0 && ps_state_put_demand(l->observe->state, rows, n, wall_ns, &err) != PS_OK)
 		ps_log_error(PS_LOG_WARN, "ledger", &err);

@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #define PS_STATE_FILE	       "perseus-state.db" /* in the folder that --state names */
-#define PS_STATE_VERSION       1
+#define PS_STATE_VERSION       2
 #define PS_STATE_NS_PER_MINUTE INT64_C(60000000000)
 #define PS_STATE_MAX_LOADS     65536
 #define PS_STATE_FLUSH_NS      INT64_C(10000000000) /* a server writes at least this often */
@@ -115,8 +115,10 @@ enum ps_status ps_state_loads(struct ps_state *s,
 
 /* --- demand: what a planner wants to know of a model that may be evicted --- */
 
+/* Of one tenant for one version of a model. */
 struct ps_state_demand_row {
 	const char *tenant, *model;
+	int64_t version;
 	double rps; /* requests per second, smoothed */
 };
 
@@ -125,6 +127,6 @@ enum ps_status ps_state_put_demand(struct ps_state *s, const struct ps_state_dem
 				   size_t n, int64_t wall_ns, struct ps_error *err);
 /* ps_state_demand returns it, 0 when nothing is known. */
 enum ps_status ps_state_demand(struct ps_state *s, const char *tenant, const char *model,
-			       double *ret_rps, struct ps_error *err);
+			       int64_t version, double *ret_rps, struct ps_error *err);
 
 #endif

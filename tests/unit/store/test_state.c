@@ -7,6 +7,8 @@
 
 #include "store/state.h"
 
+#include <sqlite3.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,7 +160,6 @@ static void test_loads(void **state)
 	struct ps_state *s = open_state(1);
 	struct ps_error err;
 	char text[256] = "";
-	double rps = -1;
 	(void)state;
 	const struct ps_state_load loads[] = {
 		{.model = "m", .loaded = true},
@@ -172,12 +173,62 @@ static void test_loads(void **state)
 	s = open_state(2);
 	assert_int_equal(ps_state_loads(s, take_load, text, &err), PS_OK);
 	assert_string_equal(text, "n/2/load/{}/- m/0/load/-/a m/0/unload/-/- ");
-	assert_int_equal(ps_state_demand(s, "a", "m", &rps, &err), PS_OK);
-	assert_true(rps == 0);
-	const struct ps_state_demand_row demand = {"a", "m", 12.5};
-	assert_int_equal(ps_state_put_demand(s, &demand, 1, 3, &err), PS_OK);
-	assert_int_equal(ps_state_demand(s, "a", "m", &rps, &err), PS_OK);
-	assert_true(rps == 12.5);
+	ps_state_close(s);
+}
+
+static double demand_of(struct ps_state *s, const char *tenant, int64_t version)
+{
+	struct ps_error err;
+	double rps = -1;
+	assert_int_equal(ps_state_demand(s, tenant, "m", version, &rps, &err), PS_OK);
+	return rps;
+}
+
+/* Each version has its own; it is there after a restart. */
+static void test_demand(void **state)
+{
+	struct ps_state *s = open_state(1);
+	struct ps_error err;
+	(void)state;
+	assert_true(demand_of(s, "a", 1) == 0);
+	const struct ps_state_demand_row rows[] = {
+		{"a", "m", 1, 12.5}, {"a", "m", 2, 3}, {"b", "m", 1, 4}, {"a", "m", 1, 11}};
+	assert_int_equal(ps_state_put_demand(s, rows, 4, 3, &err), PS_OK);
+	ps_state_close(s);
+	s = open_state(2);
+	assert_true(demand_of(s, "a", 1) == 11 && demand_of(s, "a", 2) == 3);
+	assert_true(demand_of(s, "b", 1) == 4 && demand_of(s, "b", 2) == 0);
+	ps_state_close(s);
+}
+
+/* A file of version 1: its usage stays, its demand begins anew. */
+static void test_older_file(void **state)
+{
+	struct ps_state *s = open_state(1);
+	struct ps_error err;
+	struct ps_state_usage u = usage("a", "m", 1, 5);
+	char command[512];
+	(void)state;
+	assert_int_equal(ps_state_write(s, &u, 1, 1, &err), PS_OK);
+	ps_state_close(s);
+	snprintf(command, sizeof command, "%s/%s", dir, PS_STATE_FILE);
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(command, &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(db,
+			     "DROP TABLE demand; PRAGMA user_version = 1; CREATE TABLE demand"
+			     " (tenant TEXT NOT NULL, model TEXT NOT NULL, rps REAL NOT NULL,"
+			     " at_ns INTEGER NOT NULL, PRIMARY KEY (tenant, model)) STRICT",
+			     NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(ps_state_open_reading(dir, &s, &err), PS_OK); /* bills need no move */
+	ps_state_close(s);
+	s = open_state(2);
+	assert_true(demand_of(s, "a", 1) == 0);
+	const struct ps_state_demand_row row = {"a", "m", 2, 7};
+	assert_int_equal(ps_state_put_demand(s, &row, 1, 3, &err), PS_OK);
+	assert_true(demand_of(s, "a", 2) == 7);
 	ps_state_close(s);
 }
 
@@ -271,6 +322,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_idempotent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_runs_add_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_loads, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_demand, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_older_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

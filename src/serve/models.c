@@ -43,6 +43,8 @@ struct job {
 /* I/O thread 0's, but for the kick. */
 struct ps_serve_loaders {
 	struct job *jobs;
+	struct job *spares; /* of loads that are over, one for each instance that is open: an
+			     * unload needs memory when there is least of it */
 	int n_loading;
 	struct ps_serve_wait *waits;
 	struct ps_evloop_task kick;
@@ -101,7 +103,7 @@ static void start_step(struct job *j, enum step step)
 	ps_evloop_post(j->server->ios[0].loop, &j->done);
 }
 
-static void free_job(struct ps_serve *s, struct job *j)
+static void take_off(struct ps_serve *s, struct job *j)
 {
 	struct job **at = &s->loaders->jobs;
 	while (*at && *at != j)
@@ -112,7 +114,28 @@ static void free_job(struct ps_serve *s, struct job *j)
 		s->loaders->n_loading--;
 	free(j->opening.path);
 	ps_repo_config_fini(&j->opening.config);
+}
+
+static void free_job(struct ps_serve *s, struct job *j)
+{
+	take_off(s, j);
 	free(j);
+}
+
+/* Its instance is open: it will unload it. */
+static void spare_job(struct ps_serve *s, struct job *j)
+{
+	take_off(s, j);
+	j->next = s->loaders->spares;
+	s->loaders->spares = j;
+}
+
+static void free_spares(struct ps_serve_loaders *l)
+{
+	for (struct job *next; l->spares; l->spares = next) {
+		next = l->spares->next;
+		free(l->spares);
+	}
 }
 
 /* --- who waits --- */
@@ -191,15 +214,12 @@ void ps_serve_fail_waits(struct ps_serve *s)
 
 /* --- what is to be done --- */
 
-static struct job *new_job(struct ps_serve *s, int number)
+static struct job *put_job(struct ps_serve *s, struct job *j, int number)
 {
-	struct job *j = calloc(1, sizeof *j);
-	if (!j)
-		return NULL;
-	j->server = s;
-	j->number = number;
-	j->began_ns = ps_clock_now_ns();
-	j->next = s->loaders->jobs;
+	*j = (struct job){.next = s->loaders->jobs,
+			  .server = s,
+			  .number = number,
+			  .began_ns = ps_clock_now_ns()};
 	s->loaders->jobs = j;
 	return j;
 }
@@ -221,38 +241,46 @@ static enum ps_status fill_opening(struct ps_serve *s, struct job *j)
 	return PS_OK;
 }
 
-static void no_memory(struct ps_serve *s, const struct ps_dispatch_action *a)
+static struct job *load_job(struct ps_serve *s, int number)
 {
+	struct job *j = malloc(sizeof *j);
 	struct ps_error err;
-	ps_error_set(&err, PS_ENOMEM, "out of memory");
-	if (a->kind == PS_DISPATCH_LOAD)
-		ps_dispatch_load_done(s->dispatch, a->instance, PS_ENOMEM, &err, NULL, NULL);
-	/* An UNLOAD is lost: its memory is accounted for until the end. */
+	if (!j) {
+		ps_error_set(&err, PS_ENOMEM, "out of memory");
+		ps_dispatch_load_done(s->dispatch, number, PS_ENOMEM, &err, NULL, NULL);
+		return NULL;
+	}
+	put_job(s, j, number);
+	s->loaders->n_loading++;
+	j->status = fill_opening(s, j);
+	return j;
 }
 
-/* One stay under the lock. NULL: nothing more to start. */
-static struct job *next_job(struct ps_serve *s, int max_loading)
+static struct job *unload_job(struct ps_serve *s, int number)
 {
-	struct job *j = NULL;
+	const struct ps_repo_instance *in = ps_repo_instance_get(s->repo, number);
+	struct job *j = s->loaders->spares;
+	s->loaders->spares = j->next;
+	put_job(s, j, number);
+	j->step = CLOSE;
+	j->model = in->model;
+	j->instance = in->user;
+	return j;
+}
+
+/* One stay under the lock. False: nothing more to start; *ret_job NULL: there was no memory for
+ * this one. */
+static bool next_job(struct ps_serve *s, int max_loading, struct job **ret_job)
+{
+	*ret_job = NULL;
 	pthread_mutex_lock(&s->lock);
 	struct ps_dispatch_action a = ps_dispatch_load_next(s->dispatch, max_loading);
-	if (a.kind == PS_DISPATCH_LOAD || a.kind == PS_DISPATCH_UNLOAD) {
-		j = new_job(s, a.instance);
-		if (!j) {
-			no_memory(s, &a);
-		} else if (a.kind == PS_DISPATCH_LOAD) {
-			s->loaders->n_loading++;
-			j->status = fill_opening(s, j);
-		} else {
-			const struct ps_repo_instance *in =
-				ps_repo_instance_get(s->repo, a.instance);
-			j->step = CLOSE;
-			j->model = in->model;
-			j->instance = in->user;
-		}
-	}
+	if (a.kind == PS_DISPATCH_LOAD)
+		*ret_job = load_job(s, a.instance);
+	else if (a.kind == PS_DISPATCH_UNLOAD)
+		*ret_job = unload_job(s, a.instance);
 	pthread_mutex_unlock(&s->lock);
-	return j;
+	return a.kind != PS_DISPATCH_NOTHING;
 }
 
 static void begin(struct job *j)
@@ -286,8 +314,9 @@ static void kick(struct ps_serve *s)
 	if (s->loaders->stopping)
 		return;
 	int max = (int)s->ios[0].snapshot->config->max_loading;
-	while ((j = next_job(s, max)))
-		begin(j);
+	while (next_job(s, max, &j))
+		if (j)
+			begin(j);
 	check_waits(s);
 	check_start(s);
 }
@@ -383,7 +412,10 @@ static void opened(struct ps_serve *s, struct job *j)
 		return;
 	}
 	end_load(s, j);
-	free_job(s, j);
+	if (taken)
+		spare_job(s, j);
+	else
+		free_job(s, j);
 }
 
 static void closed(struct ps_serve *s, struct job *j)
@@ -501,6 +533,7 @@ void ps_serve_stop_loaders(struct ps_serve *s)
 			ps_dispatch_unload_done(s->dispatch, j->number);
 		free_job(s, j);
 	}
+	free_spares(s->loaders);
 	free(s->loaders);
 	s->loaders = NULL;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # figure: CPU per request of perseus load beside wrk at the same rate, 1 KiB requests
-# seconds: 150
+# seconds: 100
 """CPU seconds per request of the generator process, wrk as the peer.
 
 wrk has no rate: it is a closed loop. It is made comparable by the server, which sleeps 10 ms (mean;
@@ -22,7 +22,7 @@ import tempfile
 
 from lib import figures, programs
 
-SECONDS, CONNECTIONS, BLOCKS = 5, 11, 10
+SECONDS, CONNECTIONS, BLOCKS = figures.seconds(4), 11, 10
 
 LUA = """wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/octet-stream"

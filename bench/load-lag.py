@@ -10,7 +10,7 @@ import statistics
 
 from lib import figures, programs
 
-RATE, SECONDS, RUNS = 2000, 10, 3
+RATE, SECONDS, RUNS = 2000, figures.seconds(10), figures.count(3)
 
 
 def one(server):

@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 from . import programs
@@ -19,7 +20,6 @@ from . import programs
 ROOT = programs.ROOT
 SOURCE = pathlib.Path(__file__).resolve().parents[1] / "peers"
 MADE = ROOT / "build/bench"
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 def need(*commands):
@@ -35,13 +35,14 @@ def free_port():
 
 
 def cpu_seconds(pids):
-    """User and system time of processes so far, in seconds (ticks of 10 ms)."""
+    """CPU time of the threads of processes so far, in seconds: to the nanosecond where the kernel
+    keeps it (a tick of 10 ms is too coarse for a short block). Threads that have ended are left out,
+    so none may end between two readings that are compared."""
     total = 0
     for pid in pids:
-        with open(f"/proc/{pid}/stat") as f:
-            fields = f.read().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICK
+        tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+        total += sum(int((t / "schedstat").read_text().split()[0]) for t in tasks) / 1e9
+    return total
 
 
 def resident_bytes(pid):
@@ -135,6 +136,26 @@ def grpc_echo():
         yield f"http://127.0.0.1:{port}/echo.Echo/Echo", [p.pid]
 
 
+def varint(n):
+    out = bytearray()
+    while n > 127:
+        out.append(n & 127 | 128)
+        n >>= 7
+    return bytes(out) + bytes([n])
+
+
+def field(number, value):
+    """A length-delimited field of a protobuf message."""
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def infer_message(model, name, shape, tensor, datatype=b"FP32"):
+    """A ModelInferRequest of one input with raw contents."""
+    dims = field(3, b"".join(map(varint, shape)))
+    return (field(1, model.encode()) + field(5, field(1, name.encode()) + field(2, datatype) + dims)
+            + field(7, tensor))
+
+
 def grpc_body(path, message):
     """Writes a gRPC message with its frame, as h2load sends it."""
     pathlib.Path(path).write_bytes(b"\0" + struct.pack(">I", len(message)) + message)
@@ -164,6 +185,18 @@ def h2load(url, *args, requests=None, seconds=None, headers=()):
     if failed or errored or done != succeeded:
         raise RuntimeError(out)
     return succeeded, float(took.group(1)) * {"us": 1e-6, "ms": 1e-3, "s": 1}[took.group(2)]
+
+
+def h2load_times(url, seconds, *args, headers=()):
+    """h2load of one connection, one request at a time: the time of each request in milliseconds,
+    from its first byte out to its last byte in."""
+    with tempfile.NamedTemporaryFile("r") as log:
+        n, _ = h2load(url, "-c", 1, "-m", 1, f"--log-file={log.name}", *args, seconds=seconds,
+                      headers=headers)
+        rows = [line.split("\t") for line in log if line.strip()]
+    if len(rows) < n or any(r[1] != "200" for r in rows):
+        raise RuntimeError(f"h2load logs {len(rows)} requests and counts {n}")
+    return n, len(rows), [int(r[2]) / 1000 for r in rows]
 
 
 GRPC_HEADERS = ("content-type: application/grpc", "te: trailers")

@@ -1,4 +1,5 @@
-"""Several tenants on one server: who they are, what each offers, and what each was given.
+"""Several tenants on one server: who they are, what each offers, and what each was given. At the end
+the server's own counters, per tenant and model, must be those of the clients.
 
 Generator and server are pinned apart (programs.SERVER_CPU, LOAD_CPU) unless a figure says
 otherwise. Every tenant has a key of its own.
@@ -10,6 +11,7 @@ import math
 import pathlib
 import random
 import tempfile
+import time
 
 import yaml
 
@@ -20,8 +22,30 @@ from support.perseus import Server, new_key
 class Scene:
     def __init__(self, server, keys):
         self.server, self.keys = server, keys
+        self.asked = {}  # (tenant, model) -> programs.Asked
 
-    def offer(self, tenants, seconds, warmup=2, timeout="10s", seed=1, cpu=programs.LOAD_CPU):
+    def count(self, tenant, model, rows):
+        ok, refused, other = counts(rows)
+        self.asked.setdefault((tenant, model), programs.Asked()).add(ok, unsure=other)
+
+    def counted(self, tenant, model):
+        head = {"Authorization": f"Bearer {self.keys[tenant]}"}
+        status, _, body = self.server.get(f"/v2/models/{model}/stats", headers=head)
+        if status != 200:
+            raise RuntimeError(f"the statistics of {model} answer {status}: {body[:300]}")
+        return json.loads(body)["model_stats"][0]["inference_stats"]["success"]["count"]
+
+    def check(self):
+        for (tenant, model), asked in self.asked.items():
+            before, now = None, self.counted(tenant, model)
+            while before != now:  # what was under way when the client ended
+                time.sleep(0.05)
+                before, now = now, self.counted(tenant, model)
+            if not asked.least <= now <= asked.most:
+                raise RuntimeError(f"{tenant} had {asked.least} to {asked.most} answers of {model},"
+                                   f" but the server counts {now} successes")
+
+    def offer(self, tenants, seconds, warmup=1, timeout="10s", seed=1, cpu=programs.LOAD_CPU):
         """Drives all tenants on one schedule: name -> keys of a load file's tenant. Returns
         name -> (result, records of the measured part)."""
         plan = {"url": self.server.http, "duration": f"{seconds}s", "warmup": f"{warmup}s",
@@ -37,6 +61,8 @@ class Scene:
                 raise RuntimeError(f"perseus load ended with {code}")
             rows = list(csv.DictReader(open(records)))
         found = {}
+        for name, options in tenants.items():
+            self.count(name, options["model"], [r for r in rows if r["tenant"] == name])
         for tenant in json.loads(out)["tenants"]:
             if tenant["records_dropped"]:
                 raise RuntimeError(f"records of {tenant['tenant']} were dropped")
@@ -56,7 +82,9 @@ def scene(models, tenants, config=None, cpus=str(programs.SERVER_CPU), **more):
     with tempfile.TemporaryDirectory(prefix="perseus-bench-") as cache:
         with Server(models=models, tenants=rows,
                     config={"cpus": cpus, "cache": cache, **(config or {})}, **more) as server:
-            yield Scene(server, keys)
+            made = Scene(server, keys)
+            yield made
+            made.check()
 
 
 def latencies_ms(rows):
@@ -84,6 +112,14 @@ def counts(rows):
 
 def goodput(rows, limit_ms, seconds):
     return sum(ms <= limit_ms for ms in latencies_ms(rows)) / seconds
+
+
+def p99(rows):
+    """The 99th percentile of the latencies; raises when one request was lost."""
+    _, refused, other = counts(rows)
+    if refused or other:
+        raise RuntimeError(f"{refused + other} of {len(rows)} requests were lost")
+    return quantile(latencies_ms(rows), 0.99)
 
 
 def shuffled(items, seed):

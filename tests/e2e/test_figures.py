@@ -1,8 +1,12 @@
-"""The statistics behind bench/: intervals, verdicts, order of blocks."""
+"""What stands behind bench/: intervals, verdicts, order of blocks, the search, bench/run itself."""
+import json
 import math
 import os
 import pathlib
+import shutil
+import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(os.environ["PS_SOURCE_DIR"]) / "bench"))
@@ -23,6 +27,10 @@ class Intervals(unittest.TestCase):
         self.assertAlmostEqual(low, 2.5 - 2.05397, places=4)
         self.assertAlmostEqual(high, 2.5 + 2.05397, places=4)
         self.assertEqual(figures.mean_interval([1.0, 2.0, 3.0])[1:], (None, None))
+
+    def test_a_ratio_that_is_no_positive_number_leaves_none(self):
+        self.assertEqual(figures.log_interval([1.0, 1.0, 1.0, 0.0, math.inf]), (1.0, None, None))
+        self.assertEqual(figures.log_interval([math.inf] * 5), (None, None, None))
 
     def test_under_four_blocks_there_is_none(self):
         self.assertEqual(figures.log_interval([1.0, 1.1, 1.2])[1:], (None, None))
@@ -73,6 +81,145 @@ class Blocks(unittest.TestCase):
         self.assertEqual("".join(order), "ABBAABBA")
         self.assertEqual(r["ours"], [2, 8, 10, 16])
         self.assertEqual(r["peer"], [2, 3, 6, 7])
+
+
+    def test_three_systems_in_mirrored_order(self):
+        order, seen = [], []
+
+        def system(name):
+            def measure(block):
+                order.append(name)
+                seen.append(block)
+                return len(order)
+            return measure
+
+        figures.MAX_STEAL, kept = 1.0, figures.MAX_STEAL
+        try:
+            found, repeated, disturbed = figures.rounds({n: system(n) for n in "ABC"}, 2)
+        finally:
+            figures.MAX_STEAL = kept
+        self.assertEqual(("".join(order), seen), ("ABCCBA", [0, 0, 0, 1, 1, 1]))
+        self.assertEqual(found, {"A": [1, 6], "B": [2, 5], "C": [3, 4]})
+        self.assertEqual(figures.paired(found, "A", "C", repeated, disturbed),
+                         {"ours": [1, 6], "peer": [3, 4], "ratios": [1 / 3, 6 / 4], "repeated": 0,
+                          "disturbed": 0})
+
+    def test_repeats_end_with_the_time_for_them(self):
+        for left, want in ((math.inf, 2), (0, 0)):
+            calls, kept = [], (figures.MAX_STEAL, dict(figures.TIME))
+            figures.MAX_STEAL, figures.TIME["repeats_left_s"] = -1, left  # always disturbed
+            try:
+                _, _, repeats = figures.undisturbed(lambda: calls.append(1))
+            finally:
+                figures.MAX_STEAL = kept[0]
+                figures.TIME.update(kept[1])
+            self.assertEqual((repeats, len(calls)), (want, want + 1))
+
+
+class Search(unittest.TestCase):
+    def test_finds_the_last_step_that_holds(self):
+        for last in range(1, 20):
+            for guess in (None, *range(2, 19)):
+                asked = []
+
+                def holds(step):
+                    asked.append(step)
+                    return step <= last
+
+                want = min(last, 18) if last >= 2 else 0
+                self.assertEqual(figures.search(holds, 2, 19, guess), want, (last, guess))
+                self.assertEqual(len(asked), len(set(asked)), "a step was asked twice")
+                self.assertTrue(all(2 <= step < 19 for step in asked))
+
+    def test_a_near_guess_takes_few_questions(self):
+        asked = []
+        self.assertEqual(figures.search(lambda n: asked.append(n) or n <= 30, 2, 48, 30), 30)
+        self.assertEqual(asked, [30, 31])
+
+
+GOOD = """# figure: one that works
+# seconds: 1
+from lib import figures
+figures.ratio_row("good", {"ours": [1] * 4, "peer": [1, 1, 1, 1.01], "ratios": [1, 1, 1, 0.99],
+                           "repeated": 0, "disturbed": 0}, "ms", at_most=1.05)
+"""
+PARTLY = """# figure: one of whose parts fails
+# seconds: 1
+from lib import figures
+with figures.part("broken"):
+    raise RuntimeError("no such peer")
+figures.row("whole", "1", "1", 1.0, 1.0, 1.0, "", "shown")
+figures.finish()
+"""
+DEAD = """# figure: one that dies
+# seconds: 1
+import sys
+sys.exit("nginx not found: run scripts/setup bench")
+"""
+SILENT = "# figure: one that says nothing\n# seconds: 1\n"
+MISSED = """# figure: one that misses
+# seconds: 1
+from lib import figures
+figures.row("late", "2", "1", 2.0, 1.9, 2.1, "<= 1", figures.verdict(1.9, 2.1, at_most=1))
+"""
+
+
+class Run(unittest.TestCase):
+    """bench/run in a tree of its own, with figures made for the test."""
+
+    def setUp(self):
+        source = pathlib.Path(os.environ["PS_SOURCE_DIR"], "bench")
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        (self.root / "bench/lib").mkdir(parents=True)
+        shutil.copy(source / "run", self.root / "bench/run")
+        for name in ("__init__.py", "figures.py"):
+            shutil.copy(source / "lib" / name, self.root / "bench/lib")
+
+    def run_figures(self, *names, quick=False, **scripts):
+        for name, text in scripts.items():
+            (self.root / f"bench/{name}.py").write_text(text)
+        env = {**os.environ, "PS_BENCH_QUICK": "1" if quick else "0"}
+        done = subprocess.run([sys.executable, self.root / "bench/run", *names], env=env,
+                              capture_output=True, text=True, timeout=60)
+        path = self.root / "build/bench" / ("quick.json" if quick else "results.json")
+        return done, json.loads(path.read_text())["figures"] if path.exists() else {}
+
+    def test_results_hold_the_machine_and_older_figures(self):
+        self.run_figures("good", good=GOOD)
+        done, found = self.run_figures("late", late=MISSED)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(set(found), {"good", "late"})
+        self.assertEqual(found["late"]["rows"][0]["verdict"], "missed")
+        one = found["good"]
+        self.assertEqual(one["rows"][0]["verdict"], "met")
+        self.assertEqual(one["machine"]["kernel"], f"Linux {os.uname().release}")
+        self.assertEqual(one["machine"]["cpus"], os.cpu_count())
+        self.assertTrue(one["machine"]["cpu"])
+        self.assertTrue(0 <= one["steal"] <= 1)
+        self.assertFalse(one["quick"])
+
+    def test_a_figure_that_could_not_run_says_why(self):
+        for text, rows in ((DEAD, [("x", "failed", "nginx not found: run scripts/setup bench"
+                                    " (exit code 1)")]),
+                           (PARTLY, [("broken", "failed", "RuntimeError: no such peer"),
+                                     ("whole", "shown", "")]),
+                           (SILENT, [("x", "failed", "it ended without a result")])):
+            done, found = self.run_figures("x", x=text)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual([(r["figure"], r["verdict"], r["note"]) for r in found["x"]["rows"]],
+                             rows)
+
+    def test_met_goals_end_well(self):
+        done, _ = self.run_figures("good", good=GOOD)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_quick_is_no_measurement(self):
+        done, found = self.run_figures("good", "late", quick=True, good=GOOD, late=MISSED)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([r["verdict"] for f in found.values() for r in f["rows"]], ["quick"] * 2)
+        self.assertFalse((self.root / "build/bench/results.json").exists())
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import time
 
 from lib import figures, programs
 
-DECLARED_MS, SECONDS, RUNS = 2.0, 6, 10
+DECLARED_MS, SECONDS, RUNS = 2.0, figures.seconds(6), figures.count(10)
 BUSY_NS = 200_000  # a request that must wait longer finds the lane busy, beyond doubt
 
 
@@ -39,6 +39,19 @@ def admissions(server, seen, count):
     if len(found) != count:
         raise RuntimeError(f"{count} requests were answered, but {len(found)} are in the access log")
     return sorted(found)
+
+
+def settled(server):
+    """How long the log is once it holds every request so far: lines follow a moment after the
+    answers, and those of earlier requests are not this run's."""
+    for _ in range(1000):
+        text = server.stderr
+        lines = sum(x.startswith("{") for x in text.split("\n")[:-1])
+        if lines == server.asked["weight"].least:
+            return len(text)
+        time.sleep(0.001)
+    raise RuntimeError(f"{server.asked['weight'].least} requests were answered, but {lines} are in"
+                       " the access log")
 
 
 def lindley(rows, admitted):
@@ -60,7 +73,7 @@ def lindley(rows, admitted):
 
 def run(server, utilisation, seed):
     rate = utilisation / (DECLARED_MS / 1e3)
-    seen = len(server.stderr)
+    seen = settled(server)
     _, _, rows, _ = programs.load(server, "weight", "--rate", rate, "--duration", f"{SECONDS}s",
                                   "--warmup", "0s", "--seed", seed, "--inputs", 4,
                                   "--check-repeats", records=True)

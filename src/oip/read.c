@@ -218,23 +218,33 @@ static enum ps_status scan_string(struct ps_oip_reader *r, char *out, size_t *re
 	return PS_OK;
 }
 
-enum ps_status ps_oip_read_bytes(struct ps_oip_reader *r, char **ret_text, size_t *ret_n)
+/* A string with nothing to decode, as nearly all keys and names are: so it holds no NUL either. */
+static char *take_plain(struct ps_oip_reader *r, size_t *ret_n)
 {
 	if (ps_oip_peek(r) != '"')
-		return ps_oip_read_fail(r, "a string is expected");
+		return NULL;
 	char *out = r->at + 1, *end = skip_plain(out, r->end);
-	*ret_text = out;
-	/* Nearly all keys and names: nothing to decode. */
-	if (end < r->end && *end == '"') {
-		*end = '\0';
-		*ret_n = (size_t)(end - out);
-		r->at = end + 1;
+	if (end == r->end || *end != '"')
+		return NULL;
+	*end = '\0';
+	*ret_n = (size_t)(end - out);
+	r->at = end + 1;
+	return out;
+}
+
+enum ps_status ps_oip_read_bytes(struct ps_oip_reader *r, char **ret_text, size_t *ret_n)
+{
+	*ret_text = take_plain(r, ret_n);
+	if (*ret_text)
 		return PS_OK;
-	}
+	if (ps_oip_peek(r) != '"')
+		return ps_oip_read_fail(r, "a string is expected");
+	char *out = r->at + 1;
 	enum ps_status s = scan_string(r, out, ret_n);
 	if (s != PS_OK)
 		return s;
 	out[*ret_n] = '\0'; /* at the latest on the closing quote */
+	*ret_text = out;
 	return PS_OK;
 }
 
@@ -285,15 +295,17 @@ enum ps_status ps_oip_read_int(struct ps_oip_reader *r, int64_t *ret_value)
 
 static enum ps_status read_key(struct ps_oip_reader *r, const char **ret_name)
 {
-	char *name;
 	size_t n;
-	if (ps_oip_peek(r) != '"')
-		return ps_oip_read_fail(r, "a key is expected");
-	enum ps_status s = ps_oip_read_bytes(r, &name, &n);
-	if (s != PS_OK)
-		return s;
-	if (memchr(name, '\0', n))
-		return ps_oip_read_fail(r, "a key with a NUL");
+	char *name = take_plain(r, &n);
+	if (!name) {
+		if (ps_oip_peek(r) != '"')
+			return ps_oip_read_fail(r, "a key is expected");
+		enum ps_status s = ps_oip_read_bytes(r, &name, &n);
+		if (s != PS_OK)
+			return s;
+		if (memchr(name, '\0', n))
+			return ps_oip_read_fail(r, "a key with a NUL");
+	}
 	if (ps_oip_peek(r) != ':')
 		return ps_oip_read_fail(r, "':' is expected");
 	r->at++;

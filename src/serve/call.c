@@ -18,6 +18,19 @@ void ps_serve_call_init(struct ps_serve_call *c, struct ps_serve_io *io, enum ps
 	c->d.account.model = -1;
 }
 
+/* Large texts that are written before they are read stay as they are. */
+struct ps_serve_call *ps_serve_call_new(struct ps_serve_io *io, enum ps_serve_wire wire,
+					struct ps_arena *arena)
+{
+	struct ps_serve_call *c = ps_arena_alloc(arena, sizeof *c);
+	if (!c)
+		return NULL;
+	memset(c, 0, offsetof(struct ps_serve_call, err));
+	ps_error_clear(&c->err);
+	ps_serve_call_init(c, io, wire, arena);
+	return c;
+}
+
 void ps_serve_call_begin(struct ps_serve_call *c)
 {
 	c->counted = true;

@@ -324,10 +324,9 @@ static void handle(struct ps_serve_call *c)
 
 static struct ps_serve_call *new_call(struct ps_serve_stream *t, struct ps_net_grpc_message *m)
 {
-	struct ps_serve_call *c = ps_arena_zalloc(m->arena, sizeof *c);
+	struct ps_serve_call *c = ps_serve_call_new(t->io, PS_SERVE_GRPC, m->arena);
 	if (!c)
 		return NULL;
-	ps_serve_call_init(c, t->io, PS_SERVE_GRPC, m->arena);
 	c->stream = t;
 	c->message = m;
 	c->target.route = t->route == PS_OIP_INFER_STREAM ? PS_OIP_INFER : t->route;

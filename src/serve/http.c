@@ -79,16 +79,17 @@ static bool has_large_body(const struct ps_net_request *r, const struct head *h)
 	int64_t bytes;
 	if (!h->content_length)
 		return h->chunked || r->http_major > 1;
-	return ps_units_parse_int(h->content_length, &bytes, NULL) == PS_OK &&
+	/* Four digits are small without being read. */
+	return strlen(h->content_length) > 4 &&
+	       ps_units_parse_int(h->content_length, &bytes, NULL) == PS_OK &&
 	       bytes > SMALL_BODY_BYTES;
 }
 
 static struct ps_serve_call *new_call(struct ps_serve_io *io, struct ps_net_request *r)
 {
-	struct ps_serve_call *c = ps_arena_zalloc(r->arena, sizeof *c);
+	struct ps_serve_call *c = ps_serve_call_new(io, PS_SERVE_HTTP, r->arena);
 	if (!c)
 		return NULL;
-	ps_serve_call_init(c, io, PS_SERVE_HTTP, r->arena);
 	c->http = r;
 	c->peer = r->peer;
 	c->first_byte_ns = r->first_byte_ns;

@@ -47,17 +47,19 @@ static enum ps_status build_answer(struct ps_serve_call *c, struct ps_oip_messag
  * small request's answer. Returns the end. */
 static char *put_ms(char *at, int64_t ns)
 {
-	char digits[24];
+	char digits[20];
 	int n = 0;
-	uint64_t v = ns > 0 ? (uint64_t)ns : 0;
-	for (; n < 7 || v > 0; n++, v /= 10)
-		digits[n] = (char)('0' + v % 10);
-	while (n > 0) {
+	uint64_t ms = ns > 0 ? (uint64_t)ns / PS_NS_PER_MS : 0;
+	uint32_t part = ns > 0 ? (uint32_t)((uint64_t)ns % PS_NS_PER_MS) : 0;
+	do
+		digits[n++] = (char)('0' + ms % 10);
+	while ((ms /= 10) > 0);
+	while (n > 0)
 		*at++ = digits[--n];
-		if (n == 6)
-			*at++ = '.';
-	}
-	return at;
+	*at++ = '.';
+	for (int i = 5; i >= 0; i--, part /= 10)
+		at[i] = (char)('0' + part % 10);
+	return at + 6;
 }
 
 /* Milliseconds, as the header's syntax wants them: how long it waited, how long it ran. */

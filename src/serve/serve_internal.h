@@ -296,8 +296,7 @@ struct ps_serve_call {
 
 	/* How it ends. */
 	enum ps_status refused; /* found out early, answered once the request is whole */
-	struct ps_error err;
-	int http_status; /* that was sent; gRPC: 0 */
+	int http_status;	/* that was sent; gRPC: 0 */
 	size_t answer_bytes;
 
 	/* infer */
@@ -315,8 +314,11 @@ struct ps_serve_call {
 	bool *binary;
 	int n_outputs, n_wanted;
 
-	struct ps_net_header headers[PS_SERVE_MAX_HEADERS];
 	int n_headers;
+
+	/* From here on ps_serve_call_new zeroes nothing; `err` says PS_OK. */
+	struct ps_error err;
+	struct ps_net_header headers[PS_SERVE_MAX_HEADERS];
 	char timing[96], retry_after[24], retry_pushback[24];
 };
 
@@ -390,6 +392,10 @@ bool ps_serve_grpc_streams(const struct ps_serve_call *c);
 void ps_serve_grpc_notify(struct ps_serve_io *io);
 
 /* call.c */
+/* ps_serve_call_new makes a call in `arena`; NULL without memory. ps_serve_call_init: one that lies
+ * in zeroed memory. */
+struct ps_serve_call *ps_serve_call_new(struct ps_serve_io *io, enum ps_serve_wire wire,
+					struct ps_arena *arena);
 void ps_serve_call_init(struct ps_serve_call *c, struct ps_serve_io *io, enum ps_serve_wire wire,
 			struct ps_arena *arena);
 /* ps_serve_call_begin counts a call that is whole: the I/O thread waits for its end. */
@@ -447,7 +453,8 @@ enum ps_status ps_serve_new(const struct ps_serve_options *options, struct ps_se
 			    struct ps_error *err);
 void ps_serve_free(struct ps_serve *s);
 /* The steps of a start that nobody outside notices: ps_serve_configure reads the
- * configuration, ps_serve_start_runs goes to its CPUs (all threads from now on) and starts lanes. */
+ * configuration, ps_serve_start_runs goes to its CPUs (all threads from now on) and starts lanes.
+ */
 enum ps_status ps_serve_configure(struct ps_serve *s, struct ps_error *err);
 enum ps_status ps_serve_start_runs(struct ps_serve *s, struct ps_error *err);
 /* ps_serve_loaded is called on I/O thread 0 once everything wanted at start is loaded or failed. */

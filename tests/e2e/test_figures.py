@@ -222,5 +222,14 @@ class Run(unittest.TestCase):
         self.assertFalse((self.root / "build/bench/results.json").exists())
 
 
+class Whole(unittest.TestCase):
+    def test_all_figures_fit_into_an_hour_with_their_repeats(self):
+        program = pathlib.Path(os.environ["PS_SOURCE_DIR"], "bench/run")
+        done = subprocess.run([sys.executable, program, "--list"], capture_output=True, text=True,
+                              check=True)
+        seconds = int(done.stdout.splitlines()[-1].split()[2])
+        self.assertLess(seconds * (1 + figures.REPEAT_SHARE), 3600)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -380,8 +380,10 @@ void ps_net_grpc_message_free(struct ps_net_grpc_message *message)
 	st->g.held--;
 	st->depth++;
 	resume_input(st);
-	if (st->open && !st->discard && !st->input_ended && st->g.held == 0 && !h->closed)
+	if (st->open && !st->discard && !st->input_ended && st->g.held == 0 && !h->closed) {
 		ps_net_grpc_await(st, h->carrier.now_ns(h->carrier.ctx));
+		ps_net_h2_poke(h); /* the connection's timer may be set for later than that */
+	}
 	st->depth--;
 	ps_net_h2_stream_settle(st);
 	ps_net_h2_leave(h);

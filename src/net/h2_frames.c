@@ -5,7 +5,7 @@
 #include <nghttp2/nghttp2.h>
 
 enum {
-	SMALL_DATA = 256,	 /* a DATA frame below this that is not the last costs a credit */
+	SMALL_DATA = 256, /* a DATA frame of fewer bytes that is not the last costs a credit */
 	BYTES_PER_CREDIT = 1024, /* of payload, either way, earn one back */
 };
 
@@ -130,8 +130,12 @@ static void on_head_frame(struct ps_net_h2 *h, const nghttp2_frame *f, struct ps
 
 /* --- other frames --- */
 
-static void on_data_frame(const nghttp2_frame *f, struct ps_net_h2_stream *st)
+static void on_data_frame(struct ps_net_h2 *h, const nghttp2_frame *f, struct ps_net_h2_stream *st)
 {
+	/* Its length has passed for useful before the padding was known. */
+	bool padded = f->hd.length >= SMALL_DATA && f->hd.length - f->data.padlen < SMALL_DATA;
+	if (padded && !(f->hd.flags & NGHTTP2_FLAG_END_STREAM))
+		(void)ps_net_h2_spend(h, &h->control);
 	if (st && (f->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		ps_net_h2_stream_input_end(st);
 }
@@ -152,7 +156,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *f, void *user
 		on_head_frame(h, f, st);
 		break;
 	case NGHTTP2_DATA:
-		on_data_frame(f, st);
+		on_data_frame(h, f, st);
 		break;
 	case NGHTTP2_SETTINGS:
 		h->settled = true;

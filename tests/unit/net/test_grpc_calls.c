@@ -797,6 +797,28 @@ static void too_many_bytes(void **state)
 	free(sent);
 }
 
+/* A message that is freed outside of the connection's events: its timer must hear of the time that
+ * begins then. */
+static void freed_messages_wake_the_connection(void **state)
+{
+	(void)state;
+	static char sent[16];
+	struct saying body = {.bytes = sent, .n = framed(sent, 0, "hi", 2), .open = true};
+	H.mode = HOLD;
+	H.max_quiet_ns = PS_NS_PER_SEC;
+	call_with(&body, fields);
+	peer_run();
+	assert_int_equal(H.n_messages, 1);
+	peer_wait(5 * PS_NS_PER_SEC);
+	int wakes = P.wakes;
+	ps_net_grpc_message_free(H.messages[--H.n_messages]);
+	assert_int_equal(ps_net_h2_deadline_ns(P.h), P.now_ns + PS_NS_PER_SEC);
+	assert_int_equal(P.wakes, wakes + 1);
+	peer_run();
+	peer_wait(PS_NS_PER_SEC);
+	assert_int_equal(H.why, PS_ETIMEOUT);
+}
+
 /* Calls that nobody took have no deadline to be told of. */
 static void refused_calls_have_no_deadline(void **state)
 {
@@ -939,6 +961,7 @@ int main(void)
 		T(connections_that_break_behind_an_answer),
 		T(too_many_bytes),
 		T(owners_have_shares),
+		T(freed_messages_wake_the_connection),
 		T(refused_calls_have_no_deadline),
 		T(silent_streams_wait_for_no_window),
 		T(calls_are_reused),

@@ -227,7 +227,7 @@ static void control_floods(void **state)
 {
 	(void)state;
 	enum { ON_STREAM = 1 };
-	static const unsigned char zeros[8] = {0}, one[4] = {0, 0, 0, 1};
+	static const unsigned char zeros[8] = {0}, one[4] = {0, 0, 0, 1}, padded[256] = {255};
 	static const unsigned char table[6] = {0, 1, 0, 0, 16, 0};
 	static const struct {
 		const char *what;
@@ -241,6 +241,7 @@ static void control_floods(void **state)
 		{"empty settings", NGHTTP2_SETTINGS, 0, 0, NULL, 0},
 		{"empty data", NGHTTP2_DATA, 0, ON_STREAM, NULL, 0},
 		{"tiny data", NGHTTP2_DATA, 0, ON_STREAM, zeros, 1},
+		{"padded data", NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, ON_STREAM, padded, 256},
 		{"windows", NGHTTP2_WINDOW_UPDATE, 0, 0, one, 4},
 		{"windows of a stream", NGHTTP2_WINDOW_UPDATE, 0, ON_STREAM, one, 4},
 		{"priorities", NGHTTP2_PRIORITY, 0, 3, (const unsigned char *)"\0\0\0\0\20", 5},

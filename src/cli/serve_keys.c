@@ -1,4 +1,4 @@
-/* serve_keys.c - API keys: made, listed, revoked. A server takes them up with its next reload. */
+/* serve_keys.c - API keys: made, listed, revoked. A server reads them when it starts or reloads. */
 #include "base/clock.h"
 #include "serve/keys.h"
 #include "serve/serve.h"
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct key_options {
 	char *config, *file, *tenant, *note, *digest;
@@ -64,8 +65,8 @@ static const struct ps_conf_schema create_schema = {
 	.summary = "Make a new API key.",
 	.details =
 		"Prints the key, once: only its digest is kept. With a keys_file the digest is put "
-		"there, and a running server takes it up with its next reload (SIGHUP, or POST "
-		"/v2/perseus/reload); without one, the line for the configuration is printed.",
+		"there; a running server takes it up when it reloads (SIGHUP, or POST "
+		"/v2/perseus/reload). Without one, the line for the configuration is printed.",
 	.options = create_rows,
 	.size = sizeof(struct key_options),
 	.where_offset = SIZE_MAX,
@@ -83,7 +84,7 @@ static const struct ps_conf_schema list_schema = {
 static const struct ps_conf_schema revoke_schema = {
 	.name = "perseus serve keys revoke",
 	.summary = "Take an API key out of the keys file.",
-	.details = "It stops working with the server's next reload.",
+	.details = "It holds until the server reloads (SIGHUP, or POST /v2/perseus/reload).",
 	.options = revoke_rows,
 	.size = sizeof(struct key_options),
 	.where_offset = SIZE_MAX,
@@ -147,13 +148,39 @@ static enum ps_status print_key(const struct key_options *o, const struct files 
 	return ps_cli_print(text, (size_t)n, err);
 }
 
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* When what was done to the file of keys holds, as far as the configuration tells. */
+static void say_when(const struct files *f, const char *what)
+{
+	const char *named = f->config ? f->config->keys_file : f->keys;
+	if (!named)
+		fprintf(stderr,
+			"The configuration names no file of keys: without keys_file: %s in it, no "
+			"server of it looks there.\n",
+			f->keys);
+	else if (!same_file(named, f->keys))
+		fprintf(stderr,
+			"The configuration names another file of keys, %s: no server of it looks "
+			"into this one.\n",
+			named);
+	else
+		fprintf(stderr,
+			"%s once the server starts, or reloads (SIGHUP, POST /v2/perseus/reload): "
+			"the file is not watched.\n",
+			what);
+}
+
 static void say_next(const struct key_options *o, const struct files *f, const char *digest)
 {
-	if (f->keys)
-		fprintf(stderr,
-			"The digest is in %s; the server takes it up with its next reload.\n",
-			f->keys);
-	else if (o->admin)
+	if (f->keys) {
+		fprintf(stderr, "The digest is in %s.\n", f->keys);
+		say_when(f, "The key holds");
+	} else if (o->admin)
 		fprintf(stderr, "Add to the configuration:\n\nadmin_keys: [\"%s\"]\n", digest);
 	else
 		fprintf(stderr,
@@ -274,7 +301,7 @@ static enum ps_status revoke(const struct key_options *o, const struct files *f,
 	if (status == PS_OK) {
 		int n = snprintf(text, sizeof text, "revoked: %s\n", digest ? digest : o->digest);
 		status = ps_cli_print(text, (size_t)n, err);
-		fprintf(stderr, "It stops working with the server's next reload.\n");
+		say_when(f, "It holds no more");
 	}
 	free(digest);
 	return status;

@@ -102,6 +102,17 @@ static bool sees(const struct ps_tenancy *t, int tenant, const char *model)
 	return ps_tenancy_sees(t, tenant, model);
 }
 
+/* By this server, or by one before it that kept its state here: of that the API's last word is
+ * known, which spoke of the version that the name alone means. */
+static bool was_loaded(const struct ps_serve *s, const struct ps_tenancy *t, int model, int domain)
+{
+	const char *name = ps_repo_get(s->repo, model)->name;
+	const char *tenant = domain == PS_REPO_SHARED ? NULL : ps_tenancy_name(t, domain - 1);
+	return ps_serve_was_loaded(s->observe, model) ||
+	       (ps_repo_find(s->repo, name, strlen(name), 0) == model &&
+		ps_serve_was_unloaded(s->admin, name, tenant));
+}
+
 /* One row per version that was ever asked for; the name alone when none was. */
 static struct ps_oip_index_row row_of(const struct ps_serve_call *c, const struct ps_repo *r,
 				      int model, int domain)
@@ -112,7 +123,7 @@ static struct ps_oip_index_row row_of(const struct ps_serve_call *c, const struc
 	struct ps_oip_index_row row = {.name = m->name, .version = "", .reason = ""};
 	if (state == PS_REPO_UNLOADED && why->status == PS_OK &&
 	    !ps_repo_wanted(r, model, domain) &&
-	    !ps_serve_was_loaded(c->io->server->observe, model))
+	    !was_loaded(c->io->server, c->io->snapshot->tenancy, model, domain))
 		return row;
 	row.version = ps_arena_strndup(c->arena, m->version_text, strlen(m->version_text));
 	row.state = ps_repo_index_state(state);

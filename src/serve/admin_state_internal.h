@@ -51,6 +51,9 @@ enum ps_status ps_serve_decide(struct ps_serve_admin *a, const char *model, cons
 bool ps_serve_decided(struct ps_serve_admin *a, const char *model, const char *tenant,
 		      struct ps_serve_decision *ret);
 
+/* ps_serve_was_unloaded says whether that was to unload it. */
+bool ps_serve_was_unloaded(struct ps_serve_admin *a, const char *model, const char *tenant);
+
 /* ps_serve_restore takes up what the state file remembers. At start. */
 enum ps_status ps_serve_restore(struct ps_serve *s, struct ps_state *state, struct ps_error *err);
 

@@ -41,7 +41,7 @@ static void put_models(struct ps_serve *s, struct ps_strbuf *out)
 		first = false;
 		put_text(out, "name", m->name);
 		ps_strbuf_printf(out, ",\"version\":\"%s\",\"state\":\"%s\",", m->version_text,
-				 ps_repo_state_name(ps_repo_state_of(s->repo, i, PS_REPO_SHARED)));
+				 ps_repo_index_state(ps_repo_state_of(s->repo, i, PS_REPO_SHARED)));
 		put_text(out, "reason", why->status == PS_OK ? "" : why->what);
 		if (in >= 0) {
 			const struct ps_repo_instance *x = ps_repo_instance_get(s->repo, in);

@@ -115,6 +115,9 @@ void ps_serve_sent(struct ps_serve_call *c, enum ps_status status, int64_t done_
 	if (status == PS_OK)
 		c->d.account.sent_ns = done_ns;
 	ps_serve_observe_call(c);
+	struct ps_serve *s = c->io->server;
+	if (atomic_load_explicit(&s->draining, memory_order_relaxed))
+		atomic_fetch_add(status == PS_OK ? &s->drain_answered : &s->drain_dropped, 1);
 	ps_serve_shared_unref(c->shared);
 	c->shared = NULL;
 	if (c->counted)

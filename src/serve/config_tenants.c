@@ -1,4 +1,5 @@
 /* config_tenants.c - tenants and keys of a configuration in tenancy's form. */
+#include "base/file.h"
 #include "serve/admin_internal.h"
 #include "serve/keys.h"
 
@@ -177,6 +178,28 @@ static enum ps_status fill(struct tenants *t, struct ps_error *err)
 	return lay_out_keys(t, err);
 }
 
+/* Most often keys are not made yet, or are in a file that the configuration does not name. */
+static enum ps_status two_open(const struct ps_serve_config *c,
+			       const struct ps_serve_tenant_config *a,
+			       const struct ps_serve_tenant_config *b, struct ps_error *err)
+{
+	const char *file = c->file ? c->file : "FILE";
+	ps_error_set(err, PS_EINVAL, "tenants %s and %s both have no key: nothing tells them apart",
+		     a->name, b->name);
+	if (!c->keys_file)
+		ps_error_hint(err,
+			      "the configuration has no keys_file: name one, then perseus serve "
+			      "keys create --config %.60s --tenant %.40s",
+			      file, b->name);
+	else
+		ps_error_hint(
+			err, "%.60s %s: perseus serve keys create --config %.60s --tenant %.40s",
+			c->keys_file,
+			ps_file_exists(c->keys_file) ? "has no key of theirs" : "is not there yet",
+			file, b->name);
+	return ps_serve_config_at(c, &b->where, "tenants", err);
+}
+
 static enum ps_status build(struct tenants *t, const struct ps_tenancy *previous,
 			    struct ps_tenancy **ret_tenancy, struct ps_error *err)
 {
@@ -196,6 +219,15 @@ static enum ps_status build(struct tenants *t, const struct ps_tenancy *previous
 		.n_admin_certs = c->tls.admin_certs.len,
 	};
 	size_t bad = c->tenants.len;
+	int open = -1;
+	for (size_t i = 0; i < c->tenants.len; i++) {
+		const struct ps_tenancy_tenant *x = &t->list[i];
+		if (x->n_keys > 0 || x->n_certs > 0)
+			continue;
+		if (open >= 0)
+			return two_open(c, &from[open], &from[i], err);
+		open = (int)i;
+	}
 	enum ps_status status = ps_tenancy_new(&tc, previous, ret_tenancy, &bad, err);
 	if (status != PS_OK && bad < c->tenants.len)
 		ps_serve_config_at(c, &from[bad].where, "tenants", err);

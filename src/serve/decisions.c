@@ -94,6 +94,15 @@ bool ps_serve_decided(struct ps_serve_admin *a, const char *model, const char *t
 	return d != NULL;
 }
 
+bool ps_serve_was_unloaded(struct ps_serve_admin *a, const char *model, const char *tenant)
+{
+	pthread_mutex_lock(&a->lock);
+	const struct ps_serve_decision *d = find_decision(a, model, tenant);
+	bool unloaded = d && !d->loaded;
+	pthread_mutex_unlock(&a->lock);
+	return unloaded;
+}
+
 static bool take_up(void *ctx, const struct ps_state_load *l)
 {
 	return ps_serve_decide(ctx, l->model, l->tenant, l->loaded, l->config) == PS_OK;

@@ -135,9 +135,12 @@ static void put_states(struct ps_serve_page *p, const struct model_view *list, i
 		counts[list[i].state]++;
 	ps_serve_begin(p, PS_M_MODELS);
 	for (int i = 0; i < PS_REPO_STATE_COUNT; i++) {
-		const struct ps_metrics_label l = {"state",
-						   ps_repo_state_name((enum ps_repo_state)i)};
-		ps_metrics_int(&p->w, &l, 1, counts[i]);
+		const struct ps_metrics_label l[] = {
+			{"state", ps_repo_index_state((enum ps_repo_state)i)},
+			{"reason", i == PS_REPO_FAILED	   ? "failed"
+				   : i == PS_REPO_UNLOADED ? "unloaded"
+							   : ""}};
+		ps_metrics_int(&p->w, l, 2, counts[i]);
 	}
 }
 

@@ -67,7 +67,10 @@ const struct ps_metrics_family ps_serve_families[] = {
 			     "Instantaneous number of pending requests awaiting execution"},
 	[PS_M_NV_LOAD] = {"nv_model_load_duration_secs", PS_METRICS_GAUGE,
 			  "Model load time in seconds"},
-	[PS_M_MODELS] = {"perseus_models", PS_METRICS_GAUGE, "Versions of models by state."},
+	[PS_M_MODELS] =
+		{"perseus_models", PS_METRICS_GAUGE,
+		 "Versions of models by state, as the repository index names it, of the shared "
+		 "instances."},
 	[PS_M_MEMORY] =
 		{"perseus_model_memory_bytes", PS_METRICS_GAUGE,
 		 "Memory of the instance that serves a model: its own, mapped from its file "

@@ -1,7 +1,8 @@
 /* serve_internal.h - what the files of serve/ share.   Layer 5.
  *
  * The request path:
- *	server.c   start, the ready line, signals, draining
+ *	server.c   start, signals, draining
+ *	ready.c    the ready line
  *	io.c       I/O threads: loops, listeners, the configuration that each holds
  *	http.c     HTTP requests: head, key, route, answers
  *	grpc.c     gRPC calls: the same for unary calls and streams of messages
@@ -242,6 +243,7 @@ struct ps_serve {
 	struct ps_serve_observe *observe;
 	struct ps_serve_admin *admin; /* reload.c's */
 	int64_t started_ns, started_wall_ns;
+	int64_t drain_began_ns; /* I/O thread 0's */
 	/* I/O thread 0's */
 	int ready_fd;
 	bool loaded;  /* what was wanted at start is there: the ready line is out */
@@ -254,6 +256,7 @@ struct ps_serve {
 	/* any thread's */
 	atomic_bool ready;    /* what was wanted at start is loaded, and no drain has begun */
 	atomic_bool draining; /* since SIGTERM */
+	_Atomic int64_t drain_answered, drain_dropped; /* calls that have ended since then */
 	atomic_bool drained;  /* no connection is left */
 };
 
@@ -457,8 +460,10 @@ void ps_serve_free(struct ps_serve *s);
  */
 enum ps_status ps_serve_configure(struct ps_serve *s, struct ps_error *err);
 enum ps_status ps_serve_start_runs(struct ps_serve *s, struct ps_error *err);
-/* ps_serve_loaded is called on I/O thread 0 once everything wanted at start is loaded or failed. */
+/* ps_serve_loaded is called on I/O thread 0 once everything wanted at start is loaded or failed.
+ * ps_serve_write_error_line says in place of the ready line why there is none. [ready.c] */
 void ps_serve_loaded(struct ps_serve *s);
+void ps_serve_write_error_line(struct ps_serve *s, const struct ps_error *err);
 /* ps_serve_drained is called there once no connection is left after draining. */
 void ps_serve_drained(struct ps_serve *s);
 /* ps_serve_fail ends the server with an error. I/O thread 0. */

@@ -16,6 +16,8 @@ static const double silence_gaps = 2;
 
 static double aged(double x, int64_t steps)
 {
+	if (steps == 0)
+		return x;
 	return steps > 60 ? 0 : ldexp(x, -(int)steps);
 }
 

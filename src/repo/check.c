@@ -66,7 +66,7 @@ static enum ps_status check_load(const struct ps_repo *r, int n, struct ps_error
 	for (int i = 0; i < n && l->pub.state == PS_REPO_INSTANCE_READY && l->pub.hashed; i++) {
 		const struct ps_repo_instance *o = &r->loads[i]->pub;
 		bool same = o->state == PS_REPO_INSTANCE_READY && o->hashed &&
-			    o->domain == l->pub.domain;
+			    o->domain == l->pub.domain && !l->apart && !r->loads[i]->apart;
 
 		for (int k = 0; same && k < PS_REPO_HASH_SIZE; k++)
 			same = o->hash[k] == l->pub.hash[k];

@@ -22,6 +22,7 @@
 #define PS_REPO_MAX_LEVELS	   1000000 /* of priority */
 #define PS_REPO_MAX_LEVEL_POLICIES 64
 #define PS_REPO_MAX_WARMUPS	   64
+#define PS_REPO_MAX_WARMUP_RUNS	   10000
 #define PS_REPO_MAX_PARAMETERS	   256
 #define PS_REPO_MAX_WARNINGS	   32
 #define PS_REPO_DEVICE_SIZE	   16 /* "cpu", "cuda:0" */
@@ -127,6 +128,9 @@ struct ps_repo_config {
 	struct ps_repo_parameter *parameters;
 	int n_parameters;
 	int64_t max_run_ns; /* a batch may not be expected to run longer; 0: no limit */
+	bool unshared;	    /* no other name shares its instances, though the content be the same */
+	bool warms_up;	    /* it is said how often it runs on zeros before it is ready: */
+	int64_t warmup_runs;
 	char *warnings[PS_REPO_MAX_WARNINGS]; /* fields that were understood but have no effect */
 	int n_warnings;
 };

@@ -252,10 +252,29 @@ int ps_repo_next_load(struct ps_repo *r)
 	return n;
 }
 
-/* Another instance with this content that serves or will; -1: none. */
+static bool may_meet(const struct ps_repo *r, int a, int b)
+{
+	const struct ps_repo_family *x = r->slots[a]->family, *y = r->slots[b]->family;
+
+	return x == y || !(x->config->config.unshared || y->config->config.unshared);
+}
+
+/* Nobody's name is there, or may come, that does not share with this model's. */
+static bool may_join(const struct ps_repo *r, int model, const struct ps_repo_instance *o)
+{
+	bool ok = may_meet(r, model, o->model);
+
+	for (int i = 0; ok && i < o->n_users; i++)
+		ok = may_meet(r, model, o->users[i]);
+	return ok;
+}
+
+/* Another instance with this content that serves or will; -1: none. Rather one that others use too
+ * than one from the time when the name shared with nobody. */
 static int find_same(const struct ps_repo *r, int instance)
 {
 	const struct ps_repo_instance *me = &r->loads[instance]->pub;
+	int apart = -1;
 
 	for (int i = 0; i < r->n_loads; i++) {
 		const struct ps_repo_instance *o = &r->loads[i]->pub;
@@ -263,10 +282,13 @@ static int find_same(const struct ps_repo *r, int instance)
 		if (i != instance && o->hashed && o->domain == me->domain &&
 		    (o->state == PS_REPO_INSTANCE_LOADING || o->state == PS_REPO_INSTANCE_READY) &&
 		    memcmp(o->hash, me->hash, sizeof(o->hash)) == 0 &&
-		    strcmp(o->device, me->device) == 0)
-			return i;
+		    strcmp(o->device, me->device) == 0 && may_join(r, me->model, o)) {
+			if (!r->loads[i]->apart)
+				return i;
+			apart = i;
+		}
 	}
-	return -1;
+	return apart;
 }
 
 /* Moves all users of a LOADING instance to one with the same content. A user that cannot move for
@@ -296,6 +318,7 @@ bool ps_repo_hashed(struct ps_repo *r, int instance, const unsigned char hash[PS
 		return false;
 	}
 	l->pub.hashed = true;
+	l->apart = r->slots[l->pub.model]->family->config->config.unshared;
 	return true;
 }
 

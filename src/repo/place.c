@@ -217,7 +217,8 @@ static void configure(struct ps_repo *r, struct ps_repo_family *f, struct ps_rep
 enum ps_status ps_repo_family_configured(struct ps_repo *r, struct ps_repo_family *f,
 					 const struct ps_repo_config *old)
 {
-	bool moved = strcmp(old->device, f->config->config.device) != 0;
+	const struct ps_repo_config *now = &f->config->config;
+	bool moved = strcmp(old->device, now->device) != 0 || old->unshared != now->unshared;
 	enum ps_status first = PS_OK, st;
 
 	for (int i = 0; i < f->n; i++) {

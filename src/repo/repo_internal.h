@@ -67,6 +67,7 @@ struct ps_repo_load { /* an instance */
 	int cap_users;
 	int list_prev, list_next;	     /* in r->waiting or r->idle; -1: end */
 	bool idle;			     /* in r->idle */
+	bool apart;			     /* loaded for a name that shared with no other */
 	struct ps_repo_held_config *retired; /* replaced configurations, until nobody holds it */
 };
 

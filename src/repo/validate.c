@@ -183,6 +183,9 @@ static enum ps_status check_batching(const struct ps_repo_config *c, struct ps_e
 
 static enum ps_status check_warmups(const struct ps_repo_config *c, struct ps_error *err)
 {
+	if (c->warmup_runs < 0 || c->warmup_runs > PS_REPO_MAX_WARMUP_RUNS)
+		return ps_error_set(err, PS_EINVAL, "the warm-up's runs are not in 0..%d",
+				    PS_REPO_MAX_WARMUP_RUNS);
 	for (int i = 0; i < c->n_warmups; i++) {
 		const struct ps_repo_warmup *w = &c->warmups[i];
 

@@ -156,6 +156,21 @@ static const struct ps_conf_option model_rows[] = {
 	 .offset = MODEL(load),
 	 .def = "true",
 	 .help = "Load it at start; else when the API asks for it."},
+	{.name = "warmup",
+	 .type = PS_CONF_INT,
+	 .offset = MODEL(warmup),
+	 .def = "-1",
+	 .min = -1,
+	 .max = PS_REPO_MAX_WARMUP_RUNS,
+	 .help = "Runs on zeros before it is ready, besides the model_warmup of its config.pbtxt; "
+		 "they must succeed. -1: as the server's warmup says."},
+	{.name = "share",
+	 .type = PS_CONF_BOOL,
+	 .offset = MODEL(share),
+	 .def = "true",
+	 .help = "Another name with the same content may use its instance; false keeps instances "
+		 "of "
+		 "its own, at the price of their memory."},
 	{.name = "priority-levels",
 	 .type = PS_CONF_INT,
 	 .offset = MODEL(priority_levels),

@@ -95,6 +95,11 @@ static enum ps_status put_section(const struct ps_serve_model_config *m, struct 
 		status = put_queues(m, &c->batching, err);
 	if (m->max_run > 0)
 		c->max_run_ns = m->max_run;
+	c->unshared = c->unshared || !m->share;
+	if (m->warmup >= 0) {
+		c->warms_up = true;
+		c->warmup_runs = m->warmup;
+	}
 	if (m->instances > 0)
 		c->instance_count = (int)m->instances;
 	if (m->split.len > 0)

@@ -51,6 +51,8 @@ struct ps_serve_model_config {
 	int64_t max_run;		/* ns; 0: not said */
 	int64_t instances;		/* runs at the same time; 0: no limit of its own */
 	bool load;			/* at start; else when the API asks */
+	bool share;			/* its instances with other names of the same content */
+	int64_t warmup;			/* runs on zeros before it is ready; -1: not said */
 	int64_t priority_levels;	/* 0: not said */
 	int64_t default_priority;	/* 0: not said */
 	struct ps_conf_array queues;	/* struct ps_serve_queue_config */

@@ -136,19 +136,29 @@ static enum ps_status warm_up(const struct ps_serve_opening *o, const struct ps_
 	return status;
 }
 
-/* What the configuration asks for must succeed. Without a word of it one run on zeros is made for
- * the caches: a model that refuses zeros may still serve. */
-enum ps_status ps_serve_warm_up(const struct ps_serve_opening *o,
-				const struct ps_serve_instance *in, struct ps_error *err)
+static enum ps_status warm_up_as_said(const struct ps_serve_opening *o,
+				      const struct ps_serve_instance *in, struct ps_error *err)
 {
 	enum ps_status status = PS_OK;
 	for (int i = 0; i < o->config.n_warmups; i++)
 		for (int64_t k = 0; status == PS_OK && k < o->config.warmups[i].count; k++)
 			status = warm_up(o, in, &o->config.warmups[i], err);
+	for (int64_t k = 0; status == PS_OK && k < o->config.warmup_runs; k++)
+		status = warm_up(o, in, NULL, err);
+	return status;
+}
+
+/* What the configuration asks for must succeed. Without a word of it one run on zeros is made for
+ * the caches: a model that refuses zeros may still serve. */
+enum ps_status ps_serve_warm_up(const struct ps_serve_opening *o,
+				const struct ps_serve_instance *in, struct ps_error *err)
+{
+	enum ps_status status = warm_up_as_said(o, in, err);
+	bool said = o->config.n_warmups > 0 || o->config.warms_up;
 	if (status != PS_OK)
 		ps_error_where(err, "%s: warm-up", o->name);
 	/* A synthetic model has no caches, and its scripted times begin with its first run. */
-	if (o->config.n_warmups > 0 || !o->warmup || strcmp(in->ops->name, "synthetic") == 0)
+	if (said || !o->warmup || strcmp(in->ops->name, "synthetic") == 0)
 		return status;
 	if (warm_up(o, in, NULL, err) != PS_OK)
 		ps_log(PS_LOG_WARN, "serve", "model %s: warm-up failed: %s", o->name, err->what);

@@ -295,6 +295,93 @@ static void a_reload_of_the_same_content_loads_nothing(void **state)
 	ps_repo_free(r);
 }
 
+static void set_shared(struct ps_repo *r, const char *name, bool shared)
+{
+	struct ps_repo_config c;
+
+	ps_repo_config_init(&c);
+	c.unshared = !shared;
+	assert_int_equal(ps_repo_set_config(r, name, &c, NULL), PS_OK);
+	ps_repo_config_fini(&c);
+	check(r);
+}
+
+/* The same content under the names x (two versions) and y; which of them share one instance. */
+static void a_name_shares_as_it_says(void **state)
+{
+	static const struct {
+		bool x, y, meet;
+	} rows[] = {{true, true, true},
+		    {false, true, false},
+		    {true, false, false},
+		    {false, false, false}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct ps_repo *r = new_repo();
+		int x1 = add(r, "x", 1), x2 = add(r, "x", 2), y = add(r, "y", 1);
+
+		set_shared(r, "x", rows[i].x);
+		set_shared(r, "y", rows[i].y);
+		want(r, x1, true);
+		load(r, 1);
+		want(r, y, true);
+		load(r, 1);
+		want(r, x2, true);
+		assert_int_equal(load(r, 1), -1); /* of the same name */
+		assert_int_equal(ps_repo_serving(r, x2, 0), ps_repo_serving(r, x1, 0));
+		assert_true((ps_repo_serving(r, x1, 0) == ps_repo_serving(r, y, 0)) ==
+			    rows[i].meet);
+		ps_repo_free(r);
+	}
+}
+
+static void a_name_that_ceases_to_share_moves_out(void **state)
+{
+	struct ps_repo *r = new_repo();
+	int x = add(r, "x", 1), y = add(r, "y", 1), both, own;
+
+	(void)state;
+	want(r, x, true);
+	want(r, y, true);
+	both = load(r, 1);
+	assert_int_equal(load(r, 1), -1);
+	set_shared(r, "x", false);
+	assert_int_equal(ps_repo_serving(r, x, 0), both); /* until its own is there */
+	own = load(r, 1);
+	assert_int_equal(ps_repo_serving(r, x, 0), own);
+	assert_int_equal(ps_repo_serving(r, y, 0), both);
+	set_shared(r, "x", true); /* and back */
+	assert_int_equal(load(r, 1), -1);
+	assert_int_equal(ps_repo_serving(r, x, 0), both);
+	assert_int_equal(unload(r), own);
+	ps_repo_free(r);
+}
+
+static void names_that_begin_to_share_meet(void **state)
+{
+	struct ps_repo *r = new_repo();
+	int x = add(r, "x", 1), y = add(r, "y", 1), own;
+
+	(void)state;
+	set_shared(r, "x", false);
+	want(r, x, true);
+	own = load(r, 1);
+	set_shared(r, "x", true);
+	assert_int_equal(load(r, 1), -1); /* nobody else is there: it stays where it is */
+	assert_int_equal(ps_repo_serving(r, x, 0), own);
+	set_shared(r, "x", false);
+	assert_int_equal(load(r, 1), -1);
+	want(r, y, true);
+	int other = load(r, 1);
+	assert_int_not_equal(other, own);
+	set_shared(r, "x", true);
+	assert_int_equal(load(r, 1), -1);
+	assert_int_equal(ps_repo_serving(r, x, 0), other);
+	assert_int_equal(unload(r), own);
+	ps_repo_free(r);
+}
+
 static void the_latest_of_two_changes_wins(void **state)
 {
 	struct ps_repo *r = new_repo();
@@ -716,6 +803,9 @@ int main(void)
 		cmocka_unit_test(a_reload_swaps_without_a_gap),
 		cmocka_unit_test(a_broken_reload_leaves_the_old_one_serving),
 		cmocka_unit_test(a_reload_of_the_same_content_loads_nothing),
+		cmocka_unit_test(a_name_shares_as_it_says),
+		cmocka_unit_test(a_name_that_ceases_to_share_moves_out),
+		cmocka_unit_test(names_that_begin_to_share_meet),
 		cmocka_unit_test(the_latest_of_two_changes_wins),
 		cmocka_unit_test(unwanted_while_loading_goes_when_it_has_loaded),
 		cmocka_unit_test(identical_files_are_one_instance),

@@ -51,22 +51,12 @@ void ps_arena_reset(struct ps_arena *a)
 	a->used_bytes = 0;
 }
 
-static void *alloc_aligned(struct ps_arena *a, size_t size, size_t align)
+/* Large pieces get a chunk of their own, behind the current one, which stays in use. */
+static void *alloc_from_new_chunk(struct ps_arena *a, size_t size)
 {
+	struct ps_arena_chunk *c = a->chunks;
 	if (size > SIZE_MAX / 4)
 		return NULL;
-	if (a->limit_bytes && (size > a->limit_bytes || a->used_bytes > a->limit_bytes - size))
-		return NULL;
-	struct ps_arena_chunk *c = a->chunks;
-	if (c) {
-		size_t at = (c->used + align - 1) & ~(align - 1);
-		if (at <= c->cap && size <= c->cap - at) {
-			c->used = at + size;
-			a->used_bytes += size;
-			return c->data + at;
-		}
-	}
-	/* Large pieces get a chunk of their own, behind the current one, which stays in use. */
 	size_t cap = size > CHUNK_BYTES / 4 ? size : CHUNK_BYTES;
 	size_t total = sizeof *c + cap;
 	total = (total + PS_ARENA_ALIGN - 1) & ~(size_t)(PS_ARENA_ALIGN - 1);
@@ -84,6 +74,22 @@ static void *alloc_aligned(struct ps_arena *a, size_t size, size_t align)
 	}
 	a->used_bytes += size;
 	return n->data;
+}
+
+static inline void *alloc_aligned(struct ps_arena *a, size_t size, size_t align)
+{
+	if (a->limit_bytes && (size > a->limit_bytes || a->used_bytes > a->limit_bytes - size))
+		return NULL;
+	struct ps_arena_chunk *c = a->chunks;
+	if (c) {
+		size_t at = (c->used + align - 1) & ~(align - 1);
+		if (at <= c->cap && size <= c->cap - at) {
+			c->used = at + size;
+			a->used_bytes += size;
+			return c->data + at;
+		}
+	}
+	return alloc_from_new_chunk(a, size);
 }
 
 void *ps_arena_alloc(struct ps_arena *a, size_t size)

@@ -87,12 +87,17 @@ static bool has_control(uint64_t eight)
 bool ps_net_bytes_are_plain(const char *s, size_t n)
 {
 	uint64_t eight;
-	for (; n >= sizeof eight; n -= sizeof eight, s += sizeof eight) {
-		memcpy(&eight, s, sizeof eight);
-		if (has_control(eight))
-			return false;
+	const char *end = s + n;
+	if (n >= sizeof eight) {
+		for (; (size_t)(end - s) > sizeof eight; s += sizeof eight) {
+			memcpy(&eight, s, sizeof eight);
+			if (has_control(eight))
+				return false;
+		}
+		memcpy(&eight, end - sizeof eight, sizeof eight); /* some of them twice */
+		return !has_control(eight);
 	}
-	for (; n > 0; n--, s++)
+	for (; s < end; s++)
 		if ((unsigned char)*s < 0x20 || *s == 0x7f)
 			return false;
 	return true;

@@ -21,6 +21,12 @@ static void put(struct writer *w, const void *bytes, size_t n)
 static void put_varint(struct writer *w, uint64_t v)
 {
 	uint8_t bytes[10];
+	if (v < 0x80) { /* fields and most lengths */
+		if (w->buf)
+			w->buf[w->n] = (uint8_t)v;
+		w->n++;
+		return;
+	}
 	size_t n = 0;
 	for (; v >= 0x80; v >>= 7)
 		bytes[n++] = (uint8_t)(v | 0x80);

@@ -6,18 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-void ps_serve_call_init(struct ps_serve_call *c, struct ps_serve_io *io, enum ps_serve_wire wire,
-			struct ps_arena *arena)
-{
-	c->io = io;
-	c->wire = wire;
-	c->arena = arena;
-	c->tenant = PS_TENANCY_NONE;
-	c->model = -1;
-	c->d.account.tenant = PS_TENANCY_NONE;
-	c->d.account.model = -1;
-}
-
 /* Large texts that are written before they are read stay as they are. */
 struct ps_serve_call *ps_serve_call_new(struct ps_serve_io *io, enum ps_serve_wire wire,
 					struct ps_arena *arena)
@@ -27,7 +15,13 @@ struct ps_serve_call *ps_serve_call_new(struct ps_serve_io *io, enum ps_serve_wi
 		return NULL;
 	memset(c, 0, offsetof(struct ps_serve_call, err));
 	ps_error_clear(&c->err);
-	ps_serve_call_init(c, io, wire, arena);
+	c->io = io;
+	c->wire = wire;
+	c->arena = arena;
+	c->tenant = PS_TENANCY_NONE;
+	c->model = -1;
+	c->d.account.tenant = PS_TENANCY_NONE;
+	c->d.account.model = -1;
 	return c;
 }
 

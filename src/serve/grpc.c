@@ -385,14 +385,12 @@ static bool is_large(enum ps_oip_route route)
 	return route == PS_OIP_INFER || route == PS_OIP_INFER_STREAM;
 }
 
-static enum ps_status identify(struct ps_serve_io *io, const struct ps_net_grpc_call *net,
-			       struct ps_serve_call *c)
+static enum ps_status identify(const struct ps_net_grpc_call *net, struct ps_serve_call *c)
 {
 	const struct ps_serve_claim claim = {
 		.address = net->address,
 		.authorization = ps_net_header_get(net->headers, net->n_headers, "authorization"),
 		.identity = net->identity};
-	ps_serve_call_init(c, io, PS_SERVE_GRPC, net->arena);
 	enum ps_status status = ps_oip_grpc_parse_path(net->path, &c->target.route, &c->err);
 	if (status != PS_OK || !ps_serve_needs_key(c->target.route))
 		return status;
@@ -429,10 +427,10 @@ static enum ps_status on_call(void *ctx, struct ps_net_grpc_call *net, struct ps
 {
 	struct ps_serve_stream *t = ps_arena_zalloc(net->arena, sizeof *t);
 	/* Only who asks is found out here; the calls proper come with the messages. */
-	struct ps_serve_call *asks = ps_arena_zalloc(net->arena, sizeof *asks);
+	struct ps_serve_call *asks = ps_serve_call_new(ctx, PS_SERVE_GRPC, net->arena);
 	if (!t || !asks)
 		return ps_error_set(err, PS_ENOMEM, "out of memory");
-	if (identify(ctx, net, asks) != PS_OK)
+	if (identify(net, asks) != PS_OK)
 		return refuse_call(asks, net, err);
 	t->io = ctx;
 	t->net = net;

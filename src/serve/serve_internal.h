@@ -395,12 +395,9 @@ bool ps_serve_grpc_streams(const struct ps_serve_call *c);
 void ps_serve_grpc_notify(struct ps_serve_io *io);
 
 /* call.c */
-/* ps_serve_call_new makes a call in `arena`; NULL without memory. ps_serve_call_init: one that lies
- * in zeroed memory. */
+/* ps_serve_call_new makes a call in `arena`; NULL without memory. */
 struct ps_serve_call *ps_serve_call_new(struct ps_serve_io *io, enum ps_serve_wire wire,
 					struct ps_arena *arena);
-void ps_serve_call_init(struct ps_serve_call *c, struct ps_serve_io *io, enum ps_serve_wire wire,
-			struct ps_arena *arena);
 /* ps_serve_call_begin counts a call that is whole: the I/O thread waits for its end. */
 void ps_serve_call_begin(struct ps_serve_call *c);
 /* ps_serve_needs_key says whether a route is only for those who say who they are. */

@@ -1,6 +1,6 @@
 /* gRPC calls when there is no memory: each is ended or answered, none is left waiting. What is
  * around src/serve/grpc.c (net, the path of an inference) is played here. */
-// link: -Wl,--wrap=ps_arena_zalloc,--wrap=ps_arena_strndup
+// link: -Wl,--wrap=ps_arena_alloc,--wrap=ps_arena_strndup
 // link: -Wl,--wrap=ps_net_grpc_send,--wrap=ps_net_grpc_finish,--wrap=ps_net_grpc_finish_error
 // link: -Wl,--wrap=ps_net_grpc_message_free,--wrap=ps_serve_authenticate,--wrap=ps_serve_infer
 // link: -Wl,--wrap=ps_serve_sent,--wrap=ps_tenancy_max_body_bytes
@@ -37,8 +37,8 @@ static bool fails(const struct ps_arena *a)
 	return a != &G.arena && G.fail_in > 0 && --G.fail_in == 0;
 }
 
-void *__real_ps_arena_zalloc(struct ps_arena *a, size_t size);
-void *__wrap_ps_arena_zalloc(struct ps_arena *a, size_t size);
+void *__real_ps_arena_alloc(struct ps_arena *a, size_t size);
+void *__wrap_ps_arena_alloc(struct ps_arena *a, size_t size);
 char *__real_ps_arena_strndup(struct ps_arena *a, const char *s, size_t n);
 char *__wrap_ps_arena_strndup(struct ps_arena *a, const char *s, size_t n);
 void __wrap_ps_net_grpc_send(struct ps_net_grpc_call *call, const struct iovec *pieces, size_t n,
@@ -55,9 +55,9 @@ void __wrap_ps_serve_infer(struct ps_serve_call *c);
 void __wrap_ps_serve_sent(struct ps_serve_call *c, enum ps_status status, int64_t done_ns);
 int64_t __wrap_ps_tenancy_max_body_bytes(const struct ps_tenancy *t, int tenant, int64_t bytes);
 
-void *__wrap_ps_arena_zalloc(struct ps_arena *a, size_t size)
+void *__wrap_ps_arena_alloc(struct ps_arena *a, size_t size)
 {
-	return fails(a) ? NULL : __real_ps_arena_zalloc(a, size);
+	return fails(a) ? NULL : __real_ps_arena_alloc(a, size);
 }
 
 char *__wrap_ps_arena_strndup(struct ps_arena *a, const char *s, size_t n)

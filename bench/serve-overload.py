@@ -14,8 +14,8 @@ between due and sent is the generator's lag on this machine, which is shown. The
 memory is sampled meanwhile.
 
 Recovery: one tenant offers 0.65 x capacity all the while, more than its half; another one comes in
-bursts of 2.4 x capacity and leaves again. After each fall: how long until the last request of the
-steady tenant that was refused or late was sent. All on one schedule and one clock. The median of the
+bursts of 2.4 x capacity and leaves again. After each fall: how long until the steady tenant has half a
+second without a request that is refused or late. All on one schedule and one clock. The median of the
 falls is judged, the worst is shown.
 """
 import threading
@@ -117,32 +117,18 @@ def sustained(s, peak):
                 "met" if last <= 1.05 * first else "missed")
 
 
-def falls(bursts, end_ns):
-    """Instants at which the bursty tenant stopped for long enough: (fell, quiet until)."""
-    due = sorted(int(r["scheduled_ns"]) for r in bursts)
-    found, begin = [], due[0]
-    for at, following in zip(due, due[1:] + [end_ns]):
-        if following - at < 0.3e9:
-            continue
-        if at - begin >= 0.4e9 and following - at >= QUIET_S * 1e9:
-            found.append((at, following))
-        begin = following
-    return found
-
-
 def recoveries(s, seed):
-    """Seconds of each fall of one run until the last refused or late request of the steady tenant."""
+    """(seconds of each fall of one run until the steady tenant was served again, how many of its
+    requests were refused or late in all)."""
     bursty = {"model": "m", "rate": 0.48 * CAPACITY, "arrival": "bursts", "burst_ratio": 5,
               "burst_share": "20%", "burst_length": f"{BURST_S}s", "sla": SLA}
     steady = {"model": "m", "rate": 0.65 * CAPACITY, "sla": SLA}
     found = s.offer({"a": bursty, "b": steady}, FALL_SECONDS, warmup=0, seed=seed)
     bad = [int(r["sent_ns"]) for r in found["b"][1]
            if r["outcome"] != "ok" or between(r, "sent_ns", "done_ns") > LIMIT_MS]
-    fallen = falls(found["a"][1], int(FALL_SECONDS * 1e9))
-    out = []
-    for fell, until in fallen:
-        late = [ns for ns in bad if fell < ns < until]
-        out.append((max(late) - fell) / 1e9 if late else 0.0)
+    due = [int(r["scheduled_ns"]) for r in found["a"][1]]
+    out = [scene.recovered_s(fell, until, bad)
+           for fell, until in scene.falls(due, int(FALL_SECONDS * 1e9), QUIET_S)]
     figures.say(f"  {len(bad)} of {len(found['b'][1])} requests of the steady tenant refused or late;"
                 f" recovery after {len(out)} falls (s): {', '.join(f'{x:.3f}' for x in out)}")
     return out, len(bad)
@@ -160,9 +146,9 @@ def recovery(s):
     middle = figures.median(times)
     figures.row("serve: recovery after an overload", f"{middle:.3f} s", "1 s", middle, min(times),
                 max(times), "<= 1 s", "met" if middle <= 1 else "missed",
-                f"median of {len(times)} falls (column interval: best and worst); the last late or"
-                f" refused request of a steady tenant after the fall; {felt} of its requests were"
-                " late or refused in all")
+                f"median of {len(times)} falls (column interval: best and worst) until half a second in"
+                f" which nothing of a steady tenant is late or refused; {felt} of its requests were, in"
+                " all")
 
 
 def main():

@@ -9,7 +9,6 @@ import csv
 import json
 import math
 import pathlib
-import random
 import tempfile
 import time
 
@@ -122,7 +121,26 @@ def p99(rows):
     return quantile(latencies_ms(rows), 0.99)
 
 
-def shuffled(items, seed):
-    out = list(items)
-    random.Random(seed).shuffle(out)
-    return out
+def falls(due_ns, end_ns, quiet_s, burst_s=0.4, gap_s=0.3):
+    """Where a load that comes in bursts fell: (instant of the last request of a burst of at least
+    burst_s, instant of the next request) for each fall that is followed by quiet_s of nothing. A gap
+    of gap_s ends a burst; end_ns is the end of the run."""
+    due = sorted(due_ns)
+    found, begin = [], due[0] if due else 0
+    for at, following in zip(due, due[1:] + [end_ns]):
+        if following - at < gap_s * 1e9:
+            continue
+        if at - begin >= burst_s * 1e9 and following - at >= quiet_s * 1e9:
+            found.append((at, following))
+        begin = following
+    return found
+
+
+def recovered_s(fell_ns, until_ns, bad_ns, calm_s=0.5):
+    """Seconds from a fall to the last bad request before calm_s without one, or before until_ns."""
+    last = fell_ns
+    for at in sorted(ns for ns in bad_ns if fell_ns < ns < until_ns):
+        if at - last > calm_s * 1e9:
+            break
+        last = at
+    return (last - fell_ns) / 1e9

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(os.environ["PS_SOURCE_DIR"]) / "bench"))
-from lib import figures  # noqa: E402
+from lib import figures, scene  # noqa: E402
 
 
 class Intervals(unittest.TestCase):
@@ -135,6 +135,30 @@ class Search(unittest.TestCase):
         asked = []
         self.assertEqual(figures.search(lambda n: asked.append(n) or n <= 30, 2, 48, 30), 30)
         self.assertEqual(asked, [30, 31])
+
+
+class Falls(unittest.TestCase):
+    def test_bursts_fall_where_long_quiet_follows(self):
+        def ms(*ranges):
+            return [t * 1_000_000 for first, last in ranges for t in range(first, last + 1, 5)]
+
+        for bursts, end, want in (
+                (((0, 1000),), 5000, [(1000, 5000)]),
+                (((0, 1000),), 2000, []),                      # too little of the run is left
+                (((0, 300),), 5000, []),                       # too short a burst
+                (((0, 1000), (1200, 2000)), 5000, [(2000, 5000)]),  # a gap inside one
+                (((0, 1000), (2000, 3000)), 5000, [(3000, 5000)]),  # too little quiet after it
+                (((0, 1000), (3000, 4000)), 6000, [(1000, 3000), (4000, 6000)]),
+                ((), 5000, [])):
+            found = scene.falls(ms(*bursts), end * 1_000_000, 1.2)
+            self.assertEqual(found, [(a * 1_000_000, b * 1_000_000) for a, b in want], bursts)
+
+    def test_recovery_ends_with_half_a_second_of_calm(self):
+        for bad, want in (((), 0.0), ((900,), 0.0), ((1100,), 0.1), ((1100, 1500, 1900), 0.9),
+                          ((1100, 1601), 0.1), ((1600,), 0.0), ((1400, 3100), 0.4),
+                          ((1400, 1800, 2200, 2600, 2990), 1.99)):
+            found = scene.recovered_s(10**9, 3 * 10**9, [t * 1_000_000 for t in reversed(bad)])
+            self.assertAlmostEqual(found, want, msg=str(bad))
 
 
 GOOD = """# figure: one that works

@@ -35,14 +35,9 @@ def free_port():
 
 
 def cpu_seconds(pids):
-    """CPU time of the threads of processes so far, in seconds: to the nanosecond where the kernel
-    keeps it (a tick of 10 ms is too coarse for a short block). Threads that have ended are left out,
-    so none may end between two readings that are compared."""
-    total = 0
-    for pid in pids:
-        tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
-        total += sum(int((t / "schedstat").read_text().split()[0]) for t in tasks) / 1e9
-    return total
+    """CPU time of processes so far, in seconds: by their CPU clocks, which count nanoseconds and threads
+    that have ended (the ticks in /proc are 10 ms, too coarse for a short block)."""
+    return sum(time.clock_gettime(~pid << 3 | 2) for pid in pids)  # as clock_getcpuclockid(3) makes it
 
 
 def resident_bytes(pid):

@@ -196,6 +196,8 @@ static void on_reloaded(struct ps_serve_reload_wait *w)
 	struct ps_strbuf text;
 	if (r->status != PS_OK) {
 		c->err = r->err;
+		if (r->err.where[0]) /* the operator's own file: the line is what helps */
+			ps_error_set(&c->err, r->err.status, "%s: %s", r->err.where, r->err.what);
 		ps_strbuf_fini(&r->restart);
 		ps_serve_refuse(c);
 		return;

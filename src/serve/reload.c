@@ -14,7 +14,8 @@
 
 struct ps_serve_reload {
 	pthread_t thread;
-	bool has_thread; /* has to be joined */
+	bool has_thread;		 /* has to be joined */
+	struct ps_serve_snapshot *first; /* what the server was started with; referenced */
 	/* guarded by the admin's lock */
 	bool running, again;
 	struct ps_serve_reload_wait *waits;
@@ -97,7 +98,8 @@ static bool same_field(const struct ps_conf_option *o, const void *a, const void
 	}
 }
 
-/* Appends the names of settings that differ and need a restart, separated by ", ". */
+/* Appends the names of settings that differ from those of the start and need another one, separated
+ * by ", ". */
 static void name_fixed(const struct ps_serve_config *old, const struct ps_serve_config *new,
 		       struct ps_strbuf *out)
 {
@@ -161,7 +163,7 @@ static enum ps_status put_in_force(struct ps_serve *s, struct ps_serve_snapshot 
 	if (status == PS_OK) {
 		ps_serve_observe_settle(s->observe, p->config, log_fd);
 		count_tenants(old->tenancy, p->tenancy, r);
-		name_fixed(old->config, p->config, &r->restart);
+		name_fixed(s->admin->reload->first->config, p->config, &r->restart);
 		r->generation = p->generation;
 	} else {
 		ps_serve_log_close(log_fd);
@@ -173,6 +175,8 @@ static void reload_once(struct ps_serve *s, struct ps_serve_reload_result *r)
 {
 	struct ps_serve_config *config = NULL;
 	struct ps_serve_snapshot *old = ps_serve_newest(s), *p = NULL;
+	if (!s->admin->reload->first)
+		s->admin->reload->first = ps_serve_snapshot_ref(old);
 	r->status = ps_serve_config_load(s->options, &config, &r->err);
 	if (r->status == PS_OK) {
 		r->status = ps_serve_snapshot_new(config, old, &p, &r->err);
@@ -313,6 +317,8 @@ void ps_serve_admin_free(struct ps_serve *s)
 	struct ps_serve_admin *a = s->admin;
 	if (!a)
 		return;
+	if (a->reload)
+		ps_serve_snapshot_unref(a->reload->first);
 	free(a->reload);
 	for (size_t i = 0; i < a->n_decisions; i++) {
 		free(a->decisions[i].model);

@@ -267,7 +267,7 @@ class Reload(unittest.TestCase):
                 s.edit(**change)
                 status, body = s.ask("admin", "/v2/perseus/reload", "POST")
                 self.assertGreaterEqual(status, 400)
-                self.assertIn("error", body)
+                self.assertIn("serve.yaml:", body["error"])
                 self.assertEqual((s.infer_as("a")[0], s.infer_as("b", "n")[0]), (200, 200))
                 s.config_path().write_text(good)
             self.assertIn("reload", s.stderr)
@@ -277,6 +277,9 @@ class Reload(unittest.TestCase):
             s.edit(lanes=7, max_streams=9)
             body = s.ask("admin", "/v2/perseus/reload", "POST")[1]
             self.assertEqual(body["needs_restart"], "lanes, max_streams")
+            s.edit(max_streams=128)  # as at the start; the lanes are still another number
+            body = s.ask("admin", "/v2/perseus/reload", "POST")[1]
+            self.assertEqual(body["needs_restart"], "lanes")
             self.assertEqual(s.ask("a", "/v2/perseus/reload", "POST")[0], 403)
 
     def test_larger_bodies(self):

@@ -121,6 +121,15 @@ static void fill_times(struct ps_dispatch *d, struct ps_dispatch_request *r, int
 	r->soft_deadline = sla_ns > 0;
 }
 
+/* When its run has to end. */
+static int64_t run_deadline_ns(const struct ps_dispatch_request *r, int64_t now_ns)
+{
+	int64_t left_ns = r->deadline_ns - now_ns;
+	if (!r->deadline_ns || left_ns <= 0)
+		return r->deadline_ns;
+	return r->deadline_ns - (r->delivery_ns < left_ns / 10 ? r->delivery_ns : left_ns / 10);
+}
+
 static void fill_item(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns)
 {
 	fill_times(d, r, now_ns);
@@ -129,7 +138,7 @@ static void fill_item(struct ps_dispatch *d, struct ps_dispatch_request *r, int6
 	r->item.instance = r->instance;
 	r->item.rows = r->rows;
 	r->item.shape_key = r->shape_key;
-	r->item.deadline_ns = r->deadline_ns;
+	r->item.deadline_ns = run_deadline_ns(r, now_ns);
 	r->item.start_by_ns = r->put_off ? 0 : r->start_by_ns;
 	r->item.level = r->level;
 	r->item.unchecked = r->no_deadline_check;

@@ -117,6 +117,8 @@ struct ps_dispatch_request {
 				 * long requests wait it counts as its configuration says; else it
 				 * is a deadline */
 	int level;		/* priority within the tenant: 1 is first, 0 the default */
+	int64_t delivery_ns;	/* of the time to the deadline, how much goes by outside of runs and
+				 * queues: admission and order keep it free, up to a tenth */
 	bool no_deadline_check; /* admit it even when its deadline cannot be met */
 	bool soft_deadline;	/* a run goes on when the deadline passes. Set by arrive where the
 				 * deadline is the SLA's: a late answer is worth more than none */

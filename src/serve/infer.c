@@ -121,6 +121,9 @@ static void answer(struct ps_serve_call *c)
 static void on_complete(struct ps_evloop_task *task)
 {
 	struct ps_serve_call *c = task->ctx, *next;
+	int64_t ready_ns = c->d.account.finished_ns;
+	if (ready_ns) /* 0: it never ran */
+		ps_serve_wake_add(&c->io->wake, ps_evloop_now_ns(c->io->loop) - ready_ns);
 	for (; c; c = next) {
 		next = c->next_done;
 		answer(c);
@@ -353,6 +356,7 @@ static void set_times(struct ps_serve_call *c)
 		c->d.deadline_ns = header_ns;
 	if (c->oip.timeout_us > 0 && c->oip.timeout_us < INT64_MAX / 2000)
 		c->d.timeout_ns = c->oip.timeout_us * PS_NS_PER_US;
+	c->d.delivery_ns = ps_serve_wake_allowance_ns(&c->io->wake);
 }
 
 static enum ps_status prepare(struct ps_serve_call *c)

@@ -13,6 +13,7 @@
  *	models.c   loading and unloading in the background, who waits for it
  *	open.c     engines, opening an instance, warm-up: on the loaders' threads
  *	warmup.c   the same: runs before an instance is READY
+ *	wake.c     how late I/O threads come to answers
  *	view.c     an instance as a model's configuration shows it
  * Around it:
  *	config.c, reload.c   the file -> a snapshot; checks; SIGHUP and the admin call
@@ -35,6 +36,7 @@
 #include "net/net.h"
 #include "oip/oip.h"
 #include "serve/serve.h"
+#include "serve/wake.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -210,6 +212,7 @@ struct ps_serve_io {
 	struct ps_serve_observe_io *observe;
 	struct ps_tenancy_guard *guard;
 	struct ps_evloop_timer tick;
+	struct ps_serve_wake wake;
 	struct ps_serve_stream *watches; /* grpc.c: health watches */
 	int in_flight; /* calls that have begun and whose answers are not sent yet */
 	bool closing;

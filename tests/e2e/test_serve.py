@@ -519,6 +519,20 @@ class Onnx(unittest.TestCase):
                 self.assertEqual(client.get_model_metadata("id")["platform"], "onnx_onnxv1")
                 client.close()
 
+    def test_threads_of_runs_are_not_nice(self):
+        """The loader steps back; what the engine starts for runs must not, for it is inherited."""
+        identity_onnx(self.dir / "id.onnx")
+        with Server({"id": self.dir / "id.onnx"}, config={"width": "wide"}, env=self.env) as s:
+            niceness = {}
+            for task in pathlib.Path(f"/proc/{s.process.pid}/task").iterdir():
+                name, rest = (task / "stat").read_text().split(" (", 1)[1].rsplit(") ", 1)
+                niceness[name] = int(rest.split()[16])
+            for name, nice in niceness.items():
+                if not name.startswith("ps-loader"):
+                    self.assertEqual(nice, os.nice(0), name)
+            if os.cpu_count() > 1:
+                self.assertTrue(any(n.startswith("ps-wide") for n in niceness), niceness)
+
     def test_broken_files(self):
         good = self.dir / "good.onnx"
         identity_onnx(good)

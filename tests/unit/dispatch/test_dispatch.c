@@ -227,6 +227,41 @@ static void a_deadline_that_cannot_be_met_is_refused(void **state)
 	end_world(&w);
 }
 
+/* A run of 10 ms, a deadline in 20 ms: what is kept free of it decides, but for a tenth at most. */
+static void the_time_to_deliver_is_kept_free(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t delivery_ns, deadline_ns;
+		enum ps_status status;
+	} rows[] = {
+		{0, 11 * MS, PS_OK},
+		{MS, 11 * MS, PS_OK},
+		{1100000, 11 * MS, PS_EDEADLINE},
+		{50 * MS, 12 * MS, PS_OK},
+		{50 * MS, 11 * MS, PS_EDEADLINE},
+	};
+	struct world w = plain_world(1, 100);
+	struct ps_dispatch_request r;
+	struct ps_dispatch_action a;
+	int64_t now = 0;
+	for (int n = 0; n < 20; n++, now += 10 * MS) {
+		assert_int_equal(arrive(&w, &r, A, 0, now, NULL), PS_OK);
+		a = ps_dispatch_lane_free(w.d, 0, now);
+		ps_dispatch_finish(w.d, a.batch, PS_OK, now, now + 10 * MS);
+	}
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		ps_dispatch_request_init(&r, A, w.left2);
+		r.deadline_ns = now + rows[i].deadline_ns;
+		r.delivery_ns = rows[i].delivery_ns;
+		assert_int_equal(ps_dispatch_arrive(w.d, &r, now, &a, NULL), rows[i].status);
+		assert_int_equal(r.account.deadline_ns, now + rows[i].deadline_ns);
+		if (rows[i].status == PS_OK)
+			ps_dispatch_cancel(w.d, &r, now);
+	}
+	end_world(&w);
+}
+
 static void the_agreement_gives_the_deadline(void **state)
 {
 	(void)state;
@@ -540,6 +575,7 @@ int main(void)
 		cmocka_unit_test(quotas),
 		cmocka_unit_test(tokens_come_back),
 		cmocka_unit_test(a_deadline_that_cannot_be_met_is_refused),
+		cmocka_unit_test(the_time_to_deliver_is_kept_free),
 		cmocka_unit_test(the_agreement_gives_the_deadline),
 		cmocka_unit_test(a_wake_comes_only_for_idle_lanes),
 		cmocka_unit_test(short_runs_run_where_they_arrive),

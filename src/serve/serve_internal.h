@@ -259,8 +259,9 @@ struct ps_serve {
 	/* any thread's */
 	atomic_bool ready;    /* what was wanted at start is loaded, and no drain has begun */
 	atomic_bool draining; /* since SIGTERM */
-	_Atomic int64_t drain_answered, drain_dropped; /* calls that have ended since then */
 	atomic_bool drained;  /* no connection is left */
+	/* calls that have ended while it drains */
+	_Atomic int64_t drain_answered, drain_dropped;
 };
 
 /* --- a request --- */

@@ -2,7 +2,7 @@
  *
  * An expected finish is off by the spread of the service times, by what newcomers of other tenants
  * take in between, and by what the model of batches leaves out. How much of it is kept free is
- * learned from what becomes of those let in, so that a share of late_share of them is late however
+ * learned from what becomes of those let in, so that a given share of them is late however
  * the errors are distributed (Robbins and Monro, 1951). Lateness comes in avalanches: what was let
  * in with the same margin is late together. So the more of them a margin has let in, the less each
  * one raises it. A tenant begins with what its class has learned.
@@ -13,12 +13,14 @@
 
 /* Standard deviations: of a normal distribution's p90 to begin with; what a late one adds. */
 static const double z_first = 1.28, z_least = 0.7, z_most = 12, z_step = 0.7;
-/* How many may be late; how many late ones are remembered until as many in time have made up. */
-static const double late_share = 0.006, debt_most = 2;
+/* How many may be late in a crowd and else, where fewer of those let in come near their deadlines:
+ * what comes of it is below 1 % in both. How many late ones are remembered until as many in time
+ * have made up. */
+static const double late_share = 0.0058, calm_share = 0.014, debt_most = 2;
 /* Where newcomers are not expected, so much of what others take comes at random all the same. */
 static const double random_part = 0.5;
 /* A margin that had to be raised is at least so much of a run per z. */
-static const double raised_part = 0.25;
+static const double raised_part = 0.1;
 enum { OUTCOMES = 400, CLASS_COUNTS_AS = 1500, ASKED = 64, ASKED_IDLE = 16 };
 /* It is a crowd when more than this part of those who ask is refused; it has gone when more than
  * this part finds a lane idle. */
@@ -53,14 +55,15 @@ static struct margin *margin_of(struct ps_sched *s, struct flow *f)
 	return &f->margin;
 }
 
-static void learn_margin(struct margin *m, const struct ps_sched_item *it, bool late,
+/* A margin for a share of `share` to be late. */
+static void learn_margin(struct margin *m, double share, const struct ps_sched_item *it, bool late,
 			 int64_t now_ns)
 {
 	if (m->n == 0)
 		m->z = z_first;
 	m->n = fmin(m->n + 1, OUTCOMES);
 	if (!late) {
-		m->debt -= late_share;
+		m->debt -= share;
 		m->z = fmax(m->z + z_step * fmin(m->debt, 0), z_least);
 		m->debt = fmax(m->debt, 0);
 		return;
@@ -84,8 +87,9 @@ void margin_outcome(struct ps_sched *s, const struct ps_sched_item *it, bool lat
 		double slack = (double)(it->deadline_ns - started_ns);
 		late = slack < learn_ns(&s->instances[it->instance], it->rows, s->options.wide, 1);
 	}
-	learn_margin(&s->classes[f->class].margin, it, late, now_ns);
-	learn_margin(margin_of(s, f), it, late, now_ns);
+	double share = s->classes[f->class].crowded ? late_share : calm_share;
+	learn_margin(&s->classes[f->class].margin, share, it, late, now_ns);
+	learn_margin(margin_of(s, f), share, it, late, now_ns);
 }
 
 static double deviations(struct ps_sched *s, struct flow *f)

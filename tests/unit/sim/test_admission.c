@@ -85,17 +85,18 @@ static const double loads[] = {0.7, 1.0, 1.5, 3};
 /* Where the policy misses the goals, and by how much it may: measured, with a fifth on top. Most
  * are at load 1 with services that vary: there every idle moment is a service that the oracle, who
  * knows each service time beforehand, still sells. A row that has come within the goals is told of.
+ * With other seeds those beside a goal change sides, "one tenant, exponential, 4 lanes" from 1.5 on
+ * the most: up to 3 % of its arrivals are refused wrongly.
  */
 static const struct shortfall {
 	const char *mix;
 	double load, wrong, late;
 } shortfalls[] = {
 	{"one tenant, exponential", 1.0, 0.030, 0.01},
-	{"one tenant, exponential, 4 lanes", 1.5, 0.029, 0.01},
-	{"four tenants, fixed", 1.0, 0.035, 0.01},
-	{"four tenants, exponential", 1.0, 0.066, 0.01},
-	{"four tenants, exponential", 1.5, 0.035, 0.01},
-	{"four tenants, two points", 1.0, 0.043, 0.01},
+	{"four tenants, fixed", 1.0, 0.026, 0.01},
+	{"four tenants, exponential", 1.0, 0.045, 0.01},
+	{"four tenants, exponential", 1.5, 0.030, 0.0135},
+	{"four tenants, two points", 1.0, 0.034, 0.01},
 };
 
 static const struct shortfall *shortfall_of(const struct mix *m, double load)

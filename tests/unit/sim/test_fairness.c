@@ -327,7 +327,7 @@ static void best_effort_has_its_floor(void **state)
 					.n_lanes = 1,
 					.best_effort_floor = row->floor,
 					.seed = 4,
-					.until_ns = 2000 * S / FEWER};
+					.until_ns = 500 * S / FEWER};
 		if (row->guaranteed_load < 1) {
 			t[0].arrival = PS_SIM_POISSON;
 			t[0].rate_rps = row->guaranteed_load / 5e-3;

@@ -50,7 +50,7 @@ static double goodput_rps(const struct batch_row *row, int64_t max_batch, double
 				.n_models = 1,
 				.n_lanes = row->n_lanes,
 				.seed = 3,
-				.until_ns = 100 * S / FEWER + 2 * S,
+				.until_ns = 50 * S / FEWER + 2 * S,
 				.warmup_ns = 2 * S};
 	sim_run(&p, &r);
 	return (double)r.in_time / ((double)(p.until_ns - p.warmup_ns) * 1e-9);

@@ -121,9 +121,6 @@ static void answer(struct ps_serve_call *c)
 static void on_complete(struct ps_evloop_task *task)
 {
 	struct ps_serve_call *c = task->ctx, *next;
-	int64_t ready_ns = c->d.account.finished_ns;
-	if (ready_ns) /* 0: it never ran */
-		ps_serve_wake_add(&c->io->wake, ps_evloop_now_ns(c->io->loop) - ready_ns);
 	for (; c; c = next) {
 		next = c->next_done;
 		answer(c);
@@ -260,6 +257,24 @@ static void set_tick(struct ps_serve_io *io, int64_t at_ns)
 		ps_serve_tick(&io->tick, ps_clock_now_ns()); /* no memory: at least look now */
 }
 
+/* While requests wait for lanes, the thread's delay is looked at so often. */
+enum { PROBE_NS = 2000000 };
+
+static void probe_wake(struct ps_serve_io *io)
+{
+	if (!ps_evloop_timer_is_set(&io->probe)) /* without memory nothing is learned */
+		(void)ps_evloop_timer_set(io->loop, &io->probe,
+					  ps_evloop_now_ns(io->loop) + PROBE_NS);
+}
+
+void ps_serve_probe_wake(struct ps_evloop_timer *t, int64_t now_ns)
+{
+	struct ps_serve_io *io = t->ctx;
+	ps_serve_wake_add(&io->wake, now_ns - t->node.key);
+	if (io->in_flight > 0)
+		probe_wake(io);
+}
+
 static void run_here(struct ps_serve_call *c, struct ps_exec_task *task, int lane)
 {
 	struct ps_serve_io *io = c->io;
@@ -334,6 +349,8 @@ static bool arrive(struct ps_serve_call *c)
 		ps_exec_wake(s->exec);
 	if (a.task)
 		run_here(c, a.task, a.lane);
+	else
+		probe_wake(io);
 	set_tick(io, a.next_tick_ns);
 	return true;
 }

@@ -286,6 +286,7 @@ static void init_io(struct ps_serve *s, struct ps_serve_io *io, int number)
 	io->number = number;
 	io->snapshot = ps_serve_newest(s);
 	ps_evloop_timer_init(&io->tick, ps_serve_tick, io);
+	ps_evloop_timer_init(&io->probe, ps_serve_probe_wake, io);
 	io->refresh = (struct ps_evloop_task){.run = on_refresh, .ctx = io};
 	io->drain = (struct ps_evloop_task){.run = on_drain, .ctx = io};
 	io->close = (struct ps_evloop_task){.run = on_close, .ctx = io};

@@ -211,7 +211,7 @@ struct ps_serve_io {
 	_Atomic uint64_t generation;	    /* of `snapshot`, for other threads, once it changed */
 	struct ps_serve_observe_io *observe;
 	struct ps_tenancy_guard *guard;
-	struct ps_evloop_timer tick;
+	struct ps_evloop_timer tick, probe;
 	struct ps_serve_wake wake;
 	struct ps_serve_stream *watches; /* grpc.c: health watches */
 	int in_flight; /* calls that have begun and whose answers are not sent yet */
@@ -430,6 +430,7 @@ int ps_serve_domain(const struct ps_tenancy *t, int tenant);
 void ps_serve_infer(struct ps_serve_call *c);
 void ps_serve_infer_gone(struct ps_serve_call *c);
 void ps_serve_tick(struct ps_evloop_timer *t, int64_t now_ns);
+void ps_serve_probe_wake(struct ps_evloop_timer *t, int64_t now_ns);
 void ps_serve_exec_callbacks(struct ps_serve *s, struct ps_exec_callbacks *ret_callbacks);
 
 /* decode.c */

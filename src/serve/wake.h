@@ -1,8 +1,9 @@
 /* wake.h - how late an I/O thread comes to what waits for it.   Layer 5, pure.
  *
  * An answer is ready when its run has ended, but it is sent when an I/O thread has woken, which on
- * busy CPUs takes time; arrivals wait as long before anybody knows of them. What is learned here is
- * kept free when a deadline is checked.
+ * busy CPUs takes time; arrivals wait as long before anybody knows of them. How long can be seen at
+ * a timer, which is due at a known instant. What is learned is kept free when a deadline is
+ * checked.
  */
 #ifndef PS_SERVE_WAKE_H
 #define PS_SERVE_WAKE_H
@@ -11,7 +12,7 @@
 
 /* All zero: nothing is known, no delay expected. */
 struct ps_serve_wake {
-	double p99_ns;
+	double quantile_ns;
 };
 
 /* ps_serve_wake_add learns of one delay; what is negative counts as none. */

@@ -11,7 +11,9 @@ block before. All systems of a block meet the same arrival instants at the same 
 each block). Generator and servers share the two CPUs, as on a small machine. No two systems are asked
 at the same time; those that wait sleep.
 
-Ours: one server with all six models. Peers, each one process per model, with no knowledge of the others
+Ours: one server with all six models, and two narrow lanes for each CPU, so that a short run shares a
+CPU with a long one instead of waiting for it (one lane for each CPU, and automatic width still more,
+held less in a first try). Peers, each one process per model, with no knowledge of the others
 and not pinned, first come first served, the models' own files: (i) ONNX Runtime with the threads and
 the spinning that it has when nobody sets them (peers/ort-default.c), (ii) one thread each and no
 spinning. The same program serves both, so that the front end makes no difference. Beside them, in two
@@ -40,6 +42,7 @@ NETWORKS = ("squeezenet1_1", "mobilenet_v1", "mobilenet_v2", "resnet18", "effici
 SECONDS, BLOCKS, MLSERVER_BLOCKS = 3 if figures.QUICK else 9, 5, 2
 STEP, LOWEST, HIGHEST = 0.025, 2, 6 if figures.QUICK else 48  # ends in steps
 CPUS = 2
+LANES = 2 * CPUS
 SHAPE, CLOSE = (1, 3, 224, 224), 1e-3  # relative error: optimised graphs add in different order
 
 
@@ -137,7 +140,7 @@ class System:
 @contextlib.contextmanager
 def ours(paths, times, cache):
     tenants = {n: {"models": [n], "sla": f"p95<={5 * times[n]:.3f}ms"} for n in paths}
-    with scene.scene(paths, tenants, {"width": "auto", "cache": cache}, cpus="0-1") as s:
+    with scene.scene(paths, tenants, {"lanes": LANES, "cache": cache}, cpus="0-1") as s:
         yield System("ours", {n: s.server.http for n in paths}, s.keys)
 
 

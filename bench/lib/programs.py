@@ -15,6 +15,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 os.environ.setdefault("PERSEUS", str(ROOT / "build/release/perseus"))
+os.environ.setdefault("PS_SOURCE_DIR", str(ROOT))  # where the tests look for ONNX Runtime
 sys.path.insert(0, str(ROOT / "tests"))
 
 from support.perseus import Server, new_key, synthetic, tensor  # noqa: E402,F401

@@ -11,7 +11,9 @@ enum {
 
 /* Playing forward may take this part of the lane time that an item brings with it. */
 static const double play_share = 0.02;
-/* An idle machine that has refused an instance for so long tries it once: times change. */
+/* An idle machine that has refused an instance for so long tries it once: times change. While what
+ * it tries is done in time, it goes on at once, else dozens of slow runs would be remembered for as
+ * many tries. */
 static const int64_t probe_ns = 500000000;
 
 double admit_rest_ns(const struct ps_sched *s, const struct ps_sched_run *run, int64_t now_ns)
@@ -73,6 +75,14 @@ static bool may_enter(struct ps_sched *s, const struct ps_sched_item *it, int64_
 	const struct flow *f = flow_of(s, it->tenant);
 	margin_asked(s, f->class, !may, starts_at_once(s, f));
 	return may;
+}
+
+void admit_finished(struct instance *i, const struct ps_sched_item *first, int64_t now_ns)
+{
+	bool tried_well = false;
+	for (const struct ps_sched_item *it = first; it && !tried_well; it = it->next)
+		tried_well = it->unchecked && it->deadline_ns >= now_ns;
+	i->finished_ns = tried_well ? now_ns - probe_ns : now_ns;
 }
 
 enum ps_status ps_sched_admit(struct ps_sched *s, struct ps_sched_item *it, int64_t now_ns,

@@ -274,7 +274,7 @@ void ps_sched_finish(struct ps_sched *s, int lane, int64_t started_ns, int64_t f
 	s->classes[run->class].running--;
 	i->running--;
 	i->runs++;
-	i->finished_ns = finished_ns;
+	admit_finished(i, run->first, finished_ns);
 	if (learn)
 		learn_add(i, run->rows, run->width > 1, ns);
 	for (const struct ps_sched_item *it = run->first; it; it = it->next)

@@ -295,6 +295,8 @@ void fluid_run(struct ps_sched *s, const struct ps_sched_item *it, int64_t now_n
 	       struct outcome *ret_outcome);
 /* fluid_drain_ns returns how long what waits of a flow will take. */
 double fluid_drain_ns(const struct ps_sched *s, const struct flow *f, int64_t now_ns);
+/* admit_finished takes note of the end of a run of an instance: when it may be tried again. */
+void admit_finished(struct instance *i, const struct ps_sched_item *first, int64_t now_ns);
 /* admit_rest_ns returns how long a run under way will go on. */
 double admit_rest_ns(const struct ps_sched *s, const struct ps_sched_run *run, int64_t now_ns);
 

@@ -287,6 +287,35 @@ static void what_is_refused_is_tried_again(void **state)
 	ps_sched_free(s);
 }
 
+/* It was slow for as long as is remembered, and is fast again: each try that is in time is followed
+ * by the next, until the memory is a good one. */
+static void tries_that_go_well_go_on(void **state)
+{
+	(void)state;
+	const struct ps_sched_options o = {.n_lanes = 1, .cpus = 1};
+	struct ps_sched *s = make(&o, &(struct ps_sched_instance){0});
+	struct ps_sched_item it;
+	int64_t finish;
+	int refused = 0;
+	for (int k = 0; k < 100; k++)
+		teach(s, 1, 100 * MS);
+	for (int k = 0; k < 150; k++) { /* 50 each second */
+		int64_t now = 20000 * MS + k * 20 * MS;
+		ps_sched_item_init(&it);
+		it.tenant = it.instance = 0;
+		it.deadline_ns = now + 50 * MS;
+		if (ps_sched_admit(s, &it, now, &finish) != PS_OK) {
+			refused++;
+			continue;
+		}
+		assert_int_equal(ps_sched_push(s, &it, now), PS_OK);
+		assert_non_null(ps_sched_start(s, 0, now));
+		ps_sched_finish(s, 0, now, now + 10 * MS, true);
+	}
+	assert_int_equal(refused, 0);
+	ps_sched_free(s);
+}
+
 /* An early deadline of the same tenant does not push out one that was admitted. */
 static void own_admitted_are_protected(void **state)
 {
@@ -328,6 +357,7 @@ int main(void)
 		cmocka_unit_test(busy_runs_are_narrow),
 		cmocka_unit_test(a_wide_run_has_the_machine),
 		cmocka_unit_test(what_is_refused_is_tried_again),
+		cmocka_unit_test(tries_that_go_well_go_on),
 		cmocka_unit_test(own_admitted_are_protected),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,14 +99,15 @@ static bool ensure_buffer(struct ps_net_h2 *h)
 	struct ps_net_h2_out *o = &h->out;
 	if (o->buffer)
 		return true;
-	o->buffer = take_buffer(h->service->pool);
-	if (!o->buffer) {
+	struct ps_net_h2_buffer *buffer = take_buffer(h->service->pool);
+	if (!buffer) {
 		h->dead = true;
 		return false;
 	}
-	o->used = o->n = o->at = 0;
 	ps_net_h2_pace_begin(&h->pace, h->now_ns);
 	ps_net_h2_expect(h, h->now_ns + h->service->server->o.write_timeout_ns);
+	o->used = o->n = o->at = 0;
+	o->buffer = buffer;
 	return true;
 }
 

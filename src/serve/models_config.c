@@ -405,8 +405,10 @@ enum ps_status ps_serve_apply_models(struct ps_serve *s, const struct ps_serve_s
 		.identities = calloc(p->config->models.len + 1, sizeof(struct ps_repo_identity)),
 		.err = err};
 	enum ps_status status = PS_OK;
-	if (!a.admin || !a.listings || !a.identities)
-		status = ps_error_set(err, PS_ENOMEM, "out of memory");
+	if (!a.admin || !a.listings || !a.identities) {
+		ps_error_set(err, PS_ENOMEM, "out of memory");
+		status = PS_ENOMEM;
+	}
 	if (status == PS_OK)
 		status = look(&a);
 	if (status == PS_OK) {

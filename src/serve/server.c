@@ -269,8 +269,10 @@ enum ps_status ps_serve_new(const struct ps_serve_options *options, struct ps_se
 			    struct ps_error *err)
 {
 	struct ps_serve *s = calloc(1, sizeof *s);
-	if (!s)
-		return ps_error_set(err, PS_ENOMEM, "out of memory");
+	if (!s) {
+		ps_error_set(err, PS_ENOMEM, "out of memory");
+		return PS_ENOMEM;
+	}
 	s->options = options;
 	s->ready_fd = options->ready_fd;
 	s->started_ns = ps_clock_now_ns();

@@ -257,7 +257,8 @@ static void set_tick(struct ps_serve_io *io, int64_t at_ns)
 		ps_serve_tick(&io->tick, ps_clock_now_ns()); /* no memory: at least look now */
 }
 
-/* While requests wait for lanes, the thread's delay is looked at so often. */
+/* From the first request that a lane shall run, and while any call of the thread is under way, its
+ * delay is looked at so often. */
 enum { PROBE_NS = 2000000 };
 
 static void probe_wake(struct ps_serve_io *io)

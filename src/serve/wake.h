@@ -12,7 +12,7 @@
 
 /* All zero: nothing is known, no delay expected. */
 struct ps_serve_wake {
-	double quantile_ns;
+	double quantile_ns; /* one delay in five hundred is longer */
 };
 
 /* ps_serve_wake_add learns of one delay; what is negative counts as none. */

@@ -7,24 +7,14 @@ import shutil
 import subprocess
 import tempfile
 import threading
-import time
 import unittest
 import urllib.request
 
-from support.perseus import SANITIZED, Server, new_key, synthetic
+from support.perseus import SANITIZED, Server, new_key, synthetic, until
 
 X = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1.0, 2.0, 3.0, 4.0]}]
 SOURCE = pathlib.Path(os.environ["PS_SOURCE_DIR"], "tests/support/no_memory.c")
 CC = shutil.which("cc")
-
-
-def until(check, seconds=30):
-    """Polls: states of models show in the index alone."""
-    end = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > end:
-            raise AssertionError("it did not come to that in time")
-        time.sleep(0.005)
 
 
 @unittest.skipIf(SANITIZED, "sanitizers have an allocator of their own")

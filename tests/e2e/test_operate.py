@@ -9,12 +9,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.environ["PS_SOURCE_DIR"], "tests/support"))
 import perseus  # noqa: E402
-from perseus import Server, new_key, run, synthetic  # noqa: E402
+from perseus import Server, new_key, run, synthetic, until  # noqa: E402
 
 import http.client  # noqa: E402
 import urllib.error  # noqa: E402
@@ -26,18 +25,6 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc  # noqa: E402
 
 X = {"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-def until(check, seconds=20):
-    """What `check` gives once it is true. Polls: what is waited for shows nowhere else."""
-    end = time.monotonic() + seconds
-    while True:
-        found = check()
-        if found:
-            return found
-        if time.monotonic() > end:
-            raise AssertionError("it did not come to that in time")
-        time.sleep(0.01)
 
 
 class Operated(Server):

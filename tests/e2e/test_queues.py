@@ -5,7 +5,6 @@ import json
 import pathlib
 import tempfile
 import threading
-import time
 import unittest
 import urllib.request
 
@@ -15,7 +14,7 @@ import tritonclient.http as thttp
 import yaml
 from tritonclient.utils import InferenceServerException
 
-from support.perseus import Server, run, synthetic
+from support.perseus import Server, run, synthetic, until
 
 X = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1.0, 2.0, 3.0, 4.0]}]
 
@@ -29,15 +28,6 @@ dynamic_batching {
   priority_queue_policy { key: 3 value { default_timeout_microseconds: 50000 } }
 }
 """
-
-
-def until(check, seconds=30):
-    """Polls: how many wait shows in the metrics alone."""
-    end = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > end:
-            raise AssertionError("it did not come to that in time")
-        time.sleep(0.005)
 
 
 def metric(server, name):

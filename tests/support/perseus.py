@@ -39,6 +39,18 @@ def needs_onnxruntime(what):
     return unittest.skipIf(missing, f"no ONNX Runtime at {ORT_LIBRARY}; run `make setup`")(what)
 
 
+def until(check, seconds=30):
+    """What `check` gives once it is true. Polls: for what shows nowhere but in answers and files."""
+    end = time.monotonic() + seconds
+    while True:
+        found = check()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise AssertionError("it did not come to that in time")
+        time.sleep(0.005)
+
+
 class StartError(Exception):
     """The server did not start: message, its exit code and what it said."""
 

@@ -139,6 +139,7 @@ static void fill_item(struct ps_dispatch *d, struct ps_dispatch_request *r, int6
 	r->item.rows = r->rows;
 	r->item.shape_key = r->shape_key;
 	r->item.deadline_ns = run_deadline_ns(r, now_ns);
+	r->item.may_be_late = pair_get(d, r->tenant, r->model).may_be_late;
 	r->item.start_by_ns = r->put_off ? 0 : r->start_by_ns;
 	r->item.level = r->level;
 	r->item.unchecked = r->no_deadline_check;

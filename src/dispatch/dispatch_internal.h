@@ -18,6 +18,7 @@ struct tenant {
 struct pair {
 	uint64_t key; /* 0: free */
 	int64_t sla_ns;
+	double may_be_late; /* the share over that limit which the agreement allows */
 	bool sees;
 };
 

@@ -56,8 +56,10 @@ static struct pair ask(const struct ps_dispatch *d, int tenant, int model, uint6
 	const char *name = ps_repo_get(d->config.repo, model)->name;
 	struct pair pair = {.key = key, .sees = ps_tenancy_sees(t, tenant, name)};
 	const struct ps_sla *sla = ps_tenancy_sla(t, tenant, name);
-	if (ps_sla_is_set(sla))
+	if (ps_sla_is_set(sla)) {
 		pair.sla_ns = sla->limit_ns;
+		pair.may_be_late = 1 - sla->percentile;
+	}
 	return pair;
 }
 

@@ -3,19 +3,21 @@
  * An expected finish is off by the spread of the service times, by what newcomers of other tenants
  * take in between, and by what the model of batches leaves out. How much of it is kept free is
  * learned from what becomes of those let in, so that a given share of them is late however
- * the errors are distributed (Robbins and Monro, 1951). Lateness comes in avalanches: what was let
- * in with the same margin is late together. So the more of them a margin has let in, the less each
- * one raises it. A tenant begins with what its class has learned.
+ * the errors are distributed (Robbins and Monro, 1951); a p95 forgives more late ones than a p99,
+ * so each kind of agreement has a margin of its own. Lateness comes in avalanches: what was let in
+ * with the same margin is late together. So the more of them a margin has let in, the less each one
+ * raises it. A tenant begins with what its class has learned.
  */
 #include "sched/sched_internal.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Standard deviations: of a normal distribution's p90 to begin with; what a late one adds. */
 static const double z_first = 1.28, z_least = 0.7, z_most = 12, z_step = 0.7;
 /* How many may be late in a crowd and else, where fewer of those let in come near their deadlines:
- * what comes of it is below 1 % in both. How many late ones are remembered until as many in time
- * have made up. */
+ * what comes of it is below 1 % in both; that is for a p99. How many late ones are remembered until
+ * as many in time have made up. */
 static const double late_share = 0.0058, calm_share = 0.014, debt_most = 2;
 /* Where newcomers are not expected, so much of what others take comes at random all the same. */
 static const double random_part = 0.5;
@@ -26,6 +28,22 @@ enum { OUTCOMES = 400, CLASS_COUNTS_AS = 1500, ASKED = 64, ASKED_IDLE = 16 };
  * this part finds a lane idle. */
 static const double crowd = 0.2, ebb = 0.25;
 
+/* The agreements of p99.9, p99, p95 and p90: what each allows to be late, and up to where its kind
+ * goes. Refusals come out of the same allowance, so one of p90 is not used up by late ones. */
+static const struct {
+	double allowed, upto;
+} kinds[MARGIN_KINDS] = {{0.001, 0.004}, {0.01, 0.025}, {0.05, 0.075}, {0.1, INFINITY}};
+
+static int kind_of(const struct ps_sched_item *it)
+{
+	int k = 0;
+	if (!(it->may_be_late > 0))
+		return 1;
+	while (it->may_be_late >= kinds[k].upto)
+		k++;
+	return k;
+}
+
 /* Where it is crowded all are let in just so, and a margin must be wide for few of them to be late.
  * When the crowd has gone, it would refuse what was let in before. */
 void margin_asked(struct ps_sched *s, enum ps_sched_class class, bool refused, bool idle)
@@ -35,24 +53,26 @@ void margin_asked(struct ps_sched *s, enum ps_sched_class class, bool refused, b
 	c->idle += ((idle ? 1 : 0) - c->idle) / ASKED_IDLE;
 	if (!c->crowded && c->refused > crowd) {
 		c->crowded = true;
-		c->calm_z = fmax(c->margin.z, z_first);
+		for (int k = 0; k < MARGIN_KINDS; k++)
+			c->calm_z[k] = fmax(c->margin[k].z, z_first);
 	}
 	if (c->crowded && c->idle > ebb) {
 		c->crowded = false;
 		c->refused = 0;
 		c->ebbs++;
-		c->margin.z = fmin(c->margin.z, c->calm_z);
+		for (int k = 0; k < MARGIN_KINDS; k++)
+			c->margin[k].z = fmin(c->margin[k].z, c->calm_z[k]);
 	}
 }
 
 /* What a flow has learned in a crowd goes with it. */
-static struct margin *margin_of(struct ps_sched *s, struct flow *f)
+static struct margin *margin_of(struct ps_sched *s, struct flow *f, int kind)
 {
 	int64_t ebbs = s->classes[f->class].ebbs;
 	if (f->margin_ebbs != ebbs)
-		f->margin = (struct margin){0};
+		memset(f->margin, 0, sizeof(f->margin));
 	f->margin_ebbs = ebbs;
-	return &f->margin;
+	return &f->margin[kind];
 }
 
 /* A margin for a share of `share` to be late. */
@@ -87,14 +107,16 @@ void margin_outcome(struct ps_sched *s, const struct ps_sched_item *it, bool lat
 		double slack = (double)(it->deadline_ns - started_ns);
 		late = slack < learn_ns(&s->instances[it->instance], it->rows, s->options.wide, 1);
 	}
+	int kind = kind_of(it);
 	double share = s->classes[f->class].crowded ? late_share : calm_share;
-	learn_margin(&s->classes[f->class].margin, share, it, late, now_ns);
-	learn_margin(margin_of(s, f), share, it, late, now_ns);
+	share *= kinds[kind].allowed / kinds[1].allowed;
+	learn_margin(&s->classes[f->class].margin[kind], share, it, late, now_ns);
+	learn_margin(margin_of(s, f, kind), share, it, late, now_ns);
 }
 
-static double deviations(struct ps_sched *s, struct flow *f)
+static double deviations(struct ps_sched *s, struct flow *f, int kind)
 {
-	const struct margin *c = &s->classes[f->class].margin, *m = margin_of(s, f);
+	const struct margin *c = &s->classes[f->class].margin[kind], *m = margin_of(s, f, kind);
 	if (c->n == 0)
 		return z_first;
 	return (m->n * m->z + CLASS_COUNTS_AS * c->z) / (m->n + CLASS_COUNTS_AS);
@@ -122,6 +144,6 @@ double margin_ns(struct ps_sched *s, const struct ps_sched_item *it, int64_t now
 	double mean = learn_mean_ns(&s->instances[it->instance], it->rows, s->options.wide);
 	double wait = random_part * others_share(s, f, now_ns) * fmax(o->finish_ns - mean, 0);
 	double others = fmax(o->others_ns, wait) * mean / lanes_of(s, f->class);
-	double z = deviations(s, f);
+	double z = deviations(s, f, kind_of(it));
 	return z * sqrt(o->sd_ns * o->sd_ns + others) + fmax(z - z_first, 0) * raised_part * mean;
 }

@@ -64,6 +64,7 @@ struct ps_sched_item {
 	uint64_t shape_key;  /* equal keys of one instance may share a batch */
 	int64_t deadline_ns; /* 0: none */
 	int level;	     /* 1 is first; 0 counts as 1 */
+	double may_be_late;  /* the share of its like that its agreement lets be late; 0: 0.01 */
 	int64_t start_by_ns; /* it is not begun later, however early its deadline; 0: any time */
 	bool unchecked;	     /* run it even when its deadline can hardly be met any more. Set by
 			      * admit for one that is let in to find out how long it takes */

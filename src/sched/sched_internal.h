@@ -47,7 +47,7 @@ void table_fini(struct table *t);
 
 /* ---- what there is ------------------------------------------------------------------------ */
 
-enum { WINDOW = 64, EXACT_ROWS = 16, ROW_SLOTS = 64 };
+enum { WINDOW = 64, EXACT_ROWS = 16, ROW_SLOTS = 64, MARGIN_KINDS = 4 };
 
 /* The last service times of one (instance, width, rows). */
 struct window {
@@ -126,8 +126,8 @@ struct flow {
 	struct tree ready;	     /* its ready buckets */
 	struct ps_sched_node active; /* in its class's tree, while `ready` is not empty */
 	struct flow *next, *prev;    /* of its class, while anything waits */
-	struct margin margin;
-	int64_t margin_ebbs;	       /* its class's when its margin was learned */
+	struct margin margin[MARGIN_KINDS];
+	int64_t margin_ebbs;	       /* its class's when its margins were learned */
 	double recent_ns, recent_runs; /* of the last while */
 	int64_t recent_age;	       /* the class's when that was true */
 	int64_t few_ns;		       /* its cost among the last few of its class */
@@ -149,12 +149,12 @@ struct class
 	double virtual_time;
 	int64_t len;
 	int running;
-	struct margin margin;
-	bool crowded;	/* a large part of those who asked of late was refused */
-	double refused; /* what part */
-	double idle;	/* what part found a lane idle */
-	double calm_z;	/* of the margin, when it became crowded */
-	int64_t ebbs;	/* how often a crowd has gone */
+	struct margin margin[MARGIN_KINDS];
+	bool crowded;		     /* a large part of those who asked of late was refused */
+	double refused;		     /* what part */
+	double idle;		     /* what part found a lane idle */
+	double calm_z[MARGIN_KINDS]; /* of the margins, when it became crowded */
+	int64_t ebbs;		     /* how often a crowd has gone */
 	/* The last while, in runs, cost and time; halved with each step of the age. */
 	double recent_runs, recent_ns, recent_span_ns;
 	int64_t recent_age, recent_at_ns;

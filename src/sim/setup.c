@@ -98,6 +98,13 @@ struct texts {
 	const char *key;
 };
 
+static struct ps_sla sla_of(const struct ps_sim_tenant *t)
+{
+	if (!t->sla_ns)
+		return (struct ps_sla){0};
+	return (struct ps_sla){t->percentile > 0 ? t->percentile : 0.99, t->sla_ns, 0.99};
+}
+
 static struct ps_tenancy_tenant row_of(const struct ps_sim_tenant *t, struct texts *text, int i)
 {
 	snprintf(text->name, sizeof text->name, "%d", i);
@@ -108,7 +115,7 @@ static struct ps_tenancy_tenant row_of(const struct ps_sim_tenant *t, struct tex
 		.keys = &text->key,
 		.n_keys = 1,
 		.all_models = true,
-		.sla = t->sla_ns ? (struct ps_sla){0.99, t->sla_ns, 0.99} : (struct ps_sla){0},
+		.sla = sla_of(t),
 		.class = t->class,
 		.weight = t->weight,
 		.queue_limit = t->queue_limit,

@@ -76,6 +76,7 @@ struct ps_sim_tenant {
 	int64_t concurrency; /* 0: none */
 	struct ps_tenancy_rate rate;
 	int64_t sla_ns;	     /* the limit of its agreement; 0: none */
+	double percentile;   /* of that; 0: 0.99 */
 	int64_t deadline_ns; /* said by each request, after arrival; 0: none */
 	bool unchecked;	     /* no_deadline_check */
 };

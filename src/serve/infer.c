@@ -257,23 +257,32 @@ static void set_tick(struct ps_serve_io *io, int64_t at_ns)
 		ps_serve_tick(&io->tick, ps_clock_now_ns()); /* no memory: at least look now */
 }
 
-/* From the first request that a lane shall run, and while any call of the thread is under way, its
- * delay is looked at so often. */
+/* The delay of a thread is looked at so often: from the first request that a lane shall run by a
+ * deadline until the last such deadline or the last of the thread's calls is over. Who has no
+ * deadline pays nothing for it: each look interrupts whatever runs on the same CPU. */
 enum { PROBE_NS = 2000000 };
 
-static void probe_wake(struct ps_serve_io *io)
+static void probe_again(struct ps_serve_io *io, int64_t now_ns)
 {
 	if (!ps_evloop_timer_is_set(&io->probe)) /* without memory nothing is learned */
-		(void)ps_evloop_timer_set(io->loop, &io->probe,
-					  ps_evloop_now_ns(io->loop) + PROBE_NS);
+		(void)ps_evloop_timer_set(io->loop, &io->probe, now_ns + PROBE_NS);
+}
+
+static void probe_until(struct ps_serve_io *io, int64_t deadline_ns)
+{
+	if (!deadline_ns)
+		return;
+	if (io->probe_until_ns < deadline_ns)
+		io->probe_until_ns = deadline_ns;
+	probe_again(io, ps_evloop_now_ns(io->loop));
 }
 
 void ps_serve_probe_wake(struct ps_evloop_timer *t, int64_t now_ns)
 {
 	struct ps_serve_io *io = t->ctx;
 	ps_serve_wake_add(&io->wake, now_ns - t->node.key);
-	if (io->in_flight > 0)
-		probe_wake(io);
+	if (io->in_flight > 0 && now_ns < io->probe_until_ns)
+		probe_again(io, now_ns);
 }
 
 static void run_here(struct ps_serve_call *c, struct ps_exec_task *task, int lane)
@@ -351,7 +360,7 @@ static bool arrive(struct ps_serve_call *c)
 	if (a.task)
 		run_here(c, a.task, a.lane);
 	else
-		probe_wake(io);
+		probe_until(io, c->d.deadline_ns);
 	set_tick(io, a.next_tick_ns);
 	return true;
 }

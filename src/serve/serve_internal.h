@@ -212,6 +212,7 @@ struct ps_serve_io {
 	struct ps_serve_observe_io *observe;
 	struct ps_tenancy_guard *guard;
 	struct ps_evloop_timer tick, probe;
+	int64_t probe_until_ns; /* the last deadline that the thread's delay matters for */
 	struct ps_serve_wake wake;
 	struct ps_serve_stream *watches; /* grpc.c: health watches */
 	int in_flight; /* calls that have begun and whose answers are not sent yet */

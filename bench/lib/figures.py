@@ -65,12 +65,26 @@ def with_steal(measure):
     return result, (stolen2 - stolen) / max(1, total2 - total)
 
 
+class Disturbed(RuntimeError):
+    """A block in which the client did not offer what it should, and had so many answers."""
+
+    def __init__(self, why, answered):
+        super().__init__(why)
+        self.answered = answered
+
+
 def undisturbed(measure):
     """(result, share stolen, repeats): measured again, at most MAX_REPEATS times and while there is
-    time for it, as long as other guests take over MAX_STEAL of the CPU."""
+    time for it, as long as other guests take over MAX_STEAL of the CPU, or the client was held up."""
     for attempt in range(MAX_REPEATS + 1):
         begin = time.monotonic()
-        result, steal = with_steal(measure)
+        try:
+            result, steal = with_steal(measure)
+        except Disturbed as e:
+            if attempt == MAX_REPEATS:
+                raise
+            say(f"    once more: {e}")
+            continue
         took = time.monotonic() - begin
         if attempt > 0:
             TIME["repeats_left_s"] -= took

@@ -105,5 +105,24 @@ enum ps_status ps_oip_grpc_build_request(const struct ps_oip_target *target,
  * reads requests. */
 enum ps_status ps_oip_grpc_parse_response(void *message, size_t n, struct ps_arena *arena,
 					  struct ps_oip_reply *ret_reply, struct ps_error *err);
+/* ps_oip_grpc_unwrap_stream opens a ModelStreamInferResponse: ret_response points to the
+ * ModelInferResponse inside (NULL: none), ret_text gets its error_message, cut at `size` (> 0) and
+ * without control characters ("": none). One of them is there, else PS_EPARSE. Changes nothing. */
+enum ps_status ps_oip_grpc_unwrap_stream(const void *message, size_t n, const void **ret_response,
+					 size_t *ret_n, char *ret_text, size_t size,
+					 struct ps_error *err);
+/* ps_oip_grpc_find_raw says where the raw contents of a ModelInferResponse lie, in order, and
+ * returns how many there are; -1 when it is malformed or has over `max`. Changes nothing. */
+int ps_oip_grpc_find_raw(const void *message, size_t n, struct iovec *ret_raw, int max);
+
+/* ps_oip_grpc_build_target appends the request message of MODEL_METADATA, MODEL_READY,
+ * MODEL_CONFIG or STATISTICS (they are alike): name and version. */
+void ps_oip_grpc_build_target(const struct ps_oip_target *target, struct ps_strbuf *out);
+/* ps_oip_grpc_parse_model_metadata reads a ModelMetadataResponse; its texts live in `arena`.
+ * Limits and errors as for ps_oip_parse_model_metadata (and PS_OIP_MAX_SMALL_MESSAGE). */
+enum ps_status ps_oip_grpc_parse_model_metadata(const void *message, size_t n,
+						struct ps_arena *arena,
+						struct ps_oip_model_metadata *ret_metadata,
+						struct ps_error *err);
 
 #endif

@@ -120,9 +120,67 @@ static void try_response(const uint8_t *data, size_t size)
 	free(message);
 }
 
+/* Raw contents are found where the parser finds them. */
+static void try_find(const uint8_t *data, size_t size)
+{
+	struct iovec raw[4];
+	Inference__ModelInferResponse *p = inference__model_infer_response__unpack(
+		NULL, size, size ? data : (const uint8_t *)"");
+	int n = ps_oip_grpc_find_raw(data, size, raw, 4);
+	MUST(n <= 4);
+	if (p && p->n_raw_output_contents <= 4) {
+		MUST(n == (int)p->n_raw_output_contents);
+		for (int i = 0; i < n; i++)
+			MUST(raw[i].iov_len == p->raw_output_contents[i].len);
+	}
+	if (p)
+		inference__model_infer_response__free_unpacked(p, NULL);
+}
+
+static void try_stream(const uint8_t *data, size_t size)
+{
+	struct ps_error err;
+	void *message = copy_of(data, size);
+	const void *inner;
+	char text[64];
+	size_t n;
+	enum ps_status s =
+		ps_oip_grpc_unwrap_stream(message, size, &inner, &n, text, sizeof text, &err);
+	MUST(s == PS_OK || (err.status == s && err.what[0]));
+	MUST(s != PS_OK || inner || text[0]);
+	if (s == PS_OK && inner)
+		try_response(inner, n);
+	free(message);
+}
+
+static void try_metadata(const uint8_t *data, size_t size)
+{
+	struct ps_arena a;
+	struct ps_strbuf b;
+	struct ps_oip_model_metadata m, again;
+	struct ps_error err;
+	ps_arena_init(&a, 0);
+	ps_strbuf_init(&b);
+	enum ps_status s = ps_oip_grpc_parse_model_metadata(data, size, &a, &m, &err);
+	MUST(s == PS_OK || (err.status == s && err.what[0]));
+	if (s == PS_OK) {
+		ps_oip_build_model_metadata(&m, PS_OIP_PROTOBUF, &b);
+		MUST(ps_oip_grpc_parse_model_metadata(b.data, b.len, &a, &again, NULL) == PS_OK);
+		MUST(again.n_inputs == m.n_inputs && again.n_outputs == m.n_outputs);
+		MUST(again.n_versions == m.n_versions);
+		for (int i = 0; i < m.n_inputs; i++)
+			MUST(memcmp(&m.inputs[i], &again.inputs[i], sizeof m.inputs[i]) == 0);
+	}
+	ps_strbuf_fini(&b);
+	ps_arena_fini(&a);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	try_request(data, size);
 	try_response(data, size);
+	try_find(data, size);
+	try_stream(data, size);
+	try_metadata(data, size);
 	return 0;
 }

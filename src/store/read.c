@@ -17,21 +17,26 @@ static enum ps_status fill_cell(struct ps_store *s, struct ps_arena *a, sqlite3_
 				struct ps_error *err)
 {
 	struct ps_store_cell *x = item;
-	(void)s, (void)err;
+	int kind = 0, state = 0;
+	enum ps_status st = ps_store_choice(s, q, 2, ps_store_kind_names, &kind, err);
+	st = st == PS_OK ? ps_store_choice(s, q, 7, ps_store_state_names, &state, err) : st;
+	x->kind = (enum ps_store_cell_kind)kind;
+	x->state = (enum ps_store_cell_state)state;
 	x->id = ps_store_integer(q, 0);
 	x->key = ps_store_text(a, q, 1);
-	x->kind = (enum ps_store_cell_kind)ps_store_choice(q, 2, ps_store_kind_names);
 	x->set = (int)ps_store_integer(q, 3);
 	x->block = (int)ps_store_integer(q, 4);
 	x->position = (int)ps_store_integer(q, 5);
 	x->attempt = (int)ps_store_integer(q, 6);
-	x->state = (enum ps_store_cell_state)ps_store_choice(q, 7, ps_store_state_names);
 	x->reason = ps_store_text(a, q, 8);
 	x->started_wall_ns = ps_store_integer(q, 9);
 	x->finished_wall_ns = ps_store_integer(q, 10);
 	x->slice_json = ps_store_text(a, q, 11);
 	x->server_json = ps_store_text(a, q, 12);
-	return PS_OK;
+	x->part = (int)ps_store_integer(q, 13);
+	x->point = (int)ps_store_integer(q, 14);
+	x->digest = ps_store_text(a, q, 15);
+	return st;
 }
 
 static enum ps_status fill_real(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q, void *item,
@@ -68,6 +73,22 @@ static enum ps_status read_capacity(struct ps_store *s, struct ps_arena *a, stru
 				  &c->ray_rps, &n, err);
 }
 
+static enum ps_status fill_figure(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q,
+				  void *item, struct ps_error *err)
+{
+	struct ps_store_figure *f = item;
+	(void)s, (void)err;
+	f->name = ps_store_text(a, q, 0);
+	f->subject = ps_store_text(a, q, 1);
+	f->unit = ps_store_text(a, q, 2);
+	f->x = ps_store_real(q, 3);
+	f->value = ps_store_real(q, 4);
+	f->low = ps_store_real(q, 5);
+	f->high = ps_store_real(q, 6);
+	f->count = ps_store_integer(q, 7);
+	return PS_OK;
+}
+
 static enum ps_status read_cell_parts(struct ps_store *s, struct ps_arena *a,
 				      struct ps_store_cell *x, struct ps_error *err)
 {
@@ -79,6 +100,11 @@ static enum ps_status read_cell_parts(struct ps_store *s, struct ps_arena *a,
 		st = ps_store_read_trial_parts(s, a, &trials[i], err);
 	}
 	x->trials = trials;
+	if (st == PS_OK) {
+		st = ps_store_read_rows(s, a, PS_STMT_FIGURES_READ, "i", x->id, 0,
+					sizeof(*x->figures), fill_figure, &x->figures,
+					&x->figure_len, err);
+	}
 	return st == PS_OK ? read_capacity(s, a, x, err) : st;
 }
 
@@ -137,6 +163,7 @@ static enum ps_status fill_campaign(struct ps_store *s, struct ps_arena *a, sqli
 	c->price.source = ps_store_text(a, q, 15);
 	c->price.source_date = ps_store_text(a, q, 16);
 	c->full_command = ps_store_text(a, q, 17);
+	c->previous = ps_store_integer(q, 18);
 	return PS_OK;
 }
 

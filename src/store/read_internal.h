@@ -20,8 +20,9 @@ const char *ps_store_text(struct ps_arena *a, sqlite3_stmt *q, int col);
 double ps_store_real(sqlite3_stmt *q, int col);
 int64_t ps_store_integer(sqlite3_stmt *q, int col);
 struct ps_store_blob ps_store_bytes(struct ps_arena *a, sqlite3_stmt *q, int col);
-/* ps_store_choice is the index of a text among `names`; the schema's CHECK keeps others out. */
-int ps_store_choice(sqlite3_stmt *q, int col, const char *const *names);
+/* ps_store_choice finds the index of a text among `names`. PS_ECORRUPT when it is none of them. */
+enum ps_status ps_store_choice(struct ps_store *s, sqlite3_stmt *q, int col,
+			       const char *const *names, int *ret_index, struct ps_error *err);
 
 /* Fills one item from the present row. */
 typedef enum ps_status ps_store_fill_fn(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q,

@@ -73,16 +73,20 @@ struct ps_store_blob ps_store_bytes(struct ps_arena *a, sqlite3_stmt *q, int col
 	return b;
 }
 
-/* The value of a text among `names`; the schema's CHECK keeps others out. */
-int ps_store_choice(sqlite3_stmt *q, int col, const char *const *names)
+enum ps_status ps_store_choice(struct ps_store *s, sqlite3_stmt *q, int col,
+			       const char *const *names, int *ret_index, struct ps_error *err)
 {
 	const char *t = (const char *)sqlite3_column_text(q, col);
 	for (int i = 0; t && names[i]; i++) {
 		if (strcmp(t, names[i]) == 0) {
-			return i;
+			*ret_index = i;
+			return PS_OK;
 		}
 	}
-	return 0;
+	ps_error_set(err, PS_ECORRUPT, "the store has a row with the unknown %s \"%.40s\"",
+		     sqlite3_column_name(q, col), t ? t : "");
+	ps_error_where(err, "%s", s->path);
+	return PS_ECORRUPT;
 }
 
 /* Runs a statement with up to two integers and fills one item per row. */

@@ -78,12 +78,25 @@ static enum ps_status fill_sample(struct ps_store *s, struct ps_arena *a, sqlite
 	return PS_OK;
 }
 
+static enum ps_status fill_scrape(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q,
+				  void *item, struct ps_error *err)
+{
+	struct ps_store_scrape *x = item;
+	(void)s, (void)err;
+	x->series = ps_store_text(a, q, 0);
+	x->before = ps_store_real(q, 1);
+	x->after = ps_store_real(q, 2);
+	return PS_OK;
+}
+
 enum ps_status ps_store_fill_trial(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q,
 				   void *item, struct ps_error *err)
 {
 	struct ps_store_trial *t = item;
+	int role = 0;
+	enum ps_status st = ps_store_choice(s, q, 1, ps_store_role_names, &role, err);
+	t->role = (enum ps_store_role)role;
 	t->id = ps_store_integer(q, 0);
-	t->role = (enum ps_store_role)ps_store_choice(q, 1, ps_store_role_names);
 	t->number = (int)ps_store_integer(q, 2);
 	t->factor = ps_store_real(q, 3);
 	t->started_wall_ns = ps_store_integer(q, 4);
@@ -101,8 +114,8 @@ enum ps_status ps_store_fill_trial(struct ps_store *s, struct ps_arena *a, sqlit
 	t->server_pss_bytes = ps_store_integer(q, 16);
 	t->server_peak_rss_bytes = ps_store_integer(q, 17);
 	t->generator_rss_bytes = ps_store_integer(q, 18);
-	(void)s, (void)err;
-	return PS_OK;
+	t->copies = (int)ps_store_integer(q, 19);
+	return st;
 }
 
 enum ps_status ps_store_read_trial_parts(struct ps_store *s, struct ps_arena *a,
@@ -120,6 +133,11 @@ enum ps_status ps_store_read_trial_parts(struct ps_store *s, struct ps_arena *a,
 		st = ps_store_read_rows(s, a, PS_STMT_SAMPLES_READ, "i", t->id, 0,
 					sizeof(*t->samples), fill_sample, &t->samples,
 					&t->sample_len, err);
+	}
+	if (st == PS_OK) {
+		st = ps_store_read_rows(s, a, PS_STMT_SCRAPES_READ, "i", t->id, 0,
+					sizeof(*t->scrapes), fill_scrape, &t->scrapes,
+					&t->scrape_len, err);
 	}
 	return st;
 }

@@ -11,9 +11,12 @@
 
 #define BUSY_TIMEOUT_MS 5000
 
-const char *const ps_store_kind_names[] = {"search", "confirm", "capacity", NULL};
-const char *const ps_store_state_names[] = {"planned", "running", "done", "failed", NULL};
-const char *const ps_store_role_names[] = {"scale", "step", "check", "demand", "at_capacity", NULL};
+const char *const ps_store_kind_names[] = {"search", "confirm", "capacity", "frontier",	 "rates",
+					   "pack",   "cold",	"profile",  "operators", NULL};
+const char *const ps_store_state_names[] = {"planned", "running", "done", "failed",
+					    "skipped", "moved",	  NULL};
+const char *const ps_store_role_names[] = {"scale", "step",  "check",	 "demand", "at_capacity",
+					   "rates", "first", "profiled", NULL};
 
 const char *ps_store_state_name(enum ps_store_cell_state s)
 {
@@ -356,13 +359,14 @@ static enum ps_status prepare_file(struct ps_store *s, struct ps_error *err)
 		return st;
 	}
 	/* FULL: what was reported as written survives a power cut. */
-	st = exec(s,
-		  "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
-		  "prepare the store", err);
+	st = exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", "prepare the store",
+		  err);
 	if (st == PS_OK && version < PS_STORE_SCHEMA_VERSION) {
 		st = ps_store_migrate(s, PS_STORE_SCHEMA_VERSION, err);
 	}
-	return st;
+	/* After the migrations: with keys enforced, a table that is made anew would take the rows
+	 * that refer to it with it. */
+	return st == PS_OK ? exec(s, "PRAGMA foreign_keys = ON", "prepare the store", err) : st;
 }
 
 enum ps_status ps_store_open(const char *path, enum ps_store_mode mode, struct ps_store **ret_store,

@@ -28,7 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PS_STORE_SCHEMA_VERSION 1
+#define PS_STORE_SCHEMA_VERSION 2
 #define PS_STORE_MAX_TENANTS	64
 #define PS_STORE_NEVER_NS	INT64_MAX
 
@@ -68,16 +68,24 @@ struct ps_store_set {
 };
 
 enum ps_store_cell_kind {
-	PS_STORE_SEARCH,  /* finds the capacity of a set: trials of role SCALE, STEP and CHECK */
-	PS_STORE_CONFIRM, /* one trial at the demand rates, in a block with the other sets */
-	PS_STORE_CAPACITY /* one trial at the capacities found, in a block with the other sets */
+	PS_STORE_SEARCH,   /* finds the capacity of a set: trials of role SCALE, STEP and CHECK */
+	PS_STORE_CONFIRM,  /* one trial at the demand rates, in a block with the other sets */
+	PS_STORE_CAPACITY, /* one trial at the capacities found, in a block with the other sets */
+	PS_STORE_FRONTIER, /* like SEARCH along one of several rays between two tenants */
+	PS_STORE_RATES, /* one trial at one point of a grid of rates, in a block with the others */
+	PS_STORE_PACK,	/* how many copies of a tenant fit: trials like those of SEARCH */
+	PS_STORE_COLD,	/* a server started anew: a trial of role FIRST, and figures */
+	PS_STORE_PROFILE,   /* a model at several batch sizes: trials of role PROFILED */
+	PS_STORE_OPERATORS, /* where a model's time goes, from the engine: figures only */
 };
 
 enum ps_store_cell_state {
 	PS_STORE_PLANNED,
 	PS_STORE_RUNNING, /* started; after a crash: to be done again */
 	PS_STORE_DONE,
-	PS_STORE_FAILED /* see reason */
+	PS_STORE_FAILED,  /* see reason */
+	PS_STORE_SKIPPED, /* not needed: see reason; resuming measures it all the same */
+	PS_STORE_MOVED,	  /* its results went to a later form of the campaign, see reason */
 };
 
 enum ps_store_role {
@@ -85,7 +93,27 @@ enum ps_store_role {
 	PS_STORE_STEP,	 /* a step of the capacity search */
 	PS_STORE_CHECK,	 /* a fresh trial at the lower end of the capacity's interval, or below */
 	PS_STORE_DEMAND, /* the demand rates */
-	PS_STORE_AT_CAPACITY
+	PS_STORE_AT_CAPACITY,
+	PS_STORE_AT_RATES, /* a point of a grid */
+	PS_STORE_FIRST,	   /* the first requests of a server just started, one after the other */
+	PS_STORE_PROFILED  /* a closed loop at one batch size */
+};
+
+/* A figure that is no trial: a time to load, the time in an operator. */
+struct ps_store_figure {
+	const char *name;	 /* "load_time" */
+	const char *subject;	 /* a model, an operator: whom or what it is of */
+	const char *unit;	 /* "ns", "bytes" */
+	double x;		 /* over what it is drawn, such as a batch size; NAN: nothing */
+	double value, low, high; /* NAN: no interval */
+	int64_t count;		 /* of what it is made: runs, calls; 0: not counted */
+};
+
+/* What the server said of itself before and after a trial: one sample of its metrics. NAN: it was
+ * not there. */
+struct ps_store_scrape {
+	const char *series; /* name{label="value",...} */
+	double before, after;
 };
 
 /* The outcome of a search: tenant i of the set (in order of its members) is offered
@@ -94,6 +122,7 @@ struct ps_store_capacity {
 	bool known;
 	const double *ray_rps;			/* one per member */
 	double factor, factor_low, factor_high; /* NAN where no interval exists */
+	/* PACK: the ray is the demand rate, and the factors are numbers of copies */
 	bool checked;		 /* fresh trials were made, from factor_low down, ... */
 	bool check_met;		 /* ... and one held every SLA */
 	const char *method_json; /* what the search did; may be NULL */
@@ -178,6 +207,9 @@ struct ps_store_trial {
 	size_t second_len;
 	const struct ps_store_sample *samples;
 	size_t sample_len;
+	const struct ps_store_scrape *scrapes; /* in order of their series */
+	size_t scrape_len;
+	int copies; /* of the tenant, in PACK; else 1. When writing, 0 is 1. They have one result */
 };
 
 struct ps_store_cell {
@@ -186,6 +218,10 @@ struct ps_store_cell {
 	enum ps_store_cell_kind kind;
 	int set;	     /* index into the campaign's sets */
 	int block, position; /* block number and place in it; search cells: -1 and their order */
+	int part, point;     /* of RATES, FRONTIER, PACK: which of the campaign's, which point of
+			      * it; else -1 */
+	const char *digest;  /* of all that its result depends on: with the same digest it need not
+			      * be measured again. NULL in files of schema 1 */
 	int attempt;	     /* how often it was started */
 	enum ps_store_cell_state state;
 	const char *reason; /* of FAILED; NULL otherwise */
@@ -195,10 +231,13 @@ struct ps_store_cell {
 	struct ps_store_capacity capacity; /* of SEARCH */
 	const struct ps_store_trial *trials;
 	size_t trial_len;
+	const struct ps_store_figure *figures;
+	size_t figure_len;
 };
 
 struct ps_store_campaign {
 	int64_t id;	  /* ignored when writing */
+	int64_t previous; /* the campaign that this one goes on from with a changed file; 0: none */
 	const char *name; /* unique in a store together with started_wall_ns */
 	const char *file_path, *file_text;
 	const char *manifest_json;
@@ -233,6 +272,17 @@ enum ps_status ps_store_check(struct ps_store *s, struct ps_error *err);
  * transaction. */
 enum ps_status ps_store_campaign_begin(struct ps_store *s, const struct ps_store_campaign *c,
 				       int64_t *ret_campaign_id, struct ps_error *err);
+/* What a campaign takes over from an earlier form of itself. */
+struct ps_store_move {
+	const char *key, *old_key; /* of the cell here, planned, and there, done */
+};
+/* ps_store_campaign_go_on does what ps_store_campaign_begin does for a changed file: the cells
+ * named in `moves` take their results from campaign c->previous, whose own cells become MOVED.
+ * Tenants are found by their names; one of a moved result that c has not is PS_EINVAL. All of it or
+ * nothing. */
+enum ps_status ps_store_campaign_go_on(struct ps_store *s, const struct ps_store_campaign *c,
+				       const struct ps_store_move *moves, size_t n,
+				       int64_t *ret_campaign_id, struct ps_error *err);
 /* ps_store_campaign_finish sets the time of the end. */
 enum ps_status ps_store_campaign_finish(struct ps_store *s, int64_t campaign_id, int64_t wall_ns,
 					struct ps_error *err);
@@ -248,6 +298,10 @@ enum ps_status ps_store_cell_start(struct ps_store *s, int64_t campaign_id, cons
  * were planned. PS_EINVAL when the cell is not running. */
 enum ps_status ps_store_cell_write(struct ps_store *s, int64_t campaign_id,
 				   const struct ps_store_cell *cell, struct ps_error *err);
+/* ps_store_cell_skip marks a planned cell as not needed, with the reason. PS_EINVAL when it is not
+ * planned. */
+enum ps_status ps_store_cell_skip(struct ps_store *s, int64_t campaign_id, const char *key,
+				  const char *reason, struct ps_error *err);
 
 /* ---- reading ---- */
 

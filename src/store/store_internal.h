@@ -38,6 +38,15 @@ enum ps_status ps_store_begin(struct ps_store *s, struct ps_error *err);
 enum ps_status ps_store_commit(struct ps_store *s, struct ps_error *err);
 void ps_store_rollback(struct ps_store *s);
 
+/* ps_store_end ends the transaction by `st`: all of it, or nothing of it. */
+enum ps_status ps_store_end(struct ps_store *s, enum ps_status st, struct ps_error *err);
+/* ps_store_write_campaign writes a campaign with all that is planned, inside a transaction. */
+enum ps_status ps_store_write_campaign(struct ps_store *s, const struct ps_store_campaign *c,
+				       int64_t *ret_id, struct ps_error *err);
+/* ps_store_find_cell finds a cell by its key and names its state. PS_ENOTFOUND. */
+enum ps_status ps_store_find_cell(struct ps_store *s, int64_t campaign_id, const char *key,
+				  int64_t *ret_id, char state[16], struct ps_error *err);
+
 /* ps_store_migrate raises an open database to `version`. For tests, any version; 0 tables: 0. */
 enum ps_status ps_store_migrate(struct ps_store *s, int version, struct ps_error *err);
 /* ps_store_limit_pages makes the file full at `pages`. For tests. */

@@ -33,22 +33,24 @@ static enum ps_status write_plan(struct ps_store *s, const struct ps_store_campa
 	}
 	for (size_t i = 0; i < c->cell_len && st == PS_OK; i++) {
 		const struct ps_store_cell *x = &c->cells[i];
-		st = ps_store_run(s, PS_STMT_CELL_INSERT, err, "iissiii", id, (int64_t)i, x->key,
+		st = ps_store_run(s, PS_STMT_CELL_INSERT, err, "iissiiiiis", id, (int64_t)i, x->key,
 				  ps_store_kind_names[x->kind], (int64_t)x->set, (int64_t)x->block,
-				  (int64_t)x->position);
+				  (int64_t)x->position, (int64_t)x->part, (int64_t)x->point,
+				  x->digest);
 	}
 	return st;
 }
 
-static enum ps_status write_campaign(struct ps_store *s, const struct ps_store_campaign *c,
-				     int64_t *ret_id, struct ps_error *err)
+enum ps_status ps_store_write_campaign(struct ps_store *s, const struct ps_store_campaign *c,
+				       int64_t *ret_id, struct ps_error *err)
 {
 	const struct ps_store_price *p = &c->price;
-	enum ps_status st = ps_store_run(
-		s, PS_STMT_CAMPAIGN_INSERT, err, "ssssiisisssdddsss", c->name, c->file_path,
-		c->file_text, c->manifest_json, (int64_t)c->seed, c->started_wall_ns, c->slice_cpus,
-		c->slice_memory_bytes, p->provider, p->region, p->instance_type, p->vcpu,
-		p->memory_gib, p->usd_per_hour, p->source, p->source_date, c->full_command);
+	enum ps_status st =
+		ps_store_run(s, PS_STMT_CAMPAIGN_INSERT, err, "ssssiisisssdddsssi", c->name,
+			     c->file_path, c->file_text, c->manifest_json, (int64_t)c->seed,
+			     c->started_wall_ns, c->slice_cpus, c->slice_memory_bytes, p->provider,
+			     p->region, p->instance_type, p->vcpu, p->memory_gib, p->usd_per_hour,
+			     p->source, p->source_date, c->full_command, c->previous);
 	if (st == PS_OK) {
 		*ret_id = sqlite3_last_insert_rowid(s->db);
 		st = write_plan(s, c, *ret_id, err);
@@ -56,8 +58,7 @@ static enum ps_status write_campaign(struct ps_store *s, const struct ps_store_c
 	return st;
 }
 
-/* Ends the transaction by `st`: all of it, or nothing of it. */
-static enum ps_status end(struct ps_store *s, enum ps_status st, struct ps_error *err)
+enum ps_status ps_store_end(struct ps_store *s, enum ps_status st, struct ps_error *err)
 {
 	if (st == PS_OK) {
 		st = ps_store_commit(s, err);
@@ -74,7 +75,7 @@ enum ps_status ps_store_campaign_begin(struct ps_store *s, const struct ps_store
 	int64_t id = 0;
 	enum ps_status st = ps_store_begin(s, err);
 	if (st == PS_OK) {
-		st = end(s, write_campaign(s, c, &id, err), err);
+		st = ps_store_end(s, ps_store_write_campaign(s, c, &id, err), err);
 	}
 	if (st == PS_OK) {
 		*ret_campaign_id = id;
@@ -94,8 +95,8 @@ enum ps_status ps_store_campaign_set_manifest(struct ps_store *s, int64_t campai
 	return ps_store_run(s, PS_STMT_CAMPAIGN_MANIFEST, err, "si", manifest_json, campaign_id);
 }
 
-static enum ps_status find_cell(struct ps_store *s, int64_t campaign_id, const char *key,
-				int64_t *ret_id, char state[16], struct ps_error *err)
+enum ps_status ps_store_find_cell(struct ps_store *s, int64_t campaign_id, const char *key,
+				  int64_t *ret_id, char state[16], struct ps_error *err)
 {
 	sqlite3_stmt *stmt = NULL;
 	bool row = false;
@@ -122,7 +123,7 @@ enum ps_status ps_store_cell_start(struct ps_store *s, int64_t campaign_id, cons
 {
 	int64_t id = 0;
 	char state[16];
-	enum ps_status st = find_cell(s, campaign_id, key, &id, state, err);
+	enum ps_status st = ps_store_find_cell(s, campaign_id, key, &id, state, err);
 	if (st != PS_OK) {
 		return st;
 	}
@@ -195,6 +196,11 @@ static enum ps_status write_series(struct ps_store *s, int64_t id, const struct 
 				  x->server_cpu_ns, x->generator_cpu_ns, x->steal_ns, x->busy_ns,
 				  x->server_rss_bytes, x->server_pss_bytes, x->generator_rss_bytes);
 	}
+	for (size_t i = 0; i < t->scrape_len && st == PS_OK; i++) {
+		const struct ps_store_scrape *x = &t->scrapes[i];
+		st = ps_store_run(s, PS_STMT_SCRAPE_INSERT, err, "isdd", id, x->series, x->before,
+				  x->after);
+	}
 	return st;
 }
 
@@ -202,11 +208,12 @@ static enum ps_status write_trial(struct ps_store *s, int64_t cell, const struct
 				  struct ps_error *err)
 {
 	enum ps_status st = ps_store_run(
-		s, PS_STMT_TRIAL_INSERT, err, "iisdiiiiiissiiiiiii", cell, (int64_t)t->number,
+		s, PS_STMT_TRIAL_INSERT, err, "iisdiiiiiissiiiiiiii", cell, (int64_t)t->number,
 		ps_store_role_names[t->role], t->factor, t->started_wall_ns, t->warmup_ns,
 		t->duration_ns, (int64_t)t->seed, (int64_t)t->met, (int64_t)t->valid, t->reasons,
 		t->verdict, t->server_cpu_ns, t->generator_cpu_ns, t->steal_ns, t->server_rss_bytes,
-		t->server_pss_bytes, t->server_peak_rss_bytes, t->generator_rss_bytes);
+		t->server_pss_bytes, t->server_peak_rss_bytes, t->generator_rss_bytes,
+		(int64_t)(t->copies > 0 ? t->copies : 1));
 	int64_t id = sqlite3_last_insert_rowid(s->db);
 	for (size_t i = 0; i < t->result_len && st == PS_OK; i++) {
 		st = write_result(s, id, &t->results[i], err);
@@ -221,12 +228,21 @@ static enum ps_status write_cell(struct ps_store *s, int64_t id, const struct ps
 	if (st == PS_OK) {
 		st = ps_store_run(s, PS_STMT_CELL_CLEAR_CAPACITY, err, "i", id);
 	}
+	if (st == PS_OK) {
+		st = ps_store_run(s, PS_STMT_CELL_CLEAR_FIGURES, err, "i", id);
+	}
 	if (st == PS_OK && cell->capacity.known) {
 		int members = cell->trial_len ? (int)cell->trials[0].result_len : 0;
 		st = write_capacity(s, id, &cell->capacity, members, err);
 	}
 	for (size_t i = 0; i < cell->trial_len && st == PS_OK; i++) {
 		st = write_trial(s, id, &cell->trials[i], err);
+	}
+	for (size_t i = 0; i < cell->figure_len && st == PS_OK; i++) {
+		const struct ps_store_figure *f = &cell->figures[i];
+		st = ps_store_run(s, PS_STMT_FIGURE_INSERT, err, "iisssddddi", id, (int64_t)i,
+				  f->name, f->subject, f->unit, f->x, f->value, f->low, f->high,
+				  f->count);
 	}
 	if (st == PS_OK) {
 		st = ps_store_run(s, PS_STMT_CELL_FINISH, err, "ssissi",
@@ -248,7 +264,7 @@ enum ps_status ps_store_cell_write(struct ps_store *s, int64_t campaign_id,
 	if (st != PS_OK) {
 		return st;
 	}
-	st = find_cell(s, campaign_id, cell->key, &id, state, err);
+	st = ps_store_find_cell(s, campaign_id, cell->key, &id, state, err);
 	if (st == PS_OK && strcmp(state, ps_store_state_names[PS_STORE_RUNNING]) != 0) {
 		st = ps_error_set(err, PS_EINVAL, "cell \"%s\" is %s, not running", cell->key,
 				  state);
@@ -256,5 +272,17 @@ enum ps_status ps_store_cell_write(struct ps_store *s, int64_t campaign_id,
 	if (st == PS_OK) {
 		st = write_cell(s, id, cell, err);
 	}
-	return end(s, st, err);
+	return ps_store_end(s, st, err);
+}
+
+enum ps_status ps_store_cell_skip(struct ps_store *s, int64_t campaign_id, const char *key,
+				  const char *reason, struct ps_error *err)
+{
+	int64_t id = 0;
+	char state[16];
+	enum ps_status st = ps_store_find_cell(s, campaign_id, key, &id, state, err);
+	if (st == PS_OK && strcmp(state, ps_store_state_names[PS_STORE_PLANNED]) != 0) {
+		st = ps_error_set(err, PS_EINVAL, "cell \"%s\" is %s, not planned", key, state);
+	}
+	return st == PS_OK ? ps_store_run(s, PS_STMT_CELL_SKIP, err, "si", reason, id) : st;
 }

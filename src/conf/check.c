@@ -33,6 +33,11 @@ static size_t field_size(const struct ps_conf_option *o)
 	return o->type == PS_CONF_SECTION ? o->section->size : sizes[o->type];
 }
 
+static bool takes_words(const struct ps_conf_option *o)
+{
+	return o->type == PS_CONF_INT || o->type == PS_CONF_DURATION || o->type == PS_CONF_BYTES;
+}
+
 static enum ps_status check_row(const struct ps_conf_schema *schema, const struct ps_conf_option *o,
 				struct ps_error *err)
 {
@@ -44,7 +49,7 @@ static enum ps_status check_row(const struct ps_conf_schema *schema, const struc
 		return broken(schema, o, "the name is not words joined by '-'", err);
 	if (needs_section != (o->section != NULL))
 		return broken(schema, o, "type and section do not fit", err);
-	if ((o->type == PS_CONF_ENUM) != (o->choices != NULL))
+	if (o->choices ? o->type != PS_CONF_ENUM && !takes_words(o) : o->type == PS_CONF_ENUM)
 		return broken(schema, o, "type and choices do not fit", err);
 	if (o->offset + field_size(o) > schema->size)
 		return broken(schema, o, "the field is outside the struct", err);

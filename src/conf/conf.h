@@ -72,7 +72,9 @@ struct ps_conf_option {
 	double min, max; /* range for INT, REAL, DURATION (ns), BYTES, RATE, RATIO and the number
 			  * of TEXTS or SECTIONS, when given; no range when both are 0 (a RATIO is
 			  * then 0 to 1), no upper bound when max < min */
-	const char *const *choices;	      /* ENUM: NULL-terminated */
+	const char *const *choices; /* NULL-terminated. ENUM: what it may be. INT, DURATION, BYTES:
+				     * words that may stand in place of a number ("auto"); the first
+				     * gives -1, the second -2, ..., whatever the range */
 	const struct ps_conf_schema *section; /* SECTION, SECTIONS */
 	unsigned flags;
 	char letter; /* short form, '\0' for none */
@@ -122,6 +124,8 @@ void ps_conf_help_file(const struct ps_conf_schema *schema, int width, struct ps
 void ps_conf_man_file(const struct ps_conf_schema *schema, struct ps_strbuf *out);
 /* ps_conf_reference appends a Markdown reference of a file schema with all its sections. */
 void ps_conf_reference(const struct ps_conf_schema *schema, struct ps_strbuf *out);
+/* ps_conf_reference_args appends that of a command line. */
+void ps_conf_reference_args(const struct ps_conf_schema *schema, struct ps_strbuf *out);
 
 /* ps_conf_columns returns the columns that `n` bytes of UTF-8 take, one per character. */
 size_t ps_conf_columns(const char *s, size_t n);

@@ -87,6 +87,10 @@ void ps_conf_notes(const struct ps_conf_option *o, bool yaml, struct ps_strbuf *
 	}
 	if (form(o) && !o->def)
 		add_note(out, form(o), "");
+	if (o->type != PS_CONF_ENUM && o->choices) {
+		add_note(out, "or ", "");
+		choices(o, out);
+	}
 	if (o->type == PS_CONF_TEXTS && !(o->flags & PS_CONF_POSITIONAL))
 		add_note(out, yaml ? "a list" : "may be repeated", "");
 	if (o->type == PS_CONF_SECTIONS)

@@ -117,6 +117,32 @@ static const char *type_noun(const struct ps_conf_option *o)
 	return nouns[o->type];
 }
 
+/* A '|' would end the cell. */
+static void put_cell(struct ps_strbuf *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '|')
+			ps_strbuf_putc(out, '\\');
+		ps_strbuf_putc(out, *text);
+	}
+}
+
+static void put_meaning(struct ps_strbuf *out, const struct ps_conf_option *o, bool yaml)
+{
+	struct ps_strbuf notes;
+
+	ps_strbuf_init(&notes);
+	ps_conf_notes(o, yaml, &notes);
+	put_cell(out, o->help ? o->help : "");
+	if (notes.len) {
+		ps_strbuf_puts(out, " (");
+		put_cell(out, notes.data);
+		ps_strbuf_putc(out, ')');
+	}
+	ps_strbuf_puts(out, " |\n");
+	ps_strbuf_fini(&notes);
+}
+
 static void reference(const struct ps_conf_schema *schema, const char *path, int level,
 		      struct ps_strbuf *out)
 {
@@ -127,14 +153,9 @@ static void reference(const struct ps_conf_schema *schema, const char *path, int
 		ps_strbuf_printf(out, "%s\n\n", schema->summary);
 	ps_strbuf_puts(out, "| key | type | meaning |\n|---|---|---|\n");
 	for (const struct ps_conf_option *o = schema->options; o->name; o++) {
-		struct ps_strbuf notes;
-		ps_strbuf_init(&notes);
-		ps_conf_notes(o, true, &notes);
-		ps_strbuf_printf(out, "| `%s` | %s | %s%s%s%s |\n",
-				 ps_conf_yaml_name(o->name, name), type_noun(o),
-				 o->help ? o->help : "", notes.len ? " (" : "", notes.data,
-				 notes.len ? ")" : "");
-		ps_strbuf_fini(&notes);
+		ps_strbuf_printf(out, "| `%s` | %s | ", ps_conf_yaml_name(o->name, name),
+				 type_noun(o));
+		put_meaning(out, o, true);
 	}
 	if (schema->details)
 		ps_strbuf_printf(out, "\n%s\n", schema->details);
@@ -154,4 +175,29 @@ static void reference(const struct ps_conf_schema *schema, const char *path, int
 void ps_conf_reference(const struct ps_conf_schema *schema, struct ps_strbuf *out)
 {
 	reference(schema, schema->name, 1, out);
+}
+
+void ps_conf_reference_args(const struct ps_conf_schema *schema, struct ps_strbuf *out)
+{
+	ps_strbuf_printf(out, "## `%s`\n\n%s\n\n", schema->name,
+			 schema->summary ? schema->summary : "");
+	ps_strbuf_puts(out, "| option | meaning |\n|---|---|\n");
+	for (const struct ps_conf_option *o = schema->options; o->name; o++) {
+		struct ps_strbuf left;
+
+		if (!ps_conf_in_args(o))
+			continue;
+		ps_strbuf_init(&left);
+		ps_conf_left_side(o, &left);
+		ps_strbuf_puts(out, "| `");
+		put_cell(out, left.data);
+		ps_strbuf_puts(out, "` | ");
+		put_meaning(out, o, false);
+		ps_strbuf_fini(&left);
+	}
+	if (schema->details)
+		ps_strbuf_printf(out, "\n%s\n", schema->details);
+	if (schema->example)
+		ps_strbuf_printf(out, "\n```sh\n%s\n```\n", schema->example);
+	ps_strbuf_putc(out, '\n');
 }

@@ -216,6 +216,18 @@ static enum ps_status add_text(struct ps_conf_texts *t, const char *text, struct
 	return st;
 }
 
+/* A word in place of a whole number. */
+static bool set_word(const struct ps_conf_option *o, int64_t *field, const char *text)
+{
+	for (int64_t n = 0; o->choices && o->choices[n]; n++) {
+		if (strcmp(o->choices[n], text) == 0) {
+			*field = -1 - n;
+			return true;
+		}
+	}
+	return false;
+}
+
 static enum ps_status set_number(const struct ps_conf_option *o, void *field, const char *text,
 				 struct ps_error *err)
 {
@@ -223,6 +235,8 @@ static enum ps_status set_number(const struct ps_conf_option *o, void *field, co
 	int64_t i = 0;
 	double v = 0;
 
+	if (o->choices && set_word(o, field, text))
+		return PS_OK;
 	switch (o->type) {
 	case PS_CONF_INT:
 		st = ps_units_parse_int(text, &i, err);
@@ -247,6 +261,8 @@ static enum ps_status set_number(const struct ps_conf_option *o, void *field, co
 		o->type == PS_CONF_INT || o->type == PS_CONF_DURATION || o->type == PS_CONF_BYTES;
 	if (st == PS_OK)
 		st = check_range(o, whole ? (double)i : v, text, err);
+	if (st != PS_OK && o->choices)
+		ps_error_hint(err, "it may also be %s", o->choices[0]);
 	if (st == PS_OK && whole)
 		*(int64_t *)field = i;
 	else if (st == PS_OK)

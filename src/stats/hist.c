@@ -1,6 +1,8 @@
 #include "stats/hist.h"
 #include "stats/stats.h"
 
+#include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +12,9 @@
 #define SUB_COUNT (1 << SUB_BITS)
 #define OCTAVES	  (40 - SUB_BITS)
 #define BUCKETS	  ((OCTAVES + 1) * SUB_COUNT)
+
+static_assert(SUB_COUNT == PS_HIST_SUB_BUCKETS && OCTAVES + 1 == PS_HIST_BUCKETS,
+	      "hist.h says how it is cut");
 
 static size_t bucket_of(int64_t v)
 {
@@ -117,6 +122,19 @@ uint64_t ps_hist_total(const struct ps_hist *h)
 double ps_hist_mean_ns(const struct ps_hist *h)
 {
 	return h->count ? (double)h->sum_ns / (double)h->count : 0;
+}
+
+double ps_hist_deviation_ns(const struct ps_hist *h)
+{
+	double mean = ps_hist_mean_ns(h), sum = 0;
+
+	for (size_t i = 0; h->count && i < BUCKETS; i++) {
+		double apart = (double)bucket_middle(i) - mean;
+		sum += (double)h->counts[i] * apart * apart;
+	}
+	/* What no bucket holds is at most as far away as the largest. */
+	sum += (double)h->overflow * ((double)h->max_ns - mean) * ((double)h->max_ns - mean);
+	return h->count ? sqrt(sum / (double)h->count) : 0;
 }
 
 static int64_t clamp(const struct ps_hist *h, int64_t v)

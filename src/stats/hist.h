@@ -18,8 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PS_HIST_MAX_NS	 INT64_C(1000000000000) /* 1000 s */
-#define PS_HIST_INFINITE INT64_MAX		/* a quantile that falls on lost requests */
+#define PS_HIST_MAX_NS	    INT64_C(1000000000000) /* 1000 s */
+#define PS_HIST_INFINITE    INT64_MAX		   /* a quantile that falls on lost requests */
+#define PS_HIST_SUB_BUCKETS 512 /* per power of two; below 512 ns one per nanosecond */
+#define PS_HIST_BUCKETS	    32	/* powers of two, that first part being one of them */
 
 struct ps_hist {
 	uint64_t *counts;
@@ -51,6 +53,9 @@ uint64_t ps_hist_count(const struct ps_hist *h);
 uint64_t ps_hist_total(const struct ps_hist *h);
 /* ps_hist_mean_ns returns the exact mean of the values, 0 when there are none. */
 double ps_hist_mean_ns(const struct ps_hist *h);
+/* ps_hist_deviation_ns returns the standard deviation of the values (over n, not n - 1), to the
+ * precision of the buckets; 0 when there are none. O(buckets). */
+double ps_hist_deviation_ns(const struct ps_hist *h);
 /* ps_hist_rank_ns returns the `rank`-th smallest of all (from 1 to ps_hist_total), to the
  * precision of a bucket and never outside [min, max]; PS_HIST_INFINITE when it falls on a lost
  * request; 0 when the histogram is empty. O(buckets). */

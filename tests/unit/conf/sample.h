@@ -25,7 +25,7 @@ struct sample {
 	int64_t threads;
 	double factor;
 	char *url, *key;
-	int64_t duration_ns, limit_bytes;
+	int64_t duration_ns, limit_bytes, settle_ns;
 	double rate, ratio;
 	int arrival;
 	struct ps_sla sla;
@@ -38,6 +38,8 @@ struct sample {
 };
 
 static const char *const arrivals[] = {"poisson", "constant", NULL};
+
+static const char *const settle_words[] = {"auto", "never", NULL};
 
 #define ROW(st, n, t, field, ...)                                                                  \
 	{                                                                                          \
@@ -82,6 +84,8 @@ static const struct ps_conf_option sample_rows[] = {
 	ROW(struct sample, "duration", PS_CONF_DURATION, duration_ns, .def = "8s", .min = 1e6,
 	    .max = 3600e9),
 	ROW(struct sample, "limit", PS_CONF_BYTES, limit_bytes),
+	ROW(struct sample, "settle", PS_CONF_DURATION, settle_ns, .def = "2s", .min = 0,
+	    .max = 60e9, .choices = settle_words),
 	ROW(struct sample, "rate", PS_CONF_RATE, rate, .letter = 'r'),
 	ROW(struct sample, "ratio", PS_CONF_RATIO, ratio),
 	ROW(struct sample, "arrival", PS_CONF_ENUM, arrival, .choices = arrivals),

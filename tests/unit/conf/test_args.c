@@ -35,6 +35,11 @@ static const struct {
 	{{"--factor=0.5"}, "--factor", "'0.5' is out of range: at least 1", ""},
 	{{"--duration=8"}, "--duration", "duration '8' has no unit; write it like 200ms or 8s", ""},
 	{{"--duration=2h"}, "--duration", "'2h' is out of range: 1ms to 1h", ""},
+	{{"--settle=soon"},
+	 "--settle",
+	 "duration 'soon' is not a number with a unit; write it like 200ms or 8s",
+	 "it may also be auto"},
+	{{"--settle=2m"}, "--settle", "'2m' is out of range: 0 to 1m", "it may also be auto"},
 	{{"--limit=5Mi"},
 	 "--limit",
 	 "size '5Mi' has an unknown unit; write it like 512MiB or 2GiB",
@@ -169,6 +174,24 @@ static void test_every_type(void **state)
 	ps_conf_free(&sample_schema, &s);
 }
 
+static void test_words_in_place_of_numbers(void **state)
+{
+	static const struct {
+		char *text;
+		int64_t want;
+	} rows[] = {{"auto", -1}, {"never", -2}, {"0", 0}, {"5s", INT64_C(5000000000)}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char *argv[] = {"--settle", rows[i].text, NULL};
+		struct sample s;
+
+		parse(&s, argv);
+		assert_int_equal(s.settle_ns, rows[i].want);
+		ps_conf_free(&sample_schema, &s);
+	}
+}
+
 static void test_help_checks_nothing(void **state)
 {
 	struct ps_error err;
@@ -257,9 +280,13 @@ static void test_nearest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),	    cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_every_type),  cmocka_unit_test(test_help_checks_nothing),
-		cmocka_unit_test(test_positionals), cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_every_type),
+		cmocka_unit_test(test_help_checks_nothing),
+		cmocka_unit_test(test_positionals),
+		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_words_in_place_of_numbers),
 	};
 
 	return cmocka_run_group_tests_name("conf/args", tests, NULL, NULL);

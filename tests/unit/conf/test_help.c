@@ -34,6 +34,7 @@ static void test_everything_is_said(void **state)
 		"  -t, --threads N         Help of threads. (1 to 64; default 1)\n",
 		"  --arrival CHOICE        Help of arrival. (one of poisson, constant)\n",
 		"(on unless --no-spin)",
+		"  --settle TIME           Help of settle. (or auto, never; 0 to 1m; default 2s)\n",
 		"\n  kept   as   it is\n",
 		"\nExamples:\n  sample --rate 20 resnet50\n  sample -t 2\n",
 		"  -h, --help              Show this text.\n",
@@ -55,6 +56,12 @@ static void test_everything_is_said(void **state)
 	ps_conf_reference(&sample_schema, &out);
 	assert_non_null(strstr(out.data, "### `tenants[]`"));
 	assert_non_null(strstr(out.data, "| `api_key` | text | Help of api-key. |"));
+	ps_strbuf_clear(&out);
+	ps_conf_reference_args(&sample_schema, &out);
+	assert_non_null(strstr(out.data, "## `sample`\n\nA sample of every type.\n"));
+	assert_non_null(strstr(out.data, "| `-t, --threads N` | Help of threads. (1 to 64; default "
+					 "1) |\n"));
+	assert_null(strstr(out.data, "tenants"));
 	ps_strbuf_fini(&out);
 }
 
@@ -116,7 +123,9 @@ static void test_broken_tables(void **state)
 		ONE(.def = "x"),
 		ONE(.def = "5", .min = 6, .max = 7),
 		ONE(.offset = 4),
-		ONE(.choices = arrivals),
+		{{.name = "value", .type = PS_CONF_REAL, .choices = arrivals, .help = "Help."},
+		 {0}},
+		{{.name = "value", .type = PS_CONF_ENUM, .help = "Help."}, {0}},
 		ONE(.section = &slice_schema),
 		ONE(.def = "5", .flags = PS_CONF_REQUIRED),
 		{{.name = "bad_name", .type = PS_CONF_INT, .help = "Help."}, {0}},

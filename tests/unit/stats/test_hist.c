@@ -100,6 +100,8 @@ static void test_against_exact_quantiles(void **state)
 		}
 		assert_true(h.min_ns == (int64_t)exact[0] && h.max_ns == (int64_t)exact[N - 1]);
 		assert_true(fabs(ps_hist_mean_ns(&h) - mean) <= 1e-9 * mean);
+		double spread = sqrt(ps_stats_variance(exact, N) * (N - 1) / N);
+		assert_true(fabs(ps_hist_deviation_ns(&h) - spread) <= 0.002 * (spread + mean));
 		ps_hist_fini(&h);
 	}
 }

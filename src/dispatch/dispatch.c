@@ -299,7 +299,9 @@ static void finish_request(struct ps_dispatch *d, struct ps_dispatch_request *r,
 			   enum ps_status status, int64_t started_ns, int64_t finished_ns)
 {
 	enum ps_dispatch_reason reason = PS_DISPATCH_REASON_NONE;
-	r->account.started_ns = started_ns;
+	/* A lane's time begins with the end of its last run, a moment before it chose. */
+	r->account.started_ns =
+		started_ns > r->account.admitted_ns ? started_ns : r->account.admitted_ns;
 	r->account.finished_ns = finished_ns;
 	r->account.cost_ns = (int64_t)(r->item.charged_ns + 0.5);
 	r->in = NULL;

@@ -101,6 +101,16 @@ static struct ps_exec_task *take(struct lane *l)
 	return t;
 }
 
+/* The lane's time is the next task's from the end of the last one: what passes in between is spent
+ * for it. */
+static struct ps_exec_task *take_next(struct lane *l, int64_t ended_ns)
+{
+	struct ps_exec_task *t = take(l);
+	if (t)
+		l->taken_ns = ended_ns;
+	return t;
+}
+
 /* Runs a task and returns the next one, or NULL when there is none yet. */
 static struct ps_exec_task *serve(struct lane *l, struct ps_exec_task *t)
 {
@@ -111,10 +121,11 @@ static struct ps_exec_task *serve(struct lane *l, struct ps_exec_task *t)
 	run_task(l, l->number, l->taken_ns, t, &err);
 	set_current(l, NULL);
 	count_run(l, t);
+	int64_t ended_ns = t->finished_ns;
 	e->callbacks.done(e->callbacks.ctx, l->number, t, &err);
 	if (!e->callbacks.report)
-		return take(l);
-	struct ps_exec_task *next = take(l);
+		return take_next(l, ended_ns);
+	struct ps_exec_task *next = take_next(l, ended_ns);
 	e->callbacks.report(e->callbacks.ctx, l->number, t);
 	return next;
 }

@@ -9,8 +9,9 @@
  *	  \-> NULL --> look for work for `spin_ns` --> asleep --ps_exec_wake--> take ...
  *
  * A lane's time belongs to one task without a gap: the next one is taken before the last one is
- * reported, and its time starts when it was taken (or, if it then has to wait for CPUs, when it got
- * them). So what a lane spends on handing over is in somebody's busy time, and none is hidden.
+ * reported, and its time starts when the last one ended (or, if it then has to wait for CPUs, when
+ * it got them; for a lane that was idle, when it was taken). So what a lane spends on handing over
+ * is in somebody's busy time, and none is hidden.
  *
  * CPU budget: lane i is pinned to the i-th CPU of the budget (modulo their number). A narrow run
  * (width 1) has its lane's CPU. A wide run has the whole budget: it waits until the narrow runs

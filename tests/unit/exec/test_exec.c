@@ -271,6 +271,29 @@ static void test_drain_finishes_queue(void **state)
 	free(w);
 }
 
+/* What a busy lane spends between two tasks is the second one's time. */
+static void test_no_gap(void **state)
+{
+	enum { TASKS = 20 };
+	struct ps_engine_instance i = {0};
+	struct work *w = make_work(&i, TASKS);
+	struct queue q;
+	const struct ps_exec_callbacks c = {
+		.take = queue_take, .done = queue_done, .report = queue_report, .ctx = &q};
+	struct ps_exec *e;
+
+	(void)state;
+	queue_init(&q);
+	for (int n = 0; n < TASKS; n++)
+		queue_push(&q, &w[n]);
+	assert_int_equal(ps_exec_start(&(struct ps_exec_options){.lanes = 1}, &c, &e, NULL), PS_OK);
+	ps_exec_drain(e);
+	assert_int_equal(q.done, TASKS);
+	for (int n = 1; n < TASKS; n++)
+		assert_int_equal(w[n].task.started_ns, w[n - 1].task.finished_ns);
+	free(w);
+}
+
 static void test_stop_cancels(void **state)
 {
 	struct ps_engine_instance i = {.blocked = true};
@@ -466,6 +489,7 @@ int main(void)
 		cmocka_unit_test(test_bad_options),
 		cmocka_unit_test(test_all_once),
 		cmocka_unit_test(test_drain_finishes_queue),
+		cmocka_unit_test(test_no_gap),
 		cmocka_unit_test(test_stop_cancels),
 		cmocka_unit_test(test_wide_alone),
 		cmocka_unit_test(test_pinned),

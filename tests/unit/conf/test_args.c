@@ -37,7 +37,7 @@ static const struct {
 	{{"--duration=2h"}, "--duration", "'2h' is out of range: 1ms to 1h", ""},
 	{{"--settle=soon"},
 	 "--settle",
-	 "duration 'soon' is not a number with a unit; write it like 200ms or 8s",
+	 "'soon' is not a duration such as 200ms or 8s",
 	 "it may also be auto"},
 	{{"--settle=2m"}, "--settle", "'2m' is out of range: 0 to 1m", "it may also be auto"},
 	{{"--limit=5Mi"},

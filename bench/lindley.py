@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # figure: measured mean wait against Lindley's recursion over the run's own instants
-# seconds: 140
+# seconds: 125
 """A standard weight: a server with one lane and a service time of 2 ms, at utilisation 0.5 and 0.8.
 
 Poisson arrivals from perseus load. Lindley's recursion W' = max(0, W + S - A) is fed with the

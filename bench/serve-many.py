@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # figure: 100 models: threads and idle CPU; 10,000 tenants x 1,000 models: CPU per request, ready time
-# seconds: 150
+# seconds: 125
 """Many of everything.
 
 (a) 100 ONNX models (small LSTMs whose files all differ, so that nothing is shared) loaded on one CPU:

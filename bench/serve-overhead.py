@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # figure: ResNet-50 served over HTTP and gRPC against the engine alone, p50 of a closed loop of one
-# seconds: 240
+# seconds: 210
 """What the front end, the dispatcher and a lane add to an inference: closed loop of one, batch 1,
 tensors in binary (HTTP) and raw (gRPC), one thread each. The server has CPU 0, the client CPU 1:
 perseus load over HTTP, h2load with a log of every request over gRPC. The peer is perseus bench on the

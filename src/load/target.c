@@ -45,6 +45,10 @@ static enum ps_status resolve(struct ps_load_target *g, struct ps_error *err)
 	struct ps_net_url url;
 	enum ps_status st = ps_net_url_parse(g->t->url, &url, err);
 
+	if (st == PS_OK && (url.secure || url.grpc || url.unix_path[0])) {
+		st = ps_error_set(err, PS_EUNSUPPORTED, "'%.100s': only http:// is spoken here",
+				  g->t->url);
+	}
 	if (st == PS_OK) {
 		st = ps_net_resolve(url.host, url.port, &g->address, err);
 	}

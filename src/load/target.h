@@ -5,7 +5,7 @@
 
 #include "load/inputs.h"
 #include "load/load.h"
-#include "net/net.h"
+#include "net/client.h"
 #include "oip/oip.h"
 
 enum { PS_LOAD_REQUEST_HEADERS = 4, PS_LOAD_PATH_SIZE = PS_NET_PATH_SIZE + PS_OIP_PATH_SIZE };

@@ -56,39 +56,113 @@ static enum ps_status parse_authority(const char *text, const char *s, size_t n,
 		return bad_url(err, text, "it must not hold a user");
 	memcpy(u->host, host, host_len);
 	u->host[host_len] = '\0';
-	u->port = 80;
 	if (port && !parse_port(port, (size_t)(end - port), &u->port))
 		return bad_url(err, text, "the port is not 1 to 65535");
 	return PS_OK;
 }
 
-enum ps_status ps_net_url_parse(const char *text, struct ps_net_url *ret_url, struct ps_error *err)
+/* What stands before "://" and what it means. */
+static const struct {
+	const char *name;
+	uint16_t port;
+	bool secure, grpc;
+} schemes[] = {
+	{"http", 80, false, false},
+	{"https", 443, true, false},
+	{"grpc", 80, false, true},
+	{"grpcs", 443, true, true},
+};
+
+/* Takes the scheme off *s. */
+static enum ps_status parse_scheme(const char *text, const char **s, struct ps_net_url *u,
+				   struct ps_error *err)
 {
-	const char *s = text, *scheme = strstr(text, "://");
-	struct ps_net_url u = {0};
-	if (scheme) {
-		if ((size_t)(scheme - text) != 4 || strncasecmp(text, "http", 4) != 0)
-			return ps_error_set(err, PS_EUNSUPPORTED,
-					    "'%.100s': only http:// is spoken here", text);
-		s = scheme + 3;
+	const char *end = strstr(text, "://");
+	size_t n = end ? (size_t)(end - text) : 0;
+	u->port = 80;
+	if (!end)
+		return PS_OK;
+	*s = end + 3;
+	for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+		if (strlen(schemes[i].name) != n || strncasecmp(text, schemes[i].name, n) != 0)
+			continue;
+		u->port = schemes[i].port;
+		u->secure = schemes[i].secure;
+		u->grpc = schemes[i].grpc;
+		return PS_OK;
 	}
-	for (const char *c = text; *c; c++)
-		if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7f)
-			return bad_url(err, text, "it holds a blank or a byte that is not ASCII");
+	ps_error_set(err, PS_EUNSUPPORTED, "'%.100s': its scheme is not known here", text);
+	ps_error_hint(err, "http, https, grpc, grpcs and unix are");
+	return PS_EUNSUPPORTED;
+}
+
+static enum ps_status parse_unix(const char *text, struct ps_net_url *u, struct ps_error *err)
+{
+	const char *path = text + sizeof "unix:" - 1;
+	if (strncmp(path, "//", 2) == 0)
+		path += 2;
+	if (!*path || strlen(path) >= sizeof u->unix_path)
+		return bad_url(err, text, "the path of the socket is missing or too long");
+	strcpy(u->unix_path, path);
+	strcpy(u->host, "localhost");
+	u->port = 80;
+	return PS_OK;
+}
+
+static enum ps_status parse_tcp(const char *text, struct ps_net_url *u, struct ps_error *err)
+{
+	const char *s = text;
+	enum ps_status status = parse_scheme(text, &s, u, err);
+	if (status != PS_OK)
+		return status;
 	if (strpbrk(s, "?#"))
 		return bad_url(err, text, "it must not hold a query or fragment");
 	size_t n = strcspn(s, "/");
-	enum ps_status status = parse_authority(text, s, n, &u, err);
+	status = parse_authority(text, s, n, u, err);
 	if (status != PS_OK)
 		return status;
 	size_t base = strlen(s + n);
 	while (base > 0 && s[n + base - 1] == '/')
 		base--;
-	if (base >= sizeof u.base)
+	if (base >= sizeof u->base)
 		return bad_url(err, text, "its path is too long");
-	memcpy(u.base, s + n, base);
-	*ret_url = u;
+	memcpy(u->base, s + n, base);
 	return PS_OK;
+}
+
+enum ps_status ps_net_url_parse(const char *text, struct ps_net_url *ret_url, struct ps_error *err)
+{
+	struct ps_net_url u = {0};
+	for (const char *c = text; *c; c++)
+		if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7f)
+			return bad_url(err, text, "it holds a blank or a byte that is not ASCII");
+	enum ps_status s = strncasecmp(text, "unix:", 5) == 0 ? parse_unix(text, &u, err)
+							      : parse_tcp(text, &u, err);
+	if (s == PS_OK)
+		*ret_url = u;
+	return s;
+}
+
+enum ps_status ps_net_address_unix(const char *path, struct ps_net_address *ret_address,
+				   struct ps_error *err)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct ps_net_address out = {.len = sizeof a};
+	if (!*path || strlen(path) >= sizeof a.sun_path)
+		return ps_error_set(err, PS_EINVAL,
+				    "the path of a Unix socket has 1 to %zu bytes: '%.120s'",
+				    sizeof a.sun_path - 1, path);
+	strcpy(a.sun_path, path);
+	memcpy(out.bytes, &a, sizeof a);
+	*ret_address = out;
+	return PS_OK;
+}
+
+enum ps_status ps_net_resolve_url(const struct ps_net_url *url, struct ps_net_address *ret_address,
+				  struct ps_error *err)
+{
+	return url->unix_path[0] ? ps_net_address_unix(url->unix_path, ret_address, err)
+				 : ps_net_resolve(url->host, url->port, ret_address, err);
 }
 
 enum ps_status ps_net_resolve(const char *host, uint16_t port, struct ps_net_address *ret_address,

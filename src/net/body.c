@@ -32,19 +32,6 @@ enum ps_status ps_net_json_bytes(const struct ps_net_header *headers, size_t n, 
 	return PS_OK;
 }
 
-struct ps_net_header *ps_net_copy_headers(struct ps_arena *arena, const struct ps_net_header *h,
-					  size_t n)
-{
-	struct ps_net_header *copy = ps_arena_alloc(arena, (n ? n : 1) * sizeof *copy);
-	for (size_t i = 0; copy && i < n; i++) {
-		copy[i].name = ps_arena_strndup(arena, h[i].name, strlen(h[i].name));
-		copy[i].value = ps_arena_strndup(arena, h[i].value, strlen(h[i].value));
-		if (!copy[i].name || !copy[i].value)
-			return NULL;
-	}
-	return copy;
-}
-
 /* Memory whose byte behind the JSON is aligned. */
 static char *allocate(struct ps_net_body *b, size_t cap)
 {

@@ -1,5 +1,5 @@
 /* The glue around http-parser. It turns callbacks into events by pausing the parser where a head or
- * a message ends, and keeps the limits that the library does not know. Requests whose head is plain
+ * a message ends, and keeps the limits that the library does not know. Messages whose head is plain
  * and whole pass the library by (http1_plain.c): it stands between two messages all the while. */
 #include "net/http1_internal.h"
 
@@ -39,7 +39,7 @@ struct ps_net_http1 {
 	bool plain;		   /* this message passes the library by */
 	bool plain_lf;		   /* its head's last byte is still to be fed */
 	uint64_t plain_left;	   /* bytes of its body to come */
-	struct ps_net_span *spans; /* room for a plain head's headers; NULL: a response's parser */
+	struct ps_net_span *spans; /* room for a plain head's headers */
 
 	enum ps_net_event event;
 	struct ps_net_refusal refusal;
@@ -302,9 +302,8 @@ struct ps_net_http1 *ps_net_http1_new(const struct ps_net_http1_options *options
 	ps_strbuf_init(&p->text);
 	p->at = calloc(2 * (size_t)p->o.max_headers, sizeof *p->at);
 	p->headers = calloc((size_t)p->o.max_headers, sizeof *p->headers);
-	if (!p->o.response)
-		p->spans = calloc((size_t)p->o.max_headers, sizeof *p->spans);
-	if (!p->at || !p->headers || (!p->o.response && !p->spans)) {
+	p->spans = calloc((size_t)p->o.max_headers, sizeof *p->spans);
+	if (!p->at || !p->headers || !p->spans) {
 		ps_net_http1_free(p);
 		return NULL;
 	}
@@ -369,7 +368,7 @@ static enum ps_net_event fail(struct ps_net_http1 *p)
 	return PS_NET_EV_BAD;
 }
 
-/* --- plain requests --- */
+/* --- plain messages --- */
 
 /* The texts are the head itself, with a NUL where each ends: behind every name and value there is
  * at least one byte that nobody needs. */
@@ -381,7 +380,8 @@ static bool keep_plain(struct ps_net_http1 *p, const struct ps_net_plain_head *h
 	if (ps_strbuf_status(&p->text) != PS_OK)
 		return false;
 	char *to = p->text.data;
-	to[h->target_end - data] = '\0';
+	if (!p->o.response)
+		to[h->target_end - data] = '\0';
 	for (size_t i = 0; i < h->n_headers; i++) {
 		const struct ps_net_span *s = &h->headers[i];
 		to[s->name_end - data] = to[s->value_end - data] = '\0';
@@ -390,7 +390,8 @@ static bool keep_plain(struct ps_net_http1 *p, const struct ps_net_plain_head *h
 	}
 	p->head = (struct ps_net_head){
 		.method = h->method,
-		.target = to + (h->target - data),
+		.target = p->o.response ? "" : to + (h->target - data),
+		.http = p->o.response ? h->http : 0,
 		.headers = p->headers,
 		.n_headers = h->n_headers,
 		.content_length = h->content_length,
@@ -405,9 +406,10 @@ static bool begin_plain(struct ps_net_http1 *p, const char *data, size_t n, size
 {
 	struct ps_net_plain_head h = {.headers = p->spans, .max_headers = (size_t)p->o.max_headers};
 	/* Behind a message that closes the connection the library refuses all. */
-	if (!p->spans || p->begun || (p->ended && !p->head.keep_alive))
+	if (p->no_body || p->begun || (p->ended && !p->head.keep_alive))
 		return false;
-	size_t bytes = ps_net_http1_plain(data, n, &h);
+	size_t bytes = p->o.response ? ps_net_http1_plain_answer(data, n, &h)
+				     : ps_net_http1_plain(data, n, &h);
 	if (bytes == 0 || bytes > p->o.max_header_bytes ||
 	    (size_t)(h.target_end - h.target) > p->o.max_url_bytes ||
 	    !keep_plain(p, &h, data, bytes))

@@ -1,7 +1,7 @@
 /* Most heads hold nothing that needs a library of states: a method, a path, lines of printable
  * bytes. They are read here at a tenth of its cost. Whatever is out of the ordinary (another
  * method, a control character, a tab, a coding, Upgrade, a doubled length, a head in pieces) is
- * left to it, and so are all refusals: this file never says that a request is bad. */
+ * left to it, and so are all refusals: this file never says that a message is bad. */
 #include "net/http1_internal.h"
 
 #include <string.h>
@@ -94,14 +94,15 @@ static bool read_length(const char *p, const char *end, int64_t *ret_length)
 	return true;
 }
 
-/* The headers that say how a message is framed, and those that the library gives a meaning. */
+/* The headers that say how a message is framed, and those that the library gives a meaning. `hosts`
+ * counts those of a request. */
 static bool understand(const struct ps_net_span *s, struct ps_net_plain_head *h, int *hosts)
 {
 	const size_t coding = sizeof "Transfer-Encoding" - 1;
 	size_t n = (size_t)(s->name_end - s->name), value = (size_t)(s->value_end - s->value);
 	switch (n) {
 	case sizeof "Host" - 1:
-		if (strncasecmp(s->name, "Host", n) != 0)
+		if (strncasecmp(s->name, "Host", n) != 0 || !hosts)
 			return true;
 		return ++*hosts == 1 && ps_net_is_host(s->value, value);
 	case sizeof "Upgrade" - 1:
@@ -121,20 +122,58 @@ static bool understand(const struct ps_net_span *s, struct ps_net_plain_head *h,
 	}
 }
 
+/* Behind the last header, or NULL. */
+static const char *read_headers(const char *at, const char *end, struct ps_net_plain_head *h,
+				int *hosts)
+{
+	h->n_headers = 0;
+	h->content_length = -1;
+	while (!TAKE(&at, end, "\r\n")) {
+		struct ps_net_span *s = &h->headers[h->n_headers];
+		if (h->n_headers == h->max_headers || !read_header(&at, end, s) ||
+		    !understand(s, h, hosts))
+			return NULL;
+		h->n_headers++;
+	}
+	return at;
+}
+
 size_t ps_net_http1_plain(const char *data, size_t n, struct ps_net_plain_head *h)
 {
 	const char *at = data, *end = data + n;
 	int hosts = 0;
-	h->n_headers = 0;
-	h->content_length = -1;
 	if (!read_line(&at, end, h))
 		return 0;
-	while (!TAKE(&at, end, "\r\n")) {
-		struct ps_net_span *s = &h->headers[h->n_headers];
-		if (h->n_headers == h->max_headers || !read_header(&at, end, s) ||
-		    !understand(s, h, &hosts))
-			return 0;
-		h->n_headers++;
-	}
-	return hosts == 1 ? (size_t)(at - data) : 0;
+	at = read_headers(at, end, h, &hosts);
+	return at && hosts == 1 ? (size_t)(at - data) : 0;
+}
+
+static bool read_status(const char **at, const char *end, struct ps_net_plain_head *h)
+{
+	if (!TAKE(at, end, "HTTP/1.1 ") || end - *at < 4)
+		return false;
+	const char *p = *at;
+	for (int i = 0; i < 3; i++)
+		if (p[i] < '0' || p[i] > '9')
+			return false;
+	h->http = 100 * (p[0] - '0') + 10 * (p[1] - '0') + p[2] - '0';
+	if (h->http < 200 || h->http == 204 || h->http == 304 || p[3] != ' ')
+		return false;
+	const char *text = p + 4;
+	p = memchr(text, '\r', (size_t)(end - text));
+	if (!p || !ps_net_bytes_are_plain(text, (size_t)(p - text)))
+		return false;
+	*at = p;
+	return TAKE(at, end, "\r\n");
+}
+
+size_t ps_net_http1_plain_answer(const char *data, size_t n, struct ps_net_plain_head *h)
+{
+	const char *at = data, *end = data + n;
+	h->method = "";
+	h->target = h->target_end = data;
+	if (!read_status(&at, end, h))
+		return 0;
+	at = read_headers(at, end, h, NULL);
+	return at && h->content_length >= 0 ? (size_t)(at - data) : 0;
 }

@@ -1,10 +1,10 @@
-/* net.h - HTTP/1.1, HTTP/2 and gRPC over TCP, Unix sockets and TLS, never blocking.   Layer 2.
+/* net.h - HTTP/1.1, HTTP/2 and gRPC over TCP, Unix sockets and TLS, never blocking: addresses and
+ * servers (clients: net/client.h).   Layer 2.
  *
  * Uses base and evloop. Everything here belongs to the thread of its loop: every function below is
  * called there and every callback comes there (ps_net_resolve and ps_net_tls_* alone block and may
  * be called anywhere). HTTP/1.1 bytes are parsed by http-parser, which only src/net/http1.c knows,
- * HTTP/2 by nghttp2 (src/net/h2*.c), TLS by OpenSSL (src/net/tls*.c). The client side speaks
- * HTTP/1.1 over TCP.
+ * HTTP/2 by nghttp2 (src/net/h2*.c), TLS by OpenSSL (src/net/tls*.c).
  *
  * Life of a request on the server:
  *
@@ -42,17 +42,26 @@ const char *ps_net_header_get(const struct ps_net_header *headers, size_t n, con
 
 /* --- addresses --- */
 
-enum { PS_NET_HOST_SIZE = 256, PS_NET_PATH_SIZE = 1024, PS_NET_ADDRESS_TEXT_SIZE = 128 };
-
-/* http://host[:port][/base]; https and other schemes are refused with PS_EUNSUPPORTED. */
-struct ps_net_url {
-	char host[PS_NET_HOST_SIZE]; /* without brackets */
-	uint16_t port;		     /* 80 when not given */
-	char base[PS_NET_PATH_SIZE]; /* "" or "/prefix", without a slash at its end */
+enum {
+	PS_NET_HOST_SIZE = 256,
+	PS_NET_PATH_SIZE = 1024,
+	PS_NET_ADDRESS_TEXT_SIZE = 128,
+	PS_NET_UNIX_SIZE = 108, /* of the path of a Unix socket, as the kernel has it */
 };
 
-/* ps_net_url_parse reads "http://localhost:8000", "http://[::1]:8000/base" or "localhost:8000".
- * PS_EPARSE, PS_EUNSUPPORTED. No user, query or fragment. */
+/* SCHEME://host[:port][/base], or unix:PATH. */
+struct ps_net_url {
+	char host[PS_NET_HOST_SIZE];	  /* without brackets; "localhost" for a Unix socket */
+	uint16_t port;			  /* when not given: 80, secure: 443 */
+	char base[PS_NET_PATH_SIZE];	  /* "" or "/prefix", without a slash at its end */
+	bool secure;			  /* https://, grpcs:// */
+	bool grpc;			  /* grpc://, grpcs:// */
+	char unix_path[PS_NET_UNIX_SIZE]; /* "": not a Unix socket */
+};
+
+/* ps_net_url_parse reads "http://localhost:8000", "https://[::1]:8000/base", "grpc://host:8001",
+ * "unix:/run/perseus.sock" ("unix://" as well) or "localhost:8000". PS_EPARSE, PS_EUNSUPPORTED
+ * (another scheme). No user, query or fragment. */
 enum ps_status ps_net_url_parse(const char *text, struct ps_net_url *ret_url, struct ps_error *err);
 
 /* A socket address as a value. */
@@ -65,6 +74,12 @@ struct ps_net_address {
  * (getaddrinfo): call it before a loop runs. PS_ENOTFOUND, PS_EINVAL, PS_EIO. */
 enum ps_status ps_net_resolve(const char *host, uint16_t port, struct ps_net_address *ret_address,
 			      struct ps_error *err);
+/* ps_net_resolve_url is ps_net_resolve for what a URL names, a Unix socket as well. */
+enum ps_status ps_net_resolve_url(const struct ps_net_url *url, struct ps_net_address *ret_address,
+				  struct ps_error *err);
+/* ps_net_address_unix is the address of the Unix socket at `path`. PS_EINVAL (empty, too long). */
+enum ps_status ps_net_address_unix(const char *path, struct ps_net_address *ret_address,
+				   struct ps_error *err);
 /* ps_net_address_text writes "127.0.0.1:8000" or "[::1]:8000"; returns buf. */
 const char *ps_net_address_text(const struct ps_net_address *a, char buf[PS_NET_ADDRESS_TEXT_SIZE]);
 /* ps_net_address_port returns the port. */
@@ -286,96 +301,5 @@ void ps_net_answer_error(struct ps_net_request *r, const struct ps_error *e,
 /* ps_net_raise_descriptors raises the limit of open descriptors of this process to what the system
  * allows it (the hard limit) and returns the limit that holds now. */
 int64_t ps_net_raise_descriptors(void);
-
-/* --- client: one connection, one call at a time --- */
-
-struct ps_net_client;
-
-/* How a call ended. ps_net_outcome_name gives each a stable identifier for counting. */
-enum ps_net_outcome {
-	PS_NET_OK = 0,		/* a whole answer came, whatever its HTTP status */
-	PS_NET_REFUSED,		/* nobody listens there */
-	PS_NET_CONNECT,		/* no connection for another reason (route, name, descriptors) */
-	PS_NET_CONNECT_TIMEOUT, /* no connection in time */
-	PS_NET_TIMEOUT,		/* connected, but no whole answer before the deadline */
-	PS_NET_RESET,		/* the server broke the connection before any byte of the answer */
-	PS_NET_HALF,		/* the connection ended inside the answer */
-	PS_NET_MALFORMED,	/* the answer is not HTTP/1 */
-	PS_NET_TOO_BIG,		/* the answer is over a limit of ours */
-	PS_NET_CANCELLED,	/* ps_net_client_cancel or _close */
-	PS_NET_MEMORY,		/* no memory for the answer */
-	PS_NET_OUTCOME_COUNT
-};
-
-/* ps_net_outcome_name returns "ok", "refused", "connect_timeout", ... */
-const char *ps_net_outcome_name(enum ps_net_outcome o);
-/* ps_net_outcome_status returns the nearest enum ps_status. */
-enum ps_status ps_net_outcome_status(enum ps_net_outcome o);
-
-/* Every 0 means the default in brackets. */
-struct ps_net_client_options {
-	struct ps_net_address address;
-	const char *host;	    /* value of Host:, such as "localhost:8000". Copied */
-	size_t max_header_bytes;    /* [64 KiB] of an answer */
-	size_t max_body_bytes;	    /* [64 MiB] of an answer */
-	int64_t connect_timeout_ns; /* [5 s] the call's own deadline holds besides */
-};
-
-/* One request and its answer. The caller's storage; everything that it points to is borrowed until
- * on_done is entered. */
-struct ps_net_call {
-	/* filled in by the caller */
-	const char *method; /* "POST" */
-	const char *path;   /* "/v2/models/m/infer", percent-encoded by the caller */
-	const struct ps_net_header *headers; /* besides Host, Content-Length and Connection */
-	size_t n_headers;
-	const struct iovec *body;
-	size_t n_body;
-	int64_t deadline_ns; /* of the loop's clock; 0: none */
-	bool close;	     /* ask for Connection: close and close after the answer */
-	void (*on_done)(struct ps_net_call *c); /* exactly once, never inside ps_net_client_send */
-	void *ctx;
-
-	/* filled in by net; instants of the loop's clock, 0 when it did not come to that */
-	enum ps_net_outcome outcome;
-	int system_errno;      /* behind REFUSED, CONNECT, RESET, HALF; else 0 */
-	bool reused;	       /* went over a connection that had carried a call before */
-	int64_t connected_ns;  /* the connection was there (0 when reused) */
-	int64_t sent_ns;       /* read just before the write that gave the kernel the first byte */
-	int64_t sent_all_ns;   /* read just after the write that gave it the last */
-	int64_t first_byte_ns; /* read just after the read that brought the answer's first byte */
-	int64_t done_ns;       /* read just after the read that brought its last byte; else when
-				* the failure was known */
-	int http;	       /* status of the answer */
-	const struct ps_net_header *answer_headers; /* the client's, until its next send or close */
-	size_t n_answer_headers;
-	const void *answer_body; /* likewise; aligned to 64, or when the answer says how long its
-				  * JSON is, the byte behind that is */
-	size_t answer_bytes;
-	int64_t answer_json_bytes; /* Inference-Header-Content-Length of the answer; -1: absent */
-};
-
-/* ps_net_client_new makes a client without connecting yet. PS_ENOMEM, PS_EINVAL. */
-enum ps_status ps_net_client_new(struct ps_evloop *loop,
-				 const struct ps_net_client_options *options,
-				 struct ps_net_client **ret_client, struct ps_error *err);
-/* ps_net_client_send starts a call: writes at once when the connection is there, else connects
- * first (a connection that the server has closed meanwhile is opened again). Nothing is ever sent
- * twice. PS_EUNAVAIL when a call is under way, PS_EINVAL (method, path or header with control
- * characters), PS_ENOMEM; then on_done will not be called. All other ends come by on_done. */
-enum ps_status ps_net_client_send(struct ps_net_client *c, struct ps_net_call *call,
-				  struct ps_error *err);
-/* ps_net_client_connect opens the connection ahead of the first call; failures show in the call
- * that comes next. */
-void ps_net_client_connect(struct ps_net_client *c);
-/* ps_net_client_cancel ends the call under way, if any, with PS_NET_CANCELLED (on_done is called
- * from inside) and closes the connection. */
-void ps_net_client_cancel(struct ps_net_client *c);
-/* ps_net_client_is_busy says whether a call is under way. */
-bool ps_net_client_is_busy(const struct ps_net_client *c);
-/* ps_net_client_is_connected says whether a connection is open now. */
-bool ps_net_client_is_connected(const struct ps_net_client *c);
-/* ps_net_client_free cancels, closes and frees. May be called from inside on_done. NULL is fine. */
-void ps_net_client_free(struct ps_net_client *c);
 
 #endif

@@ -88,9 +88,6 @@ enum ps_status ps_net_body_append(struct ps_net_body *b, const char *at, size_t 
 /* ps_net_json_bytes reads the header that says where the tensors begin: -1 when absent. PS_EPARSE.
  */
 enum ps_status ps_net_json_bytes(const struct ps_net_header *headers, size_t n, int64_t *ret_bytes);
-/* ps_net_copy_headers copies headers and their texts into `arena`; NULL without memory. */
-struct ps_net_header *ps_net_copy_headers(struct ps_arena *arena, const struct ps_net_header *h,
-					  size_t n);
 
 /* --- out.c: pieces to a socket --- */
 
@@ -103,12 +100,10 @@ struct ps_net_out {
 
 void ps_net_out_init(struct ps_net_out *o);
 void ps_net_out_fini(struct ps_net_out *o);
-/* ps_net_out_set takes the pieces behind `head`, which the caller has filled. PS_ENOMEM. */
+/* ps_net_out_set takes the pieces behind `head`, which the caller has filled or left empty.
+ * PS_ENOMEM. */
 enum ps_status ps_net_out_set(struct ps_net_out *o, const struct iovec *pieces, size_t n);
-/* ps_net_out_write writes what the socket takes. Returns bytes written now, -1 with errno when the
- * socket is broken; 0 when it is full. */
-int64_t ps_net_out_write(struct ps_net_out *o, int fd);
-/* ps_net_out_wrote notes that `n` bytes of pieces[at..n) were written otherwise. */
+/* ps_net_out_wrote notes that `n` bytes of pieces[at..n) were written. */
 void ps_net_out_wrote(struct ps_net_out *o, size_t n);
 /* ps_net_text_is_plain says whether `s` may stand in a head: no control characters.
  * ps_net_bytes_are_plain: the same of `n` bytes. */

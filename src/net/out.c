@@ -1,11 +1,7 @@
 #include "net/net_internal.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-
-enum { MAX_PIECES = 1024 /* the kernel's bound for one call */ };
 
 void ps_net_out_init(struct ps_net_out *o)
 {
@@ -35,9 +31,9 @@ enum ps_status ps_net_out_set(struct ps_net_out *o, const struct iovec *pieces, 
 	if (n > 0)
 		memcpy(o->pieces + 1, pieces, n * sizeof *pieces);
 	o->n = n + 1;
-	o->at = 0;
+	o->at = o->head.len == 0;
 	o->left = 0;
-	for (size_t i = 0; i < o->n; i++)
+	for (size_t i = o->at; i < o->n; i++)
 		o->left += o->pieces[i].iov_len;
 	return PS_OK;
 }
@@ -53,24 +49,6 @@ void ps_net_out_wrote(struct ps_net_out *o, size_t n)
 		o->pieces[o->at].iov_base = (char *)o->pieces[o->at].iov_base + n;
 		o->pieces[o->at].iov_len -= n;
 	}
-}
-
-int64_t ps_net_out_write(struct ps_net_out *o, int fd)
-{
-	int64_t total = 0;
-	while (o->left > 0) {
-		size_t n = o->n - o->at;
-		struct msghdr m = {.msg_iov = o->pieces + o->at,
-				   .msg_iovlen = n < MAX_PIECES ? n : MAX_PIECES};
-		ssize_t w = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w < 0)
-			return errno == EAGAIN || errno == EWOULDBLOCK ? total : -1;
-		ps_net_out_wrote(o, (size_t)w);
-		total += w;
-	}
-	return total;
 }
 
 /* Whether any of eight bytes is below 0x20 or is 0x7f. Each test is exact where all bytes are below

@@ -1,5 +1,5 @@
 /* The client against a scripted peer: each way for a call to end, and its instants. */
-#include "net/net.h"
+#include "net/client.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -323,7 +323,7 @@ static void cancel_ends_a_call(void **state)
 	ps_net_client_cancel(F.client);
 	assert_int_equal(F.done, 1);
 	assert_int_equal(F.call.outcome, PS_NET_CANCELLED);
-	assert_false(ps_net_client_is_busy(F.client));
+	assert_false(ps_net_client_calls(F.client) > 0);
 }
 
 static void bad_calls_are_refused(void **state)
@@ -345,7 +345,7 @@ static void bad_calls_are_refused(void **state)
 		F.call.n_headers = 1;
 		assert_int_equal(ps_net_client_send(F.client, &F.call, NULL), PS_EINVAL);
 	}
-	assert_false(ps_net_client_is_busy(F.client));
+	assert_false(ps_net_client_calls(F.client) > 0);
 }
 
 static void freed_inside_on_done(struct ps_net_call *c)
@@ -366,65 +366,6 @@ static void free_inside_on_done(void **state)
 	until_done();
 }
 
-/* --- addresses --- */
-
-static const struct {
-	const char *text;
-	enum ps_status status;
-	const char *host, *base;
-	int port;
-} urls[] = {
-	{"http://localhost:8000", PS_OK, "localhost", "", 8000},
-	{"http://localhost", PS_OK, "localhost", "", 80},
-	{"HTTP://h:1/", PS_OK, "h", "", 1},
-	{"http://h:65535/a/b//", PS_OK, "h", "/a/b", 65535},
-	{"127.0.0.1:9", PS_OK, "127.0.0.1", "", 9},
-	{"http://[::1]:8000/x", PS_OK, "::1", "/x", 8000},
-	{"[::1]", PS_OK, "::1", "", 80},
-	{"https://h", PS_EUNSUPPORTED, "", "", 0},
-	{"ftp://h", PS_EUNSUPPORTED, "", "", 0},
-	{"http://", PS_EPARSE, "", "", 0},
-	{"", PS_EPARSE, "", "", 0},
-	{"http://h:", PS_EPARSE, "", "", 0},
-	{"http://h:0", PS_EPARSE, "", "", 0},
-	{"http://h:65536", PS_EPARSE, "", "", 0},
-	{"http://h:8x", PS_EPARSE, "", "", 0},
-	{"http://u@h", PS_EPARSE, "", "", 0},
-	{"http://[::1", PS_EPARSE, "", "", 0},
-	{"http://[::1]x", PS_EPARSE, "", "", 0},
-	{"http://h/a b", PS_EPARSE, "", "", 0},
-	{"http://h?a", PS_EPARSE, "", "", 0},
-	{"http://h/a#b", PS_EPARSE, "", "", 0},
-};
-
-static void urls_are_read(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
-		struct ps_net_url u;
-		enum ps_status s = ps_net_url_parse(urls[i].text, &u, NULL);
-		if (s != urls[i].status)
-			fail_msg("%s: got %s", urls[i].text, ps_status_name(s));
-		if (s != PS_OK)
-			continue;
-		assert_string_equal(u.host, urls[i].host);
-		assert_string_equal(u.base, urls[i].base);
-		assert_int_equal(u.port, urls[i].port);
-	}
-}
-
-static void addresses_are_resolved(void **state)
-{
-	(void)state;
-	struct ps_net_address a;
-	char text[PS_NET_ADDRESS_TEXT_SIZE];
-	assert_int_equal(ps_net_resolve("127.0.0.1", 80, &a, NULL), PS_OK);
-	assert_string_equal(ps_net_address_text(&a, text), "127.0.0.1:80");
-	assert_int_equal(ps_net_resolve("::1", 81, &a, NULL), PS_OK);
-	assert_string_equal(ps_net_address_text(&a, text), "[::1]:81");
-	assert_int_equal(ps_net_address_port(&a), 81);
-}
-
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -438,8 +379,6 @@ int main(void)
 		T(cancel_ends_a_call),
 		T(bad_calls_are_refused),
 		T(free_inside_on_done),
-		cmocka_unit_test(urls_are_read),
-		cmocka_unit_test(addresses_are_resolved),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,8 @@
 
 enum { MAX_URL = 64, MAX_HEAD = 256, MAX_HEADERS = 6 };
 
+static bool answers; /* are read, instead of requests */
+
 /* All that a connection sees of some bytes, as text. */
 struct seen {
 	struct ps_strbuf text;
@@ -28,7 +30,7 @@ static enum ps_status on_body(void *ctx, const char *at, size_t n)
 
 static void note_head(struct seen *s, const struct ps_net_head *h)
 {
-	ps_strbuf_printf(&s->text, "head %s %s %lld %d %d %d", h->method, h->target,
+	ps_strbuf_printf(&s->text, "head %s %s %d %lld %d %d %d", h->method, h->target, h->http,
 			 (long long)h->content_length, h->chunked, h->keep_alive, h->minor);
 	for (size_t i = 0; i < h->n_headers; i++)
 		ps_strbuf_printf(&s->text, "[%s][%s]", h->headers[i].name, h->headers[i].value);
@@ -37,7 +39,8 @@ static void note_head(struct seen *s, const struct ps_net_head *h)
 /* Reads up to the end of the bytes or a refusal; the first piece has `first` bytes. */
 static struct ps_net_http1 *parser(struct seen *s)
 {
-	const struct ps_net_http1_options o = {.max_url_bytes = MAX_URL,
+	const struct ps_net_http1_options o = {.response = answers,
+					       .max_url_bytes = MAX_URL,
 					       .max_header_bytes = MAX_HEAD,
 					       .max_headers = MAX_HEADERS,
 					       .on_body = on_body,
@@ -124,12 +127,43 @@ static const char *const rows[] = {
 	"GET /a HTTP/1.1\r\n" HOST "1:1\r\n2:2\r\n3:3\r\n4:4\r\n5:5\r\n6:6\r\n\r\n",
 };
 
+#define OK "HTTP/1.1 200 OK\r\n"
+static const char *const answer_rows[] = {
+	OK "Content-Length: 3\r\nServer: x y\r\n\r\nabc",
+	"HTTP/1.1 503 \r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n",
+	"HTTP/1.1 302 Found here\r\nLocation: /b\r\nContent-Length: 1\r\n\r\na",
+	OK "Host: a\r\nHost: b@c\r\nContent-Length: 1\r\n\r\na" OK "Content-Length: 1\r\n\r\nb",
+	OK "\r\nabc",
+	OK "Content-Length: 1\r\nConnection: close\r\n\r\na" OK "Content-Length: 1\r\n\r\nb",
+	OK "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+	OK "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\na",
+	OK "Content-Length: 1\r\nContent-Length: 1\r\n\r\na",
+	OK "Content-Length: 9999999999999999999\r\n\r\na",
+	OK "Content-Length: 99\r\n\r\na",
+	"HTTP/1.1 100 Continue\r\n\r\n" OK "Content-Length: 1\r\n\r\na",
+	"HTTP/1.1 204 No Content\r\nContent-Length: 1\r\n\r\na",
+	"HTTP/1.1 304 Not Modified\r\nContent-Length: 1\r\n\r\n",
+	"HTTP/1.1 200\r\nContent-Length: 1\r\n\r\na",
+	"HTTP/1.1 2000 OK\r\nContent-Length: 1\r\n\r\na",
+	"HTTP/1.1 099 OK\r\nContent-Length: 1\r\n\r\na",
+	"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na",
+	"HTTP/2.0 200 OK\r\nContent-Length: 1\r\n\r\na",
+	OK "A: b\r\n c\r\nContent-Length: 1\r\n\r\na",
+	OK "Upgrade: h2c\r\nContent-Length: 1\r\n\r\na",
+	OK "1:1\r\n2:2\r\n3:3\r\n4:4\r\n5:5\r\n6:6\r\nContent-Length: 1\r\n\r\na",
+};
+
 static void test_rows(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		for (size_t n = 1; n <= strlen(rows[i]); n++)
 			same(rows[i], n);
+	answers = true;
+	for (size_t i = 0; i < sizeof answer_rows / sizeof answer_rows[0]; i++)
+		for (size_t n = 1; n <= strlen(answer_rows[i]); n++)
+			same(answer_rows[i], n);
+	answers = false;
 }
 
 static void test_what_is_plain(void **state)
@@ -143,28 +177,42 @@ static void test_what_is_plain(void **state)
 		bool plain = i < 4 || (i >= 6 && i <= 8) || i == 23; /* in the order above */
 		assert_int_equal(bytes, plain ? (size_t)(end + 4 - rows[i]) : 0);
 	}
+	for (size_t i = 0; i < sizeof answer_rows / sizeof answer_rows[0]; i++) {
+		const char *text = answer_rows[i], *end = strstr(text, "\r\n\r\n");
+		size_t bytes = ps_net_http1_plain_answer(text, strlen(text), &h);
+		bool plain = i < 4 || i == 10; /* in the order above */
+		assert_int_equal(bytes, plain ? (size_t)(end + 4 - text) : 0);
+	}
 }
 
-/* Every byte of every row, replaced by each other byte, left out and doubled. */
+/* Every byte, replaced by each other byte, left out and doubled. */
+static void change(const char *row)
+{
+	char text[512];
+	size_t n = strlen(row);
+	for (size_t at = 0; at < n; at++) {
+		memcpy(text, row, n);
+		for (int byte = 0; byte < 256; byte++) {
+			text[at] = (char)byte;
+			same(text, n);
+		}
+		memcpy(text + at, row + at + 1, n - at - 1);
+		same(text, n - 1);
+		memcpy(text, row, at + 1);
+		memcpy(text + at + 1, row + at, n - at);
+		same(text, n + 1);
+	}
+}
+
 static void test_changed_rows(void **state)
 {
 	(void)state;
-	char text[512];
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		size_t n = strlen(rows[i]);
-		for (size_t at = 0; at < n; at++) {
-			memcpy(text, rows[i], n);
-			for (int byte = 0; byte < 256; byte++) {
-				text[at] = (char)byte;
-				same(text, n);
-			}
-			memcpy(text + at, rows[i] + at + 1, n - at - 1);
-			same(text, n - 1);
-			memcpy(text, rows[i], at + 1);
-			memcpy(text + at + 1, rows[i] + at, n - at);
-			same(text, n + 1);
-		}
-	}
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		change(rows[i]);
+	answers = true;
+	for (size_t i = 0; i < sizeof answer_rows / sizeof answer_rows[0]; i++)
+		change(answer_rows[i]);
+	answers = false;
 }
 
 /* Around the limits of the target and of the head. */

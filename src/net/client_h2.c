@@ -1,0 +1,497 @@
+/* Sessions of HTTP/2 and their calls. The session is made with the first call of a connection, so
+ * that what is said before it is open waits where everything waits: with nghttp2. */
+#include "net/client_h2_internal.h"
+
+#include <nghttp2/nghttp2.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	STREAM_WINDOW = 1 << 24, /* bodies have limits of their own: windows only cost frames */
+	CONNECTION_WINDOW = 1 << 26,
+	LAST_STREAM = INT32_MAX - 2, /* from here on another connection is needed */
+};
+
+/* --- sessions --- */
+
+static void free_session(struct ps_net_h2c_session *s)
+{
+	nghttp2_session_del(s->ng);
+	ps_arena_fini(&s->kept);
+	free(s);
+}
+
+void ps_net_h2c_enter(struct ps_net_h2c_session *s)
+{
+	s->inside++;
+}
+
+void ps_net_h2c_leave(struct ps_net_h2c_session *s)
+{
+	if (--s->inside == 0 && s->doomed)
+		free_session(s);
+}
+
+static bool submit_settings(const struct ps_net_client *c, nghttp2_session *ng)
+{
+	const nghttp2_settings_entry settings[] = {
+		{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0}, /* those of the server */
+		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
+		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
+		 (uint32_t)(c->o.max_header_bytes < UINT32_MAX ? c->o.max_header_bytes
+							       : UINT32_MAX)},
+	};
+	return nghttp2_submit_settings(ng, NGHTTP2_FLAG_NONE, settings,
+				       sizeof settings / sizeof settings[0]) == 0 &&
+	       nghttp2_session_set_local_window_size(ng, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW) ==
+		       0;
+}
+
+/* NULL: no memory. */
+static struct ps_net_h2c_session *session_of(struct ps_net_client *c)
+{
+	struct ps_net_client_h2 *h = c->h2;
+	if (h->session)
+		return h->session;
+	struct ps_net_h2c_session *s = malloc(sizeof *s);
+	if (!s)
+		return NULL;
+	memset(s, 0, offsetof(struct ps_net_h2c_session, out.pieces));
+	s->c = c;
+	ps_arena_init(&s->kept, 0);
+	if (nghttp2_session_client_new2(&s->ng, h->callbacks, s, h->option) != 0 ||
+	    !submit_settings(c, s->ng)) {
+		free_session(s);
+		return NULL;
+	}
+	h->session = s;
+	return s;
+}
+
+/* Takes the session off the connection; its memory goes when nghttp2 has returned. */
+static void drop_session(struct ps_net_client *c)
+{
+	struct ps_net_h2c_session *s = c->h2->session;
+	if (!s)
+		return;
+	c->h2->session = NULL;
+	s->doomed = true;
+	if (s->inside == 0)
+		free_session(s);
+}
+
+void ps_net_h2c_break(struct ps_net_h2c_session *s, enum ps_net_outcome outcome, const char *why)
+{
+	if (s->broken)
+		return;
+	s->broken = true;
+	s->outcome = s->settled || outcome != PS_NET_MALFORMED ? outcome : PS_NET_PROTOCOL;
+	strncpy(s->c->why, why, sizeof s->c->why - 1);
+}
+
+static void close_idle(struct ps_net_client *c)
+{
+	drop_session(c);
+	ps_net_client_close_connection(c);
+}
+
+void ps_net_h2c_settle(struct ps_net_client *c)
+{
+	struct ps_net_h2c_session *s = c->h2->session;
+	if (c->state != PS_NET_OPEN || !s)
+		return;
+	/* nghttp2 wants to read until it has said GOAWAY for a breach of the protocol. */
+	bool over = !nghttp2_session_want_read(s->ng) && !nghttp2_session_want_write(s->ng) &&
+		    !ps_net_h2c_has_output(s);
+	if (over && s->n_calls > 0)
+		ps_net_h2c_break(s, PS_NET_MALFORMED,
+				 s->settled ? "the server breaks the rules of HTTP/2"
+					    : "the server does not speak HTTP/2");
+	if (s->broken)
+		ps_net_client_fail(c, s->outcome, 0);
+	else if (s->n_calls == 0 && (s->goaway || over))
+		close_idle(c);
+}
+
+/* --- calls: life --- */
+
+static struct ps_net_h2c_call *take_call(struct ps_net_client *c)
+{
+	struct ps_net_h2c_call *k = c->h2->free;
+	if (k) {
+		c->h2->free = k->next;
+		return k;
+	}
+	k = malloc(sizeof *k);
+	if (!k)
+		return NULL;
+	k->generation = 0;
+	ps_net_prepared_init(&k->own);
+	ps_arena_init(&k->arena, 0);
+	ps_arena_init(&k->body_arena, 0);
+	return k;
+}
+
+static void give_call(struct ps_net_client *c, struct ps_net_h2c_call *k)
+{
+	k->next = c->h2->free;
+	c->h2->free = k;
+}
+
+static void free_calls(struct ps_net_client_h2 *h)
+{
+	for (struct ps_net_h2c_call *k = h->free, *next; k; k = next) {
+		next = k->next;
+		ps_net_prepared_fini(&k->own);
+		ps_arena_fini(&k->arena);
+		ps_arena_fini(&k->body_arena);
+		free(k);
+	}
+}
+
+static void reset_call(struct ps_net_h2c_call *k)
+{
+	struct ps_net_prepared own = k->own;
+	struct ps_arena arena = k->arena, body_arena = k->body_arena;
+	ps_arena_reset(&arena);
+	ps_arena_reset(&body_arena);
+	*k = (struct ps_net_h2c_call){
+		.own = own, .arena = arena, .body_arena = body_arena, .generation = k->generation};
+}
+
+static void link_call(struct ps_net_h2c_session *s, struct ps_net_h2c_call *k)
+{
+	k->next = NULL;
+	k->prev = s->last_call;
+	if (s->last_call)
+		s->last_call->next = k;
+	else
+		s->calls = k;
+	s->last_call = k;
+	s->n_calls++;
+}
+
+static void unlink_call(struct ps_net_h2c_call *k)
+{
+	struct ps_net_h2c_session *s = k->s;
+	if (k->prev)
+		k->prev->next = k->next;
+	else
+		s->calls = k->next;
+	if (k->next)
+		k->next->prev = k->prev;
+	else
+		s->last_call = k->prev;
+	s->n_calls--;
+}
+
+/* --- calls: the end --- */
+
+static void show_answer(struct ps_net_h2c_call *k)
+{
+	struct ps_net_call *call = k->call;
+	call->answer_headers = k->headers.list;
+	call->n_answer_headers = k->headers.n;
+	call->answer_trailers = k->trailers.list;
+	call->n_answer_trailers = k->trailers.n;
+}
+
+/* nghttp2 forgets the call; what it has not framed is not sent any more. */
+static void reset_stream(struct ps_net_h2c_call *k)
+{
+	struct ps_net_h2c_session *s = k->s;
+	(void)nghttp2_session_set_stream_user_data(s->ng, k->id, NULL);
+	(void)nghttp2_submit_rst_stream(s->ng, NGHTTP2_FLAG_NONE, k->id, NGHTTP2_CANCEL);
+}
+
+void ps_net_h2c_end(struct ps_net_h2c_call *k, enum ps_net_outcome outcome, int e, int64_t now_ns,
+		    bool closed)
+{
+	struct ps_net_h2c_session *s = k->s;
+	struct ps_net_client *c = s->c;
+	struct ps_net_call *call = k->call;
+	k->generation++;
+	unlink_call(k);
+	if (!ps_net_h2c_out_forget(k))
+		ps_net_h2c_break(s, PS_NET_MEMORY, "no memory to keep what is on its way");
+	if (!s->doomed && closed)
+		(void)nghttp2_session_set_stream_user_data(s->ng, k->id, NULL);
+	else if (!s->doomed)
+		reset_stream(k);
+	show_answer(k);
+	give_call(c, k);
+	if (!s->doomed)
+		ps_evloop_later_add(c->loop, &c->later);
+	ps_net_call_end_with(call, outcome, e, now_ns);
+}
+
+static void end_all(struct ps_net_client *c, enum ps_net_outcome outcome, int e, int64_t now_ns)
+{
+	struct ps_net_h2c_session *s = c->h2->session;
+	if (!s)
+		return;
+	ps_net_h2c_enter(s);
+	drop_session(c);
+	while (s->calls) {
+		struct ps_net_h2c_call *k = s->calls;
+		bool half = outcome == PS_NET_RESET && k->call->first_byte_ns;
+		ps_net_h2c_end(k, half ? PS_NET_HALF : outcome, e, now_ns, false);
+	}
+	ps_net_h2c_leave(s);
+}
+
+static int64_t expire(struct ps_net_client *c, int64_t now_ns)
+{
+	struct ps_net_h2c_session *s = c->h2->session;
+	int64_t next_ns = INT64_MAX;
+	struct ps_net_h2c_call *k = s ? s->calls : NULL;
+	if (!s)
+		return next_ns;
+	ps_net_h2c_enter(s);
+	while (!s->doomed && k) {
+		int64_t at_ns = k->call->deadline_ns;
+		if (at_ns && now_ns >= at_ns) {
+			ps_net_h2c_end(k, ps_net_client_late(c), 0, now_ns, false);
+			k = s->calls; /* whoever was told may have ended others */
+			next_ns = INT64_MAX;
+			continue;
+		}
+		if (at_ns && at_ns < next_ns)
+			next_ns = at_ns;
+		k = k->next;
+	}
+	bool doomed = s->doomed;
+	ps_net_h2c_leave(s);
+	return doomed ? expire(c, now_ns) : next_ns;
+}
+
+static void cancel(struct ps_net_client *c, struct ps_net_call *call)
+{
+	ps_net_h2c_end((struct ps_net_h2c_call *)call->stream, PS_NET_CANCELLED, 0,
+		       ps_evloop_now_ns(c->loop), false);
+}
+
+/* --- calls: the beginning --- */
+
+static int32_t submit(struct ps_net_h2c_call *k, const struct ps_net_prepared *p)
+{
+	nghttp2_data_provider provider;
+	bool body = p->bytes > 0 || k->kind == PS_NET_CALL_GRPC_STREAM;
+	ps_net_h2c_set_provider(&provider);
+	return nghttp2_submit_request(k->s->ng, NULL, p->fields, p->n_fields,
+				      body ? &provider : NULL, k);
+}
+
+static enum ps_status refuse(struct ps_net_client *c, struct ps_net_h2c_call *k, enum ps_status s,
+			     struct ps_error *err)
+{
+	give_call(c, k);
+	return s == PS_ENOMEM ? ps_error_set(err, s, "no memory for a request") : s;
+}
+
+static enum ps_status begin(struct ps_net_client *c, struct ps_net_call *call, struct ps_error *err)
+{
+	struct ps_net_h2c_session *s = session_of(c);
+	struct ps_net_h2c_call *k = s ? take_call(c) : NULL;
+	enum ps_status status;
+	if (!k)
+		return ps_error_set(err, PS_ENOMEM, "no memory for a request");
+	reset_call(k);
+	const struct ps_net_prepared *p =
+		ps_net_prepared_of(call, &k->own, &c->maker, &status, err);
+	if (!p)
+		return refuse(c, k, status, err);
+	k->base.client = c;
+	k->s = s;
+	k->call = call;
+	k->kind = call->kind;
+	k->head = p->head;
+	k->run = (struct ps_net_h2c_run){.piece = p->pieces, .left = p->bytes};
+	k->begin_at = k->end_at = UINT64_MAX;
+	k->id = submit(k, p);
+	if (k->id < 0)
+		return refuse(c, k, PS_ENOMEM, err);
+	if (k->id >= LAST_STREAM)
+		s->goaway = true;
+	ps_net_call_reset(call);
+	call->stream = &k->base;
+	link_call(s, k);
+	return PS_OK;
+}
+
+static void start(struct ps_net_client *c)
+{
+	ps_evloop_later_add(c->loop, &c->later);
+}
+
+static void flush(struct ps_net_client *c)
+{
+	ps_net_h2c_flush(c);
+	ps_net_h2c_settle(c);
+}
+
+static void opened(struct ps_net_client *c, int64_t now_ns)
+{
+	struct ps_net_h2c_session *s = session_of(c);
+	if (!s) {
+		ps_net_client_fail(c, PS_NET_MEMORY, ENOMEM);
+		return;
+	}
+	c->used = s->n_calls > 0;
+	for (struct ps_net_h2c_call *k = s->calls; k; k = k->next)
+		k->call->connected_ns = now_ns;
+	flush(c);
+}
+
+static void on_writable(struct ps_net_client *c)
+{
+	if (ps_net_wire_push(&c->wire) == 0)
+		flush(c);
+}
+
+static bool wants_write(const struct ps_net_client *c)
+{
+	return c->h2->session && ps_net_h2c_has_output(c->h2->session);
+}
+
+/* --- reading --- */
+
+static void feed(struct ps_net_client *c, const char *at, size_t n)
+{
+	struct ps_net_h2c_session *s = c->h2->session;
+	if (!s)
+		return;
+	ps_net_h2c_enter(s);
+	ssize_t used = nghttp2_session_mem_recv(s->ng, (const uint8_t *)at, n);
+	if (used == NGHTTP2_ERR_NOMEM)
+		ps_net_h2c_break(s, PS_NET_MEMORY, "no memory");
+	else if (used < 0)
+		ps_net_h2c_break(s, PS_NET_MALFORMED, nghttp2_strerror((int)used));
+	bool doomed = s->doomed;
+	ps_net_h2c_leave(s);
+	if (doomed)
+		return;
+	if (s->broken || s->goaway)
+		ps_net_h2c_settle(c);
+	else if (nghttp2_session_want_write(s->ng) || !nghttp2_session_want_read(s->ng))
+		ps_evloop_later_add(c->loop, &c->later);
+}
+
+static void on_eof(struct ps_net_client *c, int e)
+{
+	struct ps_net_h2c_session *s = c->h2->session;
+	if (s && s->n_calls > 0)
+		ps_net_client_fail(c, PS_NET_RESET, e);
+	else
+		close_idle(c);
+}
+
+static char *where(struct ps_net_client *c, size_t *ret_room)
+{
+	(void)c, (void)ret_room;
+	return NULL;
+}
+
+/* --- how many --- */
+
+static int room(const struct ps_net_client *c)
+{
+	const struct ps_net_h2c_session *s = c->h2->session;
+	int most = c->o.max_calls;
+	if (!s)
+		return most;
+	uint32_t theirs =
+		nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+	if (theirs < (uint32_t)most)
+		most = (int)theirs;
+	return s->goaway || s->broken || s->n_calls >= most ? 0 : most - s->n_calls;
+}
+
+static int calls(const struct ps_net_client *c)
+{
+	return c->h2->session ? c->h2->session->n_calls : 0;
+}
+
+/* --- streams of gRPC --- */
+
+enum ps_status ps_net_call_message(struct ps_net_call *call, struct ps_net_message *m,
+				   struct ps_error *err)
+{
+	struct ps_net_h2c_call *k = (struct ps_net_h2c_call *)call->stream;
+	if (!k || call->kind != PS_NET_CALL_GRPC_STREAM || k->side_ended)
+		return ps_error_set(err, PS_EUNAVAIL, "no message can be sent on this call");
+	m->bytes = 0;
+	for (size_t i = 0; i < m->n_body; i++)
+		m->bytes += m->body[i].iov_len;
+	if (m->bytes > UINT32_MAX)
+		return ps_error_set(err, PS_ETOOBIG, "a message of gRPC has at most 4 GiB");
+	m->prefix[0] = 0;
+	for (int i = 0; i < 4; i++)
+		m->prefix[1 + i] = (unsigned char)(m->bytes >> (24 - 8 * i));
+	m->prefix_left = sizeof m->prefix;
+	m->sent_ns = m->sent_all_ns = 0;
+	m->stream = &k->base;
+	m->next = NULL;
+	if (k->last_message)
+		k->last_message->next = m;
+	else
+		k->messages = m;
+	k->last_message = m;
+	ps_net_h2c_resume(k);
+	start(k->base.client);
+	return PS_OK;
+}
+
+void ps_net_call_end(struct ps_net_call *call)
+{
+	struct ps_net_h2c_call *k = (struct ps_net_h2c_call *)call->stream;
+	if (!k || call->kind != PS_NET_CALL_GRPC_STREAM || k->side_ended)
+		return;
+	k->side_ended = true;
+	ps_net_h2c_resume(k);
+	start(k->base.client);
+}
+
+/* --- the protocol --- */
+
+static enum ps_status init(struct ps_net_client *c)
+{
+	c->h2 = calloc(1, sizeof *c->h2);
+	if (!c->h2)
+		return PS_ENOMEM;
+	c->h2->callbacks = ps_net_h2c_callbacks();
+	c->h2->option = ps_net_h2c_option();
+	return c->h2->callbacks && c->h2->option ? PS_OK : PS_ENOMEM;
+}
+
+static void fini(struct ps_net_client *c)
+{
+	if (!c->h2)
+		return;
+	drop_session(c);
+	free_calls(c->h2);
+	nghttp2_session_callbacks_del(c->h2->callbacks);
+	nghttp2_option_del(c->h2->option);
+	free(c->h2);
+}
+
+const struct ps_net_speech ps_net_speech_h2 = {
+	.init = init,
+	.fini = fini,
+	.room = room,
+	.calls = calls,
+	.begin = begin,
+	.start = start,
+	.opened = opened,
+	.write = on_writable,
+	.later = flush,
+	.wants_write = wants_write,
+	.where = where,
+	.feed = feed,
+	.eof = on_eof,
+	.end_all = end_all,
+	.expire = expire,
+	.cancel = cancel,
+};

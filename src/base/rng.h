@@ -36,6 +36,10 @@ double ps_rng_exponential(struct ps_rng *r, double mean);
 /* ps_rng_normal returns a standard normal variate (polar method, no state kept between calls). */
 double ps_rng_normal(struct ps_rng *r);
 
+/* ps_rng_gamma returns a gamma variate of the given shape > 0 and scale 1 (Marsaglia and Tsang,
+ * 2000; below shape 1 by one more uniform variate). */
+double ps_rng_gamma(struct ps_rng *r, double shape);
+
 /* ps_rng_stream turns a name ("tenant/arrivals") into a stream number (FNV-1a, 64 bits). */
 uint64_t ps_rng_stream(const char *name);
 

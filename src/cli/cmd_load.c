@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "load/load.h"
 
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,11 +15,36 @@
 
 /* ---- options -> plan ---- */
 
-static enum ps_status fill_tenant(struct ps_load_tenant *t, struct ps_cli_load_tenant *o,
-				  const char *url, struct ps_error *err)
+/* Where the options of tenants come from, and what they lead to. */
+struct source {
+	const char *file; /* NULL: the command line */
+	const char *url;  /* of tenants that name none */
+	uint64_t seed;
+	struct ps_load_traces traces;
+};
+
+static enum ps_status fill_arrival(struct ps_load_tenant *t,
+				   const struct ps_load_arrival_options *o, struct source *s,
+				   struct ps_error *err)
 {
-	static const enum ps_load_arrival open_loop[] = {PS_LOAD_POISSON, PS_LOAD_CONSTANT,
-							 PS_LOAD_BURSTS};
+	char *copy = s->file ? strdup(s->file) : NULL;
+	enum ps_status st;
+
+	if (s->file && !copy) {
+		return ps_error_set(err, PS_ENOMEM, "no memory");
+	}
+	/* A trace is named relative to the file that names it. */
+	st = ps_load_arrival_from_options(o, copy ? dirname(copy) : NULL, s->seed, &s->traces,
+					  &t->arrival, err);
+	free(copy);
+	t->concurrency = (int)o->concurrency;
+	t->think = ps_load_think_from_options(o);
+	return st;
+}
+
+static enum ps_status fill_tenant(struct ps_load_tenant *t, struct ps_cli_load_tenant *o,
+				  struct source *s, struct ps_error *err)
+{
 	struct ps_load_shape *shapes = NULL;
 	enum ps_status st = ps_cli_shapes_parse(&o->shapes, &shapes, err);
 
@@ -27,14 +53,10 @@ static enum ps_status fill_tenant(struct ps_load_tenant *t, struct ps_cli_load_t
 	}
 	*t = (struct ps_load_tenant){
 		.name = o->name ? o->name : "default",
-		.url = o->url ? o->url : url,
+		.url = o->url ? o->url : s->url,
 		.model = o->model,
 		.version = o->version,
 		.api_key = o->api_key ? o->api_key : getenv("PERSEUS_API_KEY"),
-		.arrival = o->concurrency ? PS_LOAD_CLOSED : open_loop[o->arrival],
-		.bursts = {o->burst_ratio, o->burst_share, o->burst_length},
-		.rate_rps = o->rate,
-		.concurrency = (int)o->concurrency,
 		.sla = o->sla,
 		.batch = (int)o->batch,
 		.distinct_inputs = (int)o->inputs,
@@ -46,15 +68,16 @@ static enum ps_status fill_tenant(struct ps_load_tenant *t, struct ps_cli_load_t
 	if (!o->model) {
 		return ps_error_set(err, PS_EUSAGE, "tenant '%s' names no model", t->name);
 	}
-	if ((o->rate > 0) == (o->concurrency > 0)) {
-		ps_error_set(err, PS_EUSAGE,
-			     "tenant '%s' needs either a rate (open loop) or a concurrency "
-			     "(closed loop)",
-			     t->name);
-		ps_error_hint(err, "an open loop is what independent users do");
-		return PS_EUSAGE;
+	return fill_arrival(t, &o->a, s, err);
+}
+
+/* A trace's mistake has a place of its own. */
+static void say_where(const struct source *s, const struct ps_cli_load_tenant *o,
+		      struct ps_error *err)
+{
+	if (s->file && !err->where[0]) {
+		ps_error_where(err, "%.150s:%d:tenants", s->file, o->where.line);
 	}
-	return PS_OK;
 }
 
 static void fill_run(struct ps_load_plan *plan, const struct ps_cli_load_run *r,
@@ -70,17 +93,21 @@ static void fill_run(struct ps_load_plan *plan, const struct ps_cli_load_run *r,
 	plan->cpu = (int)o->cpu;
 }
 
-static void free_plan(struct ps_load_plan *plan)
+static void free_plan(struct ps_load_plan *plan, struct source *s)
 {
 	for (size_t i = 0; i < plan->tenant_len; i++) {
-		free((void *)plan->tenants[i].shapes);
+		struct ps_load_tenant *t = (struct ps_load_tenant *)&plan->tenants[i];
+
+		ps_load_arrival_release(&t->arrival);
+		free((void *)t->shapes);
 	}
 	free((void *)plan->tenants);
+	ps_load_traces_fini(&s->traces);
 	*plan = (struct ps_load_plan){0};
 }
 
 static enum ps_status make_plan(struct ps_load_plan *plan, struct ps_cli_load_tenant *tenants,
-				size_t len, const char *url, struct ps_error *err)
+				size_t len, struct source *s, struct ps_error *err)
 {
 	struct ps_load_tenant *t = calloc(len, sizeof(*t));
 	enum ps_status st = PS_OK;
@@ -91,10 +118,13 @@ static enum ps_status make_plan(struct ps_load_plan *plan, struct ps_cli_load_te
 	plan->tenants = t;
 	plan->tenant_len = len;
 	for (size_t i = 0; st == PS_OK && i < len; i++) {
-		st = fill_tenant(&t[i], &tenants[i], url, err);
+		st = fill_tenant(&t[i], &tenants[i], s, err);
+		if (st != PS_OK) {
+			say_where(s, &tenants[i], err);
+		}
 	}
 	if (st != PS_OK) {
-		free_plan(plan);
+		free_plan(plan, s);
 	}
 	return st;
 }
@@ -186,16 +216,17 @@ static int perform(const struct ps_cli_load_options *o, const struct ps_load_pla
 
 static int run_one(struct ps_cli_load_options *o)
 {
+	struct source s = {.url = PS_CLI_LOAD_URL, .seed = (uint64_t)o->r.seed};
 	struct ps_load_plan plan = {0};
 	struct ps_error err = {0};
 	int code;
 
-	if (make_plan(&plan, &o->t, 1, PS_CLI_LOAD_URL, &err) != PS_OK) {
+	if (make_plan(&plan, &o->t, 1, &s, &err) != PS_OK) {
 		return ps_cli_fail(&err);
 	}
 	fill_run(&plan, &o->r, o);
 	code = perform(o, &plan);
-	free_plan(&plan);
+	free_plan(&plan, &s);
 	return code;
 }
 
@@ -206,7 +237,7 @@ static int run_file(const struct ps_cli_load_options *o)
 	struct ps_error err = {0};
 	int code;
 
-	if (o->t.url || o->t.model || o->t.rate > 0 || o->t.concurrency > 0) {
+	if (o->t.url || o->t.model || o->t.a.rate > 0 || o->t.a.concurrency > 0) {
 		ps_error_set(&err, PS_EUSAGE,
 			     "--file says who asks for what: leave out --url, "
 			     "--model, --rate and --concurrency");
@@ -215,13 +246,13 @@ static int run_file(const struct ps_cli_load_options *o)
 	if (ps_conf_load_yaml(&ps_cli_load_file_schema, o->file, &f, &err) != PS_OK) {
 		return ps_cli_fail(&err);
 	}
-	if (make_plan(&plan, f.tenants.items, f.tenants.len, f.url, &err) != PS_OK) {
-		ps_error_where(&err, "%s", o->file);
+	struct source s = {.file = o->file, .url = f.url, .seed = (uint64_t)f.r.seed};
+	if (make_plan(&plan, f.tenants.items, f.tenants.len, &s, &err) != PS_OK) {
 		code = ps_cli_fail(&err);
 	} else {
 		fill_run(&plan, &f.r, o);
 		code = perform(o, &plan);
-		free_plan(&plan);
+		free_plan(&plan, &s);
 	}
 	ps_conf_free(&ps_cli_load_file_schema, &f);
 	return code;

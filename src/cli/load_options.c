@@ -5,8 +5,6 @@
 #include "cli/cli.h"
 #include "load/load.h"
 
-static const char *const arrivals[] = {"poisson", "constant", "bursts", NULL};
-
 #define TENANT_ROWS(S, AT)                                                                         \
 	{.name = "model",                                                                          \
 	 .type = PS_CONF_TEXT,                                                                     \
@@ -18,50 +16,8 @@ static const char *const arrivals[] = {"poisson", "constant", "bursts", NULL};
 		 .offset = offsetof(S, AT version),                                                \
 		 .metavar = "VERSION",                                                             \
 		 .help = "Version of the model; without it the server chooses."},                  \
-		{.name = "rate",                                                                   \
-		 .type = PS_CONF_RATE,                                                             \
-		 .offset = offsetof(S, AT rate),                                                   \
-		 .metavar = "RATE",                                                                \
-		 .min = 0,                                                                         \
-		 .max = 1e7,                                                                       \
-		 .help = "Open loop: requests per second, sent when they are due, however slow "   \
-			 "the "                                                                    \
-			 "answers are."},                                                          \
-		{.name = "arrival",                                                                \
-		 .type = PS_CONF_ENUM,                                                             \
-		 .offset = offsetof(S, AT arrival),                                                \
-		 .choices = arrivals,                                                              \
-		 .def = "poisson",                                                                 \
-		 .help = "Gaps between the requests of an open loop."},                            \
-		{.name = "burst-ratio",                                                            \
-		 .type = PS_CONF_REAL,                                                             \
-		 .offset = offsetof(S, AT burst_ratio),                                            \
-		 .def = "4",                                                                       \
-		 .min = 1,                                                                         \
-		 .max = 1000,                                                                      \
-		 .help = "Arrival bursts: rate inside a burst, in mean rates."},                   \
-		{.name = "burst-share",                                                            \
-		 .type = PS_CONF_RATIO,                                                            \
-		 .offset = offsetof(S, AT burst_share),                                            \
-		 .def = "20%",                                                                     \
-		 .min = 0.001,                                                                     \
-		 .max = 0.999,                                                                     \
-		 .help = "Arrival bursts: share of the time that they take up."},                  \
-		{.name = "burst-length",                                                           \
-		 .type = PS_CONF_DURATION,                                                         \
-		 .offset = offsetof(S, AT burst_length),                                           \
-		 .metavar = "TIME",                                                                \
-		 .def = "1s",                                                                      \
-		 .min = 1e6,                                                                       \
-		 .max = 3600e9,                                                                    \
-		 .help = "Arrival bursts: mean length of one."},                                   \
-		{.name = "concurrency",                                                            \
-		 .type = PS_CONF_INT,                                                              \
-		 .offset = offsetof(S, AT concurrency),                                            \
-		 .metavar = "N",                                                                   \
-		 .min = 0,                                                                         \
-		 .max = PS_LOAD_MAX_CONNECTIONS,                                                   \
-		 .help = "Closed loop instead: N users, each asks again when answered."},          \
+		PS_LOAD_RATE_ROW(S, AT a.), PS_LOAD_ARRIVAL_ROWS(S, AT a.),                        \
+		PS_LOAD_CLOSED_ROWS(S, AT a.),                                                     \
 		{.name = "sla",                                                                    \
 		 .type = PS_CONF_SLA,                                                              \
 		 .offset = offsetof(S, AT sla),                                                    \
@@ -170,7 +126,7 @@ static const struct ps_conf_schema tenant_schema = {
 	.summary = "One tenant of a load file.",
 	.options = tenant_rows,
 	.size = sizeof(struct ps_cli_load_tenant),
-	.where_offset = SIZE_MAX,
+	.where_offset = offsetof(struct ps_cli_load_tenant, where),
 };
 
 static const struct ps_conf_option file_rows[] = {
@@ -277,6 +233,7 @@ const struct ps_conf_schema ps_cli_load_schema = {
 		   "are errors.",
 	.example = "perseus load --model resnet50 --rate 20 --duration 30s --sla 'p95<=200ms'\n"
 		   "perseus load --url http://gpu1:8000 --model bert --concurrency 4 --json\n"
+		   "perseus load --model m --arrival trace --trace day.csv --trace-from 9h\n"
 		   "perseus load --file tenants.yaml --records requests.csv",
 	.options = rows,
 	.size = sizeof(struct ps_cli_load_options),

@@ -2,22 +2,19 @@
 #ifndef PS_CLI_LOAD_OPTIONS_INTERNAL_H
 #define PS_CLI_LOAD_OPTIONS_INTERNAL_H
 
-#include "conf/conf.h"
+#include "load/arrival_options.h"
 
 #define PS_CLI_LOAD_URL "http://127.0.0.1:8000" /* when none is given */
 
 /* What a tenant asks for: the same rows on the command line and in a file. */
 struct ps_cli_load_tenant {
 	char *name, *url, *model, *version, *api_key;
-	double rate;
-	int arrival;
-	double burst_ratio, burst_share;
-	int64_t burst_length;
-	int64_t concurrency;
+	struct ps_load_arrival_options a;
 	struct ps_sla sla;
 	int64_t batch, inputs;
 	struct ps_conf_texts shapes;
 	bool json_tensors, check_repeats;
+	struct ps_conf_where where; /* in its file */
 };
 
 struct ps_cli_load_run {

@@ -36,20 +36,13 @@ static enum ps_status check_tenant(const struct ps_load_plan *plan, size_t i, st
 	if (!t->url || !t->model || !t->model[0]) {
 		return ps_error_set(err, PS_EINVAL, "tenant '%s' needs a URL and a model", t->name);
 	}
-	if (t->arrival == PS_LOAD_CLOSED) {
-		if (t->concurrency < 1 || t->concurrency > PS_LOAD_MAX_CONNECTIONS) {
-			return ps_error_set(err, PS_EINVAL, "tenant '%s': 1 to %d users", t->name,
-					    PS_LOAD_MAX_CONNECTIONS);
-		}
-	} else if (!(t->rate_rps > 0) || !(t->rate_rps <= 1e7)) {
-		return ps_error_set(err, PS_EINVAL,
-				    "tenant '%s': the rate must be above 0 and at most 1e7/s",
-				    t->name);
+	if (ps_load_arrival_is_closed(&t->arrival) &&
+	    (t->concurrency < 1 || t->concurrency > PS_LOAD_MAX_CONNECTIONS)) {
+		return ps_error_set(err, PS_EINVAL, "tenant '%s': 1 to %d users", t->name,
+				    PS_LOAD_MAX_CONNECTIONS);
 	}
-	struct ps_load_bursts bursts = t->bursts;
-	if (t->arrival == PS_LOAD_BURSTS && !ps_load_bursts_resolve(&bursts)) {
-		ps_error_set(err, PS_EINVAL, "tenant '%s': no such bursts", t->name);
-		ps_error_hint(err, "burst-share times burst-ratio is at most 1");
+	if (ps_load_arrival_check(&t->arrival, plan->warmup_ns + plan->duration_ns, err) != PS_OK) {
+		ps_error_where(err, "tenant '%s'", t->name);
 		return PS_EINVAL;
 	}
 	if (t->batch < 0 || t->distinct_inputs < 0) {
@@ -88,7 +81,7 @@ static enum ps_status check_plan(const struct ps_load_plan *plan, struct ps_erro
 
 static size_t connections_of(const struct ps_load_plan *plan, const struct ps_load_tenant *t)
 {
-	if (t->arrival == PS_LOAD_CLOSED) {
+	if (ps_load_arrival_is_closed(&t->arrival)) {
 		return (size_t)t->concurrency;
 	}
 	return plan->max_connections ? (size_t)plan->max_connections : DEFAULT_CONNECTIONS;
@@ -119,13 +112,15 @@ static enum ps_status raise_descriptors(const struct ps_load_plan *plan, struct 
 
 static size_t ahead(const struct ps_load_plan *plan, const struct ps_load_tenant_run *tr)
 {
+	int64_t total_ns = plan->warmup_ns + plan->duration_ns;
+	double rate_rps = ps_load_arrival_mean_rps(&tr->t->arrival, total_ns);
 	size_t n;
 
-	if (tr->t->arrival == PS_LOAD_CLOSED) {
+	if (ps_load_arrival_is_closed(&tr->t->arrival)) {
 		return tr->conn_max;
 	}
 	n = plan->open_connections ? (size_t)plan->open_connections
-				   : (size_t)fmin(MAX_OPEN_AHEAD, 2 + tr->t->rate_rps / 20);
+				   : (size_t)fmin(MAX_OPEN_AHEAD, 2 + rate_rps / 20);
 	return n < tr->conn_max ? n : tr->conn_max;
 }
 
@@ -158,8 +153,8 @@ static enum ps_status prepare_tenant(struct ps_load_run *run, size_t i, struct p
 {
 	const struct ps_load_tenant *t = &run->plan->tenants[i];
 	struct ps_load_tenant_run *tr = &run->tenants[i];
-	double seconds = (double)(run->plan->warmup_ns + run->plan->duration_ns) / 1e9;
-	double expected = t->arrival == PS_LOAD_CLOSED ? 0 : 1.1 * t->rate_rps * seconds;
+	double total_ns = (double)(run->plan->warmup_ns + run->plan->duration_ns);
+	double expected = 1.1 * ps_load_arrival_expected(&t->arrival, total_ns);
 	struct ps_load_conn *first;
 	enum ps_status st;
 
@@ -246,8 +241,8 @@ static enum ps_status run_probe(struct ps_load_run *run, struct ps_error *err)
 		return PS_OK;
 	}
 	for (size_t i = 0; i < run->tenant_len; i++) {
-		rate += run->tenants[i].t->arrival == PS_LOAD_CLOSED ? 0
-								     : run->tenants[i].t->rate_rps;
+		rate += ps_load_arrival_mean_rps(&run->tenants[i].t->arrival,
+						 run->plan->warmup_ns + run->plan->duration_ns);
 	}
 	p.gap_ns = (int64_t)(1e9 / (rate > 0 ? fmin(rate, 1e5) : PROBE_RPS)) + 1;
 	p.due_ns = ps_evloop_now_ns(run->loop) + p.gap_ns;
@@ -356,7 +351,7 @@ static enum ps_status prepare(struct ps_load_run *run, struct ps_error *err)
 	struct ps_evloop_options o = {.spin_ns = run->plan->spin_ns};
 	enum ps_status st = ps_evloop_new(&o, &run->loop, err);
 
-	if (st == PS_OK && ps_load_schedule_init(&run->schedule, run->plan) != PS_OK) {
+	if (st == PS_OK && ps_load_schedule_init(&run->schedule, run->plan, 0, 1) != PS_OK) {
 		st = ps_error_set(err, PS_ENOMEM, "no memory for the schedule");
 	}
 	for (size_t i = 0; st == PS_OK && i < run->plan->tenant_len; i++) {

@@ -13,7 +13,9 @@ struct ps_load_conn {
 	struct ps_load_tenant_run *tr;
 	struct ps_net_client *client;
 	struct ps_net_call call;
-	struct ps_evloop_timer pause; /* of a closed loop's user after a failure */
+	struct ps_evloop_timer pause; /* of a closed loop's user: thinking, or after a failure */
+	struct ps_rng think;
+	int64_t due_ns; /* monotonic, of what follows the thinking; 0: when the pause is over */
 	struct ps_load_conn *next_free;
 	uint32_t number;
 	int64_t scheduled_ns; /* after the start, as all instants below */

@@ -28,6 +28,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/sla.h"
+#include "load/arrivals.h"
 #include "model/model.h"
 #include "stats/stats.h"
 
@@ -41,24 +42,6 @@
 #define PS_LOAD_REASON_SIZE	   192
 #define PS_LOAD_MAX_SECONDS	   86400 /* of the per-second series; longer plans are refused */
 #define PS_LOAD_DEFAULT_TIMEOUT_NS INT64_C(10000000000)
-
-enum ps_load_arrival {
-	PS_LOAD_POISSON,  /* exponential gaps */
-	PS_LOAD_CONSTANT, /* equal gaps; the first arrival half a gap after the start */
-	PS_LOAD_BURSTS,	  /* Poisson whose rate jumps between two values (MMPP), see below */
-	PS_LOAD_CLOSED,	  /* `concurrency` users, each asks again when answered, no think time */
-};
-
-/* PS_LOAD_BURSTS: a burst offers `ratio` times the mean rate and lasts `length_ns` on average;
- * bursts take up `share` of the time. In between the rate is (1 - share x ratio) / (1 - share)
- * times the mean, so that the mean holds. Both lengths are exponential. 0 means the default in
- * brackets.
- */
-struct ps_load_bursts {
-	double ratio;	   /* [4] >= 1 */
-	double share;	   /* [0.2] in (0, 1), share x ratio <= 1 */
-	int64_t length_ns; /* [1 s] */
-};
 
 /* The shape to use for one input instead of what the model declares (-1 counts as 1). */
 struct ps_load_shape {
@@ -74,12 +57,11 @@ struct ps_load_tenant {
 	const char *model;   /* model name */
 	const char *version; /* NULL: the server's choice */
 	const char *api_key; /* sent as "Authorization: Bearer"; NULL: none */
-	enum ps_load_arrival arrival;
-	struct ps_load_bursts bursts;
-	double rate_rps;     /* requests per second; not for PS_LOAD_CLOSED */
-	int concurrency;     /* users of PS_LOAD_CLOSED */
-	struct ps_sla sla;   /* percentile 0: none */
-	int batch;	     /* size of a dynamic first dimension; 0: 1 */
+	struct ps_load_arrival_spec arrival;
+	int concurrency;	    /* PS_LOAD_CLOSED: users; PS_LOAD_OFFLINE: requests under way */
+	struct ps_load_think think; /* PS_LOAD_CLOSED */
+	struct ps_sla sla;	    /* percentile 0: none */
+	int batch;		    /* size of a dynamic first dimension; 0: 1 */
 	int distinct_inputs; /* different inputs, sent in turn; 0: 8 (fewer when over 64 MiB) */
 	bool json_tensors;   /* send tensors as JSON instead of the binary extension */
 	bool check_repeats;  /* equal inputs must give bytewise equal outputs (no extra request) */

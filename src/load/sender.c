@@ -134,17 +134,27 @@ static void ask_again(struct ps_load_conn *k, int64_t now_ns)
 
 static void on_pause_over(struct ps_evloop_timer *timer, int64_t now_ns)
 {
+	struct ps_load_conn *k = timer->ctx;
+	int64_t due_ns = k->due_ns;
+
 	(void)now_ns;
-	ask_again(timer->ctx, ps_evloop_now_ns(((struct ps_load_conn *)timer->ctx)->tr->run->loop));
+	k->due_ns = 0;
+	ask_again(k, due_ns ? due_ns : ps_evloop_now_ns(k->tr->run->loop));
 }
 
 static void next_of_user(struct ps_load_conn *k, bool ok, int64_t done_ns)
 {
 	struct ps_load_run *run = k->tr->run;
+	int64_t think_ns = ok ? ps_load_think_next(&k->tr->t->think, &k->think) : 0;
 
-	if (ok) {
+	if (ok && think_ns == 0) {
 		ask_again(k, done_ns);
-	} else if (done_ns + PAUSE_NS < run->end_ns &&
+	} else if (ok && done_ns + think_ns < run->end_ns) {
+		k->due_ns = done_ns + think_ns;
+		if (ps_evloop_timer_set(run->loop, &k->pause, k->due_ns) != PS_OK) {
+			run->status = PS_ENOMEM;
+		}
+	} else if (!ok && done_ns + PAUSE_NS < run->end_ns &&
 		   ps_evloop_timer_set(run->loop, &k->pause, done_ns + PAUSE_NS) != PS_OK) {
 		run->status = PS_ENOMEM;
 	}
@@ -156,7 +166,7 @@ static void next_on(struct ps_load_conn *k, bool ok, int64_t done_ns)
 {
 	struct ps_load_tenant_run *tr = k->tr;
 
-	if (tr->t->arrival == PS_LOAD_CLOSED) {
+	if (ps_load_arrival_is_closed(&tr->t->arrival)) {
 		next_of_user(k, ok, done_ns);
 	} else if (tr->waiting.len && !tr->run->cancelled) {
 		struct ps_load_waiting w = ring_pop(&tr->waiting);
@@ -272,6 +282,7 @@ enum ps_status ps_load_conn_new(struct ps_load_tenant_run *tr, struct ps_load_co
 	}
 	k->tr = tr;
 	k->number = (uint32_t)tr->conn_len;
+	ps_load_think_init(&k->think, tr->run->plan->seed, tr->t->name, k->number);
 	ps_evloop_timer_init(&k->pause, on_pause_over, k);
 	tr->conns[tr->conn_len++] = k;
 	*ret_conn = k;
@@ -376,7 +387,7 @@ enum ps_status ps_load_sender_start(struct ps_load_run *run)
 	run->last_latency_ns = -1;
 	for (size_t i = 0; i < run->tenant_len; i++) {
 		ps_evloop_timer_init(&run->tenants[i].expiry, on_expiry, &run->tenants[i]);
-		if (run->tenants[i].t->arrival == PS_LOAD_CLOSED) {
+		if (ps_load_arrival_is_closed(&run->tenants[i].t->arrival)) {
 			start_users(&run->tenants[i]);
 		}
 	}

@@ -79,15 +79,29 @@ static double exponential(struct ps_rng *r)
 	return x;
 }
 
+static double gamma_quarter(struct ps_rng *r)
+{
+	return ps_rng_gamma(r, 0.25);
+}
+
+static double gamma_one(struct ps_rng *r)
+{
+	return ps_rng_gamma(r, 1);
+}
+
+static double gamma_nine(struct ps_rng *r)
+{
+	return ps_rng_gamma(r, 9);
+}
+
 static void test_distributions(void **state)
 {
 	static const struct {
 		double (*draw)(struct ps_rng *);
 		double mean, variance;
 	} rows[] = {
-		{uniform, 0.5, 1 / 12.0},
-		{exponential, 3, 9},
-		{ps_rng_normal, 0, 1},
+		{uniform, 0.5, 1 / 12.0},    {exponential, 3, 9}, {ps_rng_normal, 0, 1},
+		{gamma_quarter, 0.25, 0.25}, {gamma_one, 1, 1},	  {gamma_nine, 9, 9},
 	};
 
 	(void)state;

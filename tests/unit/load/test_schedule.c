@@ -1,4 +1,5 @@
-/* The schedule: statistics of the arrival processes, independence of tenants, exact rates. */
+/* The schedule: all tenants merged, independent of each other and of the number of threads. The
+ * processes themselves: test_arrivals.c. */
 #include "base/clock.h"
 #include "load/schedule.h"
 
@@ -11,134 +12,9 @@
 
 #define SEC PS_NS_PER_SEC
 
-static void poisson_gaps_are_exponential(void **state)
+static struct ps_load_tenant tenant(const char *name, enum ps_load_arrival_kind kind, double rate)
 {
-	enum { N = 400000 };
-	struct ps_load_arrivals a;
-	double sum = 0, sum2 = 0, lagged = 0, before = 0;
-	int64_t last = 0;
-	int over_mean = 0;
-
-	(void)state;
-	ps_load_arrivals_init(&a, PS_LOAD_POISSON, 1000, NULL, 1, "t");
-	for (int i = 0; i < N; i++) {
-		int64_t at = ps_load_arrivals_next(&a);
-		double gap = (double)(at - last) / 1e6; /* in mean gaps */
-
-		assert_true(at >= last);
-		sum += gap;
-		sum2 += gap * gap;
-		lagged += (gap - 1) * (before - 1);
-		over_mean += gap > 1;
-		before = gap;
-		last = at;
-	}
-	double mean = sum / N, var = sum2 / N - mean * mean;
-	/* four standard errors of each estimate, for an exponential law */
-	assert_true(fabs(mean - 1) < 4 / sqrt(N));
-	assert_true(fabs(var - 1) < 4 * sqrt(8.0 / N));
-	assert_true(fabs(lagged / N) < 4 / sqrt(N));
-	assert_true(fabs((double)over_mean / N - exp(-1)) < 4 * 0.483 / sqrt(N));
-}
-
-/* Counts per window of a tenth of the bursts' length: the mean rate holds, the share of windows
- * above the mean is about that of bursts, and the variance is far from Poisson's. */
-static void bursts_keep_the_mean(void **state)
-{
-	enum { WINDOWS = 200000 };
-	struct ps_load_bursts b = {.ratio = 4, .share = 0.2, .length_ns = SEC};
-	struct ps_load_arrivals a;
-	double sum = 0, sum2 = 0;
-	int busy = 0;
-
-	(void)state;
-	ps_load_arrivals_init(&a, PS_LOAD_BURSTS, 1000, &b, 7, "t");
-	int64_t at = ps_load_arrivals_next(&a);
-	for (int w = 0; w < WINDOWS; w++) {
-		int n = 0;
-		for (; at < (w + 1) * (SEC / 10); at = ps_load_arrivals_next(&a))
-			n++;
-		sum += n;
-		sum2 += (double)n * n;
-		busy += n > 200; /* between 25 and 400 per window */
-	}
-	double mean = sum / WINDOWS, var = sum2 / WINDOWS - mean * mean;
-	/* 4000 cycles: the mean's standard error is about 2 %, that of the share likewise. */
-	assert_true(fabs(mean / 100 - 1) < 0.08);
-	assert_true(fabs((double)busy / WINDOWS - 0.2) < 0.02);
-	assert_true(var / mean > 100);
-}
-
-static void bursts_are_checked(void **state)
-{
-	static const struct {
-		struct ps_load_bursts b;
-		bool valid;
-	} rows[] = {
-		{{0, 0, 0}, true},	 {{5, 0.2, SEC}, true},	   {{1, 0.5, 1}, true},
-		{{6, 0.2, SEC}, false},	 {{0.5, 0.2, SEC}, false}, {{4, 1, SEC}, false},
-		{{4, -0.1, SEC}, false}, {{4, 0.2, -1}, false},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct ps_load_bursts b = rows[i].b;
-		assert_int_equal(ps_load_bursts_resolve(&b), rows[i].valid);
-	}
-}
-
-static uint64_t count_until(enum ps_load_arrival kind, double rate, int64_t end, uint64_t seed)
-{
-	struct ps_load_arrivals a;
-	uint64_t n = 0;
-
-	ps_load_arrivals_init(&a, kind, rate, NULL, seed, "t");
-	while (ps_load_arrivals_next(&a) < end) {
-		n++;
-	}
-	return n;
-}
-
-static void rates_are_exact(void **state)
-{
-	static const struct {
-		enum ps_load_arrival kind;
-		double rate;
-		int64_t seconds;
-		double tolerance;
-	} rows[] = {
-		{PS_LOAD_POISSON, 100000, 60, 1e-3}, {PS_LOAD_POISSON, 999999, 5, 2e-3},
-		{PS_LOAD_CONSTANT, 100000, 60, 0},   {PS_LOAD_CONSTANT, 3, 1000, 0},
-		{PS_LOAD_CONSTANT, 333333, 9, 0},    {PS_LOAD_CONSTANT, 0.5, 1000, 0},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		double want = rows[i].rate * (double)rows[i].seconds;
-		double got =
-			(double)count_until(rows[i].kind, rows[i].rate, rows[i].seconds * SEC, 7);
-
-		assert_true(fabs(got - want) <= rows[i].tolerance * want);
-	}
-}
-
-static void constant_gaps_never_drift(void **state)
-{
-	struct ps_load_arrivals a;
-	int64_t last = 0;
-
-	(void)state;
-	ps_load_arrivals_init(&a, PS_LOAD_CONSTANT, 30000, NULL, 1, "t");
-	for (int i = 0; i < 3000000; i++) {
-		last = ps_load_arrivals_next(&a);
-	}
-	/* 100 s less half a gap of 33.3 us */
-	assert_in_range(last, 100 * SEC - 16667, 100 * SEC - 16666);
-}
-
-static struct ps_load_tenant tenant(const char *name, enum ps_load_arrival kind, double rate)
-{
-	return (struct ps_load_tenant){.name = name, .arrival = kind, .rate_rps = rate};
+	return (struct ps_load_tenant){.name = name, .arrival = {.kind = kind, .rate_rps = rate}};
 }
 
 /* Collects the instants of one tenant out of a whole plan. */
@@ -149,7 +25,7 @@ static size_t instants_of(const struct ps_load_plan *plan, size_t which, int64_t
 	int64_t at, last = 0;
 	uint64_t seq;
 
-	assert_int_equal(ps_load_schedule_init(&s, plan), PS_OK);
+	assert_int_equal(ps_load_schedule_init(&s, plan, 0, 1), PS_OK);
 	while (ps_load_schedule_peek(&s) != INT64_MAX) {
 		int64_t next = ps_load_schedule_peek(&s);
 
@@ -206,7 +82,7 @@ static void tenants_are_independent(void **state)
 	uint64_t seq;
 
 	(void)state;
-	assert_int_equal(ps_load_schedule_init(&s, &p), PS_OK);
+	assert_int_equal(ps_load_schedule_init(&s, &p, 0, 1), PS_OK);
 	while (ps_load_schedule_pop(&s, &t, &at, &seq)) {
 		x[t][at / (SEC / 100)] += 1;
 	}
@@ -217,14 +93,61 @@ static void tenants_are_independent(void **state)
 	ps_load_schedule_fini(&s);
 }
 
+/* Every arrival is with exactly one thread, at the instant and under the number that it has with
+ * one thread alone. */
+static void threads_share_one_schedule(void **state)
+{
+	enum { CAP = 40000 };
+	static int64_t want[3][CAP];
+	static bool seen[3][CAP];
+	static const unsigned threads[] = {1, 2, 3, 7, 64};
+	struct ps_load_tenant three[] = {tenant("a", PS_LOAD_POISSON, 1000),
+					 tenant("b", PS_LOAD_BURSTS, 900),
+					 tenant("c", PS_LOAD_CONSTANT, 5)};
+	struct ps_load_plan p = {.tenants = three,
+				 .tenant_len = 3,
+				 .warmup_ns = SEC,
+				 .duration_ns = 20 * SEC,
+				 .seed = 11};
+	struct ps_load_schedule s;
+	size_t len[3], t;
+	int64_t at;
+	uint64_t seq;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		len[i] = instants_of(&p, i, want[i], CAP);
+	assert_int_equal(len[2], 105);
+	for (size_t k = 0; k < sizeof(threads) / sizeof(threads[0]); k++) {
+		size_t n = 0;
+
+		memset(seen, 0, sizeof(seen));
+		for (unsigned thread = 0; thread < threads[k]; thread++) {
+			int64_t last = 0;
+
+			assert_int_equal(ps_load_schedule_init(&s, &p, thread, threads[k]), PS_OK);
+			for (; ps_load_schedule_pop(&s, &t, &at, &seq); n++) {
+				assert_true(at >= last && !seen[t][seq]);
+				assert_int_equal(seq % threads[k], thread);
+				assert_int_equal(at, want[t][seq]);
+				seen[t][seq] = true;
+				last = at;
+			}
+			ps_load_schedule_fini(&s);
+		}
+		assert_int_equal(n, len[0] + len[1] + len[2]);
+	}
+}
+
 static void closed_loops_are_not_scheduled(void **state)
 {
-	struct ps_load_tenant one[] = {tenant("a", PS_LOAD_CLOSED, 0)};
-	struct ps_load_plan p = {.tenants = one, .tenant_len = 1, .duration_ns = SEC};
+	struct ps_load_tenant one[] = {tenant("a", PS_LOAD_CLOSED, 0),
+				       tenant("b", PS_LOAD_OFFLINE, 0)};
+	struct ps_load_plan p = {.tenants = one, .tenant_len = 2, .duration_ns = SEC};
 	struct ps_load_schedule s;
 
 	(void)state;
-	assert_int_equal(ps_load_schedule_init(&s, &p), PS_OK);
+	assert_int_equal(ps_load_schedule_init(&s, &p, 0, 1), PS_OK);
 	assert_int_equal(ps_load_schedule_peek(&s), INT64_MAX);
 	ps_load_schedule_fini(&s);
 }
@@ -232,13 +155,9 @@ static void closed_loops_are_not_scheduled(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(poisson_gaps_are_exponential),
-		cmocka_unit_test(bursts_keep_the_mean),
-		cmocka_unit_test(bursts_are_checked),
-		cmocka_unit_test(rates_are_exact),
-		cmocka_unit_test(constant_gaps_never_drift),
 		cmocka_unit_test(other_tenants_move_nothing),
 		cmocka_unit_test(tenants_are_independent),
+		cmocka_unit_test(threads_share_one_schedule),
 		cmocka_unit_test(closed_loops_are_not_scheduled),
 	};
 

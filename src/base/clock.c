@@ -67,6 +67,15 @@ int64_t ps_clock_thread_cpu_ns(void)
 	return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
+int64_t ps_clock_process_cpu_ns(int pid)
+{
+	clockid_t id;
+	struct timespec ts;
+	if (pid <= 0 || clock_getcpuclockid(pid, &id) != 0 || clock_gettime(id, &ts) != 0)
+		return -1;
+	return (int64_t)ts.tv_sec * PS_NS_PER_SEC + ts.tv_nsec;
+}
+
 void ps_clock_resolution_ns(int64_t *ret_step_ns, int64_t *ret_cost_ns)
 {
 	enum { N = 4000 };

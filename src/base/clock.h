@@ -51,6 +51,10 @@ int64_t ps_clock_cpu_ns(void);
 /* ps_clock_thread_cpu_ns returns the CPU time of the calling thread. */
 int64_t ps_clock_thread_cpu_ns(void);
 
+/* ps_clock_process_cpu_ns returns the CPU time of any process, all threads, those that ended too;
+ * -1 when there is none of that number. */
+int64_t ps_clock_process_cpu_ns(int pid);
+
 /* ps_clock_resolution_ns measures the smallest step seen between reads, and the cost of a read
  * (median of a few thousand). Takes well under a millisecond. */
 void ps_clock_resolution_ns(int64_t *ret_step_ns, int64_t *ret_cost_ns);

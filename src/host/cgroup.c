@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const controller_names[] = {"memory", "cpuset"};
+static const char *const controller_names[] = {"memory", "cpuset", "cpu"};
+/* as a measurement names them */
+static const char *const shown_names[] = {"memory", "cpuset", "cpu_quota"};
 
 /* ---- finding our own group ---- */
 
@@ -187,17 +190,43 @@ static void sweep(const char *folder)
 	}
 }
 
-/* A v1 cpuset cannot hold a process before it has memory nodes. */
+/* A v1 cpuset cannot hold a process before it has memory nodes. Old kernels do not tell which ones
+ * are in effect, only which were set. */
 static int copy_mems(const char *parent, const char *group)
 {
-	char path[PATH_MAX];
-	if (snprintf(path, sizeof(path), "%s/cpuset.effective_mems", parent) >= PATH_MAX) {
-		return ENAMETOOLONG;
+	static const char *const names[] = {"cpuset.effective_mems", "cpuset.mems"};
+	int e = ENODATA;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && e == ENODATA; i++) {
+		char path[PATH_MAX];
+		if (snprintf(path, sizeof(path), "%s/%s", parent, names[i]) >= PATH_MAX) {
+			return ENAMETOOLONG;
+		}
+		char *mems = slurp(path);
+		if (mems && mems[0] && mems[0] != '\n') {
+			e = put(group, "cpuset.mems", mems);
+		}
+		free(mems);
 	}
-	char *mems = slurp(path);
-	int e = mems && mems[0] && mems[0] != '\n' ? put(group, "cpuset.mems", mems) : ENODATA;
-	free(mems);
 	return e;
+}
+
+int64_t ps_host_quota_us(double cpus)
+{
+	return llround(cpus * PS_HOST_PERIOD_US);
+}
+
+static int limit_quota(double cpus, const struct ps_host_group *g)
+{
+	char text[64];
+	long long quota = (long long)ps_host_quota_us(cpus);
+	if (g->version == 2) {
+		(void)snprintf(text, sizeof(text), "%lld %d", quota, PS_HOST_PERIOD_US);
+		return put(g->path, "cpu.max", text);
+	}
+	(void)snprintf(text, sizeof(text), "%d", PS_HOST_PERIOD_US);
+	int e = put(g->path, "cpu.cfs_period_us", text);
+	(void)snprintf(text, sizeof(text), "%lld", quota);
+	return e ? e : put(g->path, "cpu.cfs_quota_us", text);
 }
 
 static int limit(const struct ps_host_slice *slice, enum ps_host_controller c, const char *parent,
@@ -207,6 +236,9 @@ static int limit(const struct ps_host_slice *slice, enum ps_host_controller c, c
 	if (c == PS_HOST_MEMORY) {
 		(void)snprintf(text, sizeof(text), "%lld", (long long)slice->memory_bytes);
 		return put(g->path, g->version == 2 ? "memory.max" : "memory.limit_in_bytes", text);
+	}
+	if (c == PS_HOST_QUOTA) {
+		return limit_quota(slice->cpu_quota, g);
 	}
 	int e = put(g->path, "cpuset.cpus", ps_cpus_format(&slice->cpus, text));
 	if (e == 0 && g->version == 1) {
@@ -288,7 +320,8 @@ void ps_host_groups_make(const struct ps_host_slice *slice,
 			 struct ps_host_group groups[PS_HOST_CONTROLLERS])
 {
 	char *cgroups = slurp("/proc/self/cgroup"), *mounts = slurp("/proc/self/mountinfo");
-	const bool asked[] = {slice->memory_bytes > 0, ps_cpus_count(&slice->cpus) > 0};
+	const bool asked[] = {slice->memory_bytes > 0, ps_cpus_count(&slice->cpus) > 0,
+			      slice->cpu_quota > 0};
 	for (int c = 0; c < PS_HOST_CONTROLLERS; c++) {
 		memset(&groups[c], 0, sizeof(groups[c]));
 		if (!asked[c]) {
@@ -334,7 +367,7 @@ json_t *ps_host_groups_json(const struct ps_host_group groups[PS_HOST_CONTROLLER
 		} else {
 			ps_json_set_string(o, "reason", groups[c].reason);
 		}
-		(void)json_object_set_new(all, controller_names[c], o);
+		(void)json_object_set_new(all, shown_names[c], o);
 	}
 	return all;
 }

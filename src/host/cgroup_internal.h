@@ -6,7 +6,7 @@
 
 #include <limits.h>
 
-enum ps_host_controller { PS_HOST_MEMORY, PS_HOST_CPUSET, PS_HOST_CONTROLLERS };
+enum ps_host_controller { PS_HOST_MEMORY, PS_HOST_CPUSET, PS_HOST_QUOTA, PS_HOST_CONTROLLERS };
 
 struct ps_host_group {
 	bool applied;
@@ -22,6 +22,10 @@ struct ps_host_group {
 int ps_host_group_find(const char *cgroup_text, const char *mountinfo_text, const char *controller,
 		       bool (*has_v2)(const char *folder, const char *controller),
 		       char ret_folder[PATH_MAX]);
+
+/* ps_host_quota_us is the CPU time per period of PS_HOST_PERIOD_US for a quota in CPUs. */
+#define PS_HOST_PERIOD_US 100000
+int64_t ps_host_quota_us(double cpus);
 
 /* ps_host_groups_make makes and limits groups for a slice, below our own, recording what could not
  * be done. */

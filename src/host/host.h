@@ -6,9 +6,11 @@
  * How a slice is applied. CPUs: by affinity, always. Memory (and CPUs again, so that the server
  * cannot widen its affinity): by control groups where the system lets us make one below our own
  * (version 2 if it lists the controller, else version 1, each controller at the path that
- * /proc/self/cgroup names). What could not be applied is recorded with the reason, and is no error:
- * a measurement says under which conditions it was made. Address-space limits (RLIMIT_AS) are never
- * used: inference engines map far more than they touch.
+ * /proc/self/cgroup names). Where memory cannot be limited this is recorded with the reason, and is
+ * no error: resident memory is watched instead, and whoever judges the measurement asks
+ * ps_host_memory_over. A CPU quota that cannot be applied is refused: nothing else can stand in for
+ * it. Address-space limits (RLIMIT_AS) are never used: inference engines map far more than they
+ * touch.
  *
  * Threads: a process belongs to the thread that started it, and dies with that thread.
  */
@@ -18,6 +20,7 @@
 #include "base/cpus.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "host/watch.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +31,7 @@
 struct ps_host_slice {
 	struct ps_cpus cpus;  /* empty: all that we may use */
 	int64_t memory_bytes; /* 0: no limit */
+	double cpu_quota;     /* CPUs' worth of time, as cpu.max has it; 0: no limit */
 };
 
 struct ps_host_start {
@@ -43,7 +47,8 @@ struct ps_host_start {
 struct ps_host_process;
 
 /* ps_host_start forks and executes; returns when the program runs (or could not). PS_ENOTFOUND,
- * PS_EFORBIDDEN, PS_EINVAL (CPUs that this machine has not), PS_EIO. */
+ * PS_EFORBIDDEN, PS_EINVAL (CPUs that this machine has not, a quota that is none), PS_EUNSUPPORTED
+ * (a CPU quota where no CPU controller is ours), PS_EIO. */
 enum ps_status ps_host_start(const struct ps_host_start *how, struct ps_host_process **ret_process,
 			     struct ps_error *err);
 /* ps_host_wait_ready blocks until the child has written one line to PS_HOST_READY_FD, which the
@@ -54,6 +59,8 @@ enum ps_status ps_host_wait_ready(struct ps_host_process *p, int64_t timeout_ns,
 pid_t ps_host_pid(const struct ps_host_process *p);
 /* ps_host_check is PS_OK while the child runs, else PS_EUNAVAIL with how it ended. Never blocks. */
 enum ps_status ps_host_check(struct ps_host_process *p, struct ps_error *err);
+/* ps_host_memory_limited says whether a control group holds it to the slice's memory. */
+bool ps_host_memory_limited(const struct ps_host_process *p);
 /* ps_host_slice_json describes the slice as applied; the caller decrefs. */
 json_t *ps_host_slice_json(const struct ps_host_process *p);
 /* ps_host_stop asks with SIGTERM, kills after `timeout_ns`, reaps, removes its control groups and
@@ -61,47 +68,10 @@ json_t *ps_host_slice_json(const struct ps_host_process *p);
  * ended. NULL is allowed. */
 enum ps_status ps_host_stop(struct ps_host_process *p, int64_t timeout_ns, struct ps_error *err);
 
-/* ---- counters ---- */
-
-struct ps_host_usage {
-	int64_t cpu_ns; /* user + system, all threads, since its start (ticks of 10 ms) */
-	int64_t rss_bytes, peak_rss_bytes;
-	int threads;
-};
-
-/* ps_host_usage_read reads /proc/PID. PS_ENOTFOUND when it is gone. Tens of microseconds. */
-enum ps_status ps_host_usage_read(pid_t pid, struct ps_host_usage *ret);
-/* ps_host_pss_read reads the proportional set size; walks page tables, so a few milliseconds for
- * large processes. -1 when the system does not say. */
-int64_t ps_host_pss_read(pid_t pid);
-
 /* ps_host_mapped_file returns the path of the first file that process `pid` has mapped and whose
  * name, without its folders, begins with `prefix`; the caller frees. NULL: none, the process is
  * gone or not ours, or no memory. Under a millisecond. */
 char *ps_host_mapped_file(pid_t pid, const char *prefix);
-
-struct ps_host_cpu {
-	int64_t busy_ns, steal_ns; /* of all CPUs together since boot */
-};
-/* ps_host_cpu_read reads /proc/stat. */
-enum ps_status ps_host_cpu_read(struct ps_host_cpu *ret);
-
-struct ps_host_sample {
-	int64_t at_ns; /* CLOCK_MONOTONIC */
-	struct ps_host_usage server, self;
-	struct ps_host_cpu cpu;
-};
-
-struct ps_host_sampler;
-
-/* ps_host_sampler_start samples `server` and ourselves now and every `period_ns` in a thread of
- * its own. PS_ENOMEM, PS_EIO. */
-enum ps_status ps_host_sampler_start(pid_t server, int64_t period_ns,
-				     struct ps_host_sampler **ret_sampler, struct ps_error *err);
-/* ps_host_sampler_stop takes a last sample and hands all of them over; the caller frees
- * *ret_samples with free(). Samples of a server that is gone repeat its last values. */
-void ps_host_sampler_stop(struct ps_host_sampler *s, struct ps_host_sample **ret_samples,
-			  size_t *ret_len);
 
 /* ---- the calling thread ---- */
 

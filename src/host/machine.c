@@ -1,4 +1,5 @@
 #include "host/host.h"
+#include "host/watch_internal.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -87,6 +88,52 @@ static json_t *caches(void)
 	return all;
 }
 
+/* How fast the CPUs may run, or that nobody here decides it. */
+static json_t *cpufreq(void)
+{
+	static const char base[] = "/sys/devices/system/cpu/cpu0/cpufreq";
+	static const char *const names[] = {"scaling_driver",	"scaling_governor",
+					    "scaling_min_freq", "scaling_max_freq",
+					    "cpuinfo_max_freq", "scaling_cur_freq"};
+	json_t *o = json_object();
+	if (access(base, F_OK) != 0) {
+		ps_json_set_string(o, "absent", "the kernel sets no frequency here");
+		return o;
+	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char path[96];
+		(void)snprintf(path, sizeof(path), "%s/%s", base, names[i]);
+		set_file(o, names[i], path);
+	}
+	set_file(o, "intel_no_turbo", "/sys/devices/system/cpu/intel_pstate/no_turbo");
+	set_file(o, "boost", "/sys/devices/system/cpu/cpufreq/boost");
+	return o;
+}
+
+static json_t *counters(void)
+{
+	struct ps_host_absences absent = {.len = 0};
+	struct ps_host_counters c;
+	json_t *o = json_object();
+	ps_host_counters_open(&c, getpid(), &absent);
+	ps_json_set_bool(o, "available", c.len > 0);
+	ps_json_set_string(o, "absent", absent.len > 0 ? absent.items[0].reason : NULL);
+	ps_host_counters_close(&c);
+	return o;
+}
+
+static json_t *huge_pages(void)
+{
+	static const char info[] = "/proc/meminfo";
+	json_t *o = json_object();
+	set_file(o, "transparent", "/sys/kernel/mm/transparent_hugepage/enabled");
+	set_file(o, "defrag", "/sys/kernel/mm/transparent_hugepage/defrag");
+	set_field(o, "total", info, "HugePages_Total");
+	set_field(o, "free", info, "HugePages_Free");
+	set_field(o, "size", info, "Hugepagesize");
+	return o;
+}
+
 static json_t *processor(void)
 {
 	char cpus[PS_CPUS_SIZE];
@@ -105,6 +152,8 @@ static json_t *processor(void)
 	ps_json_set_string(o, "allowed", ps_cpus_format(&allowed, cpus));
 	(void)json_object_set_new(o, "caches", caches());
 	set_file(o, "governor", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+	(void)json_object_set_new(o, "cpufreq", cpufreq());
+	(void)json_object_set_new(o, "counters", counters());
 	set_file(o, "smt", "/sys/devices/system/cpu/smt/active");
 	return o;
 }
@@ -157,6 +206,7 @@ json_t *ps_host_machine_json(void)
 	(void)json_object_set_new(o, "kernel", kernel());
 	ps_json_set_int(o, "memory_bytes",
 			(int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE));
+	(void)json_object_set_new(o, "huge_pages", huge_pages());
 	set_file(o, "load_average", "/proc/loadavg");
 	(void)json_object_set_new(o, "cgroups", groups());
 	ps_clock_resolution_ns(&step, &cost);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -157,6 +158,20 @@ static enum ps_status prepare_cpus(struct ps_host_process *p, struct child_plan 
 	return PS_OK;
 }
 
+static enum ps_status check_quota(const struct ps_host_process *p, struct ps_error *err)
+{
+	const struct ps_host_group *g = &p->groups[PS_HOST_QUOTA];
+	if (!(p->slice.cpu_quota > 0) || g->applied) {
+		return PS_OK;
+	}
+	ps_error_set(err, PS_EUNSUPPORTED, "the slice's CPU quota cannot be applied: %s",
+		     g->reason);
+	ps_error_where(err, "slice cpu quota %g", p->slice.cpu_quota);
+	ps_error_hint(err, "name whole CPUs instead of a quota, or run where a CPU controller is "
+			   "delegated to this program");
+	return PS_EUNSUPPORTED;
+}
+
 /* Reads what the child says, if anything; its end of the pipe closes when exec succeeds. */
 static enum ps_status await_exec(struct ps_host_process *p, const char *program, int fd,
 				 struct ps_error *err)
@@ -229,11 +244,13 @@ static void release(struct ps_host_process *p)
 	free(p);
 }
 
+_Static_assert(PS_HOST_CONTROLLERS == 3, "ps_host_start begins with no group open");
+
 enum ps_status ps_host_start(const struct ps_host_start *how, struct ps_host_process **ret_process,
 			     struct ps_error *err)
 {
 	struct ps_host_process *p = calloc(1, sizeof(*p));
-	struct child_plan c = {.how = how, .group_fds = {-1, -1}, .log_fd = -1};
+	struct child_plan c = {.how = how, .group_fds = {-1, -1, -1}, .log_fd = -1};
 	if (!p || (how->log_path && !(p->log_path = strdup(how->log_path)))) {
 		free(p);
 		return ps_error_set(err, PS_ENOMEM, "no memory for a process");
@@ -245,6 +262,10 @@ enum ps_status ps_host_start(const struct ps_host_start *how, struct ps_host_pro
 		p->slice = *how->slice;
 	}
 	enum ps_status st = prepare_cpus(p, &c, err);
+	if (st == PS_OK && (p->slice.cpu_quota < 0 || isnan(p->slice.cpu_quota) ||
+			    p->slice.cpu_quota > PS_CPUS_MAX)) {
+		st = ps_error_set(err, PS_EINVAL, "a CPU quota of %g CPUs", p->slice.cpu_quota);
+	}
 	if (st == PS_OK && how->log_path) {
 		c.log_fd = open(how->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 		if (c.log_fd < 0) {
@@ -257,6 +278,7 @@ enum ps_status ps_host_start(const struct ps_host_start *how, struct ps_host_pro
 		for (int i = 0; i < PS_HOST_CONTROLLERS; i++) {
 			c.group_fds[i] = open_group(&p->groups[i]);
 		}
+		st = check_quota(p, err);
 	}
 	if (st == PS_OK) {
 		st = spawn(p, how, &c, err);
@@ -274,6 +296,11 @@ enum ps_status ps_host_start(const struct ps_host_start *how, struct ps_host_pro
 pid_t ps_host_pid(const struct ps_host_process *p)
 {
 	return p->pid;
+}
+
+bool ps_host_memory_limited(const struct ps_host_process *p)
+{
+	return p->groups[PS_HOST_MEMORY].applied;
 }
 
 /* ---- how it is going ---- */
@@ -394,7 +421,12 @@ json_t *ps_host_slice_json(const struct ps_host_process *p)
 	ps_json_set_int(memory, "asked_bytes", p->slice.memory_bytes);
 	ps_json_set_int(memory, "applied_bytes",
 			p->groups[PS_HOST_MEMORY].applied ? p->slice.memory_bytes : 0);
+	ps_json_set_string(memory, "by",
+			   p->groups[PS_HOST_MEMORY].applied ? "control group"
+			   : p->slice.memory_bytes > 0	     ? "watching"
+							     : NULL);
 	(void)json_object_set_new(o, "memory", memory);
+	ps_json_set_real(o, "cpu_quota", p->slice.cpu_quota > 0 ? p->slice.cpu_quota : NAN);
 	if (p->has_slice) {
 		(void)json_object_set_new(o, "cgroups", ps_host_groups_json(p->groups));
 	}

@@ -10,6 +10,7 @@
 #include "host/cgroup_internal.h"
 
 #include <errno.h>
+#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -113,7 +114,7 @@ static void test_cannot_start(void **state)
 {
 	(void)state;
 	const char *argv[] = {"/nowhere/program", NULL};
-	struct ps_host_slice slice = {{{0}}, 0};
+	struct ps_host_slice slice = {.memory_bytes = 0};
 	struct ps_host_start how = {.argv = argv};
 	struct ps_host_process *p = NULL;
 	struct ps_error err;
@@ -133,7 +134,7 @@ static void test_slice_is_applied(void **state)
 {
 	(void)state;
 	struct ps_cpus allowed = ps_host_cpus_allowed();
-	struct ps_host_slice slice = {{{0}}, INT64_C(512) << 20};
+	struct ps_host_slice slice = {.memory_bytes = INT64_C(512) << 20};
 	char *line = NULL, path[64];
 	struct ps_error err;
 	cpu_set_t set;
@@ -149,6 +150,10 @@ static void test_slice_is_applied(void **state)
 	json_t *memory = json_object_get(json_object_get(o, "cgroups"), "memory");
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(o, "cpus"), "count")),
 			 1);
+	assert_int_equal(json_is_true(json_object_get(memory, "applied")),
+			 ps_host_memory_limited(p));
+	assert_string_equal(ps_json_get_string(json_object_get(o, "memory"), "by", ""),
+			    ps_host_memory_limited(p) ? "control group" : "watching");
 	/* applied, and then true; or not applied, and then with a reason */
 	if (json_is_true(json_object_get(memory, "applied"))) {
 		char *groups = NULL;
@@ -170,6 +175,54 @@ static void test_slice_is_applied(void **state)
 	json_decref(o);
 	(void)ps_host_stop(p, 5 * SECOND, &err);
 	assert_false(group[0] && ps_file_exists(group));
+}
+
+static long long number_in(const char *folder, const char *name)
+{
+	char path[600], text[64] = "";
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	FILE *f = fopen(path, "re");
+	assert_true(f && fgets(text, sizeof(text), f));
+	(void)fclose(f);
+	return strtoll(text, NULL, 10);
+}
+
+/* A quota is applied, or the start is refused with the reason: never silently not. */
+static void test_quota(void **state)
+{
+	(void)state;
+	const char *argv[] = {"/bin/sh", "-c", "echo ok >&3; exec sleep 60", NULL};
+	struct ps_host_slice slice = {.cpu_quota = 0.5};
+	struct ps_host_start how = {.argv = argv, .slice = &slice, .log_path = log_path};
+	struct ps_host_process *p = NULL;
+	struct ps_error err;
+	char *line = NULL, group[512];
+	enum ps_status st = ps_host_start(&how, &p, &err);
+	if (st != PS_OK) {
+		assert_int_equal(st, PS_EUNSUPPORTED);
+		assert_non_null(strstr(err.what, "quota cannot be applied: "));
+		assert_non_null(strstr(err.hint, "whole CPUs"));
+		print_message("no CPU quota here: %s\n", err.what);
+	} else {
+		assert_int_equal(ps_host_wait_ready(p, 5 * SECOND, &line, &err), PS_OK);
+		free(line);
+		json_t *o = ps_host_slice_json(p);
+		json_t *quota = json_object_get(json_object_get(o, "cgroups"), "cpu_quota");
+		assert_true(json_is_true(json_object_get(quota, "applied")));
+		assert_true(ps_json_get_real(o, "cpu_quota", 0) == 0.5);
+		snprintf(group, sizeof(group), "%s", ps_json_get_string(quota, "path", ""));
+		bool v1 = ps_json_get_int(quota, "version", 0) == 1;
+		assert_int_equal(number_in(group, v1 ? "cpu.cfs_quota_us" : "cpu.max"), 50000);
+		assert_int_equal(number_in(group, "cgroup.procs"), ps_host_pid(p));
+		json_decref(o);
+		(void)ps_host_stop(p, 5 * SECOND, &err);
+		assert_false(ps_file_exists(group));
+	}
+	static const double none[] = {-1, NAN, 1e9};
+	for (size_t i = 0; i < 3; i++) {
+		slice.cpu_quota = none[i];
+		assert_int_equal(ps_host_start(&how, &p, &err), PS_EINVAL);
+	}
 }
 
 /* The server must go when we are killed: here the one killed is a child of the test. */
@@ -263,6 +316,15 @@ static void test_machine(void **state)
 	assert_true(ps_json_get_int(o, "memory_bytes", 0) > 0);
 	assert_true(ps_json_get_int(json_object_get(o, "processor"), "online", 0) >= 1);
 	assert_non_null(ps_json_get_string(json_object_get(o, "kernel"), "release", NULL));
+	/* recorded, or recorded as absent */
+	json_t *cpu = json_object_get(o, "processor");
+	json_t *frequency = json_object_get(cpu, "cpufreq");
+	json_t *counters = json_object_get(cpu, "counters");
+	assert_true(ps_json_get_string(frequency, "absent", NULL) ||
+		    ps_json_get_string(frequency, "scaling_governor", NULL));
+	assert_true(json_is_true(json_object_get(counters, "available")) ==
+		    !ps_json_get_string(counters, "absent", NULL));
+	assert_non_null(ps_json_get_string(json_object_get(o, "huge_pages"), "size", NULL));
 	json_decref(o);
 }
 
@@ -323,7 +385,7 @@ int main(void)
 		T(test_slice_is_applied),   T(test_dies_with_its_parent),
 		T(test_counters),	    T(test_sampler),
 		T(test_priority),	    T(test_machine),
-		T(test_group_find),
+		T(test_group_find),	    T(test_quota),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -166,7 +166,7 @@ static const char *timeout_text(int64_t ns, char buf[TIMEOUT_SIZE])
 		     {'M', 60 * PS_NS_PER_SEC},
 		     {'H', 3600 * PS_NS_PER_SEC}};
 	size_t i = 0;
-	while (i + 1 < sizeof units / sizeof units[0] && ns / units[i].ns > 99999998)
+	while (i + 1 < sizeof units / sizeof units[0] && (ns - 1) / units[i].ns >= 99999999)
 		i++;
 	snprintf(buf, TIMEOUT_SIZE, "%lld%c", (long long)((ns - 1) / units[i].ns + 1),
 		 units[i].unit);

@@ -219,7 +219,7 @@ def ratio_row(figure, r, unit, scale=1.0, note="", **goal):
     """The row of an interleave() result; `goal` is at_most, at_least or nothing."""
     middle, low, high = log_interval(r["ratios"])
     notes = [n for n in (note, steal_note(r["repeated"], r["disturbed"])) if n]
-    sign = {"at_most": "<=", "at_least": ">="}
+    sign = {"at_most": "<=", "at_least": ">=", "within": "within"}
     row(figure, f"{scale * statistics.median(r['ours']):.4g} {unit}".strip(),
         f"{scale * statistics.median(r['peer']):.4g} {unit}".strip(), middle, low, high,
         "".join(f"{sign[k]} {v:g}" for k, v in goal.items()), verdict(low, high, **goal),

@@ -88,6 +88,7 @@ http {{
   scgi_temp_path {d}/scgi;
   server {{
     listen 127.0.0.1:{port};
+    {more}
     location / {{ default_type application/octet-stream; return 200 "{text}"; }}
   }}
 }}
@@ -95,10 +96,11 @@ http {{
 
 
 @contextlib.contextmanager
-def nginx(folder, answer_bytes=1024):
-    """nginx with one worker that answers everything with `answer_bytes`: (URL, pids)."""
+def nginx(folder, answer_bytes=1024, more=""):
+    """nginx with one worker that answers everything with `answer_bytes`, but for what `more`
+    (location blocks) says: (URL, pids)."""
     port, d = free_port(), pathlib.Path(folder)
-    (d / "nginx.conf").write_text(NGINX.format(d=d, port=port, text="x" * answer_bytes))
+    (d / "nginx.conf").write_text(NGINX.format(d=d, port=port, text="x" * answer_bytes, more=more))
     with running(pinned(["nginx", "-p", d, "-c", d / "nginx.conf"])) as p:
         wait_listening(port, p)
         children = pathlib.Path(f"/proc/{p.pid}/task/{p.pid}/children").read_text().split()

@@ -107,7 +107,7 @@ def load(server, model, *args, records=False):
     with tempfile.TemporaryDirectory() as d:
         path = pathlib.Path(d) / "records.csv"
         more = ["--records", path] if records else []
-        out, cpu, code = timed([PERSEUS, "load", "--url", server.http, "--model", model, "--cpu",
+        out, cpu, code = timed([PERSEUS, "load", "--url", server.http, "--model", model, "--cpus",
                                 LOAD_CPU, "--json", *args, *more])
         if code not in (0, 1):
             raise RuntimeError(f"perseus load ended with {code}")

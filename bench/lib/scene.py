@@ -54,7 +54,7 @@ class Scene:
         with tempfile.TemporaryDirectory() as folder:
             path, records = pathlib.Path(folder, "load.yaml"), pathlib.Path(folder, "r.csv")
             path.write_text(yaml.safe_dump(plan, sort_keys=False))
-            out, _, code = programs.timed([programs.PERSEUS, "load", "--file", path, "--cpu", cpu,
+            out, _, code = programs.timed([programs.PERSEUS, "load", "--file", path, "--cpus", cpu,
                                            "--json", "--records", records])
             if code not in (0, 1):
                 raise RuntimeError(f"perseus load ended with {code}")

@@ -5,6 +5,8 @@
 #include "cli/cli.h"
 #include "load/load.h"
 
+static const char *const warmup_words[] = {"auto", NULL};
+
 #define TENANT_ROWS(S, AT)                                                                         \
 	{.name = "model",                                                                          \
 	 .type = PS_CONF_TEXT,                                                                     \
@@ -17,7 +19,7 @@
 		 .metavar = "VERSION",                                                             \
 		 .help = "Version of the model; without it the server chooses."},                  \
 		PS_LOAD_RATE_ROW(S, AT a.), PS_LOAD_ARRIVAL_ROWS(S, AT a.),                        \
-		PS_LOAD_CLOSED_ROWS(S, AT a.),                                                     \
+		PS_LOAD_CLOSED_ROWS(S, AT a.), PS_LOAD_TARGET_ROWS(S, AT g.),                      \
 		{.name = "sla",                                                                    \
 		 .type = PS_CONF_SLA,                                                              \
 		 .offset = offsetof(S, AT sla),                                                    \
@@ -81,7 +83,10 @@
 		 .def = "1s",                                                                      \
 		 .min = 0,                                                                         \
 		 .max = PS_LOAD_MAX_SECONDS * 1e9,                                                 \
-		 .help = "Load before the measured part, not counted."},                           \
+		 .choices = warmup_words,                                                          \
+		 .help = "Load before the measured part, not counted. auto: none is set aside, "   \
+			 "and the beginning of the measured part is cut off where it proves to "   \
+			 "be over (MSER-5)."},                                                     \
 		{.name = "timeout",                                                                \
 		 .type = PS_CONF_DURATION,                                                         \
 		 .offset = offsetof(S, AT timeout),                                                \
@@ -112,11 +117,7 @@ static const struct ps_conf_option tenant_rows[] = {
 	 .metavar = "NAME",
 	 .flags = PS_CONF_REQUIRED,
 	 .help = "Name of the tenant; also the name of its random stream."},
-	{.name = "url",
-	 .type = PS_CONF_TEXT,
-	 .offset = offsetof(struct ps_cli_load_tenant, url),
-	 .metavar = "URL",
-	 .help = "Server of this tenant, when it is not the one of the file."},
+	PS_LOAD_URL_ROW(struct ps_cli_load_tenant, g., "Without it the file's."),
 	TENANT_ROWS(struct ps_cli_load_tenant, ),
 	{0},
 };
@@ -130,12 +131,8 @@ static const struct ps_conf_schema tenant_schema = {
 };
 
 static const struct ps_conf_option file_rows[] = {
-	{.name = "url",
-	 .type = PS_CONF_TEXT,
-	 .offset = offsetof(struct ps_cli_load_file, url),
-	 .metavar = "URL",
-	 .def = PS_CLI_LOAD_URL,
-	 .help = "Server of all tenants that name no other."},
+	PS_LOAD_URL_ROW(struct ps_cli_load_file, ,
+			"Of all tenants that name no other; " PS_CLI_LOAD_URL " without it."),
 	RUN_ROWS(struct ps_cli_load_file, r.),
 	{.name = "tenants",
 	 .type = PS_CONF_SECTIONS,
@@ -157,11 +154,7 @@ const struct ps_conf_schema ps_cli_load_file_schema = {
 };
 
 static const struct ps_conf_option rows[] = {
-	{.name = "url",
-	 .type = PS_CONF_TEXT,
-	 .offset = offsetof(struct ps_cli_load_options, t.url),
-	 .metavar = "URL",
-	 .help = "Server, http://HOST[:PORT][/BASE]; " PS_CLI_LOAD_URL " without it."},
+	PS_LOAD_URL_ROW(struct ps_cli_load_options, t.g., PS_CLI_LOAD_URL " without it."),
 	TENANT_ROWS(struct ps_cli_load_options, t.),
 	RUN_ROWS(struct ps_cli_load_options, r.),
 	{.name = "file",
@@ -174,6 +167,18 @@ static const struct ps_conf_option rows[] = {
 	 .offset = offsetof(struct ps_cli_load_options, records),
 	 .metavar = "FILE",
 	 .help = "Write the instants of every request as CSV."},
+	{.name = "log",
+	 .type = PS_CONF_TEXT,
+	 .offset = offsetof(struct ps_cli_load_options, log),
+	 .metavar = "FILE",
+	 .help = "Write the same in a compact form with checksums; perseus load log reads it."},
+	{.name = "export",
+	 .type = PS_CONF_TEXTS,
+	 .offset = offsetof(struct ps_cli_load_options, exports),
+	 .metavar = "FORMAT:FILE",
+	 .help = "Write the results as another tool would: json, perf-analyzer (CSV), loadgen "
+		 "(summary) or hdr (percentile table of HdrHistogram). The last two are of one "
+		 "tenant: with several, {tenant} in FILE stands for the name."},
 	{.name = "spin",
 	 .type = PS_CONF_DURATION,
 	 .offset = offsetof(struct ps_cli_load_options, spin),
@@ -191,14 +196,24 @@ static const struct ps_conf_option rows[] = {
 	 .max = 60e9,
 	 .help = "Before the load, time a bare timer at the same rate for so long: what this "
 		 "machine can do at best."},
-	{.name = "cpu",
+	{.name = "threads",
 	 .type = PS_CONF_INT,
-	 .offset = offsetof(struct ps_cli_load_options, cpu),
+	 .offset = offsetof(struct ps_cli_load_options, threads),
 	 .metavar = "N",
-	 .def = "-1",
-	 .min = -1,
-	 .max = PS_CPUS_MAX - 1,
-	 .help = "Run on this CPU only; -1: on any."},
+	 .def = "1",
+	 .min = 1,
+	 .max = PS_LOAD_MAX_THREADS,
+	 .help = "Threads that send. The instants are the same with any number of them."},
+	{.name = "cpus",
+	 .type = PS_CONF_CPUS,
+	 .offset = offsetof(struct ps_cli_load_options, cpus),
+	 .metavar = "LIST",
+	 .help = "Run on these CPUs only, such as 1 or 2-3, each thread on one of them."},
+	{.name = "timestamping",
+	 .type = PS_CONF_BOOL,
+	 .offset = offsetof(struct ps_cli_load_options, timestamping),
+	 .help = "Answers count from when the kernel had them, not from when they were read, "
+		 "where it says so (TCP)."},
 	PS_CLI_JSON(struct ps_cli_load_options),
 	{0},
 };
@@ -219,12 +234,13 @@ const struct ps_conf_schema ps_cli_load_schema = {
 		   "as never answered.\n"
 		   "\n"
 		   "A run is VALID when the generator kept its own schedule (send lag p99 at most "
-		   "5 % of "
-		   "the SLA's limit, or without an SLA of the p50 latency; at least 99.9 % sent), "
-		   "there are "
-		   "enough samples for the judged percentile and the latency shows no trend. The "
-		   "SLA is "
-		   "met, violated, or undecided, with 95 % confidence.\n"
+		   "5 % of the SLA's limit, or without an SLA of the p50 latency; at least 99.9 % "
+		   "sent), there are enough samples for the judged percentile, the latency shows "
+		   "no trend and the machine was there. The SLA is met (99 % confidence), violated "
+		   "(95 %) or undecided. docs/measuring.md says how all of it is measured.\n"
+		   "\n"
+		   "On a terminal a table of the tenants follows the run on stderr; NO_COLOR is "
+		   "respected.\n"
 		   "\n"
 		   "Exit code: 0 when every tenant is VALID and its SLA is met (without an SLA: at "
 		   "least "
@@ -233,8 +249,11 @@ const struct ps_conf_schema ps_cli_load_schema = {
 		   "are errors.",
 	.example = "perseus load --model resnet50 --rate 20 --duration 30s --sla 'p95<=200ms'\n"
 		   "perseus load --url http://gpu1:8000 --model bert --concurrency 4 --json\n"
+		   "perseus load --url grpc://a:8001 --url grpc://b:8001 --model m --rate 500\n"
+		   "perseus load --in-process resnet50 --concurrency 1\n"
 		   "perseus load --model m --arrival trace --trace day.csv --trace-from 9h\n"
-		   "perseus load --file tenants.yaml --records requests.csv",
+		   "perseus load --file tenants.yaml --log requests.log --export json:result.json\n"
+		   "perseus load --model m --rate 50 --warmup auto --export hdr:latency.hgrm",
 	.options = rows,
 	.size = sizeof(struct ps_cli_load_options),
 	.where_offset = SIZE_MAX,

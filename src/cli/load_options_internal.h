@@ -3,13 +3,15 @@
 #define PS_CLI_LOAD_OPTIONS_INTERNAL_H
 
 #include "load/arrival_options.h"
+#include "load/target_options.h"
 
 #define PS_CLI_LOAD_URL "http://127.0.0.1:8000" /* when none is given */
 
 /* What a tenant asks for: the same rows on the command line and in a file. */
 struct ps_cli_load_tenant {
-	char *name, *url, *model, *version, *api_key;
+	char *name, *model, *version, *api_key;
 	struct ps_load_arrival_options a;
+	struct ps_load_target_options g;
 	struct ps_sla sla;
 	int64_t batch, inputs;
 	struct ps_conf_texts shapes;
@@ -24,14 +26,17 @@ struct ps_cli_load_run {
 struct ps_cli_load_options {
 	struct ps_cli_load_tenant t;
 	struct ps_cli_load_run r;
-	int64_t spin, probe, cpu;
-	char *file, *records;
+	int64_t spin, probe, threads;
+	struct ps_cpus cpus;
+	bool timestamping;
+	char *file, *records, *log;
+	struct ps_conf_texts exports;
 	bool json;
 };
 
 struct ps_cli_load_file {
 	struct ps_cli_load_run r;
-	char *url;
+	struct ps_conf_texts urls;
 	struct ps_conf_array tenants;
 };
 

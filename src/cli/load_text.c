@@ -1,7 +1,6 @@
 /* load_text.c - see load_text_internal.h. */
 #include "cli/load_text_internal.h"
 
-#include "base/file.h"
 #include "base/units.h"
 
 #include <string.h>
@@ -16,7 +15,7 @@ static void put_percentile(struct ps_strbuf *out, const char *label,
 {
 	char v[PS_UNITS_SIZE], lo[PS_UNITS_SIZE], hi[PS_UNITS_SIZE];
 
-	ps_strbuf_printf(out, "  %-12s p%-4g %-9s", label, 100 * q->p, time_text(q->value_ns, v));
+	ps_strbuf_printf(out, "  %-12s p%-5g %-9s", label, 100 * q->p, time_text(q->value_ns, v));
 	if (q->has_interval) {
 		ps_strbuf_printf(out, " [%s, %s]\n", time_text(q->lo_ns, lo),
 				 time_text(q->hi_ns, hi));
@@ -24,6 +23,25 @@ static void put_percentile(struct ps_strbuf *out, const char *label,
 		ps_strbuf_printf(out, " needs %llu more requests for an interval\n",
 				 (unsigned long long)q->needs_more);
 	}
+}
+
+/* The rows that every tenant has, and the SLA's own where it is none of them. */
+static void put_latency(struct ps_strbuf *out, const struct ps_load_tenant_result *t)
+{
+	const struct ps_stats_time_quantile *rows[] = {&t->p50, &t->p90, &t->p95, &t->p99,
+						       &t->p99_9};
+	bool named = !ps_sla_is_set(&t->sla);
+	char text[PS_UNITS_SIZE];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		put_percentile(out, i ? "" : "latency", rows[i]);
+		named = named || rows[i]->p == t->sla_quantile.p;
+	}
+	if (!named) {
+		put_percentile(out, "the SLA's", &t->sla_quantile);
+	}
+	ps_strbuf_printf(out, "  %-12s max    %s\n", "",
+			 t->scheduled ? time_text(ps_load_max_ns(t), text) : "none");
 }
 
 static void put_hist(struct ps_strbuf *out, const char *label, const struct ps_hist *h)
@@ -76,8 +94,9 @@ static void put_verdict(struct ps_strbuf *out, const struct ps_load_tenant *plan
 		ps_strbuf_printf(out, "  invalid:     %s\n", t->reasons[i]);
 	}
 	if (t->sla_verdict == PS_LOAD_SLA_UNDECIDED && t->sla_needs_more) {
-		ps_strbuf_printf(out, "  undecided:   %llu more good requests would decide\n",
-				 (unsigned long long)t->sla_needs_more);
+		ps_strbuf_printf(
+			out, "  undecided:   %llu more good requests would show that it is met\n",
+			(unsigned long long)t->sla_needs_more);
 	}
 }
 
@@ -93,9 +112,7 @@ static void put_tenant(struct ps_strbuf *out, const struct ps_load_tenant *plan,
 	if (t->batch > 1) {
 		ps_strbuf_printf(out, "  inferences   %lld per request\n", (long long)t->batch);
 	}
-	put_percentile(out, "latency", &t->p50);
-	put_percentile(out, "", &t->p95);
-	put_percentile(out, "", &t->p99);
+	put_latency(out, t);
 	put_hist(out, "service", &t->service_latency);
 	put_hist(out, "first byte", &t->first_byte);
 	put_hist(out, "send lag", &t->send_lag);
@@ -113,15 +130,46 @@ static void put_tenant(struct ps_strbuf *out, const struct ps_load_tenant *plan,
 	}
 }
 
+static void put_share(struct ps_strbuf *out, const char *what, double share)
+{
+	if (share < 0) {
+		ps_strbuf_printf(out, "%s unknown", what);
+	} else {
+		ps_strbuf_printf(out, "%s %.1f %%", what, 100 * share);
+	}
+}
+
+static void put_machine(struct ps_strbuf *out, const struct ps_load_result *r)
+{
+	const struct ps_load_machine *m = &r->machine;
+
+	if (m->readings == 0) {
+		ps_strbuf_puts(out, "  machine      nobody watched it\n");
+		return;
+	}
+	ps_strbuf_puts(out, "  machine     ");
+	put_share(out, " steal", m->steal_ratio);
+	put_share(out, ", throttled", m->throttled_ratio);
+	if (m->mhz_min > 0) {
+		ps_strbuf_printf(out, ", %.0f to %.0f MHz", m->mhz_min, m->mhz_max);
+	} else {
+		ps_strbuf_puts(out, ", clock frequency unknown");
+	}
+	ps_strbuf_putc(out, '\n');
+}
+
 static void put_generator(struct ps_strbuf *out, const struct ps_load_result *r)
 {
 	uint64_t sent = 0;
-	char a[PS_UNITS_SIZE];
+	char a[PS_UNITS_SIZE], cpus[PS_CPUS_SIZE];
 
 	for (size_t i = 0; i < r->tenant_len; i++) {
 		sent += r->tenants[i].sent + r->tenants[i].warmup_scheduled;
 	}
-	ps_strbuf_printf(out, "\ngenerator: CPU %s", ps_units_format_duration(r->cpu_ns, a));
+	ps_strbuf_printf(out, "\ngenerator: %d thread%s on %s, CPU %s", r->threads,
+			 r->threads == 1 ? "" : "s",
+			 ps_cpus_count(&r->cpus) ? ps_cpus_format(&r->cpus, cpus) : "any CPU",
+			 ps_units_format_duration(r->cpu_ns, a));
 	if (sent) {
 		ps_strbuf_printf(out, " (%s per request)",
 				 ps_units_format_duration(r->cpu_ns / (int64_t)sent, a));
@@ -130,6 +178,10 @@ static void put_generator(struct ps_strbuf *out, const struct ps_load_result *r)
 			 (long long)r->clock_step_ns, (long long)r->clock_cost_ns);
 	ps_strbuf_printf(out, "  timer slack  %lld ns\n", (long long)r->timer_slack_ns);
 	put_hist(out, "bare timer", &r->probe);
+	put_machine(out, r);
+	for (int i = 0; i < r->note_len; i++) {
+		ps_strbuf_printf(out, "  note         %s\n", r->notes[i]);
+	}
 }
 
 void ps_cli_load_text(const struct ps_load_plan *plan, const struct ps_load_result *r,
@@ -137,60 +189,15 @@ void ps_cli_load_text(const struct ps_load_plan *plan, const struct ps_load_resu
 {
 	char a[PS_UNITS_SIZE], b[PS_UNITS_SIZE];
 
-	ps_strbuf_printf(out, "%s measured after %s of warm-up, seed %llu%s\n",
+	ps_strbuf_printf(out, "%s measured after %s of warm-up%s, seed %llu%s\n",
 			 ps_units_format_duration(r->duration_ns, a),
-			 ps_units_format_duration(r->warmup_ns, b), (unsigned long long)r->seed,
+			 ps_units_format_duration(r->warmup_ns, b),
+			 r->warmup_found ? " (found by MSER-5)" : "", (unsigned long long)r->seed,
 			 r->cancelled ? ", stopped early" : "");
-	ps_strbuf_puts(out, "latency counts from the scheduled instant, over all requests\n");
+	ps_strbuf_puts(out, "latency: " PS_LOAD_CLOCK ", over all requests\n"
+			    "percentiles: nearest rank, with 95 % intervals\n");
 	for (size_t i = 0; i < r->tenant_len; i++) {
 		put_tenant(out, &plan->tenants[i], &r->tenants[i]);
 	}
 	put_generator(out, r);
-}
-
-/* ---- records ---- */
-
-static void put_instant(struct ps_strbuf *out, int64_t ns)
-{
-	if (ns >= 0) {
-		ps_strbuf_printf(out, "%lld", (long long)ns);
-	}
-	ps_strbuf_putc(out, ',');
-}
-
-static void put_record(struct ps_strbuf *out, const char *tenant, const struct ps_load_record *q)
-{
-	ps_strbuf_printf(out, "%s,%llu,%d,", tenant, (unsigned long long)q->sequence, q->warmup);
-	put_instant(out, q->scheduled_ns);
-	put_instant(out, q->sent_ns);
-	put_instant(out, q->first_byte_ns);
-	put_instant(out, q->done_ns);
-	put_instant(out, q->server_queue_ns);
-	put_instant(out, q->server_compute_ns);
-	ps_strbuf_printf(out, "%u,%u,%s\n", q->connection, q->http_status,
-			 ps_load_outcome_name((enum ps_load_outcome)q->outcome));
-}
-
-enum ps_status ps_cli_load_records(const struct ps_load_result *r, const char *path,
-				   struct ps_error *err)
-{
-	struct ps_strbuf out;
-	enum ps_status st;
-
-	ps_strbuf_init(&out);
-	ps_strbuf_puts(&out, "tenant,sequence,warmup,scheduled_ns,sent_ns,first_byte_ns,done_ns,"
-			     "server_queue_ns,server_compute_ns,connection,http,outcome\n");
-	for (size_t i = 0; i < r->tenant_len; i++) {
-		for (size_t k = 0; k < r->tenants[i].record_len; k++) {
-			put_record(&out, r->tenants[i].name, &r->tenants[i].records[k]);
-		}
-	}
-	st = ps_strbuf_status(&out);
-	if (st != PS_OK) {
-		ps_error_set(err, st, "no memory for the records");
-	} else {
-		st = ps_file_write(path, out.data, out.len, err);
-	}
-	ps_strbuf_fini(&out);
-	return st;
 }

@@ -9,9 +9,4 @@
 void ps_cli_load_text(const struct ps_load_plan *plan, const struct ps_load_result *r,
 		      struct ps_strbuf *out);
 
-/* ps_cli_load_records writes all single requests as CSV to `path` (nanoseconds after the start; an
- * empty field where it never came to that). PS_EIO, PS_ENOSPC, PS_ENOMEM. */
-enum ps_status ps_cli_load_records(const struct ps_load_result *r, const char *path,
-				   struct ps_error *err);
-
 #endif

@@ -1,106 +1,46 @@
-/* driver.c - prepares, runs and judges a plan. */
+/* driver.c - checks, performs and judges a plan.
+ *
+ *   caller: check, targets ---+--> prepare --> await the others --> open the gate --> drive --+-->
+ * merge, thread k:                 +--> prepare --> arrive ............> (gate opens) ---> drive
+ * --+    judge
+ *
+ * Every thread makes its own loop, connections and recorders, on its own CPU. A thread that cannot
+ * prepare arrives all the same, and then everybody is sent home.
+ */
 #include "load/driver_internal.h"
 
 #include "load/judge.h"
 
 #include <math.h>
-#include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 
-enum { DEFAULT_CONNECTIONS = 512, MAX_OPEN_AHEAD = 16, SPARE_DESCRIPTORS = 64 };
+enum { SPARE_DESCRIPTORS = 64, DESCRIPTORS_PER_THREAD = 8 };
 
 #define START_DELAY_NS	    (2 * PS_NS_PER_MS) /* between being ready and the first instant */
-#define CONNECT_PATIENCE_NS (2 * PS_NS_PER_SEC)
-#define PROBE_RPS	    1000 /* when a plan has closed loops only */
+#define START_PER_THREAD_NS (PS_NS_PER_MS / 2)
+#define RECHECK_NS	    (2 * PS_NS_PER_SEC) /* to wait for metadata after the run */
 
-/* ---- the plan ---- */
-
-static enum ps_status check_tenant(const struct ps_load_plan *plan, size_t i, struct ps_error *err)
-{
-	const struct ps_load_tenant *t = &plan->tenants[i];
-
-	if (!t->name || !t->name[0] ||
-	    strlen(t->name) >= sizeof(((struct ps_load_tenant_result *)0)->name)) {
-		return ps_error_set(err, PS_EINVAL, "tenant %zu needs a name of at most 63 bytes",
-				    i + 1);
-	}
-	for (size_t k = 0; k < i; k++) {
-		if (strcmp(plan->tenants[k].name, t->name) == 0) {
-			return ps_error_set(err, PS_EINVAL, "two tenants are called '%s'", t->name);
-		}
-	}
-	if (!t->url || !t->model || !t->model[0]) {
-		return ps_error_set(err, PS_EINVAL, "tenant '%s' needs a URL and a model", t->name);
-	}
-	if (ps_load_arrival_is_closed(&t->arrival) &&
-	    (t->concurrency < 1 || t->concurrency > PS_LOAD_MAX_CONNECTIONS)) {
-		return ps_error_set(err, PS_EINVAL, "tenant '%s': 1 to %d users", t->name,
-				    PS_LOAD_MAX_CONNECTIONS);
-	}
-	if (ps_load_arrival_check(&t->arrival, plan->warmup_ns + plan->duration_ns, err) != PS_OK) {
-		ps_error_where(err, "tenant '%s'", t->name);
-		return PS_EINVAL;
-	}
-	if (t->batch < 0 || t->distinct_inputs < 0) {
-		return ps_error_set(err, PS_EINVAL, "tenant '%s': negative batch or inputs",
-				    t->name);
-	}
-	return PS_OK;
-}
-
-static enum ps_status check_plan(const struct ps_load_plan *plan, struct ps_error *err)
-{
-	if (plan->tenant_len == 0 || plan->tenant_len > PS_LOAD_MAX_TENANTS) {
-		return ps_error_set(err, PS_EINVAL, "a plan has 1 to %d tenants",
-				    PS_LOAD_MAX_TENANTS);
-	}
-	if (plan->duration_ns <= 0 || plan->warmup_ns < 0 || plan->timeout_ns < 0 ||
-	    plan->spin_ns < 0 || plan->probe_ns < 0 ||
-	    plan->duration_ns > PS_LOAD_MAX_SECONDS * PS_NS_PER_SEC ||
-	    plan->warmup_ns > PS_LOAD_MAX_SECONDS * PS_NS_PER_SEC) {
-		return ps_error_set(err, PS_EINVAL,
-				    "a plan lasts more than 0 and at most %d s, its warm-up too",
-				    PS_LOAD_MAX_SECONDS);
-	}
-	if (plan->max_connections < 0 || plan->open_connections < 0) {
-		return ps_error_set(err, PS_EINVAL, "negative number of connections");
-	}
-	for (size_t i = 0; i < plan->tenant_len; i++) {
-		enum ps_status st = check_tenant(plan, i, err);
-
-		if (st != PS_OK) {
-			return st;
-		}
-	}
-	return PS_OK;
-}
-
-static size_t connections_of(const struct ps_load_plan *plan, const struct ps_load_tenant *t)
-{
-	if (ps_load_arrival_is_closed(&t->arrival)) {
-		return (size_t)t->concurrency;
-	}
-	return plan->max_connections ? (size_t)plan->max_connections : DEFAULT_CONNECTIONS;
-}
+/* ---- what the run takes ---- */
 
 /* Descriptors: the soft limit of 1024 is a shell's habit. It is raised once for the process as far
  * as the hard limit allows; what still lacks shows as waiting requests. */
-static enum ps_status raise_descriptors(const struct ps_load_plan *plan, struct ps_error *err)
+static enum ps_status raise_descriptors(const struct ps_load_run *run, struct ps_error *err)
 {
 	struct rlimit lim;
-	size_t need = SPARE_DESCRIPTORS;
+	uint64_t need = 0;
 
-	for (size_t i = 0; i < plan->tenant_len; i++) {
-		need += connections_of(plan, &plan->tenants[i]);
+	for (size_t i = 0; i < run->plan->tenant_len; i++) {
+		uint32_t streams = ps_load_target_streams(run->targets[i]);
+
+		need += (ps_load_slots_of(run, i) + streams - 1) / streams;
 	}
-	if (need > PS_LOAD_MAX_CONNECTIONS + SPARE_DESCRIPTORS) {
+	if (need > PS_LOAD_MAX_CONNECTIONS) {
 		return ps_error_set(err, PS_EINVAL, "over %d connections in all",
 				    PS_LOAD_MAX_CONNECTIONS);
 	}
+	need += SPARE_DESCRIPTORS + run->thread_len * DESCRIPTORS_PER_THREAD;
 	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < need) {
 		lim.rlim_cur = lim.rlim_max < need ? lim.rlim_max : need;
 		(void)setrlimit(RLIMIT_NOFILE, &lim);
@@ -108,325 +48,315 @@ static enum ps_status raise_descriptors(const struct ps_load_plan *plan, struct 
 	return PS_OK;
 }
 
-/* ---- preparing ---- */
-
-static size_t ahead(const struct ps_load_plan *plan, const struct ps_load_tenant_run *tr)
+static enum ps_status make_targets(struct ps_load_run *run, struct ps_error *err)
 {
-	int64_t total_ns = plan->warmup_ns + plan->duration_ns;
-	double rate_rps = ps_load_arrival_mean_rps(&tr->t->arrival, total_ns);
-	size_t n;
-
-	if (ps_load_arrival_is_closed(&tr->t->arrival)) {
-		return tr->conn_max;
-	}
-	n = plan->open_connections ? (size_t)plan->open_connections
-				   : (size_t)fmin(MAX_OPEN_AHEAD, 2 + rate_rps / 20);
-	return n < tr->conn_max ? n : tr->conn_max;
-}
-
-static enum ps_status open_ahead(struct ps_load_tenant_run *tr, struct ps_error *err)
-{
-	size_t n = ahead(tr->run->plan, tr);
-	enum ps_status st = PS_OK;
-	struct ps_load_conn *k;
-
-	while (st == PS_OK && tr->conn_len < n) {
-		st = ps_load_conn_new(tr, &k, err);
-	}
-	for (size_t i = tr->conn_len; i-- > 0;) {
-		ps_net_client_connect(tr->conns[i]->client);
-		tr->conns[i]->next_free = tr->free;
-		tr->free = tr->conns[i];
-	}
-	return st;
-}
-
-static uint64_t input_seed(const struct ps_load_plan *plan, const struct ps_load_tenant *t)
-{
-	char stream[128];
-
-	snprintf(stream, sizeof(stream), "%s/inputs", t->name);
-	return t->input_seed ? t->input_seed : plan->seed ^ ps_rng_stream(stream);
-}
-
-static enum ps_status prepare_tenant(struct ps_load_run *run, size_t i, struct ps_error *err)
-{
-	const struct ps_load_tenant *t = &run->plan->tenants[i];
-	struct ps_load_tenant_run *tr = &run->tenants[i];
-	double total_ns = (double)(run->plan->warmup_ns + run->plan->duration_ns);
-	double expected = 1.1 * ps_load_arrival_expected(&t->arrival, total_ns);
-	struct ps_load_conn *first;
-	enum ps_status st;
-
-	tr->run = run;
-	tr->t = t;
-	tr->r = &run->result->tenants[i];
-	tr->conn_max = connections_of(run->plan, t);
-	tr->conns = calloc(tr->conn_max, sizeof(struct ps_load_conn *));
-	if (!tr->conns || ps_load_recorder_init(&tr->rec, tr->r, run->plan, t, expected) != PS_OK) {
-		return ps_error_set(err, PS_ENOMEM, "no memory for tenant '%s'", t->name);
-	}
-	st = ps_load_target_init(&tr->target, t, err);
-	run->tenant_len = i + 1; /* from here on free_run knows this one */
-	if (st == PS_OK) {
-		st = ps_load_conn_new(tr, &first, err);
-	}
-	if (st == PS_OK) {
-		st = ps_load_target_fetch(&tr->target, run->loop, first->client, run->timeout_ns,
-					  err);
-	}
-	if (st == PS_OK) {
-		st = ps_load_target_make_requests(&tr->target, input_seed(run->plan, t), err);
-	}
-	if (st != PS_OK) {
-		return st;
-	}
-	tr->r->batch = t->batch > 0 ? t->batch : 1;
-	tr->r->request_bytes = tr->target.requests[0].message.bytes;
-	return open_ahead(tr, err);
-}
-
-static bool all_connected(const struct ps_load_run *run)
-{
-	for (size_t i = 0; i < run->tenant_len; i++) {
-		for (size_t k = 0; k < run->tenants[i].conn_len; k++) {
-			if (!ps_net_client_is_connected(run->tenants[i].conns[k]->client)) {
-				return false;
-			}
-		}
-	}
-	return true;
-}
-
-static enum ps_status await_connections(struct ps_load_run *run, struct ps_error *err)
-{
-	int64_t patience = ps_evloop_now_ns(run->loop) + CONNECT_PATIENCE_NS;
+	const struct ps_load_plan *plan = run->plan;
 	enum ps_status st = PS_OK;
 
-	while (st == PS_OK && !all_connected(run) && ps_evloop_now_ns(run->loop) < patience) {
-		st = ps_evloop_run_once(run->loop, PS_NS_PER_MS, err);
+	for (size_t i = 0; st == PS_OK && i < plan->tenant_len; i++) {
+		st = ps_load_target_new(&plan->tenants[i], plan->seed, run->timeout_ns,
+					&run->targets[i], err);
 	}
-	return st; /* one that does not come shows in the first request on it */
-}
-
-/* ---- the bare timer ---- */
-
-struct probe {
-	struct ps_evloop_timer timer;
-	struct ps_evloop *loop;
-	struct ps_hist *hist;
-	int64_t due_ns, end_ns, gap_ns;
-	bool failed;
-};
-
-static void on_probe(struct ps_evloop_timer *t, int64_t now_ns)
-{
-	struct probe *p = t->ctx;
-
-	(void)now_ns;
-	/* As a request would see it: read again, as close to the act as can be. */
-	ps_hist_record(p->hist, ps_evloop_now_ns(p->loop) - p->due_ns);
-	p->due_ns += p->gap_ns;
-	p->failed = p->due_ns < p->end_ns &&
-		    ps_evloop_timer_set(p->loop, &p->timer, p->due_ns) != PS_OK;
-}
-
-static enum ps_status run_probe(struct ps_load_run *run, struct ps_error *err)
-{
-	double rate = 0;
-	struct probe p = {.loop = run->loop, .hist = &run->result->probe};
-	enum ps_status st;
-
-	if (run->plan->probe_ns == 0) {
-		return PS_OK;
-	}
-	for (size_t i = 0; i < run->tenant_len; i++) {
-		rate += ps_load_arrival_mean_rps(&run->tenants[i].t->arrival,
-						 run->plan->warmup_ns + run->plan->duration_ns);
-	}
-	p.gap_ns = (int64_t)(1e9 / (rate > 0 ? fmin(rate, 1e5) : PROBE_RPS)) + 1;
-	p.due_ns = ps_evloop_now_ns(run->loop) + p.gap_ns;
-	p.end_ns = p.due_ns + run->plan->probe_ns;
-	ps_evloop_timer_init(&p.timer, on_probe, &p);
-	st = ps_evloop_timer_set(run->loop, &p.timer, p.due_ns);
-	while (st == PS_OK && ps_evloop_timer_is_set(&p.timer)) {
-		st = ps_evloop_run_once(run->loop, -1, err);
-	}
-	return p.failed ? ps_error_set(err, PS_ENOMEM, "no memory for a timer") : st;
-}
-
-/* ---- the thread that runs ---- */
-
-/* What a run changes about its thread, and puts back. */
-struct thread_state {
-	cpu_set_t cpus;
-	int slack_ns;
-	bool pinned;
-};
-
-static enum ps_status enter_thread(struct thread_state *ts, const struct ps_load_plan *plan,
-				   struct ps_load_result *r, struct ps_error *err)
-{
-	cpu_set_t one;
-
-	*ts = (struct thread_state){.slack_ns = prctl(PR_GET_TIMERSLACK)};
-	if (plan->cpu >= 0) {
-		if (plan->cpu >= CPU_SETSIZE) {
-			return ps_error_set(err, PS_EINVAL, "no CPU %d", plan->cpu);
+	for (size_t i = 0; st == PS_OK && i < plan->tenant_len; i++) {
+		if (!ps_load_arrival_is_closed(&plan->tenants[i].arrival) &&
+		    ps_load_slots_of(run, i) < run->thread_len) {
+			st = ps_error_set(err, PS_EINVAL,
+					  "tenant '%s': fewer connections than threads",
+					  plan->tenants[i].name);
 		}
-		CPU_ZERO(&one);
-		CPU_SET(plan->cpu, &one);
-		if (sched_getaffinity(0, sizeof(ts->cpus), &ts->cpus) != 0 ||
-		    sched_setaffinity(0, sizeof(one), &one) != 0) {
-			return ps_error_set(err, PS_EINVAL, "cannot run on CPU %d", plan->cpu);
-		}
-		ts->pinned = true;
 	}
-	(void)prctl(PR_SET_TIMERSLACK, 1UL);
-	r->timer_slack_ns = prctl(PR_GET_TIMERSLACK);
-	r->cpu = plan->cpu;
-	return PS_OK;
+	return st == PS_OK ? raise_descriptors(run, err) : st;
 }
 
-static void leave_thread(const struct thread_state *ts)
+static enum ps_status take_memory(struct ps_load_run *run, struct ps_error *err)
 {
-	if (ts->slack_ns > 0) {
-		(void)prctl(PR_SET_TIMERSLACK, (unsigned long)ts->slack_ns);
-	}
-	if (ts->pinned) {
-		(void)sched_setaffinity(0, sizeof(ts->cpus), &ts->cpus);
-	}
-}
-
-/* ---- the run ---- */
-
-static enum ps_status drive(struct ps_load_run *run, struct ps_error *err)
-{
+	const struct ps_load_plan *plan = run->plan;
 	struct ps_load_result *r = run->result;
-	enum ps_status st;
-	int64_t cpu;
+	size_t n = plan->tenant_len;
 
-	run->start_ns = ps_evloop_now_ns(run->loop) + START_DELAY_NS;
-	run->end_ns = run->start_ns + run->plan->warmup_ns + run->plan->duration_ns;
-	r->start_ns = run->start_ns;
-	r->wall_ns = ps_clock_wall_ns() + START_DELAY_NS;
-	cpu = ps_clock_thread_cpu_ns();
-	st = ps_load_sender_start(run);
-	while (st == PS_OK && !ps_load_sender_finished(run)) {
-		int64_t now = ps_evloop_now_ns(run->loop);
-
-		/* With nothing in flight the loop has no reason to wake at the end. */
-		st = ps_evloop_run_once(run->loop, run->end_ns > now ? run->end_ns - now : -1, err);
-		if (st == PS_OK && run->status != PS_OK) {
-			st = ps_error_set(err, run->status, "no memory for a timer");
-		}
+	r->tenants = calloc(n, sizeof(*r->tenants));
+	run->targets = calloc(n, sizeof(*run->targets));
+	run->room = calloc(n, sizeof(*run->room));
+	run->threads = calloc(run->thread_len, sizeof(*run->threads));
+	if (!r->tenants || !run->targets || !run->room || !run->threads ||
+	    ps_hist_init(&r->probe) != PS_OK || ps_load_live_init(&run->live, plan) != PS_OK) {
+		return ps_error_set(err, PS_ENOMEM, "no memory for a run");
 	}
-	r->cpu_ns = ps_clock_thread_cpu_ns() - cpu;
-	r->end_ns = ps_evloop_now_ns(run->loop);
-	r->cancelled = run->cancelled;
-	return st;
-}
-
-static enum ps_status judge(struct ps_load_run *run, struct ps_error *err)
-{
-	struct ps_load_result *r = run->result;
-
-	r->valid = true;
-	for (size_t i = 0; i < run->tenant_len; i++) {
-		struct ps_load_tenant_run *tr = &run->tenants[i];
-
-		ps_load_recorder_finish(&tr->rec);
-		tr->r->connections = tr->conn_len;
-		if (ps_load_judge(tr->r, &tr->t->sla, run->timeout_ns, run->cancelled) != PS_OK) {
-			return ps_error_set(err, PS_ENOMEM, "no memory to judge tenant '%s'",
-					    tr->t->name);
-		}
-		r->valid = r->valid && tr->r->valid;
+	r->tenant_len = n;
+	for (size_t i = 0; i < n; i++) {
+		atomic_init(&run->room[i], ps_load_records_of(plan));
 	}
 	return PS_OK;
-}
-
-static enum ps_status prepare(struct ps_load_run *run, struct ps_error *err)
-{
-	struct ps_evloop_options o = {.spin_ns = run->plan->spin_ns};
-	enum ps_status st = ps_evloop_new(&o, &run->loop, err);
-
-	if (st == PS_OK && ps_load_schedule_init(&run->schedule, run->plan, 0, 1) != PS_OK) {
-		st = ps_error_set(err, PS_ENOMEM, "no memory for the schedule");
-	}
-	for (size_t i = 0; st == PS_OK && i < run->plan->tenant_len; i++) {
-		st = prepare_tenant(run, i, err);
-	}
-	if (st == PS_OK) {
-		st = await_connections(run, err);
-	}
-	return st == PS_OK ? run_probe(run, err) : st;
 }
 
 static void free_run(struct ps_load_run *run)
 {
-	for (size_t i = 0; run->tenants && i < run->plan->tenant_len; i++) {
-		struct ps_load_tenant_run *tr = &run->tenants[i];
-
-		ps_evloop_timer_cancel(&tr->expiry);
-		for (size_t k = 0; k < tr->conn_len; k++) {
-			ps_evloop_timer_cancel(&tr->conns[k]->pause);
-			ps_net_client_free(tr->conns[k]->client);
-			free(tr->conns[k]);
-		}
-		free(tr->conns);
-		free(tr->waiting.items);
-		ps_load_target_fini(&tr->target);
+	for (size_t k = 0; run->threads && k < run->thread_len; k++) {
+		ps_load_thread_free(&run->threads[k]);
 	}
-	free(run->tenants);
-	ps_load_schedule_fini(&run->schedule);
-	ps_evloop_free(run->loop);
+	for (size_t i = 0; run->targets && i < run->plan->tenant_len; i++) {
+		ps_load_target_free(run->targets[i]);
+	}
+	free(run->threads);
+	free(run->targets);
+	free(run->room);
+	ps_load_live_fini(&run->live);
+}
+
+/* ---- sending ---- */
+
+static void drive(struct ps_load_thread *th)
+{
+	int64_t cpu = ps_clock_thread_cpu_ns(), end = th->run->end_ns;
+
+	th->status = ps_load_sender_start(th);
+	while (th->status == PS_OK && !ps_load_sender_finished(th)) {
+		int64_t now = ps_evloop_now_ns(th->loop);
+		/* With nothing in flight the loop has no reason to wake at the end. */
+		enum ps_status st =
+			ps_evloop_run_once(th->loop, end > now ? end - now : -1, &th->err);
+
+		if (st != PS_OK) {
+			th->status = st;
+			ps_load_run_stop(th->run);
+		}
+	}
+	th->cpu_ns = ps_clock_thread_cpu_ns() - cpu;
+	th->end_ns = ps_evloop_now_ns(th->loop);
+}
+
+static void *helper(void *ctx)
+{
+	struct ps_load_thread *th = ctx;
+	struct ps_load_thread_state ts;
+	int64_t slack;
+
+	th->status = ps_load_thread_enter(&ts, &th->run->plan->cpus, th->number, &slack, &th->err);
+	if (th->status == PS_OK) {
+		th->status = ps_load_thread_prepare(th, &th->err);
+	}
+	if (ps_load_gate_wait(&th->run->gate)) {
+		drive(th);
+	}
+	return NULL; /* the thread ends here: nothing to be put back */
+}
+
+static void on_stop(struct ps_evloop_task *task)
+{
+	(void)task; /* only to end the wait */
+}
+
+static void set_start(struct ps_load_run *run)
+{
+	struct ps_load_result *r = run->result;
+	int64_t delay = START_DELAY_NS + (int64_t)run->thread_len * START_PER_THREAD_NS;
+
+	run->start_ns = ps_evloop_now_ns(run->threads[0].loop) + delay;
+	run->end_ns = run->start_ns + run->plan->warmup_ns + run->plan->duration_ns;
+	r->start_ns = run->start_ns;
+	r->wall_ns = ps_clock_wall_ns() + delay;
+}
+
+/* The first thread that could not, if one could not. */
+static enum ps_status first_failure(const struct ps_load_run *run, struct ps_error *err)
+{
+	for (size_t k = 0; k < run->thread_len; k++) {
+		if (run->threads[k].status != PS_OK) {
+			if (err) {
+				*err = run->threads[k].err;
+			}
+			return run->threads[k].status;
+		}
+	}
+	return PS_OK;
+}
+
+/* The caller's part, between preparing and the end of the last thread. */
+static enum ps_status lead(struct ps_load_run *run, size_t started, struct ps_error *err)
+{
+	struct ps_load_thread *first = &run->threads[0];
+	enum ps_status st;
+
+	ps_load_gate_await(&run->gate, started);
+	st = first_failure(run, err);
+	if (st == PS_OK && started + 1 < run->thread_len) {
+		st = ps_error_set(err, PS_EIO, "no thread to be had");
+	}
+	if (st == PS_OK) {
+		st = ps_load_probe(run, err);
+	}
+	if (st == PS_OK) {
+		set_start(run);
+	}
+	ps_load_gate_open(&run->gate, st == PS_OK);
+	if (st == PS_OK) {
+		drive(first);
+	}
+	return st;
+}
+
+static enum ps_status send_all(struct ps_load_run *run, struct ps_error *err)
+{
+	struct ps_load_thread *first = &run->threads[0];
+	pthread_t ids[PS_LOAD_MAX_THREADS];
+	size_t started = 0;
+	enum ps_status st;
+
+	for (size_t k = 0; k < run->thread_len; k++) {
+		run->threads[k].run = run;
+		run->threads[k].number = k;
+		run->threads[k].stopper.run = on_stop;
+	}
+	first->status = ps_load_thread_prepare(first, &first->err);
+	while (first->status == PS_OK && started + 1 < run->thread_len &&
+	       pthread_create(&ids[started], NULL, helper, &run->threads[started + 1]) == 0) {
+		started++;
+	}
+	st = lead(run, started, err);
+	for (size_t k = 0; k < started; k++) {
+		(void)pthread_join(ids[k], NULL);
+	}
+	return st == PS_OK ? first_failure(run, err) : st;
+}
+
+/* ---- putting it together ---- */
+
+/* Little's law, both sides over all that was sent, warm-up and failures included: in flight as the
+ * senders counted it, against what the recorders have. */
+static void fill_little(struct ps_load_run *run, size_t i)
+{
+	struct ps_load_tenant_result *r = &run->result->tenants[i];
+	const struct ps_load_recorder *rec = &run->threads[0].tenants[i].rec;
+	double seconds = (double)(run->result->end_ns - run->start_ns) / 1e9;
+	double n = (double)rec->resided, product;
+	__int128 area = 0;
+
+	for (size_t k = 0; k < run->thread_len; k++) {
+		area += run->threads[k].tenants[i].occupancy.area_ns;
+	}
+	if (n == 0 || rec->residence_ns <= 0) {
+		return;
+	}
+	r->little = (struct ps_load_little){.in_flight = (double)area / 1e9 / seconds,
+					    .throughput_rps = n / seconds,
+					    .latency_ns = (double)rec->residence_ns / n,
+					    .checked = !run->result->cancelled};
+	product = r->little.throughput_rps * r->little.latency_ns / 1e9;
+	r->little.difference = fabs(r->little.in_flight - product) / product;
+}
+
+/* After the run, so that it disturbs nothing: a model that has changed meanwhile was not one load. */
+static void look_again(struct ps_load_run *run, size_t i)
+{
+	const struct ps_load_tenant *t = &run->plan->tenants[i];
+	struct ps_load_tenant_result *r = &run->result->tenants[i];
+	int64_t patience = run->timeout_ns < RECHECK_NS ? run->timeout_ns : RECHECK_NS;
+
+	r->replica_len = t->target.in_process ? 0 : 1 + t->target.more_url_len;
+	for (size_t k = 0; k < r->replica_len; k++) {
+		r->replicas[k] = k ? t->target.more_urls[k - 1] : t->url;
+	}
+	if (!run->result->cancelled) {
+		r->metadata_changes = ps_load_target_recheck(run->targets[i], patience,
+							     r->metadata_change_text,
+							     sizeof(r->metadata_change_text));
+	}
+}
+
+static enum ps_status merge_tenant(struct ps_load_run *run, size_t i)
+{
+	struct ps_load_recorder *rec = &run->threads[0].tenants[i].rec;
+	struct ps_load_tenant_result *r = &run->result->tenants[i];
+	enum ps_status st = PS_OK;
+
+	for (size_t k = 0; k < run->thread_len; k++) {
+		struct ps_load_tenant_run *tr = &run->threads[k].tenants[i];
+
+		tr->r->connections = tr->port ? ps_load_port_connections(tr->port) : 0;
+		if (tr->port) {
+			ps_load_port_notes(tr->port, &r->notes);
+		}
+		if (k > 0 && st == PS_OK) {
+			st = ps_load_recorder_merge(rec, &tr->rec);
+		}
+	}
+	r->sla = run->plan->tenants[i].sla;
+	r->users = ps_load_arrival_is_closed(&run->plan->tenants[i].arrival)
+			   ? run->plan->tenants[i].concurrency
+			   : 0;
+	r->batch = llround(ps_load_target_mean_batch(run->targets[i]));
+	r->request_bytes = (size_t)ps_load_target_mean_bytes(run->targets[i]);
+	ps_load_recorder_finish(rec);
+	fill_little(run, i);
+	look_again(run, i);
+	return st;
+}
+
+static enum ps_status conclude(struct ps_load_run *run, struct ps_error *err)
+{
+	struct ps_load_result *r = run->result;
+	enum ps_status st = PS_OK;
+
+	for (size_t k = 0; k < run->thread_len; k++) {
+		r->cpu_ns += run->threads[k].cpu_ns;
+		r->end_ns = run->threads[k].end_ns > r->end_ns ? run->threads[k].end_ns : r->end_ns;
+	}
+	for (size_t i = 0; st == PS_OK && i < r->tenant_len; i++) {
+		st = merge_tenant(run, i);
+	}
+	if (st == PS_OK) {
+		st = ps_load_judge_run(run->plan, run->timeout_ns, r);
+	}
+	return st == PS_OK ? st : ps_error_set(err, st, "no memory to judge the run");
 }
 
 static enum ps_status perform(struct ps_load_run *run, struct ps_error *err)
 {
-	const struct ps_load_plan *plan = run->plan;
 	struct ps_load_result *r = run->result;
-	struct thread_state ts;
-	enum ps_status st;
+	struct ps_load_thread_state ts;
+	struct ps_load_watch *watch;
+	enum ps_status st = take_memory(run, err);
 
-	r->tenants = calloc(plan->tenant_len, sizeof(*r->tenants));
-	run->tenants = calloc(plan->tenant_len, sizeof(*run->tenants));
-	if (!r->tenants || !run->tenants || ps_hist_init(&r->probe) != PS_OK) {
-		return ps_error_set(err, PS_ENOMEM, "no memory for a run");
+	if (st == PS_OK) {
+		st = make_targets(run, err);
 	}
-	r->tenant_len = plan->tenant_len;
-	ps_clock_resolution_ns(&r->clock_step_ns, &r->clock_cost_ns);
-	st = enter_thread(&ts, plan, r, err);
 	if (st != PS_OK) {
 		return st;
 	}
-	st = prepare(run, err);
+	ps_clock_resolution_ns(&r->clock_step_ns, &r->clock_cost_ns);
+	watch = ps_load_watch_start(); /* before this thread, and what it starts, is on one CPU */
+	st = ps_load_thread_enter(&ts, &run->plan->cpus, 0, &r->timer_slack_ns, err);
 	if (st == PS_OK) {
-		st = drive(run, err);
+		st = send_all(run, err);
+		ps_load_thread_leave(&ts);
 	}
-	leave_thread(&ts);
-	return st == PS_OK ? judge(run, err) : st;
+	ps_load_watch_stop(watch, &r->machine);
+	return st == PS_OK ? conclude(run, err) : st;
 }
 
 enum ps_status ps_load_run(const struct ps_load_plan *plan, ps_load_progress_fn *progress,
 			   void *ctx, struct ps_load_result *ret_result, struct ps_error *err)
 {
-	struct ps_load_result result = {
-		.warmup_ns = plan->warmup_ns, .duration_ns = plan->duration_ns, .seed = plan->seed};
-	struct ps_load_run run = {
-		.plan = plan, .result = &result, .progress = progress, .progress_ctx = ctx};
-	enum ps_status st = check_plan(plan, err);
+	struct ps_load_result result = {.warmup_ns = plan->warmup_ns,
+					.duration_ns = plan->duration_ns,
+					.threads = plan->threads > 0 ? plan->threads : 1,
+					.cpus = plan->cpus,
+					.seed = plan->seed};
+	struct ps_load_run run = {.plan = plan,
+				  .result = &result,
+				  .progress = progress,
+				  .progress_ctx = ctx,
+				  .thread_len = plan->threads > 0 ? (size_t)plan->threads : 1};
+	enum ps_status st = ps_load_plan_check(plan, err);
 
-	if (st == PS_OK) {
-		st = raise_descriptors(plan, err);
-	}
 	if (st != PS_OK) {
 		return st;
 	}
 	run.timeout_ns = plan->timeout_ns ? plan->timeout_ns : PS_LOAD_DEFAULT_TIMEOUT_NS;
+	ps_load_gate_init(&run.gate);
 	st = perform(&run, err);
 	free_run(&run);
+	ps_load_gate_fini(&run.gate);
 	if (st == PS_OK) {
 		*ret_result = result;
 	} else {

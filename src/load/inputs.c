@@ -2,6 +2,7 @@
 #include "load/inputs.h"
 
 #include "base/rng.h"
+#include "load/files.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -182,27 +183,50 @@ static void fill(struct ps_tensor *t, struct ps_rng *r)
 	}
 }
 
-static enum ps_status make_one(const struct ps_tensor_spec *spec, const struct ps_load_tenant *t,
-			       struct ps_rng *r, struct ps_load_inputs *in, struct ps_error *err)
+static enum ps_status read_one(const struct ps_tensor_spec *spec, const struct ps_load_tenant *t,
+			       const char *path, struct ps_tensor *tensor, struct ps_error *err)
 {
-	struct ps_tensor *tensor = &in->tensors[in->len];
+	struct ps_tensor like;
+	enum ps_status st = ps_load_inputs_shape(spec, t->batch > 0 ? t->batch : 1, t->shapes,
+						 t->shape_len, &like, err);
+
+	return st == PS_OK ? ps_load_file_read(path, spec, &like, tensor, err) : st;
+}
+
+static enum ps_status make_up(const struct ps_tensor_spec *spec, const struct ps_load_tenant *t,
+			      struct ps_rng *r, struct ps_tensor *tensor, struct ps_error *err)
+{
 	enum ps_status st = ps_load_inputs_shape(spec, t->batch > 0 ? t->batch : 1, t->shapes,
 						 t->shape_len, tensor, err);
 
 	if (st != PS_OK) {
 		return st;
 	}
-	if (tensor->bytes > PS_LOAD_MAX_INPUT_BYTES - in->bytes) {
-		return ps_error_set(err, PS_ETOOBIG, "one request would be over %llu bytes",
-				    (unsigned long long)PS_LOAD_MAX_INPUT_BYTES);
-	}
 	tensor->data = malloc(tensor->bytes ? tensor->bytes : 1);
 	if (!tensor->data) {
 		return ps_error_set(err, PS_ENOMEM, "no memory for input '%s'", spec->name);
 	}
-	in->len++;
-	in->bytes += tensor->bytes;
 	fill(tensor, r);
+	return PS_OK;
+}
+
+static enum ps_status make_one(const struct ps_tensor_spec *spec, const struct ps_load_tenant *t,
+			       const char *path, struct ps_rng *r, struct ps_load_inputs *in,
+			       struct ps_error *err)
+{
+	struct ps_tensor *tensor = &in->tensors[in->len];
+	enum ps_status st =
+		path ? read_one(spec, t, path, tensor, err) : make_up(spec, t, r, tensor, err);
+
+	if (st != PS_OK) {
+		return st;
+	}
+	in->len++;
+	if (tensor->bytes > PS_LOAD_MAX_INPUT_BYTES - in->bytes) {
+		return ps_error_set(err, PS_ETOOBIG, "one request would be over %llu bytes",
+				    (unsigned long long)PS_LOAD_MAX_INPUT_BYTES);
+	}
+	in->bytes += tensor->bytes;
 	return PS_OK;
 }
 
@@ -219,7 +243,9 @@ enum ps_status ps_load_inputs_make(const struct ps_tensor_spec *specs, size_t sp
 	}
 	ps_rng_init(&rng, seed, number);
 	for (size_t i = 0; i < spec_len; i++) {
-		enum ps_status st = make_one(&specs[i], t, &rng, &in, err);
+		const char *path = ps_load_files_pick(t->target.inputs, t->target.input_len,
+						      specs[i].name, spec_len == 1, number);
+		enum ps_status st = make_one(&specs[i], t, path, &rng, &in, err);
 
 		if (st != PS_OK) {
 			ps_load_inputs_fini(&in);

@@ -1,87 +1,19 @@
 /* judge.c - see judge.h. */
 #include "load/judge.h"
 
-#include "base/clock.h"
 #include "base/units.h"
 #include "load/reason.h"
+#include "load/series.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-/* Latencies in order of their scheduled instants. */
-struct series {
-	double *t_s, *x_ns;
-	size_t len;
-};
-
-struct point {
-	int64_t at_ns;
-	uint64_t sequence;
-	double x_ns;
-};
-
-static int by_instant(const void *a, const void *b)
-{
-	const struct point *x = a, *y = b;
-
-	if (x->at_ns != y->at_ns) {
-		return x->at_ns < y->at_ns ? -1 : 1;
-	}
-	return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
-}
-
-/* The measured requests in order of their instants; a failed one counts as the time-out. */
-static size_t collect(const struct ps_load_tenant_result *r, int64_t timeout_ns, struct point *out)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < r->record_len; i++) {
-		const struct ps_load_record *q = &r->records[i];
-		int64_t x = q->outcome == PS_LOAD_OK ? q->done_ns - q->scheduled_ns : timeout_ns;
-
-		if (!q->warmup) {
-			out[n++] = (struct point){q->scheduled_ns, q->sequence, (double)x};
-		}
-	}
-	qsort(out, n, sizeof(out[0]), by_instant);
-	return n;
-}
-
-static void series_fini(struct series *s)
-{
-	free(s->t_s);
-	free(s->x_ns);
-}
-
-static enum ps_status series_init(struct series *s, const struct ps_load_tenant_result *r,
-				  int64_t timeout_ns)
-{
-	size_t cap = r->record_len ? r->record_len : 1;
-	struct point *sorted = malloc(cap * sizeof(*sorted));
-
-	*s = (struct series){.t_s = malloc(cap * sizeof(double)),
-			     .x_ns = malloc(cap * sizeof(double))};
-	if (!sorted || !s->t_s || !s->x_ns) {
-		free(sorted);
-		series_fini(s);
-		return PS_ENOMEM;
-	}
-	s->len = collect(r, timeout_ns, sorted);
-	for (size_t i = 0; i < s->len; i++) {
-		s->t_s[i] = (double)sorted[i].at_ns / 1e9;
-		s->x_ns[i] = sorted[i].x_ns;
-	}
-	free(sorted);
-	return PS_OK;
-}
 
 /* The correlation that matters is that of "above this value?". Looked at where the quantile lies,
  * and at the limit as well when one is judged: the smaller ratio is the safer one (no request over
  * the limit looks like no correlation at all). */
-static enum ps_status quantile_at(const struct ps_load_tenant_result *r, const struct series *s,
-				  double p, int64_t limit_ns, struct ps_stats_time_quantile *ret_q,
-				  double *ret_ratio)
+static enum ps_status quantile_at(const struct ps_load_tenant_result *r,
+				  const struct ps_load_series *s, double p, int64_t limit_ns,
+				  struct ps_stats_time_quantile *ret_q, double *ret_ratio)
 {
 	int64_t value = ps_hist_quantile_ns(&r->latency, p);
 	double ratio = 1, at_limit = 1;
@@ -102,10 +34,7 @@ static enum ps_status quantile_at(const struct ps_load_tenant_result *r, const s
 	return PS_OK;
 }
 
-static void reason(struct ps_load_tenant_result *r, enum ps_load_reason code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void reason(struct ps_load_tenant_result *r, enum ps_load_reason code, const char *fmt, ...)
+void ps_load_judge_reason(struct ps_load_tenant_result *r, int code, const char *fmt, ...)
 {
 	va_list ap;
 	char words[PS_LOAD_REASON_SIZE];
@@ -118,7 +47,7 @@ static void reason(struct ps_load_tenant_result *r, enum ps_load_reason code, co
 	vsnprintf(words, sizeof(words), fmt, ap);
 	va_end(ap);
 	snprintf(r->reasons[r->reason_len++], PS_LOAD_REASON_SIZE, "%s: %.160s",
-		 ps_load_reason_code(code), words);
+		 ps_load_reason_code((enum ps_load_reason)code), words);
 }
 
 static void check_lag(struct ps_load_tenant_result *r, const struct ps_sla *sla)
@@ -131,34 +60,50 @@ static void check_lag(struct ps_load_tenant_result *r, const struct ps_sla *sla)
 	    (double)lag <= PS_LOAD_MAX_LAG_SHARE * (double)base) {
 		return;
 	}
-	reason(r, PS_LOAD_REASON_LAG, "p99 of send lag %s is over 5 %% of %s (%s)%s",
-	       ps_units_format_duration(lag, a),
-	       ps_sla_is_set(sla) ? "the SLA's limit" : "the p50 latency",
-	       ps_units_format_duration(base, b),
-	       r->late_limit ? ": the limit of connections was reached" : "");
+	ps_load_judge_reason(r, PS_LOAD_REASON_LAG, "p99 of send lag %s is over 5 %% of %s (%s)%s",
+			     ps_units_format_duration(lag, a),
+			     ps_sla_is_set(sla) ? "the SLA's limit" : "the p50 latency",
+			     ps_units_format_duration(base, b),
+			     r->late_limit ? ": the limit of connections was reached" : "");
 }
 
 static void check_sent(struct ps_load_tenant_result *r)
 {
 	if (r->scheduled == 0) {
-		reason(r, PS_LOAD_REASON_EMPTY, "no request was due in the measured part");
+		ps_load_judge_reason(r, PS_LOAD_REASON_EMPTY,
+				     "no request was due in the measured part");
 	} else if ((double)r->sent < PS_LOAD_MIN_SENT * (double)r->scheduled) {
-		reason(r, PS_LOAD_REASON_UNSENT,
-		       "only %llu of %llu scheduled requests were sent (%.2f %%, needs 99.9 %%)",
-		       (unsigned long long)r->sent, (unsigned long long)r->scheduled,
-		       100 * (double)r->sent / (double)r->scheduled);
+		ps_load_judge_reason(
+			r, PS_LOAD_REASON_UNSENT,
+			"only %llu of %llu scheduled requests were sent (%.2f %%, needs 99.9 %%)",
+			(unsigned long long)r->sent, (unsigned long long)r->scheduled,
+			100 * (double)r->sent / (double)r->scheduled);
+	}
+}
+
+/* Sent, but when? An overloaded generator goes on sending after the end, and the server was offered
+ * less than was asked for. */
+static void check_rate(struct ps_load_tenant_result *r)
+{
+	if ((double)r->sent_after > (1 - PS_LOAD_MIN_SENT) * (double)r->scheduled) {
+		ps_load_judge_reason(r, PS_LOAD_REASON_RATE,
+				     "%llu of %llu requests left long after the end of the "
+				     "schedule: the generator is too slow for this rate",
+				     (unsigned long long)r->sent_after,
+				     (unsigned long long)r->scheduled);
 	}
 }
 
 static void check_samples(struct ps_load_tenant_result *r, const struct ps_stats_time_quantile *q)
 {
 	if (r->scheduled > 0 && !q->has_interval) {
-		reason(r, PS_LOAD_REASON_FEW, "too few samples for p%g: needs %llu more",
-		       100 * q->p, (unsigned long long)q->needs_more);
+		ps_load_judge_reason(r, PS_LOAD_REASON_FEW,
+				     "too few samples for p%g: needs %llu more", 100 * q->p,
+				     (unsigned long long)q->needs_more);
 	}
 }
 
-static void check_trend(struct ps_load_tenant_result *r, const struct series *s)
+static void check_trend(struct ps_load_tenant_result *r, const struct ps_load_series *s)
 {
 	double median = (double)r->p50.value_ns, span, moved;
 	bool rising = r->trend.p_rising < PS_LOAD_TREND_P;
@@ -172,60 +117,75 @@ static void check_trend(struct ps_load_tenant_result *r, const struct series *s)
 	moved = fabs(r->trend.slope) * span;
 	if (r->p50.value_ns == PS_HIST_INFINITE || moved > PS_LOAD_TREND_SHARE * median) {
 		r->unsteady = true;
-		reason(r, rising ? PS_LOAD_REASON_RISING : PS_LOAD_REASON_FALLING,
-		       "latency %s by %s over the run%s", rising ? "rose" : "fell",
-		       ps_units_format_duration((int64_t)moved, text),
-		       rising ? " (a backlog grows)" : " (a longer --warmup?)");
+		ps_load_judge_reason(r, rising ? PS_LOAD_REASON_RISING : PS_LOAD_REASON_FALLING,
+				     "latency %s by %s over the run%s", rising ? "rose" : "fell",
+				     ps_units_format_duration((int64_t)moved, text),
+				     rising ? " (a backlog grows)" : " (a longer --warmup?)");
 	}
+}
+
+/* The error that a look may spend. */
+static double error_of(double confidence, int look)
+{
+	return (1 - confidence) / exp2(fmin(look, 60));
 }
 
 /* Success is a ratio of this run, not a law to be proved: 160 requests could never prove 99 %. It
  * decides against the SLA only when chance is no excuse. */
-static enum ps_load_sla_verdict judge_success(const struct ps_load_tenant_result *r,
-					      const struct ps_sla *sla)
+static enum ps_load_sla_verdict judge_success(struct ps_load_tenant_result *r,
+					      const struct ps_load_judge_terms *terms)
 {
-	double n = (double)r->scheduled, ok = (double)r->outcomes[PS_LOAD_OK];
+	const struct ps_sla *sla = terms->sla;
+	double n = (double)r->scheduled, ok = (double)r->outcomes[PS_LOAD_OK], needs;
 	struct ps_stats_interval i;
 
 	if (ok >= sla->min_success * n) {
 		return PS_LOAD_SLA_MET;
 	}
-	i = ps_stats_proportion_interval(ok, n, 2 * PS_LOAD_CONFIDENCE - 1);
-	return i.has_interval && i.hi < sla->min_success ? PS_LOAD_SLA_VIOLATED
-							 : PS_LOAD_SLA_UNDECIDED;
+	i = ps_stats_proportion_interval(ok, n, 1 - 2 * error_of(PS_LOAD_CONFIDENCE, terms->look));
+	if (i.has_interval && i.hi < sla->min_success) {
+		return PS_LOAD_SLA_VIOLATED;
+	}
+	/* (ok + x) / (n + x) = min_success; no number of successes makes up for one failure at 1.
+	 */
+	needs = sla->min_success < 1 ? (sla->min_success * n - ok) / (1 - sla->min_success) : 0;
+	r->sla_needs_more = (uint64_t)fmax((double)r->sla_needs_more, ceil(needs - 1e-9));
+	return PS_LOAD_SLA_UNDECIDED;
 }
 
 static enum ps_load_sla_verdict judge_latency(struct ps_load_tenant_result *r,
-					      const struct ps_sla *sla)
+					      const struct ps_load_judge_terms *terms)
 {
+	const struct ps_sla *sla = terms->sla;
 	uint64_t n = r->scheduled, over = n - r->good;
 	struct ps_stats_interval i;
 
-	if (ps_stats_early_stop(sla->percentile, n, over, r->effective_ratio, PS_LOAD_CONFIDENCE, 0,
-				&r->sla_needs_more)) {
+	if (ps_stats_early_stop(sla->percentile, n, over, r->effective_ratio,
+				PS_LOAD_MET_CONFIDENCE, terms->look, &r->sla_needs_more)) {
 		return PS_LOAD_SLA_MET;
 	}
 	/* One-sided 95 % is the end of the two-sided 90 % interval. */
 	i = ps_stats_proportion_interval((double)over * r->effective_ratio,
 					 (double)n * r->effective_ratio,
-					 2 * PS_LOAD_CONFIDENCE - 1);
+					 1 - 2 * error_of(PS_LOAD_CONFIDENCE, terms->look));
 	return i.has_interval && i.lo > 1 - sla->percentile ? PS_LOAD_SLA_VIOLATED
 							    : PS_LOAD_SLA_UNDECIDED;
 }
 
-static void judge_sla(struct ps_load_tenant_result *r, const struct ps_sla *sla)
+static void judge_sla(struct ps_load_tenant_result *r, const struct ps_load_judge_terms *terms)
 {
 	enum ps_load_sla_verdict latency, success;
 
-	if (!ps_sla_is_set(sla)) {
+	r->sla_needs_more = 0;
+	if (!ps_sla_is_set(terms->sla)) {
 		return;
 	}
 	if (r->scheduled == 0) {
 		r->sla_verdict = PS_LOAD_SLA_UNDECIDED;
 		return;
 	}
-	latency = judge_latency(r, sla);
-	success = judge_success(r, sla);
+	latency = judge_latency(r, terms);
+	success = judge_success(r, terms);
 	if (latency == PS_LOAD_SLA_VIOLATED || success == PS_LOAD_SLA_VIOLATED) {
 		r->sla_verdict = PS_LOAD_SLA_VIOLATED;
 	} else if (latency == PS_LOAD_SLA_MET && success == PS_LOAD_SLA_MET) {
@@ -239,12 +199,16 @@ static void judge_sla(struct ps_load_tenant_result *r, const struct ps_sla *sla)
 }
 
 static enum ps_status fill_statistics(struct ps_load_tenant_result *r, const struct ps_sla *sla,
-				      const struct series *s)
+				      const struct ps_load_series *s)
 {
 	struct {
 		double p;
 		struct ps_stats_time_quantile *q;
-	} rows[] = {{0.5, &r->p50}, {0.95, &r->p95}, {0.99, &r->p99}};
+	} rows[] = {{0.5, &r->p50},
+		    {0.9, &r->p90},
+		    {0.95, &r->p95},
+		    {0.99, &r->p99},
+		    {0.999, &r->p99_9}};
 	bool with_sla = ps_sla_is_set(sla);
 	enum ps_status st = PS_OK;
 	double ratio = 1;
@@ -262,11 +226,12 @@ static enum ps_status fill_statistics(struct ps_load_tenant_result *r, const str
 	return st == PS_OK ? ps_stats_trend(s->t_s, s->x_ns, s->len, &r->trend) : st;
 }
 
-enum ps_status ps_load_judge(struct ps_load_tenant_result *r, const struct ps_sla *sla,
-			     int64_t timeout_ns, bool cancelled)
+enum ps_status ps_load_judge(struct ps_load_tenant_result *r,
+			     const struct ps_load_judge_terms *terms)
 {
-	struct series s;
-	enum ps_status st = series_init(&s, r, timeout_ns);
+	const struct ps_sla *sla = terms->sla;
+	struct ps_load_series s;
+	enum ps_status st = ps_load_series_init(&s, r, terms->timeout_ns);
 
 	if (st != PS_OK) {
 		return st;
@@ -276,14 +241,16 @@ enum ps_status ps_load_judge(struct ps_load_tenant_result *r, const struct ps_sl
 		r->valid = true;
 		r->reason_len = 0;
 		check_sent(r);
+		check_rate(r);
 		check_lag(r, sla);
 		check_samples(r, ps_sla_is_set(sla) ? &r->sla_quantile : &r->p50);
 		check_trend(r, &s);
-		if (cancelled) {
-			reason(r, PS_LOAD_REASON_STOPPED, "the run was stopped early");
+		if (terms->cancelled) {
+			ps_load_judge_reason(r, PS_LOAD_REASON_STOPPED,
+					     "the run was stopped early");
 		}
-		judge_sla(r, sla);
+		judge_sla(r, terms);
 	}
-	series_fini(&s);
+	ps_load_series_fini(&s);
 	return st;
 }

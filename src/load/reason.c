@@ -11,6 +11,11 @@ static const char *const codes[] = {
 	[PS_LOAD_REASON_RISING] = "unsteady-rising",
 	[PS_LOAD_REASON_FALLING] = "unsteady-falling",
 	[PS_LOAD_REASON_STOPPED] = "stopped",
+	[PS_LOAD_REASON_WARMUP] = "no-steady-state",
+	[PS_LOAD_REASON_MACHINE] = "machine",
+	[PS_LOAD_REASON_LITTLE] = "littles-law",
+	[PS_LOAD_REASON_RATE] = "rate",
+	[PS_LOAD_REASON_CHANGED] = "changed",
 };
 
 const char *ps_load_reason_code(enum ps_load_reason reason)

@@ -14,11 +14,17 @@ enum ps_load_reason {
 	PS_LOAD_REASON_RISING,	/* latency rose over the run: a backlog grows in the server */
 	PS_LOAD_REASON_FALLING, /* latency fell over the run: it was not warm yet */
 	PS_LOAD_REASON_STOPPED, /* the run was cancelled */
+	PS_LOAD_REASON_WARMUP,	/* no steady state was found to cut the warm-up off */
+	PS_LOAD_REASON_MACHINE, /* the machine was taken away from under the run */
+	PS_LOAD_REASON_LITTLE, /* requests in flight and time in the system contradict each other */
+	PS_LOAD_REASON_RATE,   /* the rate was not kept: sent after the end of the schedule */
+	PS_LOAD_REASON_CHANGED, /* the model changed under the run */
 	PS_LOAD_REASON_COUNT
 };
 
 /* ps_load_reason_code returns the code: "empty", "unsent", "send-lag", "few-samples",
- * "unsteady-rising", "unsteady-falling" or "stopped". */
+ * "unsteady-rising", "unsteady-falling", "stopped", "no-steady-state", "machine", "littles-law",
+ * "rate" or "changed". */
 const char *ps_load_reason_code(enum ps_load_reason reason);
 /* ps_load_reason_of returns whose code the text (up to its end or a line's) begins with,
  * PS_LOAD_REASON_COUNT when it is none of them. */

@@ -5,6 +5,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+enum {
+	MAX_STRIDE = 65536, /* records that room is taken for at once */
+	LATE_PART = 100,    /* of the duration: how long after it a request still left in time */
+};
 
 static enum ps_status init_histograms(struct ps_load_tenant_result *r)
 {
@@ -20,9 +26,27 @@ static enum ps_status init_histograms(struct ps_load_tenant_result *r)
 	return PS_OK;
 }
 
-enum ps_status ps_load_recorder_init(struct ps_load_recorder *rec, struct ps_load_tenant_result *r,
-				     const struct ps_load_plan *plan,
-				     const struct ps_load_tenant *t, double expected)
+/* Room for `want` more records, as much of it as there is. */
+static size_t take_room(struct ps_load_recorder *rec, size_t want)
+{
+	size_t left;
+
+	if (!rec->room) {
+		left = rec->max_records - rec->record_cap;
+		return want < left ? want : left;
+	}
+	left = atomic_load(rec->room);
+	while (!atomic_compare_exchange_weak(rec->room, &left,
+					     left - (want < left ? want : left))) {
+	}
+	return want < left ? want : left;
+}
+
+enum ps_status ps_load_recorder_init_shared(struct ps_load_recorder *rec,
+					    struct ps_load_tenant_result *r,
+					    const struct ps_load_plan *plan,
+					    const struct ps_load_tenant *t, double expected,
+					    atomic_size_t *room)
 {
 	size_t max = plan->max_records ? plan->max_records : PS_LOAD_DEFAULT_RECORDS;
 
@@ -30,32 +54,52 @@ enum ps_status ps_load_recorder_init(struct ps_load_recorder *rec, struct ps_loa
 					 .sla = t->sla,
 					 .warmup_ns = plan->warmup_ns,
 					 .duration_ns = plan->duration_ns,
-					 .max_records = max};
-	rec->record_cap = expected < (double)max ? (size_t)expected + 64 : max;
+					 .max_records = max,
+					 .room = room,
+					 .first_failure_ns = -1};
+	rec->record_cap = take_room(rec, expected < (double)max ? (size_t)expected : max);
 	snprintf(r->name, sizeof(r->name), "%s", t->name);
 	r->second_len = (size_t)((plan->duration_ns + PS_NS_PER_SEC - 1) / PS_NS_PER_SEC);
 	r->seconds = calloc(r->second_len, sizeof(*r->seconds));
-	r->records = malloc(rec->record_cap * sizeof(*r->records));
+	r->records = malloc((rec->record_cap + 1) * sizeof(*r->records));
 	return r->seconds && r->records ? init_histograms(r) : PS_ENOMEM;
 }
 
-static void keep(struct ps_load_recorder *rec, const struct ps_load_record *record)
+enum ps_status ps_load_recorder_init(struct ps_load_recorder *rec, struct ps_load_tenant_result *r,
+				     const struct ps_load_plan *plan,
+				     const struct ps_load_tenant *t, double expected)
+{
+	return ps_load_recorder_init_shared(rec, r, plan, t, expected, NULL);
+}
+
+static void grow(struct ps_load_recorder *rec)
+{
+	struct ps_load_tenant_result *r = rec->r;
+	size_t want = rec->record_cap < MAX_STRIDE ? rec->record_cap + 64 : MAX_STRIDE;
+	size_t more = take_room(rec, want);
+	struct ps_load_record *records = NULL;
+
+	if (more > 0) {
+		records = realloc(r->records, (rec->record_cap + more) * sizeof(*records));
+	}
+	if (records) {
+		r->records = records;
+		rec->record_cap += more;
+	} else if (rec->room) {
+		atomic_fetch_add(rec->room, more);
+	}
+}
+
+static void keep(struct ps_load_recorder *rec, const struct ps_load_record *record, bool sampled)
 {
 	struct ps_load_tenant_result *r = rec->r;
 
-	if (r->record_len == rec->record_cap && rec->record_cap < rec->max_records) {
-		size_t cap = rec->record_cap * 2 + 64;
-		struct ps_load_record *more;
-
-		cap = cap < rec->max_records ? cap : rec->max_records;
-		more = realloc(r->records, cap * sizeof(*more));
-		if (more) {
-			r->records = more;
-			rec->record_cap = cap;
-		}
+	if (r->record_len == rec->record_cap) {
+		grow(rec);
 	}
 	if (r->record_len < rec->record_cap) {
-		r->records[r->record_len++] = *record;
+		r->records[r->record_len] = *record;
+		r->records[r->record_len++].sampled = sampled;
 	} else {
 		r->records_dropped++;
 	}
@@ -106,7 +150,17 @@ static void count_second(struct ps_load_recorder *rec, const struct ps_load_reco
 	}
 }
 
-void ps_load_recorder_end(struct ps_load_recorder *rec, const struct ps_load_record *q,
+static void count_sent(struct ps_load_recorder *rec, const struct ps_load_record *q)
+{
+	struct ps_load_tenant_result *r = rec->r;
+	int64_t over = q->sent_ns - rec->warmup_ns - rec->duration_ns;
+
+	r->sent++;
+	r->sent_after += over > rec->duration_ns / LATE_PART;
+	ps_hist_record(&r->send_lag, q->sent_ns - q->scheduled_ns);
+}
+
+bool ps_load_recorder_end(struct ps_load_recorder *rec, const struct ps_load_record *q,
 			  bool sampled)
 {
 	struct ps_load_tenant_result *r = rec->r;
@@ -114,10 +168,14 @@ void ps_load_recorder_end(struct ps_load_recorder *rec, const struct ps_load_rec
 	bool good = ok && (!ps_sla_is_set(&rec->sla) ||
 			   q->done_ns - q->scheduled_ns <= rec->sla.limit_ns);
 
-	keep(rec, q);
+	keep(rec, q, sampled);
+	if (q->sent_ns >= 0 && q->done_ns >= 0) {
+		rec->resided++;
+		rec->residence_ns += q->done_ns - q->sent_ns;
+	}
 	if (q->warmup) {
 		r->warmup_scheduled++;
-		return;
+		return good;
 	}
 	r->scheduled++;
 	r->outcomes[q->outcome]++;
@@ -125,9 +183,9 @@ void ps_load_recorder_end(struct ps_load_recorder *rec, const struct ps_load_rec
 	/* A head without its whole body is no answer. */
 	r->completed += q->http_status != 0 && q->done_ns >= 0 && q->outcome != PS_LOAD_RESET &&
 			q->outcome != PS_LOAD_TIMEOUT;
+	r->kernel_stamped += q->kernel;
 	if (q->sent_ns >= 0) {
-		r->sent++;
-		ps_hist_record(&r->send_lag, q->sent_ns - q->scheduled_ns);
+		count_sent(rec, q);
 	}
 	if (ok) {
 		record_times(rec, q, sampled);
@@ -135,6 +193,126 @@ void ps_load_recorder_end(struct ps_load_recorder *rec, const struct ps_load_rec
 		ps_hist_record_lost(&r->latency, 1);
 	}
 	count_second(rec, q, good);
+	return good;
+}
+
+void ps_load_recorder_failure(struct ps_load_recorder *rec, const struct ps_load_record *q,
+			      const char *why)
+{
+	if (rec->first_failure_ns >= 0) {
+		return;
+	}
+	rec->first_failure_ns = q->scheduled_ns;
+	snprintf(rec->r->first_failure, sizeof(rec->r->first_failure), "%s: %s",
+		 ps_load_outcome_name((enum ps_load_outcome)q->outcome), why);
+}
+
+/* ---- merging ---- */
+
+/* When a record ended, as far as it says: one that was never sent ended no earlier than the one
+ * before it in its list. */
+static int64_t end_of(const struct ps_load_record *q, int64_t before_ns)
+{
+	return q->done_ns > before_ns ? q->done_ns : before_ns;
+}
+
+static enum ps_status merge_records(struct ps_load_recorder *to,
+				    const struct ps_load_recorder *from)
+{
+	struct ps_load_tenant_result *r = to->r, *f = from->r;
+	size_t len = r->record_len + f->record_len, i = 0, k = 0;
+	struct ps_load_record *all = malloc((len + 1) * sizeof(*all));
+	int64_t at = INT64_MIN, other = INT64_MIN;
+
+	if (!all) {
+		return PS_ENOMEM;
+	}
+	for (size_t n = 0; n < len; n++) {
+		int64_t a = i < r->record_len ? end_of(&r->records[i], at) : INT64_MAX;
+		int64_t b = k < f->record_len ? end_of(&f->records[k], other) : INT64_MAX;
+
+		if (i < r->record_len && a <= b) {
+			all[n] = r->records[i++];
+			at = a;
+		} else {
+			all[n] = f->records[k++];
+			other = b;
+		}
+	}
+	free(r->records);
+	r->records = all;
+	r->record_len = to->record_cap = len;
+	r->records_dropped += f->records_dropped;
+	return PS_OK;
+}
+
+static void merge_histograms(struct ps_load_tenant_result *r, const struct ps_load_tenant_result *f)
+{
+	ps_hist_merge(&r->latency, &f->latency);
+	ps_hist_merge(&r->service_latency, &f->service_latency);
+	ps_hist_merge(&r->send_lag, &f->send_lag);
+	ps_hist_merge(&r->first_byte, &f->first_byte);
+	ps_hist_merge(&r->uncorrected, &f->uncorrected);
+	ps_hist_merge(&r->server_queue, &f->server_queue);
+	ps_hist_merge(&r->server_compute, &f->server_compute);
+}
+
+static void merge_seconds(struct ps_load_tenant_result *r, const struct ps_load_tenant_result *f)
+{
+	for (size_t i = 0; i < r->second_len; i++) {
+		struct ps_load_second *s = &r->seconds[i];
+		const struct ps_load_second *o = &f->seconds[i];
+
+		s->scheduled += o->scheduled;
+		s->sent += o->sent;
+		s->ok += o->ok;
+		s->failed += o->failed;
+		s->good += o->good;
+		s->latency_sum_ns += o->latency_sum_ns;
+		s->latency_max_ns = o->latency_max_ns > s->latency_max_ns ? o->latency_max_ns
+									  : s->latency_max_ns;
+	}
+}
+
+static void merge_counts(struct ps_load_tenant_result *r, const struct ps_load_tenant_result *f)
+{
+	r->scheduled += f->scheduled;
+	r->sent += f->sent;
+	r->completed += f->completed;
+	r->good += f->good;
+	r->late_limit += f->late_limit;
+	r->sent_after += f->sent_after;
+	r->kernel_stamped += f->kernel_stamped;
+	r->warmup_scheduled += f->warmup_scheduled;
+	r->bytes_sent += f->bytes_sent;
+	r->bytes_received += f->bytes_received;
+	r->connections += f->connections;
+	r->peak_in_flight += f->peak_in_flight;
+	for (int i = 0; i < PS_LOAD_OUTCOME_COUNT; i++) {
+		r->outcomes[i] += f->outcomes[i];
+	}
+}
+
+enum ps_status ps_load_recorder_merge(struct ps_load_recorder *to,
+				      const struct ps_load_recorder *from)
+{
+	if (merge_records(to, from) != PS_OK) {
+		return PS_ENOMEM;
+	}
+	merge_counts(to->r, from->r);
+	merge_histograms(to->r, from->r);
+	merge_seconds(to->r, from->r);
+	to->resided += from->resided;
+	to->residence_ns += from->residence_ns;
+	if (from->last_ok_ns > to->last_ok_ns) {
+		to->last_ok_ns = from->last_ok_ns;
+	}
+	if (from->first_failure_ns >= 0 &&
+	    (to->first_failure_ns < 0 || from->first_failure_ns < to->first_failure_ns)) {
+		to->first_failure_ns = from->first_failure_ns;
+		memcpy(to->r->first_failure, from->r->first_failure, sizeof(to->r->first_failure));
+	}
+	return PS_OK;
 }
 
 void ps_load_recorder_finish(struct ps_load_recorder *rec)

@@ -2,6 +2,7 @@
 #include "load/load.h"
 
 #include "base/clock.h"
+#include "base/version.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ const char *ps_load_sla_verdict_name(enum ps_load_sla_verdict v)
 	return (unsigned)v < sizeof(names) / sizeof(names[0]) ? names[v] : "unknown";
 }
 
-static void tenant_fini(struct ps_load_tenant_result *t)
+void ps_load_tenant_result_fini(struct ps_load_tenant_result *t)
 {
 	ps_hist_fini(&t->latency);
 	ps_hist_fini(&t->service_latency);
@@ -41,16 +42,22 @@ static void tenant_fini(struct ps_load_tenant_result *t)
 	ps_hist_fini(&t->server_compute);
 	free(t->records);
 	free(t->seconds);
+	*t = (struct ps_load_tenant_result){0};
 }
 
 void ps_load_result_fini(struct ps_load_result *r)
 {
 	for (size_t i = 0; i < r->tenant_len; i++) {
-		tenant_fini(&r->tenants[i]);
+		ps_load_tenant_result_fini(&r->tenants[i]);
 	}
 	free(r->tenants);
 	ps_hist_fini(&r->probe);
 	*r = (struct ps_load_result){0};
+}
+
+int64_t ps_load_max_ns(const struct ps_load_tenant_result *t)
+{
+	return t->latency.lost ? PS_HIST_INFINITE : t->latency.max_ns;
 }
 
 int64_t ps_load_quantile_ok(const struct ps_load_tenant_result *t, double p)
@@ -79,6 +86,7 @@ static json_t *quantile_json(const struct ps_stats_time_quantile *q)
 	set_ms(o, "low_ms", q->lo_ns, q->has_interval);
 	set_ms(o, "high_ms", q->hi_ns, q->has_interval);
 	ps_json_set_bool(o, "infinite", q->value_ns == PS_HIST_INFINITE);
+	ps_json_set_real(o, "confidence", q->confidence);
 	ps_json_set_int(o, "needs_more", q->has_interval ? 0 : (int64_t)q->needs_more);
 	return o;
 }
@@ -125,6 +133,7 @@ static json_t *seconds_json(const struct ps_load_tenant_result *t)
 		const struct ps_load_second *s = &t->seconds[i];
 		json_t *o = json_object();
 
+		ps_json_set_int(o, "second", (int64_t)i);
 		ps_json_set_int(o, "scheduled", s->scheduled);
 		ps_json_set_int(o, "sent", s->sent);
 		ps_json_set_int(o, "ok", s->ok);
@@ -142,6 +151,11 @@ static json_t *sla_json(const struct ps_load_tenant_result *t)
 	json_t *o = json_object();
 
 	ps_json_set_string(o, "verdict", ps_load_sla_verdict_name(t->sla_verdict));
+	if (ps_sla_is_set(&t->sla)) {
+		ps_json_set_real(o, "percentile", t->sla.percentile);
+		ps_json_set_real(o, "limit_ms", (double)t->sla.limit_ns / 1e6);
+		ps_json_set_real(o, "min_success", t->sla.min_success);
+	}
 	ps_json_set_int(o, "needs_more", (int64_t)t->sla_needs_more);
 	ps_json_set_real(o, "violating_ratio", t->violating_ratio);
 	json_object_set_new(o, "quantile", quantile_json(&t->sla_quantile));
@@ -159,6 +173,7 @@ static void add_counts(json_t *o, const struct ps_load_tenant_result *t)
 	ps_json_set_int(o, "waited_for_connection", (int64_t)t->late_limit);
 	ps_json_set_int(o, "connections", (int64_t)t->connections);
 	ps_json_set_int(o, "peak_in_flight", t->peak_in_flight);
+	ps_json_set_int(o, "kernel_stamped", (int64_t)t->kernel_stamped);
 	ps_json_set_int(o, "inferences_per_request", t->batch);
 	ps_json_set_int(o, "request_body_bytes", (int64_t)t->request_bytes);
 	ps_json_set_int(o, "bytes_sent", (int64_t)t->bytes_sent);
@@ -181,8 +196,11 @@ static void add_times(json_t *o, const struct ps_load_tenant_result *t)
 	json_t *ok = json_object();
 
 	json_object_set_new(o, "p50", quantile_json(&t->p50));
+	json_object_set_new(o, "p90", quantile_json(&t->p90));
 	json_object_set_new(o, "p95", quantile_json(&t->p95));
 	json_object_set_new(o, "p99", quantile_json(&t->p99));
+	json_object_set_new(o, "p99_9", quantile_json(&t->p99_9));
+	set_ms(o, "max_ms", ps_load_max_ns(t), t->scheduled > 0);
 	json_object_set_new(o, "latency", hist_json(&t->latency));
 	set_ms(ok, "p50_ms", ps_load_quantile_ok(t, 0.5), t->outcomes[PS_LOAD_OK] > 0);
 	set_ms(ok, "p95_ms", ps_load_quantile_ok(t, 0.95), t->outcomes[PS_LOAD_OK] > 0);
@@ -196,11 +214,55 @@ static void add_times(json_t *o, const struct ps_load_tenant_result *t)
 	json_object_set_new(o, "server_compute", hist_json(&t->server_compute));
 }
 
+static json_t *little_json(const struct ps_load_little *l)
+{
+	json_t *o = l->checked ? json_object() : json_null();
+
+	if (l->checked) {
+		ps_json_set_real(o, "in_flight", l->in_flight);
+		ps_json_set_real(o, "throughput_rps", l->throughput_rps);
+		ps_json_set_real(o, "time_in_system_ms", l->latency_ns / 1e6);
+		ps_json_set_real(o, "difference_ratio", l->difference);
+	}
+	return o;
+}
+
+static json_t *checks_json(const struct ps_load_tenant_result *t)
+{
+	const struct ps_load_notes *n = &t->notes;
+	json_t *o = json_object();
+
+	ps_json_set_int(o, "compared", (int64_t)n->checked);
+	ps_json_set_int(o, "not_compared", (int64_t)n->unchecked);
+	ps_json_set_int(o, "version_changes", (int64_t)n->version_changes);
+	ps_json_set_int(o, "output_changes", (int64_t)n->output_changes);
+	ps_json_set_int(o, "redirects", (int64_t)n->redirects);
+	ps_json_set_int(o, "key_refusals", (int64_t)n->key_refusals);
+	return o;
+}
+
+static json_t *replicas_json(const struct ps_load_tenant_result *t)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < t->replica_len; i++) {
+		json_t *o = json_object();
+
+		ps_json_set_string(o, "url", t->replicas[i]);
+		ps_json_set_int(o, "sent", (int64_t)t->notes.sent[i]);
+		ps_json_set_int(o, "failed", (int64_t)t->notes.failed[i]);
+		json_array_append_new(a, o);
+	}
+	return a;
+}
+
 static json_t *tenant_json(const struct ps_load_tenant_result *t)
 {
 	json_t *o = json_object(), *reasons = json_array(), *trend = json_object();
 
 	ps_json_set_string(o, "tenant", t->name);
+	ps_json_set_string(o, "arrival", t->arrival);
+	ps_json_set_int(o, "users", t->users);
 	ps_json_set_bool(o, "valid", t->valid);
 	for (int i = 0; i < t->reason_len; i++) {
 		json_array_append_new(reasons, json_string(t->reasons[i]));
@@ -211,37 +273,103 @@ static json_t *tenant_json(const struct ps_load_tenant_result *t)
 	add_rates(o, t);
 	add_times(o, t);
 	ps_json_set_real(o, "effective_ratio", t->effective_ratio);
+	json_object_set_new(o, "littles_law", little_json(&t->little));
 	ps_json_set_real(trend, "p_rising", t->trend.p_rising);
 	ps_json_set_real(trend, "slope_ms_per_s", t->trend.slope / 1e6);
 	ps_json_set_bool(trend, "unsteady", t->unsteady);
 	json_object_set_new(o, "trend", trend);
+	json_object_set_new(o, "checks", checks_json(t));
+	json_object_set_new(o, "replicas", replicas_json(t));
+	ps_json_set_string(o, "metadata_changed",
+			   t->metadata_changes ? t->metadata_change_text : NULL);
 	ps_json_set_string(o, "first_failure", t->first_failure[0] ? t->first_failure : NULL);
 	json_object_set_new(o, "seconds", seconds_json(t));
 	return o;
 }
 
-json_t *ps_load_result_json(const struct ps_load_result *r)
+/* Counters that the system does not have are -1 in the struct and null here. */
+static void set_known(json_t *o, const char *key, double v)
 {
-	json_t *o = json_object(), *tenants = json_array();
-	char iso[PS_CLOCK_ISO_SIZE];
+	if (v < 0) {
+		json_object_set_new(o, key, json_null());
+	} else {
+		ps_json_set_real(o, key, v);
+	}
+}
 
-	ps_clock_wall_iso(r->wall_ns, iso);
-	ps_json_set_string(o, "started", iso);
+static json_t *machine_json(const struct ps_load_machine *m)
+{
+	json_t *o = m->readings ? json_object() : json_null();
+
+	if (m->readings == 0) {
+		return o;
+	}
+	ps_json_set_int(o, "cpus", m->last.cpus);
+	set_known(o, "steal_ratio", m->steal_ratio);
+	set_known(o, "throttled_ratio", m->throttled_ratio);
+	set_known(o, "cpu_mhz_first", m->first.mhz);
+	set_known(o, "cpu_mhz_last", m->last.mhz);
+	set_known(o, "cpu_mhz_min", m->mhz_min);
+	set_known(o, "cpu_mhz_max", m->mhz_max);
+	set_known(o, "hot_events", (double)m->hot);
+	return o;
+}
+
+static void add_clock(json_t *o, const struct ps_load_result *r)
+{
 	ps_json_set_string(o, "clock", "CLOCK_MONOTONIC");
+	ps_json_set_string(o, "latency_counts_from", "the scheduled instant");
 	ps_json_set_string(o, "percentile_rule", PS_STATS_QUANTILE_RULE);
+	ps_json_set_int(o, "clock_step_ns", r->clock_step_ns);
+	ps_json_set_int(o, "clock_cost_ns", r->clock_cost_ns);
+	ps_json_set_int(o, "timer_slack_ns", r->timer_slack_ns);
+}
+
+static json_t *cpus_json(const struct ps_cpus *cpus)
+{
+	json_t *a = json_array();
+
+	for (int i = 0; i < PS_CPUS_MAX; i++) {
+		if (ps_cpus_has(cpus, i)) {
+			json_array_append_new(a, json_integer(i));
+		}
+	}
+	return a;
+}
+
+static void add_run(json_t *o, const struct ps_load_result *r)
+{
 	ps_json_set_bool(o, "valid", r->valid);
 	ps_json_set_bool(o, "cancelled", r->cancelled);
 	/* A string: a 64-bit number would not survive readers that use doubles. */
 	json_object_set_new(o, "seed", json_sprintf("%llu", (unsigned long long)r->seed));
 	ps_json_set_real(o, "warmup_s", (double)r->warmup_ns / 1e9);
+	ps_json_set_bool(o, "warmup_found", r->warmup_found);
 	ps_json_set_real(o, "duration_s", (double)r->duration_ns / 1e9);
 	ps_json_set_real(o, "wall_s", (double)(r->end_ns - r->start_ns) / 1e9);
 	ps_json_set_real(o, "generator_cpu_s", (double)r->cpu_ns / 1e9);
-	ps_json_set_int(o, "clock_step_ns", r->clock_step_ns);
-	ps_json_set_int(o, "clock_cost_ns", r->clock_cost_ns);
-	ps_json_set_int(o, "timer_slack_ns", r->timer_slack_ns);
-	ps_json_set_int(o, "cpu", r->cpu);
+	ps_json_set_int(o, "threads", r->threads);
+	json_object_set_new(o, "cpus", cpus_json(&r->cpus));
 	json_object_set_new(o, "timer_probe", r->probe.count ? hist_json(&r->probe) : json_null());
+	json_object_set_new(o, "machine", machine_json(&r->machine));
+}
+
+json_t *ps_load_result_json(const struct ps_load_result *r)
+{
+	json_t *o = json_object(), *tenants = json_array(), *notes = json_array();
+	char iso[PS_CLOCK_ISO_SIZE];
+
+	ps_clock_wall_iso(r->wall_ns, iso);
+	ps_json_set_string(o, "format", "perseus load result");
+	ps_json_set_int(o, "format_version", PS_LOAD_RESULT_VERSION);
+	ps_json_set_string(o, "perseus", ps_version());
+	ps_json_set_string(o, "started", iso);
+	add_clock(o, r);
+	add_run(o, r);
+	for (int i = 0; i < r->note_len; i++) {
+		json_array_append_new(notes, json_string(r->notes[i]));
+	}
+	json_object_set_new(o, "notes", notes);
 	for (size_t i = 0; i < r->tenant_len; i++) {
 		json_array_append_new(tenants, tenant_json(&r->tenants[i]));
 	}

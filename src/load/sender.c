@@ -1,86 +1,111 @@
-/* sender.c - from the schedule to the wire and back.
+/* sender.c - from the schedule to the wire and back, for one thread.
  *
- *   due --free connection--> in flight --answer, failure, time-out--> ended
- *    |                          ^
- *    +--none free--> waiting ---+
- *                       +--time-out--> ended (unsent)
+ *   due --free slot--> in flight --answer, failure, time-out--> ended
+ *    |                    ^
+ *    +--none free--> waiting --time-out--> ended (unsent)
+ *    +--overdue by the time-out: the generator cannot keep up--> ended (unsent)
  *
  * Nothing here waits: a due request either goes out at once or into the ring, and the next one is
  * looked at. finish() is the only way to the end, so each request is counted once.
+ *
+ * A slot whose connection failed rests before it is given back, the longer the more often it
+ * failed, so that a dead server is asked at most some thousand times a second and a restarted one
+ * is found within a quarter of a second. A user of a closed loop rests instead of its slot.
  */
 #include "load/driver_internal.h"
 
-#include "load/server_timing.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 enum {
-	MAX_BURST = 64, /* sent per timer round, so that answers are read in between */
-	PAUSE_NS = 10 * 1000 * 1000,
+	MAX_BURST = 16,	 /* sent per timer round, so that answers are read in between */
+	SEND_BESIDE = 4, /* sent after an answer when they are due */
 };
 
-static void send_on(struct ps_load_conn *k, int64_t scheduled_ns, uint64_t sequence);
+/* ---- how many are where ---- */
 
-/* ---- the ring ---- */
-
-static bool ring_push(struct ps_load_ring *q, struct ps_load_waiting w)
+static void count_waiting(struct ps_load_tenant_run *tr, int change)
 {
-	if (q->len == q->cap) {
-		size_t cap = q->cap ? 2 * q->cap : 256;
-		struct ps_load_waiting *items = malloc(cap * sizeof(*items));
-
-		if (!items) {
-			return false;
-		}
-		for (size_t i = 0; i < q->len; i++) {
-			items[i] = q->items[(q->head + i) % q->cap];
-		}
-		free(q->items);
-		*q = (struct ps_load_ring){.items = items, .cap = cap, .len = q->len};
+	tr->th->waiting += (uint64_t)change;
+	if (tr->tally) {
+		tr->tally->waiting += change;
 	}
-	q->items[(q->head + q->len++) % q->cap] = w;
-	return true;
 }
 
-static struct ps_load_waiting ring_pop(struct ps_load_ring *q)
+static void count_in_flight(struct ps_load_tenant_run *tr, int change)
 {
-	struct ps_load_waiting w = q->items[q->head];
+	tr->in_flight += (uint32_t)change;
+	tr->th->in_flight += (uint64_t)change;
+	if (tr->in_flight > tr->r->peak_in_flight) {
+		tr->r->peak_in_flight = tr->in_flight;
+	}
+	if (tr->tally) {
+		tr->tally->in_flight += change;
+	}
+}
 
-	q->head = (q->head + 1) % q->cap;
-	q->len--;
-	return w;
+static void step(struct ps_load_occupancy *o, int64_t at_ns, int change)
+{
+	o->area_ns += (__int128)o->count * (at_ns - o->last_ns);
+	o->last_ns = at_ns;
+	o->count += change;
+}
+
+/* A request is in flight from its first byte on. Only its end tells when that was: what it spent
+ * before it with the port (a connection had to be opened) is taken off again. */
+static void leave(struct ps_load_occupancy *o, const struct ps_load_shot *k, int64_t sent_ns,
+		  int64_t done_ns)
+{
+	step(o, done_ns, -1);
+	o->area_ns -= (sent_ns ? sent_ns : done_ns) - k->handed_ns;
+}
+
+void ps_load_run_stop(struct ps_load_run *run)
+{
+	if (atomic_exchange(&run->stopped, true)) {
+		return; /* a task must not be posted twice */
+	}
+	for (size_t i = 0; i < run->thread_len; i++) {
+		ps_evloop_post(run->threads[i].loop, &run->threads[i].stopper);
+	}
+}
+
+static void fail(struct ps_load_thread *th)
+{
+	if (th->status == PS_OK) {
+		th->status = ps_error_set(&th->err, PS_ENOMEM, "no memory for a timer");
+	}
+	ps_load_run_stop(th->run);
+}
+
+void ps_load_sender_timer(struct ps_load_thread *th, struct ps_evloop_timer *timer, int64_t at_ns)
+{
+	if (ps_evloop_timer_set(th->loop, timer, at_ns) != PS_OK) {
+		fail(th);
+	}
 }
 
 /* ---- the end of a request ---- */
 
-static void note_failure(struct ps_load_tenant_run *tr, const struct ps_load_record *q,
-			 const char *why)
-{
-	if (!tr->r->first_failure[0]) {
-		snprintf(tr->r->first_failure, sizeof(tr->r->first_failure), "%s: %s",
-			 ps_load_outcome_name(q->outcome), why);
-	}
-}
-
 static void finish(struct ps_load_tenant_run *tr, struct ps_load_record *q, bool sampled,
 		   const char *why)
 {
-	struct ps_load_run *run = tr->run;
+	bool ok = q->outcome == PS_LOAD_OK, good;
+	int64_t latency = q->done_ns - q->scheduled_ns;
 
-	q->warmup = q->scheduled_ns < run->plan->warmup_ns;
-	ps_load_recorder_end(&tr->rec, q, sampled);
-	run->done++;
-	if (q->outcome == PS_LOAD_OK) {
-		run->last_latency_ns = q->done_ns - q->scheduled_ns;
+	q->warmup = q->scheduled_ns < tr->th->run->plan->warmup_ns;
+	good = ps_load_recorder_end(&tr->rec, q, sampled);
+	if (!ok) {
+		ps_load_recorder_failure(&tr->rec, q, why);
 	} else {
-		run->failed++;
-		note_failure(tr, q, why);
+		tr->th->last_latency_ns = latency;
+	}
+	if (tr->tally) {
+		ps_load_live_ended(tr->tally, ok, good, latency);
 	}
 }
 
-static void finish_unsent(struct ps_load_tenant_run *tr, struct ps_load_waiting w, const char *why)
+/* ---- requests that never leave ---- */
+
+static void finish_unsent(struct ps_load_tenant_run *tr, struct ps_load_waiting w, int64_t now_ns,
+			  const char *why)
 {
 	struct ps_load_record q = {.scheduled_ns = w.scheduled_ns,
 				   .sent_ns = -1,
@@ -92,317 +117,294 @@ static void finish_unsent(struct ps_load_tenant_run *tr, struct ps_load_waiting 
 				   .sequence = w.sequence};
 
 	finish(tr, &q, false, why);
+	if (w.user) {
+		ps_load_user_next(w.user, PS_LOAD_UNSENT, now_ns - tr->th->run->start_ns);
+	}
 }
 
+/* Set to the first that waits, or to one that has left the ring since: then it is set again when
+ * it fires, which is cheaper than to move it with each that leaves. */
 static void arm_expiry(struct ps_load_tenant_run *tr)
 {
-	if (tr->waiting.len == 0) {
-		ps_evloop_timer_cancel(&tr->expiry);
-	} else if (!ps_evloop_timer_is_set(&tr->expiry)) {
-		int64_t at = tr->waiting.items[tr->waiting.head].scheduled_ns;
+	const struct ps_load_run *run = tr->th->run;
 
-		if (ps_evloop_timer_set(tr->run->loop, &tr->expiry,
-					tr->run->start_ns + at + tr->run->timeout_ns) != PS_OK) {
-			tr->run->status = PS_ENOMEM;
-		}
+	if (tr->waiting.len && !ps_evloop_timer_is_set(&tr->expiry)) {
+		ps_load_sender_timer(tr->th, &tr->expiry,
+				     run->start_ns + ps_load_ring_peek(&tr->waiting)->scheduled_ns +
+					     run->timeout_ns);
 	}
 }
 
 static void on_expiry(struct ps_evloop_timer *timer, int64_t now_ns)
 {
 	struct ps_load_tenant_run *tr = timer->ctx;
-	int64_t limit = now_ns - tr->run->start_ns - tr->run->timeout_ns;
+	int64_t limit = now_ns - tr->th->run->start_ns - tr->th->run->timeout_ns;
 
-	while (tr->waiting.len && tr->waiting.items[tr->waiting.head].scheduled_ns <= limit) {
-		tr->run->waiting--;
-		finish_unsent(tr, ring_pop(&tr->waiting), "no connection became free in time");
+	while (tr->waiting.len && ps_load_ring_peek(&tr->waiting)->scheduled_ns <= limit) {
+		count_waiting(tr, -1);
+		finish_unsent(tr, ps_load_ring_pop(&tr->waiting), now_ns,
+			      "no connection became free in time");
 	}
 	arm_expiry(tr);
 }
 
-/* ---- closed loops ---- */
-
-static void ask_again(struct ps_load_conn *k, int64_t now_ns)
+static void wait_for_slot(struct ps_load_tenant_run *tr, struct ps_load_waiting w, int64_t now_ns)
 {
-	struct ps_load_run *run = k->tr->run;
-
-	if (now_ns < run->end_ns && !run->cancelled) {
-		run->scheduled++;
-		send_on(k, now_ns - run->start_ns, k->tr->next_sequence++);
+	if (!ps_load_ring_push(&tr->waiting, w)) {
+		finish_unsent(tr, w, now_ns, "too many wait for a connection");
+		return;
 	}
-}
-
-static void on_pause_over(struct ps_evloop_timer *timer, int64_t now_ns)
-{
-	struct ps_load_conn *k = timer->ctx;
-	int64_t due_ns = k->due_ns;
-
-	(void)now_ns;
-	k->due_ns = 0;
-	ask_again(k, due_ns ? due_ns : ps_evloop_now_ns(k->tr->run->loop));
-}
-
-static void next_of_user(struct ps_load_conn *k, bool ok, int64_t done_ns)
-{
-	struct ps_load_run *run = k->tr->run;
-	int64_t think_ns = ok ? ps_load_think_next(&k->tr->t->think, &k->think) : 0;
-
-	if (ok && think_ns == 0) {
-		ask_again(k, done_ns);
-	} else if (ok && done_ns + think_ns < run->end_ns) {
-		k->due_ns = done_ns + think_ns;
-		if (ps_evloop_timer_set(run->loop, &k->pause, k->due_ns) != PS_OK) {
-			run->status = PS_ENOMEM;
-		}
-	} else if (!ok && done_ns + PAUSE_NS < run->end_ns &&
-		   ps_evloop_timer_set(run->loop, &k->pause, done_ns + PAUSE_NS) != PS_OK) {
-		run->status = PS_ENOMEM;
-	}
-}
-
-/* ---- answers ---- */
-
-static void next_on(struct ps_load_conn *k, bool ok, int64_t done_ns)
-{
-	struct ps_load_tenant_run *tr = k->tr;
-
-	if (ps_load_arrival_is_closed(&tr->t->arrival)) {
-		next_of_user(k, ok, done_ns);
-	} else if (tr->waiting.len && !tr->run->cancelled) {
-		struct ps_load_waiting w = ring_pop(&tr->waiting);
-
-		tr->run->waiting--;
-		ps_evloop_timer_cancel(&tr->expiry);
-		arm_expiry(tr);
-		send_on(k, w.scheduled_ns, w.sequence);
-	} else {
-		k->next_free = tr->free;
-		tr->free = k;
-	}
-}
-
-static int64_t after_start(const struct ps_load_run *run, int64_t instant_ns)
-{
-	return instant_ns ? instant_ns - run->start_ns : -1;
-}
-
-static void on_answer(struct ps_net_call *c)
-{
-	struct ps_load_conn *k = c->ctx;
-	struct ps_load_tenant_run *tr = k->tr;
-	struct ps_load_run *run = tr->run;
-	struct ps_error err = {0};
-	struct ps_load_record q = {.scheduled_ns = k->scheduled_ns,
-				   .sent_ns = after_start(run, c->sent_ns),
-				   .first_byte_ns = after_start(run, c->first_byte_ns),
-				   .done_ns = after_start(run, c->done_ns),
-				   .connection = k->number,
-				   .http_status = (uint16_t)c->http,
-				   .sequence = k->sequence};
-
-	tr->in_flight--;
-	run->in_flight--;
-	if (k->sampled) {
-		tr->sample_busy = false;
-	}
-	if (c->outcome == PS_NET_CANCELLED) {
-		return; /* the run was stopped */
-	}
-	const char *timing =
-		ps_net_header_get(c->answer_headers, c->n_answer_headers, "Server-Timing");
-
-	q.server_queue_ns = ps_load_server_timing(timing, "queue");
-	q.server_compute_ns = ps_load_server_timing(timing, "compute");
-	q.outcome = (uint8_t)ps_load_target_judge(&tr->target, k->input, c, &err);
-	if (!q.warmup) {
-		tr->r->bytes_received += c->answer_bytes;
-		tr->r->bytes_sent += c->sent_ns ? tr->target.requests[k->input].message.bytes : 0;
-	}
-	finish(tr, &q, k->sampled, err.what);
-	next_on(k, q.outcome == PS_LOAD_OK, c->done_ns);
+	tr->r->late_limit += w.scheduled_ns >= tr->th->run->plan->warmup_ns;
+	count_waiting(tr, 1);
+	arm_expiry(tr);
 }
 
 /* ---- sending ---- */
 
-static void fill_call(struct ps_load_conn *k)
+static void on_rested(struct ps_evloop_timer *timer, int64_t now_ns);
+
+static struct ps_load_shot *shot_of(struct ps_load_tenant_run *tr, struct ps_load_slot *slot)
 {
-	struct ps_load_tenant_run *tr = k->tr;
-	const struct ps_load_request *q = &tr->target.requests[k->input];
+	struct ps_load_shot *k = slot->ctx;
 
-	k->call = (struct ps_net_call){
-		.method = "POST",
-		.path = tr->target.infer_path,
-		.headers = q->headers,
-		.n_headers = q->n_headers,
-		.body = q->message.pieces,
-		.n_body = q->message.n_pieces,
-		.deadline_ns = tr->run->start_ns + k->scheduled_ns + tr->run->timeout_ns,
-		.on_done = on_answer,
-		.ctx = k,
-	};
-}
-
-static void send_on(struct ps_load_conn *k, int64_t scheduled_ns, uint64_t sequence)
-{
-	struct ps_load_tenant_run *tr = k->tr;
-	struct ps_error err = {0};
-
-	k->scheduled_ns = scheduled_ns;
-	k->sequence = sequence;
-	k->input = tr->next_input;
-	tr->next_input = (tr->next_input + 1) % tr->target.request_len;
-	k->sampled = !tr->sample_busy;
-	fill_call(k);
-	if (ps_net_client_send(k->client, &k->call, &err) != PS_OK) {
-		/* Memory, or a bug of ours: the request still has to be accounted for. */
-		finish_unsent(tr, (struct ps_load_waiting){scheduled_ns, sequence}, err.what);
-		next_on(k, false, ps_evloop_now_ns(tr->run->loop));
-		return;
-	}
-	tr->sample_busy |= k->sampled;
-	tr->run->in_flight++;
-	if (++tr->in_flight > tr->r->peak_in_flight) {
-		tr->r->peak_in_flight = tr->in_flight;
-	}
-}
-
-enum ps_status ps_load_conn_new(struct ps_load_tenant_run *tr, struct ps_load_conn **ret_conn,
-				struct ps_error *err)
-{
-	struct ps_load_conn *k = calloc(1, sizeof(*k));
-	enum ps_status st;
-
-	if (!k) {
-		return ps_error_set(err, PS_ENOMEM, "no memory for a connection");
-	}
-	st = ps_load_target_client(&tr->target, tr->run->loop, &k->client, err);
-	if (st != PS_OK) {
-		free(k);
-		return st;
-	}
-	k->tr = tr;
-	k->number = (uint32_t)tr->conn_len;
-	ps_load_think_init(&k->think, tr->run->plan->seed, tr->t->name, k->number);
-	ps_evloop_timer_init(&k->pause, on_pause_over, k);
-	tr->conns[tr->conn_len++] = k;
-	*ret_conn = k;
-	return PS_OK;
-}
-
-static struct ps_load_conn *take_conn(struct ps_load_tenant_run *tr)
-{
-	struct ps_load_conn *k = tr->free;
-
-	if (k) {
-		tr->free = k->next_free;
-	} else if (tr->conn_len < tr->conn_max && ps_load_conn_new(tr, &k, NULL) != PS_OK) {
-		tr->conn_max = tr->conn_len; /* no more to be had: the rest waits */
+	if (!k->slot) {
+		k->slot = slot;
+		k->tr = tr;
+		k->next_all = tr->shots;
+		tr->shots = k;
+		ps_evloop_timer_init(&k->rest, on_rested, k);
 	}
 	return k;
 }
 
-static void dispatch(struct ps_load_tenant_run *tr, int64_t scheduled_ns, uint64_t sequence)
+static void note_sent(struct ps_load_tenant_run *tr, const struct ps_load_shot *k, int64_t now_ns)
 {
-	/* Those who wait go first, else a free connection would be handed past them. */
-	struct ps_load_conn *k = tr->waiting.len ? NULL : take_conn(tr);
-	struct ps_load_waiting w = {scheduled_ns, sequence};
+	step(&tr->occupancy, now_ns, 1);
+	tr->sample_busy |= k->sampled;
+	count_in_flight(tr, 1);
+	if (tr->tally) {
+		ps_load_live_sent(tr->tally, now_ns - tr->th->run->start_ns - k->scheduled_ns);
+	}
+}
 
-	tr->run->scheduled++;
-	if (k) {
-		send_on(k, scheduled_ns, sequence);
-	} else if (!ring_push(&tr->waiting, w)) {
-		finish_unsent(tr, w, "no memory to wait");
-	} else {
-		tr->r->late_limit += scheduled_ns >= tr->run->plan->warmup_ns;
-		tr->run->waiting++;
-		arm_expiry(tr);
+/* False: the server allows no further request at the moment; the slot is given back. */
+static bool send_on(struct ps_load_slot *slot, struct ps_load_waiting w, int64_t now_ns)
+{
+	struct ps_load_tenant_run *tr = ps_load_port_ctx(slot->port);
+	struct ps_load_shot *k = shot_of(tr, slot);
+	struct ps_error err = {0};
+	enum ps_status st;
+
+	k->user = w.user;
+	k->scheduled_ns = w.scheduled_ns;
+	k->sequence = w.sequence;
+	k->handed_ns = now_ns;
+	k->sampled = !tr->sample_busy;
+	st = ps_load_slot_send(slot, w.sequence,
+			       tr->th->run->start_ns + w.scheduled_ns + tr->th->run->timeout_ns,
+			       &err);
+	if (st == PS_OK) {
+		note_sent(tr, k, now_ns);
+		return true;
+	}
+	ps_load_port_give(slot);
+	if (st == PS_EUNAVAIL && tr->in_flight > 0) {
+		return false;
+	}
+	/* Memory, or a bug of ours: the request still has to be accounted for. */
+	finish_unsent(tr, w, now_ns, err.what);
+	return true;
+}
+
+void ps_load_sender_hand_out(struct ps_load_tenant_run *tr, struct ps_load_waiting w,
+			     int64_t now_ns)
+{
+	const struct ps_load_run *run = tr->th->run;
+	struct ps_load_slot *slot;
+
+	if (tr->tally) {
+		tr->tally->scheduled++;
+	}
+	if (run->start_ns + w.scheduled_ns + run->timeout_ns <= now_ns) {
+		finish_unsent(tr, w, now_ns, "the generator could not send it in time");
+		return;
+	}
+	/* Those who wait go first, else a free slot would be handed past them. */
+	slot = tr->waiting.len ? NULL : ps_load_port_take(tr->port);
+	if (!slot || !send_on(slot, w, now_ns)) {
+		wait_for_slot(tr, w, now_ns);
+	}
+}
+
+static void serve_waiting(struct ps_load_tenant_run *tr)
+{
+	while (tr->waiting.len && !ps_load_thread_stopped(tr->th)) {
+		struct ps_load_slot *slot = ps_load_port_take(tr->port);
+		struct ps_load_waiting w;
+
+		if (!slot) {
+			return;
+		}
+		w = ps_load_ring_pop(&tr->waiting);
+		if (!send_on(slot, w, ps_evloop_now_ns(tr->th->loop))) {
+			ps_load_ring_unpop(&tr->waiting, w);
+			return;
+		}
+		count_waiting(tr, -1);
+	}
+}
+
+/* ---- what is due ---- */
+
+static int64_t due_ns(const struct ps_load_thread *th)
+{
+	int64_t at = ps_load_schedule_peek(&th->schedule);
+
+	return at == INT64_MAX ? at : th->run->start_ns + at;
+}
+
+static void send_due(struct ps_load_thread *th, int64_t now_ns, int most)
+{
+	for (int i = 0; i < most && th->next_due_ns <= now_ns && !ps_load_thread_stopped(th); i++) {
+		struct ps_load_waiting w = {0};
+		size_t tenant;
+
+		if (!ps_load_schedule_pop(&th->schedule, &tenant, &w.scheduled_ns, &w.sequence)) {
+			break;
+		}
+		ps_load_sender_hand_out(&th->tenants[tenant], w, now_ns);
+		th->next_due_ns = due_ns(th);
+		now_ns = ps_evloop_now_ns(th->loop);
 	}
 }
 
 static void on_due(struct ps_evloop_timer *timer, int64_t now_ns)
 {
-	struct ps_load_run *run = timer->ctx;
-	int64_t at = ps_load_schedule_peek(&run->schedule);
-	uint64_t sequence;
-	size_t tenant;
+	struct ps_load_thread *th = timer->ctx;
 
-	for (int i = 0; i < MAX_BURST && at != INT64_MAX && run->start_ns + at <= now_ns; i++) {
-		ps_load_schedule_pop(&run->schedule, &tenant, &at, &sequence);
-		dispatch(&run->tenants[tenant], at, sequence);
-		at = ps_load_schedule_peek(&run->schedule);
-		now_ns = ps_evloop_now_ns(run->loop);
-	}
-	if (at != INT64_MAX && !run->cancelled &&
-	    ps_evloop_timer_set(run->loop, timer, run->start_ns + at) != PS_OK) {
-		run->status = PS_ENOMEM;
+	(void)now_ns;
+	send_due(th, ps_evloop_now_ns(th->loop), MAX_BURST);
+	if (th->next_due_ns != INT64_MAX && !ps_load_thread_stopped(th)) {
+		ps_load_sender_timer(th, timer, th->next_due_ns);
 	}
 }
 
-/* ---- progress ---- */
+/* ---- answers ---- */
 
-static void stop(struct ps_load_run *run)
+static void on_rested(struct ps_evloop_timer *timer, int64_t now_ns)
 {
-	run->cancelled = true;
-	ps_evloop_timer_cancel(&run->sender);
+	struct ps_load_shot *k = timer->ctx;
+
+	(void)now_ns;
+	ps_load_port_give(k->slot);
+	serve_waiting(k->tr);
 }
 
-static void on_tick(struct ps_evloop_timer *timer, int64_t now_ns)
+static int64_t after_start(const struct ps_load_run *run, int64_t instant_ns)
 {
-	struct ps_load_run *run = timer->ctx;
-	struct ps_load_progress p = {.elapsed_ns = now_ns - run->start_ns,
-				     .total_ns = run->end_ns - run->start_ns,
-				     .draining = now_ns >= run->end_ns,
-				     .scheduled = run->scheduled,
-				     .done = run->done,
-				     .failed = run->failed,
-				     .in_flight = run->in_flight,
-				     .waiting = run->waiting,
-				     .last_latency_ns = run->last_latency_ns};
+	return instant_ns > 0 ? instant_ns - run->start_ns : -1;
+}
 
-	if (!run->progress(run->progress_ctx, &p)) {
-		stop(run);
-	} else if (ps_evloop_timer_set(run->loop, timer, now_ns + PS_NS_PER_SEC / 5) != PS_OK) {
-		run->status = PS_ENOMEM;
+/* The kernel's instants of the answer stand in for ours, when both are there. */
+static void use_kernel_instants(struct ps_load_answer *a)
+{
+	a->first_byte_ns = a->first_byte_kernel_ns;
+	a->done_ns = a->done_kernel_ns;
+}
+
+static struct ps_load_record record_of(const struct ps_load_run *run, const struct ps_load_shot *k,
+				       const struct ps_load_answer *a)
+{
+	return (struct ps_load_record){.scheduled_ns = k->scheduled_ns,
+				       .sent_ns = after_start(run, a->sent_ns),
+				       .first_byte_ns = after_start(run, a->first_byte_ns),
+				       .done_ns = after_start(run, a->done_ns),
+				       .server_queue_ns = a->server_queue_ns,
+				       .server_compute_ns = a->server_compute_ns,
+				       .connection = k->slot->connection,
+				       .http_status = a->http_status,
+				       .outcome = (uint8_t)a->outcome,
+				       .sequence = k->sequence};
+}
+
+/* Gives the slot back, and says what comes next where it is free. */
+static void next_on(struct ps_load_shot *k, enum ps_load_outcome outcome, int64_t done_ns)
+{
+	struct ps_load_thread *th = k->tr->th;
+
+	k->failures = outcome == PS_LOAD_CONNECT ? k->failures + 1 : 0;
+	if (k->user) {
+		ps_load_port_give(k->slot);
+		ps_load_user_next(k->user, outcome, done_ns - th->run->start_ns);
+	} else if (k->failures > 0) {
+		ps_load_sender_timer(th, &k->rest, done_ns + ps_load_rest_ns(k->failures - 1));
+	} else {
+		ps_load_port_give(k->slot);
+	}
+	serve_waiting(k->tr);
+}
+
+void ps_load_sender_on_done(struct ps_load_slot *slot)
+{
+	struct ps_load_shot *k = slot->ctx;
+	struct ps_load_tenant_run *tr = k->tr;
+	struct ps_load_answer *a = &slot->answer;
+	int64_t done_ns = a->done_ns; /* when we had it: what the user goes on from */
+	struct ps_load_record q;
+
+	count_in_flight(tr, -1);
+	if (k->sampled) {
+		tr->sample_busy = false;
+	}
+	if (a->cancelled) {
+		return; /* the run was stopped */
+	}
+	if (a->first_byte_kernel_ns > 0 && a->done_kernel_ns > a->sent_ns) {
+		use_kernel_instants(a);
+	}
+	leave(&tr->occupancy, k, a->sent_ns, a->done_ns);
+	q = record_of(tr->th->run, k, a);
+	q.kernel = a->done_ns != done_ns;
+	if (q.scheduled_ns >= tr->th->run->plan->warmup_ns) {
+		tr->r->bytes_received += a->bytes_received;
+		tr->r->bytes_sent += a->bytes_sent;
+	}
+	finish(tr, &q, k->sampled, a->why);
+	next_on(k, (enum ps_load_outcome)q.outcome, done_ns);
+	if (tr->th->next_due_ns <= done_ns) {
+		/* While many answers are read in one round the timer would come late. */
+		send_due(tr->th, ps_evloop_now_ns(tr->th->loop), SEND_BESIDE);
 	}
 }
 
-static void start_users(struct ps_load_tenant_run *tr)
-{
-	while (tr->free) {
-		struct ps_load_conn *k = tr->free;
+/* ---- start and end ---- */
 
-		tr->free = k->next_free;
-		if (ps_evloop_timer_set(tr->run->loop, &k->pause, tr->run->start_ns) != PS_OK) {
-			tr->run->status = PS_ENOMEM;
-		}
-	}
+static void start_tenant(struct ps_load_tenant_run *tr)
+{
+	tr->occupancy.last_ns = tr->th->run->start_ns;
+	ps_evloop_timer_init(&tr->expiry, on_expiry, tr);
+	ps_load_users_start(tr);
 }
 
-enum ps_status ps_load_sender_start(struct ps_load_run *run)
+enum ps_status ps_load_sender_start(struct ps_load_thread *th)
 {
-	int64_t first = ps_load_schedule_peek(&run->schedule);
-
-	ps_evloop_timer_init(&run->sender, on_due, run);
-	ps_evloop_timer_init(&run->ticker, on_tick, run);
-	run->last_latency_ns = -1;
-	for (size_t i = 0; i < run->tenant_len; i++) {
-		ps_evloop_timer_init(&run->tenants[i].expiry, on_expiry, &run->tenants[i]);
-		if (ps_load_arrival_is_closed(&run->tenants[i].t->arrival)) {
-			start_users(&run->tenants[i]);
-		}
+	ps_evloop_timer_init(&th->sender, on_due, th);
+	for (size_t i = 0; i < th->tenant_len; i++) {
+		start_tenant(&th->tenants[i]);
 	}
-	if (first != INT64_MAX &&
-	    ps_evloop_timer_set(run->loop, &run->sender, run->start_ns + first) != PS_OK) {
-		return PS_ENOMEM;
+	th->next_due_ns = due_ns(th);
+	if (th->next_due_ns != INT64_MAX) {
+		ps_load_sender_timer(th, &th->sender, th->next_due_ns);
 	}
-	return run->progress ? ps_evloop_timer_set(run->loop, &run->ticker, run->start_ns) : PS_OK;
+	ps_load_ticker_start(th);
+	return th->status;
 }
 
-bool ps_load_sender_finished(const struct ps_load_run *run)
+bool ps_load_sender_finished(const struct ps_load_thread *th)
 {
-	if (run->cancelled) {
+	if (ps_load_thread_stopped(th)) {
 		return true;
 	}
-	return ps_load_schedule_peek(&run->schedule) == INT64_MAX && run->in_flight == 0 &&
-	       run->waiting == 0 && ps_evloop_now_ns(run->loop) >= run->end_ns;
+	return th->next_due_ns == INT64_MAX && th->in_flight == 0 && th->waiting == 0 &&
+	       ps_evloop_now_ns(th->loop) >= th->run->end_ns;
 }

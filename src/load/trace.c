@@ -188,7 +188,7 @@ static enum ps_status open_regular(const char *path, FILE **ret_file, struct ps_
 enum ps_status ps_load_trace_read(const char *path, const struct ps_load_trace_options *o,
 				  struct ps_load_trace *ret_trace, struct ps_error *err)
 {
-	FILE *file;
+	FILE *file = NULL;
 	enum ps_status st = open_regular(path, &file, err);
 
 	if (st != PS_OK) {
@@ -204,7 +204,7 @@ enum ps_status ps_load_trace_parse(const char *text, size_t len, const char *nam
 				   const struct ps_load_trace_options *o,
 				   struct ps_load_trace *ret_trace, struct ps_error *err)
 {
-	FILE *file;
+	FILE *file = NULL;
 	enum ps_status st;
 
 	if (len == 0) {

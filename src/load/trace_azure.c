@@ -192,9 +192,9 @@ enum ps_status ps_load_read_functions_2021(struct ps_load_reader *r)
 {
 	static const char *const names[] = {"app", "func", "end_timestamp", "duration"};
 	struct columns c = {.names = names, .len = 4};
-	long double first_ns = 0, end_s, duration_s;
+	long double first_ns = 0, end_s = 0, duration_s = 0;
 	enum ps_status st = find_columns(r, &c);
-	char *v[4];
+	char *v[4] = {0};
 	bool more;
 
 	r->trace->has_functions = true;
@@ -221,7 +221,7 @@ enum ps_status ps_load_read_llm(struct ps_load_reader *r)
 	enum ps_status st = find_columns(r, &c);
 	long double first_ns = 0;
 	int64_t at_ns;
-	char *v[1];
+	char *v[1] = {0};
 	bool more;
 
 	while (st == PS_OK) {

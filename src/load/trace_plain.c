@@ -28,7 +28,7 @@ static enum ps_status too_far(struct ps_load_reader *r)
 
 static enum ps_status read_gap(struct ps_load_reader *r, const char *text, double unit_ns)
 {
-	long double gap;
+	long double gap = 0;
 
 	if (!ps_load_number_parse(text, &gap))
 		return no_number(r, text);
@@ -85,7 +85,7 @@ static enum ps_status parse_stamp(struct ps_load_reader *r, struct stamps *s, co
 
 static enum ps_status read_stamp(struct ps_load_reader *r, struct stamps *s, const char *text)
 {
-	long double at_ns;
+	long double at_ns = 0;
 	enum ps_status st = parse_stamp(r, s, text, &at_ns);
 
 	if (st != PS_OK)

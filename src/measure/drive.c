@@ -115,9 +115,11 @@ enum ps_status ps_measure_drive(struct ps_measure_context *m, const struct ps_st
 		.duration_ns = plan->duration_ns,
 		.timeout_ns = ps_measure_timeout_ns(m->c),
 		.seed = plan->seed,
-		.cpu = (int)m->c->generator_cpu,
 		.max_records = records_needed(set, plan),
 	};
+	if (m->c->generator_cpu >= 0) {
+		ps_cpus_add(&load_plan.cpus, (int)m->c->generator_cpu);
+	}
 	enum ps_status st = ps_host_sampler_start(ps_host_pid(live->process), sample_period(plan),
 						  &sampler, err);
 	if (st != PS_OK) {

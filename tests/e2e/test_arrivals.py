@@ -83,11 +83,11 @@ class ClosedLoops(Case):
         # 2 users, at least 50 ms each time
         self.assertLessEqual(t["scheduled"], 40)
         self.assertGreater(t["scheduled"], 20)
-        # The next request of a user is due a think time after the answer, not when a timer woke.
-        for user in {r["connection"] for r in rows}:
-            own = [r for r in rows if r["connection"] == user]
-            for before, after in zip(own, own[1:]):
-                self.assertEqual(int(after["scheduled_ns"]) - int(before["done_ns"]), 40_000_000)
+        # The next request of a user is due a think time after an answer (the first one after the
+        # start), not when a timer woke.
+        free = {0} | {int(r["done_ns"]) for r in rows}
+        for r in rows:
+            self.assertIn(int(r["scheduled_ns"]) - 40_000_000, free)
 
     def test_offline_keeps_its_number_under_way(self):
         with ScriptedServer(lambda n, s: 0.02) as s:

@@ -20,6 +20,7 @@ struct fixture {
 	struct ps_load_tenant tenant;
 	struct ps_load_tenant_result r;
 	struct ps_load_recorder rec;
+	int look;
 };
 
 static void begin(struct fixture *f, const char *sla, int64_t seconds)
@@ -33,8 +34,11 @@ static void begin(struct fixture *f, const char *sla, int64_t seconds)
 
 static void judge(struct fixture *f)
 {
+	struct ps_load_judge_terms terms = {
+		.sla = &f->tenant.sla, .timeout_ns = 10 * SEC, .look = f->look};
+
 	ps_load_recorder_finish(&f->rec);
-	assert_int_equal(ps_load_judge(&f->r, &f->tenant.sla, 10 * SEC, false), PS_OK);
+	assert_int_equal(ps_load_judge(&f->r, &terms), PS_OK);
 }
 
 static void end(struct fixture *f)
@@ -166,8 +170,62 @@ static void too_few_samples_say_how_many_more(void **state)
 	assert_false(f.r.valid);
 	assert_true(has_reason(&f, "too few samples for p99: needs "));
 	assert_int_equal(f.r.sla_verdict, PS_LOAD_SLA_UNDECIDED);
-	/* 299 good requests show p99 at 95 %: 0.99^299 <= 0.05 */
-	assert_int_equal(f.r.sla_needs_more, 199);
+	/* 459 good requests show p99 at 99 %: 0.99^459 <= 0.01 */
+	assert_int_equal(f.r.sla_needs_more, 359);
+	end(&f);
+}
+
+/* The smallest n with 0.9^n <= 0.01 / 2^look, all of them good. */
+static void each_look_spends_its_share_of_the_error(void **state)
+{
+	static const struct {
+		int look;
+		int n;
+		enum ps_load_sla_verdict want;
+		uint64_t needs_more;
+	} rows[] = {
+		{0, 43, PS_LOAD_SLA_UNDECIDED, 1}, {0, 44, PS_LOAD_SLA_MET, 0},
+		{1, 50, PS_LOAD_SLA_UNDECIDED, 1}, {1, 51, PS_LOAD_SLA_MET, 0},
+		{2, 56, PS_LOAD_SLA_UNDECIDED, 1}, {2, 57, PS_LOAD_SLA_MET, 0},
+		{5, 76, PS_LOAD_SLA_UNDECIDED, 1}, {5, 77, PS_LOAD_SLA_MET, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fixture f;
+
+		begin(&f, "p90<=200ms", 10);
+		f.look = rows[i].look;
+		for (int k = 0; k < rows[i].n; k++) {
+			put(&f, k * 10 * MS, 0, 50 * MS, PS_LOAD_OK);
+		}
+		judge(&f);
+		assert_int_equal(f.r.sla_verdict, rows[i].want);
+		assert_int_equal(f.r.sla_needs_more, rows[i].needs_more);
+		end(&f);
+	}
+}
+
+static void all_percentiles_have_an_interval_or_what_lacks(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, NULL, 10);
+	put_steady(&f, 1000, 0);
+	judge(&f);
+	const struct ps_stats_time_quantile *rows[] = {&f.r.p50, &f.r.p90, &f.r.p95, &f.r.p99};
+	const double p[] = {0.5, 0.9, 0.95, 0.99};
+	for (int i = 0; i < 4; i++) {
+		assert_true(rows[i]->p == p[i] && rows[i]->has_interval);
+		assert_true(rows[i]->lo_ns <= rows[i]->value_ns);
+		assert_true(rows[i]->value_ns <= rows[i]->hi_ns);
+	}
+	assert_true(f.r.p99_9.p == 0.999 && !f.r.p99_9.has_interval);
+	assert_true(f.r.p99_9.needs_more > 2000); /* 3688 independent ones bound p99.9 */
+	assert_int_equal(ps_load_max_ns(&f.r), f.r.latency.max_ns);
+	put(&f, 9 * SEC, 0, 0, PS_LOAD_TIMEOUT);
+	assert_true(ps_load_max_ns(&f.r) == PS_HIST_INFINITE);
 	end(&f);
 }
 
@@ -237,7 +295,7 @@ static void success_ratio_is_judged(void **state)
 	} rows[] = {
 		{"p50<=200ms,success>=99%", 5, PS_LOAD_SLA_MET},
 		{"p50<=200ms,success>=99%", 10, PS_LOAD_SLA_MET},
-		{"p50<=200ms,success>=99%", 12, PS_LOAD_SLA_UNDECIDED},
+		{"p50<=200ms,success>=99%", 12, PS_LOAD_SLA_UNDECIDED}, /* 200 more: 1188 of 1200 */
 		{"p50<=200ms,success>=99%", 40, PS_LOAD_SLA_VIOLATED},
 	};
 
@@ -252,6 +310,7 @@ static void success_ratio_is_judged(void **state)
 		}
 		judge(&f);
 		assert_int_equal(f.r.sla_verdict, rows[i].want);
+		assert_int_equal(f.r.sla_needs_more, rows[i].failed == 12 ? 200 : 0);
 		end(&f);
 	}
 }
@@ -314,6 +373,8 @@ int main(void)
 		cmocka_unit_test(failures_stay_in_the_picture),
 		cmocka_unit_test(lag_invalidates),
 		cmocka_unit_test(too_few_samples_say_how_many_more),
+		cmocka_unit_test(each_look_spends_its_share_of_the_error),
+		cmocka_unit_test(all_percentiles_have_an_interval_or_what_lacks),
 		cmocka_unit_test(growing_backlog_is_unsteady),
 		cmocka_unit_test(reasons_have_codes),
 		cmocka_unit_test(clear_violation_is_violated),

@@ -1,0 +1,201 @@
+/* Counters of the kernel, from folders that look like /proc and /sys. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "load/machine.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+struct tree {
+	const char *stat, *cgroup, *cgroup_file, *cpu_stat, *khz[2], *hot;
+};
+
+static void put(const char *root, const char *path, const char *text)
+{
+	char full[512], *slash;
+
+	if (!text) {
+		return;
+	}
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	slash = strrchr(full, '/');
+	*slash = '\0';
+	assert_int_equal(ps_file_mkdirs(full, NULL), PS_OK);
+	*slash = '/';
+	assert_int_equal(ps_file_write(full, text, strlen(text), NULL), PS_OK);
+}
+
+static void build(const struct tree *t, char *root)
+{
+	strcpy(root, "/tmp/test_machine.XXXXXX");
+	assert_non_null(mkdtemp(root));
+	put(root, "/proc/stat", t->stat);
+	put(root, "/proc/self/cgroup", t->cgroup);
+	put(root, t->cgroup_file, t->cpu_stat);
+	put(root, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", t->khz[0]);
+	put(root, "/sys/devices/system/cpu/cpu1/cpufreq/scaling_cur_freq", t->khz[1]);
+	put(root, "/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", t->hot);
+}
+
+static void drop(const char *root)
+{
+	char command[300];
+
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	assert_int_equal(system(command), 0);
+}
+
+#define STAT "cpu  10 0 10 1000 0 0 0 250 0 0\ncpu0 5 0 5 500 0 0 0 125\ncpu1 5 0 5 500 0 0 0 125\n"
+
+static void each_counter_is_read_or_unknown(void **state)
+{
+	static const struct {
+		struct tree tree;
+		int cpus;
+		int64_t steal_ticks, throttled_ns, hot;
+		double mhz;
+	} rows[] = {
+		{{STAT,
+		  "0::/a/b\n",
+		  "/sys/fs/cgroup/a/b/cpu.stat",
+		  "usage_usec 5\nnr_throttled 2\nthrottled_usec 1500\n",
+		  {"2000000\n", "3000000\n"},
+		  "7\n"},
+		 2,
+		 250,
+		 1500000,
+		 7,
+		 2500},
+		/* The quota is of a group above ours. */
+		{{STAT,
+		  "0::/a/b\n",
+		  "/sys/fs/cgroup/a/cpu.stat",
+		  "throttled_usec 3\n",
+		  {"2000000\n", NULL},
+		  NULL},
+		 2,
+		 250,
+		 3000,
+		 -1,
+		 2000},
+		/* Version 1; cpuacct and cpuset are other controllers. */
+		{{STAT,
+		  "3:cpuset:/x\n2:cpuacct:/x\n1:cpu,cpuacct:/g\n0::/\n",
+		  "/sys/fs/cgroup/cpu,cpuacct/g/cpu.stat",
+		  "nr_periods 1\nnr_throttled 1\nthrottled_time 77\n",
+		  {NULL, NULL},
+		  NULL},
+		 2,
+		 250,
+		 77,
+		 -1,
+		 -1},
+		{{STAT,
+		  "1:cpu:/\n",
+		  "/sys/fs/cgroup/cpu/cpu.stat",
+		  "throttled_time 9\n",
+		  {NULL, NULL},
+		  NULL},
+		 2,
+		 250,
+		 9,
+		 -1,
+		 -1},
+		/* Nothing there, or not what it should be. */
+		{{"cpu  1 2 3\n",
+		  "garbage\n::\n",
+		  "/sys/fs/cgroup/cpu.stat",
+		  "usage_usec 5\n",
+		  {"x\n", NULL},
+		  NULL},
+		 0,
+		 -1,
+		 -1,
+		 -1,
+		 -1},
+		{{NULL, NULL, "/none", NULL, {NULL, NULL}, NULL}, 0, -1, -1, -1, -1},
+	};
+	int64_t tick_ns = PS_NS_PER_SEC / sysconf(_SC_CLK_TCK);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_load_machine_reading r;
+		char root[64];
+
+		build(&rows[i].tree, root);
+		ps_load_machine_read(root, &r);
+		drop(root);
+		assert_int_equal(r.cpus, rows[i].cpus);
+		assert_int_equal(r.steal_ns,
+				 rows[i].steal_ticks < 0 ? -1 : rows[i].steal_ticks * tick_ns);
+		assert_int_equal(r.throttled_ns, rows[i].throttled_ns);
+		assert_int_equal(r.hot, rows[i].hot);
+		assert_true(r.mhz == rows[i].mhz);
+	}
+}
+
+static void readings_add_up(void **state)
+{
+	static const struct ps_load_machine_reading rows[] = {
+		{0, 4, 100, 1000, 3, 2000},
+		{500, 4, 150, 1000, 3, 1500},
+		{1000, 4, 300, 1200, 5, 1800},
+	};
+	struct ps_load_machine m = {0};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		ps_load_machine_add(&m, &rows[i]);
+	}
+	assert_int_equal(m.readings, 3);
+	assert_true(m.steal_ratio == 200.0 / 4000);
+	assert_true(m.throttled_ratio == 200.0 / 1000);
+	assert_int_equal(m.hot, 2);
+	assert_true(m.mhz_min == 1500 && m.mhz_max == 2000);
+	assert_true(m.first.mhz == 2000 && m.last.mhz == 1800);
+}
+
+static void what_is_unknown_stays_unknown(void **state)
+{
+	static const struct ps_load_machine_reading rows[] = {{0, 4, -1, -1, -1, -1},
+							      {500, 4, -1, -1, -1, -1}};
+	struct ps_load_machine m = {0};
+
+	(void)state;
+	ps_load_machine_add(&m, &rows[0]);
+	ps_load_machine_add(&m, &rows[1]);
+	assert_true(m.steal_ratio == -1 && m.throttled_ratio == -1);
+	assert_true(m.mhz_min == -1 && m.mhz_max == -1);
+	assert_int_equal(m.hot, -1);
+}
+
+static void a_watch_reads_at_both_ends(void **state)
+{
+	struct ps_load_machine m;
+	struct ps_load_watch *w = ps_load_watch_start();
+
+	(void)state;
+	assert_non_null(w);
+	ps_load_watch_stop(w, &m);
+	assert_int_equal(m.readings, 2);
+	assert_true(m.last.at_ns >= m.first.at_ns && m.last.cpus > 0);
+	ps_load_watch_stop(NULL, &m);
+	assert_int_equal(m.readings, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_counter_is_read_or_unknown),
+		cmocka_unit_test(readings_add_up),
+		cmocka_unit_test(what_is_unknown_stays_unknown),
+		cmocka_unit_test(a_watch_reads_at_both_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

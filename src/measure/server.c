@@ -133,7 +133,8 @@ static enum ps_status start(struct ps_measure_context *m, const char *config, co
 	char fd[16];
 	(void)snprintf(fd, sizeof(fd), "%d", PS_HOST_READY_FD);
 	const char *argv[] = {m->run->program, "serve", "--config", config, "--ready-fd", fd, NULL};
-	struct ps_host_slice slice = {m->c->slice.cpus, m->c->slice.memory_bytes};
+	struct ps_host_slice slice = {.cpus = m->c->slice.cpus,
+				      .memory_bytes = m->c->slice.memory_bytes};
 	struct ps_host_start how = {.argv = argv, .slice = &slice, .log_path = log};
 	enum ps_status st = ps_host_start(&how, &live->process, err);
 	if (st == PS_OK) {

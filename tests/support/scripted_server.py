@@ -2,7 +2,7 @@
 
 It has one model, "m": input x FP32 [-1, 16], output y FP32 [-1, 4]. `script(n, server)` is asked for
 the n-th infer request (from 0, in order of arrival) and returns what to do, one of ACTIONS, or a
-number: seconds to wait before a good answer.
+number: seconds to wait before a good answer; or the bytes of an answer.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ def http(status, body, extra=""):
     return head.encode() + body
 
 
-def answer(name="y", datatype="FP32", shape=(1, 4), values=(1.0, 2.0, 3.0, 4.0)):
+def answer(name="y", datatype="FP32", shape=(1, 4), values=(1.0, 2.0, 3.0, 4.0), version="1"):
     """A good answer in binary form, or a wrong one by its arguments."""
     data = struct.pack(f"<{len(values)}f", *values)
     output = {"name": name, "datatype": datatype, "shape": list(shape),
               "parameters": {"binary_data_size": len(data)}}
-    head = json.dumps({"model_name": "m", "model_version": "1", "outputs": [output]}).encode()
+    head = json.dumps({"model_name": "m", "model_version": version, "outputs": [output]}).encode()
     extra = (f"Inference-Header-Content-Length: {len(head)}\r\n"
              "Server-Timing: queue;dur=1.250000, compute;dur=2.500000\r\n")
     return http(200, head + data, extra)
@@ -148,6 +148,10 @@ class ScriptedServer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
             return False
+        if isinstance(action, bytes):
+            writer.write(action)
+            await writer.drain()
+            return True
         writer.write(ACTIONS[action]())
         await writer.drain()
         return not action.startswith("half") and action != "garbage"

@@ -1,0 +1,492 @@
+# timeout: 240
+"""perseus load by every way there is: protocols, TLS, Unix sockets, replicas, in this process; and
+what it sends and expects: files, mixes, references, metadata that changes."""
+import contextlib
+import csv
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import tempfile
+import threading
+import unittest
+from concurrent import futures
+
+import grpc
+import numpy
+from tritonclient.grpc import service_pb2
+
+from support.perseus import PERSEUS, Server, needs_onnxruntime, new_key, run, synthetic, tensor
+from support.scripted_server import METADATA, ScriptedServer, answer, http
+
+ECHO = synthetic(inputs=[tensor("x", shape=(-1, 16))], outputs=[tensor("y", shape=(-1, 16))],
+                 mean="0ms", echo=True)
+QUICK = ("--rate", 200, "--duration", "0.25s", "--warmup", "0s")
+
+
+def load(*args, env=None):
+    """(exit code, first tenant, stderr)"""
+    done = run("load", "--json", *args, env={**os.environ, **(env or {})})
+    whole = json.loads(done.stdout) if done.stdout else {"tenants": [None]}
+    return done.returncode, whole["tenants"][0], done.stderr
+
+
+class Temporary(unittest.TestCase):
+    def setUp(self):
+        self.dir = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def all_ok(self, *args, **more):
+        code, t, stderr = load(*args, **more)
+        self.assertIsNotNone(t, stderr)
+        self.assertEqual({k: v for k, v in t["outcomes"].items() if v}, {"ok": t["scheduled"]},
+                         f"{args} {t['first_failure']}")
+        self.assertGreater(t["scheduled"], 0)
+        self.assertIsNone(t["metadata_changed"])
+        return t
+
+    def refused(self, *args):
+        code, t, stderr = load(*args)
+        self.assertIsNone(t, args)
+        self.assertGreater(code, 1)
+        return stderr
+
+
+class Protocols(Temporary):
+    def test_every_protocol_against_a_real_server(self):
+        with Server({"m": ECHO}) as s:
+            http, rpc = s.http, "http://" + s.ready["grpc"]
+            for args in (("--url", http), ("--url", http, "--json-tensors"),
+                         ("--url", http, "--protocol", "http2"),
+                         ("--url", http, "--protocol", "http2", "--json-tensors"),
+                         ("--url", rpc, "--protocol", "grpc"),
+                         ("--url", http, "--protocol", "grpc"),  # one port for all
+                         ("--url", "grpc://" + s.ready["grpc"]),
+                         ("--url", rpc, "--protocol", "grpc-stream"),
+                         ("--url", rpc, "--protocol", "grpc-stream", "--streams", 1),
+                         ("--url", http, "--timestamping"),
+                         ("--url", rpc, "--protocol", "grpc", "--threads", 2)):
+                with self.subTest(args=args):
+                    t = self.all_ok(*args, "--model", "m", *QUICK, "--check-repeats", "--batch", 2)
+                    self.assertEqual(t["checks"]["compared"], t["scheduled"] - 8)
+                    self.assertEqual(t["inferences_per_request"], 2)
+                    self.assertGreater(t["bytes_received"], 0)
+
+    def test_closed_loops_and_instants_in_order(self):
+        with Server({"m": ECHO}) as s:
+            for args in (("--url", s.http), ("--url", s.http, "--protocol", "http2"),
+                         ("--url", "grpc://" + s.ready["grpc"]),
+                         ("--url", "grpc://" + s.ready["grpc"], "--protocol", "grpc-stream")):
+                with self.subTest(args=args):
+                    path = self.dir / "r.csv"
+                    t = self.all_ok(*args, "--model", "m", "--concurrency", 6, "--duration",
+                                    "0.3s", "--warmup", "0s", "--records", path)
+                    rows = list(csv.DictReader(path.read_text().splitlines()))
+                    self.assertEqual(len(rows), t["scheduled"])
+                    for r in rows:
+                        at = [int(r[k + "_ns"]) for k in ("scheduled", "sent", "first_byte", "done")]
+                        self.assertEqual(at, sorted(at))
+
+    def test_keys_and_their_refusal(self):
+        key, digest = new_key()
+        tenants = [{"name": "a", "keys": [digest], "models": ["m"]}]
+        with Server({"m": ECHO}, tenants=tenants) as s:
+            for url in (s.http, "grpc://" + s.ready["grpc"]):
+                args = ("--url", url, "--model", "m", *QUICK)
+                self.all_ok(*args, "--api-key", key)
+                self.assertIn("key", self.refused(*args))
+
+    def test_unix_sockets(self):
+        path = self.dir / "p.sock"
+        with Server({"m": ECHO}, listen=f"unix:{path}") as s:
+            for more in ((), ("--protocol", "http2"), ("--protocol", "grpc"),
+                         ("--protocol", "grpc-stream")):
+                with self.subTest(more=more):
+                    self.all_ok("--url", f"unix:{path}", "--model", "m", *QUICK, *more)
+
+    def test_large_tensors(self):
+        wide = synthetic(inputs=[tensor("x", shape=(-1, 300000))],
+                         outputs=[tensor("y", shape=(-1, 300000))], mean="0ms", echo=True)
+        with Server({"m": wide}) as s:
+            for url in (s.http, "grpc://" + s.ready["grpc"]):
+                self.all_ok("--url", url, "--model", "m", "--concurrency", 2, "--duration", "0.3s",
+                            "--warmup", "0s", "--check-repeats", "--inputs", 2)
+
+    def test_what_cannot_be(self):
+        with Server({"m": ECHO}) as s:
+            rpc = "grpc://" + s.ready["grpc"]
+            for args, what in ((("--url", rpc, "--json-tensors"), "no JSON tensors"),
+                               (("--url", s.http, "--url", rpc), "one protocol"),
+                               (("--url", "ftp://x"), "ftp"),
+                               (("--url", s.http, "--protocol", "http2", "--model", "other"),
+                                "other"),
+                               (("--url", rpc, "--model", "other"), "other")):
+                with self.subTest(args=args):
+                    more = () if "--model" in args else ("--model", "m")
+                    self.assertIn(what, self.refused(*args, *more, "--rate", 10))
+
+
+class Tls(Temporary):
+    def openssl(self, *args):
+        subprocess.run(["openssl", *map(str, args)], cwd=self.dir, capture_output=True, check=True)
+
+    def certificate(self, name, ca, san):
+        self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout",
+                     f"{name}.key", "-out", f"{name}.csr")
+        (self.dir / "ext").write_text(f"subjectAltName={san}\n")
+        self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{ca}.pem", "-CAkey",
+                     f"{ca}.key", "-CAcreateserial", "-days", 2, "-extfile", "ext", "-out",
+                     f"{name}.pem")
+
+    def test_certificates_of_both_sides(self):
+        for ca in ("ca", "stranger"):
+            self.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2, "-subj",
+                         f"/CN={ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.pem")
+        self.certificate("server", "ca", "DNS:models.example")
+        self.certificate("client", "ca", "DNS:x.invalid")
+        d = self.dir
+        tls = {"cert": str(d / "server.pem"), "key": str(d / "server.key"),
+               "client_ca": str(d / "ca.pem"), "require_client_cert": True}
+        own = ("--tls-cert", d / "client.pem", "--tls-key", d / "client.key")
+        good = ("--tls-ca", d / "ca.pem", "--tls-name", "models.example", *own)
+        with Server({"m": ECHO}, config={"tls": tls}) as s:
+            secure = "https://" + s.url
+            rpc = "grpcs://" + s.ready["grpc"]
+            for args in (("--url", secure), ("--url", secure, "--protocol", "http2"),
+                         ("--url", rpc), ("--url", rpc, "--protocol", "grpc-stream")):
+                with self.subTest(args=args):
+                    self.all_ok(*args, "--model", "m", *QUICK, *good)
+                    self.all_ok(*args, "--model", "m", *QUICK, "--insecure", *own)
+            for args in (own,  # the system trusts nobody like this
+                         ("--tls-ca", d / "stranger.pem", "--tls-name", "models.example", *own),
+                         ("--tls-ca", d / "ca.pem", *own),  # its name is not 127.0.0.1
+                         ("--tls-ca", d / "ca.pem", "--tls-name", "models.example")):
+                with self.subTest(args=args):
+                    self.refused("--url", secure, "--model", "m", "--rate", 10, *args)
+
+
+class InProcess(Temporary):
+    def synthetic(self, text="mean: 1ms\nmode: sleep"):
+        path = self.dir / "m.synthetic.yaml"
+        path.write_text("inputs: [{name: x, datatype: FP32, shape: [-1, 16]}]\n"
+                        "outputs: [{name: y, datatype: FP32, shape: [-1, 16]}]\n"
+                        f"service: fixed\n{text}\n")
+        return path
+
+    def test_open_and_closed_loops(self):
+        m = self.synthetic()
+        for args in (QUICK, (*QUICK, "--streams", 2), ("--concurrency", 3, "--duration", "0.3s"),
+                     (*QUICK, "--check-repeats"), (*QUICK, "--threads", 2, "--streams", 2)):
+            t = self.all_ok("--in-process", m, *args)
+            self.assertEqual(t["replicas"], [])
+            self.assertGreaterEqual(t["server_compute"]["p50_ms"], 1)
+            self.assertGreaterEqual(t["service_latency"]["p50_ms"], 1)
+
+    def test_time_outs_and_expectations(self):
+        m = self.synthetic("mean: 300ms\nmode: sleep\necho: true")
+        _, t, _ = load("--in-process", m, "--concurrency", 1, "--duration", "0.5s", "--warmup",
+                       "0s", "--timeout", "50ms")
+        self.assertEqual(t["outcomes"]["timeout"], t["scheduled"])
+        m = self.synthetic("mean: 0ms\necho: true")
+        x = numpy.arange(16, dtype=numpy.float32).reshape(1, 16)
+        numpy.save(self.dir / "x.npy", x)
+        numpy.save(self.dir / "z.npy", x + 1)
+        args = ("--in-process", m, "--input-file", self.dir / "x.npy", *QUICK)
+        self.all_ok(*args, "--expect-file", self.dir / "x.npy")
+        _, t, _ = load(*args, "--expect-file", f"y={self.dir / 'z.npy'}")
+        self.assertEqual(t["outcomes"]["wrong_answer"], t["scheduled"])
+        self.assertIn("element 0 is 0, expected 1", t["first_failure"])
+
+    def test_a_load_file_names_a_model_beside_it(self):
+        self.synthetic()
+        (self.dir / "load.yaml").write_text(
+            "duration: 0.3s\nwarmup: 0s\ntenants:\n"
+            "  - {name: a, in_process: m.synthetic.yaml, rate: 50}\n")
+        self.all_ok("--file", self.dir / "load.yaml")
+
+    def test_what_is_no_model(self):
+        (self.dir / "m.txt").write_text("x")
+        for name, what in ((self.dir / "m.txt", "no engine runs"), ("resnet5000", "no engine"),
+                           (self.dir / "none.synthetic.yaml", "none.synthetic.yaml")):
+            self.assertIn(what, self.refused("--in-process", name, "--rate", 10))
+        m = self.synthetic()
+        for more in (("--model", "m"), ("--url", "http://127.0.0.1:1"), ("--protocol", "grpc")):
+            self.assertIn("in-process", self.refused("--in-process", m, "--rate", 10, *more))
+
+    @needs_onnxruntime
+    def test_a_network_of_the_zoo(self):
+        with tempfile.TemporaryDirectory() as tmp:
+            t = self.all_ok("--in-process", "lstm_512", "--concurrency", 1, "--duration", "0.5s",
+                            "--warmup", "0s", "--shape", "input:2x1x512", "--check-repeats",
+                            env={"TMPDIR": tmp})
+            self.assertEqual([f for f in os.listdir(tmp) if f.startswith("perseus-")], [])
+        self.assertGreater(t["checks"]["compared"], 0)
+
+    @needs_onnxruntime
+    def test_the_same_answers_as_through_a_server(self):
+        done = run("zoo", "write", "lstm_512", "--dir", self.dir)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        model = self.dir / "lstm_512.onnx"
+        import onnxruntime
+        x = numpy.random.default_rng(1).standard_normal((2, 1, 512), dtype=numpy.float32)
+        y = onnxruntime.InferenceSession(model).run(None, {"input": x})[0]
+        numpy.save(self.dir / "x.npy", x)
+        numpy.save(self.dir / "y.npy", y)
+        args = ("--input-file", self.dir / "x.npy", "--expect-file", self.dir / "y.npy",
+                "--tolerance", "1e-4", "--concurrency", 1, "--duration", "0.3s", "--warmup", "0s")
+        self.all_ok("--in-process", model, *args)
+        with Server({"m": model}) as s:
+            for more in (("--url", s.http), ("--url", s.http, "--json-tensors"),
+                         ("--url", "grpc://" + s.ready["grpc"])):
+                self.all_ok(*more, "--model", "m", *args)
+
+
+class Replicas(Temporary):
+    def test_round_robin_is_even_and_least_outstanding_avoids_the_slow_one(self):
+        with ScriptedServer(lambda n, s: 0) as fast, ScriptedServer(lambda n, s: 0.3) as slow:
+            args = ("--url", fast.url, "--url", slow.url, "--model", "m", "--arrival", "constant",
+                    "--rate", 60, "--duration", "1s", "--warmup", "0s")
+            t = self.all_ok(*args)
+            self.assertEqual([r["sent"] for r in t["replicas"]], [30, 30])
+            self.assertEqual([r["url"] for r in t["replicas"]], [fast.url, slow.url])
+            t = self.all_ok(*args, "--balance", "least-outstanding")
+            sent = [r["sent"] for r in t["replicas"]]
+            self.assertEqual(sum(sent), 60)
+            self.assertGreater(sent[0], 40)
+
+    def test_one_user_asks_all_of_them(self):
+        with ScriptedServer(lambda n, s: 0) as a, ScriptedServer(lambda n, s: 0) as b:
+            t = self.all_ok("--url", a.url, "--url", b.url, "--model", "m", "--concurrency", 1,
+                            "--duration", "0.2s", "--warmup", "0s")
+            self.assertLessEqual(abs(t["replicas"][0]["sent"] - t["replicas"][1]["sent"]), 1)
+
+    def test_failures_are_counted_where_they_happen(self):
+        with ScriptedServer(lambda n, s: 0) as good, ScriptedServer(lambda n, s: "503") as bad:
+            _, t, _ = load("--url", good.url, "--url", bad.url, "--model", "m", *QUICK)
+            self.assertEqual([r["failed"] for r in t["replicas"]], [0, t["outcomes"]["refused"]])
+            self.assertGreater(t["outcomes"]["refused"], 0)
+
+    def test_replicas_must_be_alike(self):
+        other = {**METADATA, "outputs": [{"name": "z", "datatype": "FP32", "shape": [-1]}]}
+        with ScriptedServer(lambda n, s: 0) as a, ScriptedServer(lambda n, s: 0, other) as b:
+            self.assertIn("other inputs or outputs", self.refused(
+                "--url", a.url, "--url", b.url, "--model", "m", "--rate", 10))
+
+
+class Inputs(Temporary):
+    def save(self, name, array):
+        numpy.save(self.dir / name, array)
+        return self.dir / name
+
+    def test_a_set_of_files_goes_in_turn_with_its_expectations(self):
+        xs = [numpy.full((2, 16), k, numpy.float32) for k in range(3)]
+        args = []
+        for k, x in enumerate(xs):
+            args += ["--input-file", f"x={self.save(f'x{k}.npy', x)}", "--expect-file",
+                     self.save(f"y{k}.npy", x + 1e-4)]
+        with Server({"m": ECHO}) as s:
+            for url in (s.http, "grpc://" + s.ready["grpc"]):
+                base = ("--url", url, "--model", "m", *QUICK, *args)
+                t = self.all_ok(*base, "--tolerance", "1e-3")
+                self.assertEqual(t["inferences_per_request"], 2)
+                self.assertEqual(t["checks"]["compared"], t["scheduled"])
+                _, t, _ = load(*base)
+                self.assertEqual(t["outcomes"]["wrong_answer"], t["scheduled"])
+                _, t, _ = load(*base, "--check-share", "20%")
+                self.assertTrue(0 < t["outcomes"]["wrong_answer"] < t["scheduled"] / 2)
+                self.assertEqual(t["outcomes"]["wrong_answer"], t["checks"]["compared"])
+
+    def test_raw_files(self):
+        raw = self.dir / "x.raw"
+        raw.write_bytes(struct.pack("<16f", *range(16)))
+        with ScriptedServer(lambda n, s: 0) as s:
+            self.all_ok("--url", s.url, "--model", "m", *QUICK, "--input-file", raw)
+            _, headers, body = s.headers[0]
+            self.assertEqual(body[int(headers["inference-header-content-length"]):],
+                             raw.read_bytes())
+            self.assertIn("does not take 64 bytes", self.refused(
+                "--url", s.url, "--model", "m", "--rate", 10, "--batch", 2, "--input-file", raw))
+            self.assertIn("has shape", self.refused(
+                "--url", s.url, "--model", "m", "--rate", 10, "--input-file",
+                self.save("bad.npy", numpy.zeros((1, 15), numpy.float32))))
+
+    def test_mixes_of_models_and_batches(self):
+        with ScriptedServer(lambda n, s: 0) as s:
+            args = ("--url", s.url, "--mix", "big,batch=4,weight=3", "--mix", "small@2,weight=1",
+                    "--rate", 300, "--duration", "1s", "--warmup", "0s", "--seed", 5)
+            t = self.all_ok(*args)
+            lines = [line.split()[1] for line, _, _ in s.headers]
+            batches = {line.split()[1]: json.loads(
+                body[:int(h["inference-header-content-length"])])["inputs"][0]["shape"][0]
+                for line, h, body in s.headers}
+            first = sorted(lines)
+            s.headers.clear()
+            self.all_ok(*args)
+            again = sorted(line.split()[1] for line, _, _ in s.headers)
+        big, small = "/v2/models/big/infer", "/v2/models/small/versions/2/infer"
+        self.assertEqual(batches, {big: 4, small: 1})
+        share = lines.count(big) / len(lines)
+        self.assertAlmostEqual(share, 0.75, delta=4 * (0.75 * 0.25 / len(lines)) ** 0.5)
+        self.assertEqual(first, again)  # same seed, same requests
+        self.assertEqual(t["inferences_per_request"], 3)  # 3.25, rounded
+
+
+class Changes(Temporary):
+    def run_with(self, script, metadata=None, *args):
+        with ScriptedServer(script, metadata) as s:
+            return load("--url", s.url, "--model", "m", "--arrival", "constant", *QUICK, *args)
+
+    def test_metadata_that_changes_makes_the_run_invalid(self):
+        def script(n, server):
+            if n == 20:
+                server.metadata = {**METADATA, "versions": ["2"], "platform": "other"}
+            return 0
+
+        code, t, _ = self.run_with(script)
+        self.assertEqual(t["outcomes"]["ok"], t["scheduled"])
+        self.assertIn("other versions other platform", t["metadata_changed"])
+        self.assertFalse(t["valid"])
+        self.assertEqual(code, 1)
+
+    def test_another_version_answers(self):
+        _, t, _ = self.run_with(lambda n, s: answer(version="1" if n < 30 else "2"))
+        self.assertEqual(t["outcomes"]["ok"], t["scheduled"])
+        self.assertEqual(t["checks"]["version_changes"], t["scheduled"] - 30)
+
+    def test_other_outputs(self):
+        _, t, _ = self.run_with(lambda n, s: "good" if n < 30 else "wrong-shape")
+        self.assertEqual(t["outcomes"]["wrong_answer"], t["scheduled"] - 30)
+        self.assertEqual(t["checks"]["output_changes"], t["scheduled"] - 30)
+
+    def test_redirects_and_refused_keys_are_not_followed_and_counted(self):
+        elsewhere = http(302, b"", "Location: http://127.0.0.1:1/\r\n")
+        _, t, _ = self.run_with(lambda n, s: elsewhere if n % 2 else http(401, b'{"error":"no"}'))
+        self.assertEqual(t["outcomes"]["rejected"], t["scheduled"])
+        self.assertEqual(t["checks"]["redirects"] + t["checks"]["key_refusals"], t["scheduled"])
+        self.assertGreater(t["checks"]["redirects"], 20)
+
+    def test_answers_in_json_of_a_server_without_the_binary_extension(self):
+        """As MLServer answers: tensors as nested JSON, whatever was asked for."""
+        def script(n, _server):
+            y = {"name": "y", "datatype": "FP32", "shape": [1, 4], "data": [[n, 2.5, 3, 4e-3]]}
+            return http(200, json.dumps({"model_name": "m", "id": str(n), "parameters": {},
+                                         "outputs": [y]}).encode())
+
+        code, t, _ = self.run_with(script)
+        self.assertEqual(t["outcomes"]["ok"], t["scheduled"])
+        _, t, _ = self.run_with(script, None, "--check-repeats", "--inputs", 1)
+        self.assertEqual(t["outcomes"]["wrong_answer"], t["scheduled"] - 1)
+        self.assertIn("element 0", t["first_failure"])
+
+
+class GrpcFaults(Temporary):
+    """A gRPC server made of raw bytes, which answers as it is told."""
+
+    @contextlib.contextmanager
+    def server(self, unary=None, stream=None):
+        meta = service_pb2.ModelMetadataResponse(name="m", versions=["1"], platform="scripted")
+        for side, name, n in ((meta.inputs, "x", 16), (meta.outputs, "y", 4)):
+            side.add(name=name, datatype="FP32", shape=[-1, n])
+        count = iter(range(10 ** 9))
+        lock = threading.Lock()
+
+        def handle(script):
+            def answers(request, context):
+                with lock:
+                    n = next(count)
+                return script(n, request, context)
+            return answers
+
+        def streamed(requests, context):
+            for request in requests:
+                yield handle(stream)(request, context)
+
+        service = {"ModelMetadata": grpc.unary_unary_rpc_method_handler(
+            lambda r, c: meta.SerializeToString())}
+        if unary:
+            service["ModelInfer"] = grpc.unary_unary_rpc_method_handler(handle(unary))
+        if stream:
+            service["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(streamed)
+        s = grpc.server(futures.ThreadPoolExecutor(32))
+        s.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(
+            "inference.GRPCInferenceService", service),))
+        port = s.add_insecure_port("127.0.0.1:0")
+        s.start()
+        try:
+            yield f"grpc://127.0.0.1:{port}"
+        finally:
+            s.stop(0).wait()
+
+    @staticmethod
+    def good(n=0, typed=False):
+        r = service_pb2.ModelInferResponse(model_name="m", model_version="1")
+        y = r.outputs.add(name="y", datatype="FP32", shape=[1, 4])
+        if typed:
+            y.contents.fp32_contents.extend([n, 1, 2, 3])
+        else:
+            r.raw_output_contents.append(struct.pack("<4f", n, 1, 2, 3))
+        return r.SerializeToString()
+
+    def test_each_kind_is_counted(self):
+        def script(n, request, context):
+            kind = n % 6
+            if kind == 0:
+                return self.good(n)
+            if kind == 1:
+                return self.good(n, typed=True)
+            if kind == 2:
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full up")
+            if kind == 3:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, "50% wrong")
+            if kind == 4:
+                return b"\xff\xff\xff"
+            return service_pb2.ModelInferResponse(model_name="m").SerializeToString()
+
+        with self.server(unary=script) as url:
+            _, t, stderr = load("--url", url, "--model", "m", "--arrival", "constant", "--rate",
+                                120, "--duration", "0.5s", "--warmup", "0s")
+        self.assertEqual({k: v for k, v in t["outcomes"].items() if v},
+                         {"ok": 20, "refused": 10, "rejected": 10, "garbage": 10,
+                          "wrong_answer": 10})
+
+    def test_streams_that_say_no_end_or_lie(self):
+        error = service_pb2.ModelStreamInferResponse(error_message="too busy").SerializeToString()
+        inner = service_pb2.ModelInferResponse.FromString(self.good())
+        good = service_pb2.ModelStreamInferResponse(infer_response=inner).SerializeToString()
+
+        def script(n, request, context):
+            if n % 4 == 3:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
+            return (good, error, b"\xff\xff")[n % 4]
+
+        with self.server(stream=script) as url:
+            _, t, _ = load("--url", url, "--protocol", "grpc-stream", "--model", "m", "--arrival",
+                           "constant", "--rate", 80, "--duration", "0.5s", "--warmup", "0s")
+        self.assertEqual({k: v for k, v in t["outcomes"].items() if v},
+                         {"ok": 10, "rejected": 10, "garbage": 10, "refused": 10})
+
+    def test_answers_that_never_come(self):
+        release = threading.Event()
+
+        def script(n, request, context):
+            if n % 2:
+                release.wait(10)
+            return self.good() if not streams else good
+
+        inner = service_pb2.ModelInferResponse.FromString(self.good())
+        good = service_pb2.ModelStreamInferResponse(infer_response=inner).SerializeToString()
+        for streams in (False, True):
+            with self.subTest(streams=streams):
+                release.clear()
+                ways = {"stream": script} if streams else {"unary": script}
+                with self.server(**ways) as url:
+                    _, t, _ = load("--url", url, "--protocol", "grpc-stream" if streams else "grpc",
+                                   "--model", "m", "--arrival", "constant", "--rate", 20,
+                                   "--duration", "0.5s", "--warmup", "0s", "--timeout", "400ms")
+                    release.set()
+                self.assertEqual({k: v for k, v in t["outcomes"].items() if v},
+                                 {"ok": 5, "timeout": 5})
+
+
+if __name__ == "__main__":
+    unittest.main()

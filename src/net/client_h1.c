@@ -143,7 +143,7 @@ static void on_end(struct ps_net_client *c)
 	struct ps_net_call *call = h->call;
 	if (!h->whole_head)
 		return; /* an interim answer */
-	if (call->answer_json_bytes > (int64_t)h->body.bytes) {
+	if (!h->head && call->answer_json_bytes > (int64_t)h->body.bytes) {
 		ps_net_client_fail(c, PS_NET_MALFORMED, 0);
 		return;
 	}

@@ -106,7 +106,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *f, nghttp2_rcbuf 
 
 static bool lacks_json(const struct ps_net_h2c_call *k)
 {
-	return k->call->answer_json_bytes > (int64_t)k->body.bytes;
+	return !k->head && k->call->answer_json_bytes > (int64_t)k->body.bytes;
 }
 
 static void answer_end(struct ps_net_h2c_call *k)
@@ -135,7 +135,8 @@ static bool begin_body(struct ps_net_h2c_call *k)
 {
 	struct ps_net_call *call = k->call;
 	size_t max = k->base.client->o.max_body_bytes;
-	if (ps_net_json_bytes(k->headers.list, k->headers.n, &call->answer_json_bytes) != PS_OK) {
+	if (k->kind == PS_NET_CALL_HTTP &&
+	    ps_net_json_bytes(k->headers.list, k->headers.n, &call->answer_json_bytes) != PS_OK) {
 		end_now(k, PS_NET_MALFORMED);
 		return false;
 	}

@@ -147,6 +147,28 @@ static void man_command(const struct ps_cli_command *cmd, struct ps_strbuf *out)
 		man_command(*v, out);
 }
 
+static void reference_args(const struct ps_cli_command *cmd, struct ps_strbuf *out)
+{
+	if (cmd->schema)
+		ps_conf_reference_args(cmd->schema, out);
+	for (const struct ps_cli_command *const *v = cmd->verbs; v && *v; v++)
+		reference_args(*v, out);
+}
+
+void ps_cli_help_reference(const struct ps_cli_command *cmd, struct ps_strbuf *out)
+{
+	ps_strbuf_printf(out, "# Reference: perseus %s\n\n", cmd->name);
+	ps_strbuf_printf(out,
+			 "Made from the option tables by `perseus help --reference %s`: change "
+			 "those, then run `scripts/reference`.\n\n",
+			 cmd->name);
+	reference_args(cmd, out);
+	for (const struct ps_conf_schema *const *f = cmd->files; f && *f; f++)
+		ps_conf_reference(*f, out);
+	while (out->len > 1 && out->data[out->len - 2] == '\n')
+		out->data[--out->len] = '\0';
+}
+
 void ps_cli_help_man(struct ps_strbuf *out)
 {
 	ps_strbuf_printf(out, ".TH PERSEUS 1 \"\" \"perseus %s\" \"User Commands\"\n",

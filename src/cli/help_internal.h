@@ -20,6 +20,9 @@ void ps_cli_help_command(const struct ps_cli_command *cmd, int width, bool files
 /* ps_cli_help_man appends the man page perseus(1). */
 void ps_cli_help_man(struct ps_strbuf *out);
 
+/* ps_cli_help_reference appends the reference of a command, its verbs and its files as Markdown. */
+void ps_cli_help_reference(const struct ps_cli_command *cmd, struct ps_strbuf *out);
+
 /* ps_cli_check looks for mistakes in the tables of all commands (ps_conf_check_schema). */
 enum ps_status ps_cli_check(struct ps_error *err);
 

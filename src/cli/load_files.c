@@ -27,6 +27,7 @@ static enum format parse(const char *text, const char **ret_path)
 {
 	size_t n = strcspn(text, ":");
 
+	*ret_path = "";
 	for (int i = 0; text[n] == ':' && text[n + 1] && i < FORMATS; i++) {
 		if (strlen(formats[i].name) == n && strncmp(text, formats[i].name, n) == 0) {
 			*ret_path = text + n + 1;

@@ -68,7 +68,22 @@ static int print_man(void)
 	return print_out(&out);
 }
 
-/* perseus help [--man | COMMAND [VERB]] */
+static int print_reference(const char *name)
+{
+	const struct ps_cli_command *cmd = name ? ps_cli_find(ps_cli_commands, name) : NULL;
+	struct ps_strbuf out;
+	struct ps_error err;
+
+	if (!cmd) {
+		ps_cli_unknown(ps_cli_commands, NULL, name ? name : "", &err);
+		return ps_cli_fail(&err);
+	}
+	ps_strbuf_init(&out);
+	ps_cli_help_reference(cmd, &out);
+	return print_out(&out);
+}
+
+/* perseus help [--man | --reference COMMAND | COMMAND [VERB]] */
 static int run_help(int argc, char **argv)
 {
 	const struct ps_cli_command *const *list = ps_cli_commands;
@@ -77,6 +92,8 @@ static int run_help(int argc, char **argv)
 
 	if (argc > 0 && strcmp(argv[0], "--man") == 0)
 		return print_man();
+	if (argc > 0 && strcmp(argv[0], "--reference") == 0)
+		return print_reference(argc > 1 ? argv[1] : NULL);
 	if (argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0))
 		return help_program();
 	for (int i = 0; i < argc; i++) {

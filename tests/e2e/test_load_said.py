@@ -1,0 +1,250 @@
+"""What perseus load says: files in other tools' forms, the log, the view on a terminal."""
+# timeout: 120
+import csv
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import struct
+import subprocess
+import tempfile
+import termios
+import time
+import unittest
+
+import fastjsonschema
+
+from support.scripted_server import ScriptedServer
+
+PERSEUS = os.environ["PERSEUS"]
+SOURCE = pathlib.Path(os.environ["PS_SOURCE_DIR"])
+
+
+def load(*args, timeout=60):
+    return subprocess.run([PERSEUS, "load", *map(str, args)], capture_output=True, text=True,
+                          timeout=timeout)
+
+
+def tenants_file(folder, url, names, concurrency=None):
+    rate = f"concurrency: {concurrency}" if concurrency else "rate: 60"
+    lines = [f"url: {url}", "duration: 1s", "warmup: 0s", "tenants:"]
+    for name in names:
+        lines += [f"  - name: {json.dumps(name)}", "    model: m", f"    {rate}",
+                  "    sla: p90<=500ms"]
+    path = pathlib.Path(folder) / "load.yaml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def strict(node):
+    """The schema lets later releases add fields; of this release it must name each one."""
+    if isinstance(node, list):
+        return [strict(x) for x in node]
+    if not isinstance(node, dict):
+        return node
+    node = {k: strict(v) for k, v in node.items()}
+    if "properties" in node and isinstance(node["properties"], dict):
+        assert set(node["required"]) <= set(node["properties"])
+        node["additionalProperties"] = False
+    return node
+
+
+class Files(unittest.TestCase):
+    def test_json_is_what_the_schema_says(self):
+        """Good, failing, open and closed, one and several: one schema holds for all."""
+        schema = json.loads((SOURCE / "docs/load-result.schema.json").read_text())
+        validate = fastjsonschema.compile(strict(schema))
+
+        def script(n, _server):
+            return "good" if n % 3 else "503"
+
+        with tempfile.TemporaryDirectory() as d, ScriptedServer(script) as s:
+            out = pathlib.Path(d) / "r.json"
+            runs = (["--rate", 40, "--sla", "p90<=1s", "--warmup", "auto", "--probe", "100ms"],
+                    ["--concurrency", 2], ["--rate", 40, "--threads", 2, "--timestamping"],
+                    ["--file", tenants_file(d, s.url, ["a", "b"])])
+            for args in runs:
+                if "--file" not in args:
+                    args = ["--url", s.url, "--model", "m", "--duration", "1s", *args]
+                done = load(*args, "--json", "--export", f"json:{out}")
+                printed = json.loads(done.stdout)
+                self.assertEqual(printed, json.loads(out.read_text()))
+                validate(printed)
+                self.assertEqual(printed["format_version"],
+                                 schema["properties"]["format_version"]["const"])
+
+    def test_each_form_for_each_tenant(self):
+        with tempfile.TemporaryDirectory() as d, ScriptedServer(lambda n, s: 0.002) as s:
+            done = load("--file", tenants_file(d, s.url, ["a/b", "c"]),
+                        "--export", f"perf-analyzer:{d}/pa.csv",
+                        "--export", f"loadgen:{d}/{{tenant}}.txt",
+                        "--export", f"hdr:{d}/{{tenant}}.hgrm")
+            self.assertEqual(done.stderr, "")
+            with open(f"{d}/pa.csv") as f:
+                rows = list(csv.DictReader(f))
+            self.assertEqual({r["Tenant"] for r in rows}, {"a/b", "c"})
+            for r in rows:
+                self.assertTrue(r["p50 latency"].isdigit())
+                self.assertGreaterEqual(int(r["p99 latency"]), 2000)
+                self.assertAlmostEqual(float(r["Request Rate"]), 60, delta=30)
+            for name in ("a_b", "c"):
+                summary = pathlib.Path(f"{d}/{name}.txt").read_text()
+                self.assertRegex(summary, r"(?m)^Result is : (VALID|INVALID)$")
+                self.assertRegex(summary, r"(?m)^99\.00 percentile latency \(ns\)   : \d+$")
+                table = pathlib.Path(f"{d}/{name}.hgrm").read_text().splitlines()
+                self.assertEqual(table[0].split(),
+                                 ["Value", "Percentile", "TotalCount", "1/(1-Percentile)"])
+                values = [float(x.split()[0]) for x in table[2:] if not x.startswith("#")]
+                self.assertEqual(values, sorted(values))
+
+    def test_what_could_not_be_written_is_refused_before_anything_is_sent(self):
+        with tempfile.TemporaryDirectory() as d, ScriptedServer(lambda n, s: 0) as s:
+            two = tenants_file(d, s.url, ["a", "b"])
+            mixed = pathlib.Path(d) / "mixed.yaml"
+            mixed.write_text(two.read_text().replace("rate: 60", "concurrency: 2", 1))
+            for file, export, text in (
+                    (two, "xml:/tmp/x", "json, perf-analyzer, loadgen, hdr"),
+                    (two, "json", "not FORMAT:FILE"), (two, "hdr:", "not FORMAT:FILE"),
+                    (two, f"hdr:{d}/x", "{tenant}"), (two, f"loadgen:{d}/x", "{tenant}"),
+                    (mixed, f"perf-analyzer:{d}/x", "two runs")):
+                done = load("--file", file, "--export", export)
+                self.assertEqual(done.returncode, 64, export)
+                self.assertIn(text, done.stderr)
+            self.assertEqual(len(s.requests), 0)
+
+    def test_the_log_holds_what_the_csv_holds(self):
+        with tempfile.TemporaryDirectory() as d, ScriptedServer(lambda n, s: 0.002) as s:
+            load("--file", tenants_file(d, s.url, ["a, b", "c"]), "--records", f"{d}/r.csv",
+                 "--log", f"{d}/r.log")
+            as_csv = load("log", f"{d}/r.log", "--csv")
+            summary = load("log", f"{d}/r.log")
+            self.assertEqual(as_csv.stdout, pathlib.Path(f"{d}/r.csv").read_text())
+            self.assertRegex(summary.stdout, r"(?m)^a, b: \d+ requests, ok \d+; 0 in the warm-up$")
+            whole = pathlib.Path(f"{d}/r.log").read_bytes()
+            pathlib.Path(f"{d}/r.log").write_bytes(whole[:-20])
+            cut = load("log", f"{d}/r.log", "--csv")
+        self.assertNotEqual(cut.returncode, 0)
+        self.assertIn("cut off", cut.stderr)
+        self.assertTrue(as_csv.stdout.startswith(cut.stdout))
+        self.assertTrue(cut.stdout)
+
+
+class Screen:
+    """The little of a terminal that the view uses."""
+
+    def __init__(self, columns, rows):
+        self.columns, self.rows = columns, rows
+        self.lines, self.row, self.column, self.seen, self.widest = [""], 0, 0, [], 0
+
+    def feed(self, text):
+        for m in re.finditer(r"\033\[(\d*)([A-Za-z])|([^\033])", text):
+            count, command, char = m.groups()
+            if command == "A":
+                self.row -= int(count or 1)
+                assert self.row >= 0, "above the first line"
+            elif command == "J":
+                self.seen.append("\n".join(self.lines))
+                self.lines = self.lines[:self.row] + [self.lines[self.row][:self.column]]
+            elif char == "\r":
+                self.column = 0
+            elif char == "\n":
+                self.row += 1
+                if self.row == len(self.lines):
+                    self.lines.append("")
+            elif char:
+                line = self.lines[self.row].ljust(self.column)
+                self.lines[self.row] = line[:self.column] + char + line[self.column + 1:]
+                self.column += 1
+                self.widest = max(self.widest, self.column)
+
+
+def on_terminal(args, columns, rows=24, **env):
+    """Runs with stderr on a terminal of that size: what it wrote there, stdout, exit code."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    kept = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+    p = subprocess.Popen([PERSEUS, "load", *map(str, args)], stdout=subprocess.PIPE, stderr=theirs,
+                         text=True, env={**kept, "TERM": "xterm", **env})
+    os.close(theirs)
+    written, end = b"", time.monotonic() + 60
+    while time.monotonic() < end:
+        if select.select([ours], [], [], 1)[0]:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:
+                break  # the other side is closed
+            if not part:
+                break
+            written += part
+    os.close(ours)
+    out = p.communicate(timeout=30)[0]
+    return written.decode(), out, p.returncode
+
+
+class LiveView(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = ScriptedServer(lambda n, s: "503" if n % 5 == 4 else 0.002)
+        cls.server.__enter__()
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.args = ["--file", tenants_file(cls.folder.name, cls.server.url,
+                                           ["first-of-the-tenants", "b"])]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.__exit__(None, None, None)
+        cls.folder.cleanup()
+
+    def view(self, columns, **env):
+        written, out, _ = on_terminal(self.args, columns, **env)
+        screen = Screen(columns, 24)
+        screen.feed(written)
+        self.assertEqual("".join(screen.lines).strip(), "", "something stayed on the screen")
+        self.assertLess(screen.widest, columns)
+        self.assertIn("first-of-the-tenants: ", out)
+        self.assertNotIn("\033", out)
+        return written, [x for x in screen.seen if "tenant" in x]
+
+    def test_wide(self):
+        written, seen = self.view(100)
+        self.assertRegex(seen[-1], r"tenant +rate/s +good/s +p50 +p99 +lag +errors")
+        self.assertRegex(seen[-1], r"first-of-the-tenants +\d+\.\d +\d+\.\d ")
+        self.assertRegex("\n".join(seen), r"load: \S+ left, \d+ open")
+        self.assertIn("\033[31m", written)  # errors are red
+
+    def test_forty_columns(self):
+        _, seen = self.view(40)
+        self.assertRegex(seen[-1], r"tenant +rate/s +p50 +p99 +errors\nfirst-o ")
+
+    def test_no_colour_when_told_so(self):
+        written, _ = self.view(60, NO_COLOR="1")
+        self.assertNotIn("m", re.sub(r"[^\033]*\033\[\d*(.)[^\033]*", r"\1", written))
+
+    def test_quiet_where_there_is_no_terminal(self):
+        self.assertEqual(load(*self.args).stderr, "")
+        written, _, _ = on_terminal(self.args, 80, TERM="dumb")
+        self.assertEqual(written, "")
+
+
+class Reference(unittest.TestCase):
+    def test_pages_are_what_the_option_tables_say(self):
+        pages = sorted((SOURCE / "docs/reference").glob("*.md"))
+        self.assertIn("load.md", [p.name for p in pages])
+        for page in pages:
+            done = subprocess.run([PERSEUS, "help", "--reference", page.stem], capture_output=True,
+                                  text=True, check=True)
+            self.assertEqual(done.stdout, page.read_text(),
+                             f"{page.name} is stale: run scripts/reference")
+
+    def test_unknown_command(self):
+        done = subprocess.run([PERSEUS, "help", "--reference", "laod"], capture_output=True,
+                              text=True)
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("did you mean load?", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/units.h"
 #include "exec/exec.h"
 #include "host/host.h"
@@ -15,14 +16,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define DISTINCT_INPUTS 4 /* in turn, so that no cache keeps one answer's path warm */
 #define CONFIDENCE	0.95
 
 struct bench_options {
-	char *model, *library, *cache_dir;
+	char *model, *library, *cache_dir, *output;
 	struct ps_cpus cpus;
-	int64_t threads, batch, seed, duration, warmup;
+	int64_t threads, batch, seed, duration, warmup, operators;
 	struct ps_conf_texts shapes;
 	bool json, no_cache;
 };
@@ -98,6 +100,21 @@ static const struct ps_conf_option rows[] = {
 	 .type = PS_CONF_BOOL,
 	 .offset = FIELD(no_cache),
 	 .help = "Open the model's own file, without the shared converted copy."},
+	{.name = "operators",
+	 .type = PS_CONF_INT,
+	 .offset = FIELD(operators),
+	 .metavar = "RUNS",
+	 .def = "0",
+	 .min = 0,
+	 .max = 100000,
+	 .help = "Instead of timing: so many runs under the engine's own profiler, after a tenth "
+		 "as "
+		 "many of warm-up, and where their time went, by operator. One thread."},
+	{.name = "output",
+	 .type = PS_CONF_TEXT,
+	 .offset = FIELD(output),
+	 .metavar = "FILE",
+	 .help = "Write the result to this file, as JSON, instead of showing it."},
 	PS_CLI_JSON(struct bench_options),
 	{0},
 };
@@ -109,7 +126,8 @@ static const struct ps_conf_schema schema = {
 		   "would run it on, with inputs made up from what the model declares. A first run "
 		   "of an ONNX file prepares it for this machine, once.",
 	.example = "perseus bench resnet50.onnx\n"
-		   "perseus bench resnet50.onnx --threads 2 --batch 8 --duration 20s --json",
+		   "perseus bench resnet50.onnx --threads 2 --batch 8 --duration 20s --json\n"
+		   "perseus bench resnet50.onnx --operators 100",
 	.options = rows,
 	.size = sizeof(struct bench_options),
 	.where_offset = SIZE_MAX,
@@ -133,7 +151,9 @@ struct bench {
 	struct ps_hist hist;
 	int64_t warm_until_ns, end_ns; /* end 0: warming up */
 	int64_t began_ns, finished_ns, cpu_ns;
-	uint64_t runs;
+	uint64_t runs, all_runs; /* measured; with those of the warm-up */
+	struct ps_engine_profile profile;
+	char profile_prefix[64];
 	enum ps_status status;
 	struct ps_error err;
 	sem_t finished;
@@ -165,15 +185,30 @@ static struct ps_exec_task *take(void *ctx, int lane)
 	return &b->task;
 }
 
+/* A profile is of so many runs, however long they take. */
+static void done_profiled(struct bench *b, const struct ps_exec_task *t)
+{
+	uint64_t warm = (uint64_t)b->o->operators / 10 + 1;
+
+	if (b->all_runs <= warm)
+		return;
+	ps_hist_record(&b->hist, t->finished_ns - t->started_ns);
+	if (++b->runs == (uint64_t)b->o->operators)
+		finish(b);
+}
+
 static void done(void *ctx, int lane, struct ps_exec_task *t, const struct ps_error *err)
 {
 	struct bench *b = ctx;
 
 	(void)lane;
 	b->status = t->status;
+	b->all_runs++;
 	if (t->status != PS_OK) {
 		b->err = *err;
 		finish(b);
+	} else if (b->o->operators > 0) {
+		done_profiled(b, t);
 	} else if (b->end_ns == 0) {
 		if (t->finished_ns < b->warm_until_ns)
 			return;
@@ -240,6 +275,23 @@ static enum ps_status choose_cpus(struct bench *b, struct ps_error *err)
 	return PS_OK;
 }
 
+static enum ps_status check_profile(struct bench *b, struct ps_error *err)
+{
+	snprintf(b->profile_prefix, sizeof(b->profile_prefix), "/tmp/perseus-profile-%d",
+		 (int)getpid());
+	if (!b->ops->profile) {
+		ps_error_set(err, PS_EUNSUPPORTED, "the %s engine has no profiler", b->ops->name);
+		ps_error_where(err, "--operators");
+		return PS_EUNSUPPORTED;
+	}
+	if (b->o->threads > 1) {
+		ps_error_set(err, PS_EUSAGE, "the profile is of one thread");
+		ps_error_where(err, "--threads");
+		return PS_EUSAGE;
+	}
+	return PS_OK;
+}
+
 static enum ps_status open_model(struct bench *b, struct ps_error *err)
 {
 	const struct ps_engine_options options = {
@@ -249,7 +301,11 @@ static enum ps_status open_model(struct bench *b, struct ps_error *err)
 		.wide_threads = b->o->threads > 1 ? (int)b->o->threads : 0,
 		.seed = b->o->seed,
 	};
-	const struct ps_engine_open open = {.path = b->o->model, .wide = b->o->threads > 1};
+	const struct ps_engine_open open = {
+		.path = b->o->model,
+		.wide = b->o->threads > 1,
+		.profile = b->o->operators > 0 ? b->profile_prefix : NULL,
+	};
 	enum ps_status st;
 
 	b->ops = ps_engine_for_path(b->o->model);
@@ -259,7 +315,9 @@ static enum ps_status open_model(struct bench *b, struct ps_error *err)
 		ps_error_hint(err, "models end in .onnx, .ort or .synthetic.yaml");
 		return PS_EUNSUPPORTED;
 	}
-	st = b->ops->start(&options, &b->engine, err);
+	st = b->o->operators > 0 ? check_profile(b, err) : PS_OK;
+	if (st == PS_OK)
+		st = b->ops->start(&options, &b->engine, err);
 	if (st == PS_OK)
 		st = b->ops->open(b->engine, &open, &b->instance, err);
 	if (st != PS_OK)
@@ -340,6 +398,9 @@ static enum ps_status measure(struct bench *b, struct ps_error *err)
 			st = ps_error_set(err, PS_ECANCELLED, "interrupted");
 		else if (st != PS_OK)
 			*err = b->err;
+		else if (b->o->operators > 0)
+			st = b->ops->profile(b->instance, (int64_t)(b->all_runs - b->runs),
+					     &b->profile, err);
 	}
 	sem_destroy(&b->finished);
 	return st;
@@ -409,7 +470,7 @@ static json_t *latency_json(const struct bench *b)
 	return o;
 }
 
-static enum ps_status print_json(const struct bench *b, struct ps_error *err)
+static json_t *bench_json(const struct bench *b)
 {
 	char cpus[PS_CPUS_SIZE];
 	json_t *o = json_object();
@@ -432,7 +493,7 @@ static enum ps_status print_json(const struct bench *b, struct ps_error *err)
 	ps_json_set_int(o, "load_ns", b->memory.load_ns);
 	ps_json_set_int(o, "private_bytes", b->memory.private_bytes);
 	ps_json_set_int(o, "mapped_bytes", b->memory.mapped_bytes);
-	return ps_cli_print_json(o, err);
+	return o;
 }
 
 static void print_quantile(const struct bench *b, double p, struct ps_strbuf *out)
@@ -494,8 +555,63 @@ static enum ps_status print_text(const struct bench *b, struct ps_error *err)
 	return st;
 }
 
+/* ---- operators ---- */
+
+static double per_run(const struct bench *b, int64_t total)
+{
+	return (double)total / (double)b->profile.runs;
+}
+
+static json_t *operators_json(const struct bench *b)
+{
+	json_t *o = json_object(), *list = json_array();
+
+	ps_json_set_string(o, "model", b->o->model);
+	ps_json_set_string(o, "engine", b->ops->name);
+	ps_json_set_string(o, "engine_version", b->ops->version(b->engine));
+	ps_json_set_int(o, "batch", b->o->batch);
+	ps_json_set_int(o, "runs", b->profile.runs);
+	ps_json_set_real(o, "run_ns", per_run(b, b->profile.run_ns));
+	for (size_t k = 0; k < b->profile.len; k++) {
+		const struct ps_engine_operator *x = &b->profile.operators[k];
+		json_t *row = json_object();
+		ps_json_set_string(row, "operator", x->name);
+		ps_json_set_int(row, "calls_per_run", x->calls / b->profile.runs);
+		ps_json_set_real(row, "ns_per_run", per_run(b, x->total_ns));
+		json_array_append_new(list, row);
+	}
+	json_object_set_new(o, "operators", list);
+	return o;
+}
+
+static enum ps_status print_operators(const struct bench *b, struct ps_error *err)
+{
+	char time[PS_UNITS_SIZE];
+	struct ps_strbuf out;
+
+	ps_strbuf_init(&out);
+	ps_strbuf_printf(&out, "%s: %lld runs of %s under the profiler, batch %lld\n", b->o->model,
+			 (long long)b->profile.runs,
+			 ps_units_format_duration((int64_t)per_run(b, b->profile.run_ns), time),
+			 (long long)b->o->batch);
+	ps_strbuf_printf(&out, "%-28s %10s %10s %7s\n", "operator", "calls/run", "time/run",
+			 "share");
+	for (size_t k = 0; k < b->profile.len; k++) {
+		const struct ps_engine_operator *x = &b->profile.operators[k];
+		ps_strbuf_printf(&out, "%-28s %10lld %10s %6.1f%%\n", x->name,
+				 (long long)(x->calls / b->profile.runs),
+				 ps_units_format_duration((int64_t)per_run(b, x->total_ns), time),
+				 100 * (double)x->total_ns / (double)b->profile.run_ns);
+	}
+	enum ps_status st = out.failed ? ps_error_set(err, PS_ENOMEM, "no memory for the result")
+				       : ps_cli_print(out.data, out.len, err);
+	ps_strbuf_fini(&out);
+	return st;
+}
+
 static void clean_up(struct bench *b)
 {
+	free(b->profile.operators);
 	for (int k = 0; k < DISTINCT_INPUTS; k++)
 		ps_load_inputs_fini(&b->inputs[k]);
 	ps_arena_fini(&b->arena);
@@ -507,6 +623,18 @@ static void clean_up(struct bench *b)
 	free(b);
 }
 
+static enum ps_status write_json(const struct bench *b, struct ps_error *err)
+{
+	json_t *o = b->o->operators > 0 ? operators_json(b) : bench_json(b);
+	char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
+	enum ps_status st = text ? ps_file_write(b->o->output, text, strlen(text), err)
+				 : ps_error_set(err, PS_ENOMEM, "no memory for the result");
+
+	free(text);
+	json_decref(o);
+	return st;
+}
+
 static enum ps_status bench(struct bench *b, struct ps_error *err)
 {
 	enum ps_status st = prepare(b, err);
@@ -515,7 +643,12 @@ static enum ps_status bench(struct bench *b, struct ps_error *err)
 		st = measure(b, err);
 	if (st != PS_OK)
 		return st;
-	return b->o->json ? print_json(b, err) : print_text(b, err);
+	if (b->o->output)
+		return write_json(b, err);
+	if (b->o->operators > 0)
+		return b->o->json ? ps_cli_print_json(operators_json(b), err)
+				  : print_operators(b, err);
+	return b->o->json ? ps_cli_print_json(bench_json(b), err) : print_text(b, err);
 }
 
 static int run(void *options)

@@ -41,10 +41,12 @@ struct ps_engine_options {
 };
 
 struct ps_engine_open {
-	const char *path;   /* of the model's file; synthetic: path of a .synthetic.yaml file */
-	bool wide;	    /* prepare for wide runs too (narrow ones always work) */
-	const char *device; /* "cpu" or NULL; "cuda:N": PS_EUNSUPPORTED where the engine or its
-			     * library has none, PS_ENOTFOUND when that device is not there */
+	const char *path;    /* of the model's file; synthetic: path of a .synthetic.yaml file */
+	bool wide;	     /* prepare for wide runs too (narrow ones always work) */
+	const char *device;  /* "cpu" or NULL; "cuda:N": PS_EUNSUPPORTED where the engine or its
+			      * library has none, PS_ENOTFOUND when that device is not there */
+	const char *profile; /* prefix of a file for the engine's own profiler, which slows narrow
+			      * runs from now on; NULL: none. See ops->profile */
 };
 
 struct ps_engine_describe {
@@ -82,6 +84,17 @@ struct ps_engine_run {
 	atomic_bool cancelled;	/* set by ps_engine_cancel; checked before and during run */
 };
 
+/* Where the time of narrow runs went. */
+struct ps_engine_operator {
+	char name[64]; /* "Conv", "FusedMatMul" */
+	int64_t calls, total_ns;
+};
+struct ps_engine_profile {
+	struct ps_engine_operator *operators; /* longest first; to be freed with free() */
+	size_t len;
+	int64_t runs, run_ns; /* of the runs themselves, operators and what is between them */
+};
+
 struct ps_engine_ops {
 	const char *name;
 	/* start makes the engine; the library is loaded here. PS_ENOTFOUND with how to get it. */
@@ -101,6 +114,11 @@ struct ps_engine_ops {
 			      struct ps_error *err);
 	/* cancel makes a run stop as soon as the engine can, or not begin. */
 	void (*cancel)(struct ps_engine_instance *i, struct ps_engine_run *run);
+	/* profile ends the profile of an instance that was opened with one, and reads it without
+	 * the first `skip` runs. NULL: this engine has no profiler. PS_EENGINE, PS_EIO, PS_ENOMEM.
+	 */
+	enum ps_status (*profile)(struct ps_engine_instance *i, int64_t skip,
+				  struct ps_engine_profile *ret_profile, struct ps_error *err);
 	/* close frees the instance; no run may be inside. Memory is given back to the system. */
 	void (*close)(struct ps_engine_instance *i);
 	/* interrupt makes opens that are under way, and all later ones, fail with PS_ECANCELLED as

@@ -50,6 +50,7 @@ typedef void (*ps_ort_join_fn)(const void *thread);
 	   size_t n_in, const char *const *out_names, size_t n_out, void **out))                   \
 	X(create_session_options, 10, PS_ORT_S, (void **))                                         \
 	X(set_optimized_model_path, 11, PS_ORT_S, (void *options, const char *path))               \
+	X(enable_profiling, 14, PS_ORT_S, (void *options, const char *prefix))                     \
 	X(set_optimization_level, 23, PS_ORT_S, (void *options, int level))                        \
 	X(set_intra_threads, 24, PS_ORT_S, (void *options, int n))                                 \
 	X(set_inter_threads, 25, PS_ORT_S, (void *options, int n))                                 \
@@ -94,6 +95,7 @@ typedef void (*ps_ort_join_fn)(const void *thread);
 	X(release_session_options, 100, void, (void *))                                            \
 	X(available_providers, 125, PS_ORT_S, (char ***, int *))                                   \
 	X(release_providers, 126, PS_ORT_S, (char **, int))                                        \
+	X(session_end_profiling, 110, PS_ORT_S, (void *session, void *allocator, char **path))     \
 	X(use_global_pool, 120, PS_ORT_S, (void *options))                                         \
 	X(create_threading, 121, PS_ORT_S, (void **))                                              \
 	X(release_threading, 122, void, (void *))                                                  \

@@ -176,6 +176,7 @@ static enum ps_status ort_open(struct ps_engine *e, const struct ps_engine_open 
 	if (!i)
 		return ps_error_set(err, PS_ENOMEM, "no memory for a model");
 	i->engine = e;
+	i->profile = open->profile;
 	st = ps_engine_device(open->device, &i->gpu, err);
 	if (st == PS_OK) {
 		snprintf(i->device, sizeof(i->device), i->gpu < 0 ? "cpu" : "cuda:%d", i->gpu);
@@ -185,6 +186,7 @@ static enum ps_status ort_open(struct ps_engine *e, const struct ps_engine_open 
 		free_instance(i);
 		return st;
 	}
+	i->profile = NULL; /* the caller's */
 	i->memory.load_ns = ps_clock_now_ns() - began_ns;
 	*ret_instance = i;
 	return PS_OK;
@@ -228,6 +230,7 @@ const struct ps_engine_ops ps_engine_onnxruntime = {
 	.memory = ort_memory,
 	.run = ps_ort_run,
 	.cancel = ps_ort_cancel,
+	.profile = ps_ort_profile,
 	.close = ort_close,
 	.interrupt = ort_interrupt,
 	.stop = ort_stop,

@@ -8,6 +8,7 @@
  *	cache.c    keeps converted files: sealed, checked, mapped once per process
  *	evict.c    keeps them under a limit
  *	session.c  opens sessions and reads what they declare
+ *	profile.c  where a session's time went
  *	run.c      one batch
  *	binding.c  the same with inputs and outputs bound to a session on a GPU
  *	cuda.c     sessions on a GPU, through the library's provider table
@@ -73,6 +74,7 @@ struct ps_ort_origin {
 
 struct ps_engine_instance {
 	struct ps_engine *engine;
+	const char *profile;	/* the prefix of the profile's file, while opening; NULL: none */
 	struct ps_ort_map *map; /* NULL when opened from the model's own file */
 	void *narrow, *wide;	/* sessions; wide NULL when not wanted */
 	int gpu;		/* -1: the CPUs; narrow is then a session on this device */
@@ -115,6 +117,13 @@ enum ps_status ps_ort_spawn_convert(const struct ps_ort_api *api, struct ps_ort_
 				    struct ps_error *err);
 void ps_ort_interrupt(struct ps_ort_converter *c);
 bool ps_ort_is_interrupted(struct ps_ort_converter *c);
+
+/* ps_ort_profile ends the profile of `i` and reads it; its file is deleted. */
+enum ps_status ps_ort_profile(struct ps_engine_instance *i, int64_t skip,
+			      struct ps_engine_profile *ret_profile, struct ps_error *err);
+/* ps_ort_profile_read adds up the text of a profile. PS_EENGINE, PS_ENOMEM. */
+enum ps_status ps_ort_profile_read(const char *text, size_t len, int64_t skip,
+				   struct ps_engine_profile *ret_profile, struct ps_error *err);
 
 /* ps_ort_key hashes the model's bytes, what it refers to, the library's build, the CPU's features
  * and the options of conversion. PS_ENOTFOUND, PS_EIO, PS_ENOMEM. */

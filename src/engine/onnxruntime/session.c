@@ -80,6 +80,12 @@ static enum ps_status open_one(struct ps_engine_instance *i, const char *path, b
 		if (st != PS_OK)
 			a->release_session_options(options);
 	}
+	if (st == PS_OK && i->profile && !wide) {
+		st = ps_ort_check(a, a->enable_profiling(options, i->profile), err,
+				  "cannot begin a profile");
+		if (st != PS_OK)
+			a->release_session_options(options);
+	}
 	if (st != PS_OK)
 		return st;
 	if (i->map)

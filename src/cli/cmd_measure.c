@@ -16,7 +16,7 @@
 
 struct measure_options {
 	char *campaign, *store, *report, *workdir;
-	bool resume, json, quiet, plan;
+	bool resume, json, quiet, dry_run;
 };
 
 static const struct ps_conf_option rows[] = {
@@ -40,8 +40,9 @@ static const struct ps_conf_option rows[] = {
 		.name = "resume",
 		.type = PS_CONF_BOOL,
 		.offset = offsetof(struct measure_options, resume),
-		.help = "Go on with the store's last campaign: cells that are done stay, all "
-			"others are measured.",
+		.help = "Go on with the store's last campaign of this name: cells that are done "
+			"stay, all others are measured. The file may have changed: then cells stay "
+			"whose result depends on nothing that did.",
 	},
 	{
 		.name = "report",
@@ -60,10 +61,11 @@ static const struct ps_conf_option rows[] = {
 			"of the servers.",
 	},
 	{
-		.name = "plan",
+		.name = "dry-run",
 		.type = PS_CONF_BOOL,
-		.offset = offsetof(struct measure_options, plan),
-		.help = "Only check the campaign and say how long it would take.",
+		.offset = offsetof(struct measure_options, dry_run),
+		.help = "Only check the campaign and show its cells and how long it would take; "
+			"with --resume also what a changed file keeps.",
 	},
 	PS_CLI_JSON(struct measure_options),
 	{
@@ -87,7 +89,7 @@ static const struct ps_conf_schema schema = {
 		"later, also after a crash. Exit code 1: some cells failed, see the report.",
 	.example = "perseus measure examples/two-cnns.yaml --report report.html\n"
 		   "perseus measure examples/two-cnns.yaml --resume\n"
-		   "perseus measure examples/two-cnns-full.yaml --plan\n",
+		   "perseus measure examples/two-cnns-full.yaml --dry-run\n",
 	.options = rows,
 	.size = sizeof(struct measure_options),
 	.where_offset = SIZE_MAX,
@@ -154,6 +156,7 @@ static enum ps_status print_answer(const struct measure_options *o,
 		ps_json_set_int(all, "cells_done", outcome->done);
 		ps_json_set_int(all, "cells_failed", outcome->failed);
 		ps_json_set_int(all, "cells_left", outcome->left);
+		ps_json_set_int(all, "cells_skipped", outcome->skipped);
 		ps_json_set_string(all, "store", o->store);
 		(void)json_object_set_new(all, "report", ps_report_json(a, false));
 		return ps_cli_print_json(all, err);
@@ -219,21 +222,107 @@ static enum ps_status own_path(char *buf, size_t size, struct ps_error *err)
 	return PS_OK;
 }
 
-static enum ps_status print_plan(const struct measure_options *o,
-				 const struct ps_measure_campaign *c, struct ps_error *err)
+/* Cells of one kind in a row of the table. */
+struct kind_sum {
+	int cells, kept;
+	int64_t ns;
+};
+
+static json_t *preview_json(const struct measure_options *o, const struct ps_measure_campaign *c,
+			    const struct ps_measure_preview *p)
 {
-	char eta[PS_UNITS_SIZE], text[512];
-	int64_t ns = ps_measure_duration_ns(c);
-	if (o->json) {
-		json_t *all = json_object();
-		ps_json_set_string(all, "name", c->name);
-		ps_json_set_int(all, "tenants", (int64_t)c->tenants.len);
-		ps_json_set_real(all, "estimated_s", (double)ns / 1e9);
-		return ps_cli_print_json(all, err);
+	json_t *all = json_object(), *cells = json_array(), *dropped = json_array();
+	ps_json_set_string(all, "name", c->name);
+	ps_json_set_int(all, "tenants", (int64_t)c->tenants.len);
+	ps_json_set_real(all, "estimated_s", (double)p->estimate_ns / 1e9);
+	ps_json_set_bool(all, "cut_by_max_time", p->cut);
+	for (size_t i = 0; i < p->cell_len; i++) {
+		json_t *x = json_object();
+		ps_json_set_string(x, "key", p->cells[i].key);
+		ps_json_set_string(x, "kind", ps_store_kind_name(p->cells[i].kind));
+		ps_json_set_real(x, "estimated_s", (double)p->cells[i].estimate_ns / 1e9);
+		if (o->resume) {
+			ps_json_set_string(x, "fate", ps_measure_fate_name(p->cells[i].fate));
+		}
+		(void)json_array_append_new(cells, x);
 	}
-	int n = snprintf(text, sizeof(text), "%s: %zu tenants, about %s\n", c->name, c->tenants.len,
-			 ps_units_format_eta(ns, eta));
-	return ps_cli_print(text, n > 0 ? (size_t)n : 0, err);
+	(void)json_object_set_new(all, "cells", cells);
+	for (size_t i = 0; i < p->dropped_len; i++) {
+		(void)json_array_append_new(dropped, json_string(p->dropped[i]));
+	}
+	(void)json_object_set_new(all, "dropped", dropped);
+	return all;
+}
+
+static void put_kinds(const struct ps_measure_preview *p, bool resume, struct ps_strbuf *out)
+{
+	struct kind_sum sums[PS_STORE_OPERATORS + 1] = {{0}};
+	char eta[PS_UNITS_SIZE];
+	for (size_t i = 0; i < p->cell_len; i++) {
+		struct kind_sum *s = &sums[p->cells[i].kind];
+		bool kept = p->cells[i].fate == PS_MEASURE_KEPT;
+		s->cells++;
+		s->kept += kept;
+		s->ns += kept ? 0 : p->cells[i].estimate_ns;
+	}
+	for (int k = 0; k <= (int)PS_STORE_OPERATORS; k++) {
+		if (sums[k].cells == 0) {
+			continue;
+		}
+		ps_strbuf_printf(out, "%-10s %5d cells",
+				 ps_store_kind_name((enum ps_store_cell_kind)k), sums[k].cells);
+		if (resume) {
+			ps_strbuf_printf(out, ", %5d kept", sums[k].kept);
+		}
+		ps_strbuf_printf(out, "  %9s\n", ps_units_format_eta(sums[k].ns, eta));
+	}
+}
+
+static enum ps_status print_preview(const struct measure_options *o,
+				    const struct ps_measure_campaign *c,
+				    const struct ps_measure_preview *p, struct ps_error *err)
+{
+	char eta[PS_UNITS_SIZE], max[PS_UNITS_SIZE];
+	struct ps_strbuf out;
+	if (o->json) {
+		return ps_cli_print_json(preview_json(o, c, p), err);
+	}
+	ps_strbuf_init(&out);
+	ps_strbuf_printf(&out, "%s: %zu tenants, about %s", c->name, c->tenants.len,
+			 ps_units_format_eta(p->estimate_ns, eta));
+	if (p->cut) {
+		ps_strbuf_printf(&out, ", cut at %s by stop.max-time",
+				 ps_units_format_eta(c->stop.max_time_ns, max));
+	}
+	ps_strbuf_printf(&out, "\n%s%s", p->note, p->note[0] ? "\n" : "");
+	put_kinds(p, o->resume, &out);
+	for (size_t i = 0; i < p->cell_len; i++) {
+		if (o->resume && p->cells[i].fate == PS_MEASURE_CHANGED) {
+			ps_strbuf_printf(&out, "again:   %s\n", p->cells[i].key);
+		}
+	}
+	for (size_t i = 0; i < p->dropped_len; i++) {
+		ps_strbuf_printf(&out, "dropped: %s\n", p->dropped[i]);
+	}
+	enum ps_status st = ps_strbuf_status(&out);
+	st = st == PS_OK ? ps_cli_print(out.data, out.len, err)
+			 : ps_error_set(err, st, "no memory for the plan");
+	ps_strbuf_fini(&out);
+	return st;
+}
+
+static enum ps_status dry_run(const struct measure_options *o, const struct ps_measure_campaign *c,
+			      struct ps_error *err)
+{
+	const struct ps_measure_run run = {
+		.campaign = c, .store_path = o->store, .resume = o->resume};
+	struct ps_measure_preview p;
+	enum ps_status st = ps_measure_preview(&run, &p, err);
+	if (st == PS_OK) {
+		st = print_preview(o, c, &p, err);
+		ps_measure_preview_free(&p);
+	}
+	return st;
 }
 
 static enum ps_status measure(const struct measure_options *o, const struct ps_measure_campaign *c,
@@ -275,8 +364,8 @@ static int run(void *options)
 	if (st != PS_OK) {
 		return ps_cli_fail(&err);
 	}
-	if (o->plan) {
-		st = print_plan(o, &c, &err);
+	if (o->dry_run) {
+		st = dry_run(o, &c, &err);
 	} else {
 		st = measure(o, &c, &outcome, &err);
 		if (st == PS_OK) {

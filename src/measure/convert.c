@@ -94,7 +94,9 @@ static bool is_fault(const struct ps_load_tenant_result *t, enum ps_store_role r
 		return false;
 	}
 	bool unsteady = why == PS_LOAD_REASON_RISING || why == PS_LOAD_REASON_FALLING;
-	return role == PS_STORE_DEMAND || role == PS_STORE_AT_CAPACITY || !unsteady;
+	bool must_be_steady = role == PS_STORE_DEMAND || role == PS_STORE_AT_CAPACITY ||
+			      role == PS_STORE_AT_RATES || role == PS_STORE_PROFILED;
+	return must_be_steady || !unsteady;
 }
 
 static bool put_reasons(struct ps_arena *a, const struct ps_load_tenant_result *t,
@@ -176,7 +178,22 @@ static enum ps_status put_result(const struct ps_measure_tenant *tenant,
 	return ok ? PS_OK : no_memory(err);
 }
 
-static enum ps_status put_seconds(const struct ps_store_set *set, const struct ps_load_result *r,
+int ps_measure_place(const struct ps_measure_load_plan *plan, const struct ps_store_set *set,
+		     int number)
+{
+	for (int i = 0; i < set->member_len; i++) {
+		if (plan->rates && plan->rates[i] == 0) {
+			continue;
+		}
+		if (number-- == 0) {
+			return i;
+		}
+	}
+	return 0; /* not reached: there are no more results than members who send */
+}
+
+static enum ps_status put_seconds(const struct ps_measure_load_plan *plan,
+				  const struct ps_store_set *set, const struct ps_load_result *r,
 				  struct ps_arena *a, struct ps_store_trial *t,
 				  struct ps_error *err)
 {
@@ -191,10 +208,11 @@ static enum ps_status put_seconds(const struct ps_store_set *set, const struct p
 	t->seconds = out;
 	t->second_len = n;
 	for (size_t i = 0; i < r->tenant_len; i++) {
+		int tenant = set->members[ps_measure_place(plan, set, (int)i)];
 		for (size_t k = 0; k < r->tenants[i].second_len; k++) {
 			const struct ps_load_second *s = &r->tenants[i].seconds[k];
 			*out++ = (struct ps_store_second){
-				.tenant = set->members[i],
+				.tenant = tenant,
 				.second = (int)k,
 				.scheduled = s->scheduled,
 				.sent = s->sent,
@@ -247,6 +265,7 @@ enum ps_status ps_measure_convert(const struct ps_measure_campaign *c,
 		.met = true,
 		.valid = !r->cancelled,
 		.server_pss_bytes = -1,
+		.copies = plan->copies > 1 ? plan->copies : 1,
 	};
 	struct ps_store_result *results = ps_arena_zalloc(a, sizeof(*results) * r->tenant_len);
 	if (!results) {
@@ -254,18 +273,18 @@ enum ps_status ps_measure_convert(const struct ps_measure_campaign *c,
 	}
 	enum ps_status st = PS_OK;
 	for (size_t i = 0; i < r->tenant_len && st == PS_OK; i++) {
-		results[i].tenant = set->members[i];
-		results[i].wanted_rps = plan->rates ? plan->rates[i] : 0;
+		int place = ps_measure_place(plan, set, (int)i), tenant = set->members[place];
+		results[i].tenant = tenant;
+		results[i].wanted_rps = plan->rates ? plan->rates[place] * t.copies : 0;
 		results[i].concurrency = plan->rates ? 0 : plan->users;
-		st = put_result(&tenants[set->members[i]], &r->tenants[i], plan->role, a,
-				&results[i], err);
+		st = put_result(&tenants[tenant], &r->tenants[i], plan->role, a, &results[i], err);
 		t.valid = t.valid && results[i].valid;
 		t.met = t.met && results[i].sla_met;
 	}
 	t.results = results;
 	t.result_len = r->tenant_len;
 	if (st == PS_OK) {
-		st = put_seconds(set, r, a, &t, err);
+		st = put_seconds(plan, set, r, a, &t, err);
 	}
 	if (st == PS_OK) {
 		t.reasons = trial_reasons(c, &t, a);

@@ -1,6 +1,7 @@
 #include "measure/measure_internal.h"
 
 #include "base/clock.h"
+#include "metrics/metrics.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,30 +19,53 @@ static bool on_load(void *ctx, const struct ps_load_progress *p)
 {
 	struct watch *w = ctx;
 	(void)p;
-	if (ps_host_check(w->live->process, &w->death) != PS_OK) {
+	if (w->live->process && ps_host_check(w->live->process, &w->death) != PS_OK) {
 		return false;
 	}
 	return ps_measure_say(w->m, NULL);
 }
 
-static void fill_tenants(const struct ps_measure_context *m, const struct ps_store_set *set,
-			 const struct ps_measure_live *live,
-			 const struct ps_measure_load_plan *plan, struct ps_load_tenant *out)
+/* Who sends, in the order of the set: members with a rate of 0 are silent. */
+static size_t fill_tenants(const struct ps_measure_context *m, const struct ps_store_set *set,
+			   const struct ps_measure_live *live,
+			   const struct ps_measure_load_plan *plan, struct ps_load_tenant *out)
 {
 	const struct ps_measure_tenant *tenants = m->c->tenants.items;
+	size_t n = 0;
 	for (int i = 0; i < set->member_len; i++) {
 		const struct ps_measure_tenant *t = &tenants[set->members[i]];
-		out[i] = (struct ps_load_tenant){
+		if (plan->rates && plan->rates[i] == 0) {
+			continue;
+		}
+		const char *key = m->c->server.url ? m->keys[set->members[i]] : live->keys[i];
+		out[n++] = (struct ps_load_tenant){
 			.name = t->name,
 			.url = live->url,
 			.model = t->model,
-			.api_key = live->keys[i],
+			.api_key = key,
 			.arrival = {.kind = plan->rates ? PS_LOAD_POISSON : PS_LOAD_CLOSED,
 				    .rate_rps = plan->rates ? plan->rates[i] : 0},
 			.concurrency = plan->rates ? 0 : plan->users,
 			.sla = t->sla,
-			.batch = (int)t->batch,
+			.batch = plan->batch ? plan->batch : (int)t->batch,
 		};
+	}
+	return n;
+}
+
+/* Makes the only tenant of `out` into as many as the plan has copies, each with its name and key.
+ */
+static void fill_copies(const struct ps_measure_live *live, const struct ps_store_set *set,
+			const struct ps_measure_campaign *c,
+			const struct ps_measure_load_plan *plan, struct ps_load_tenant *out,
+			char (*names)[PS_MEASURE_MEMBER_SIZE])
+{
+	const struct ps_measure_tenant *t =
+		&((const struct ps_measure_tenant *)c->tenants.items)[set->members[0]];
+	for (int i = plan->copies - 1; i >= 0; i--) {
+		out[i] = out[0];
+		out[i].api_key = live->keys[i];
+		out[i].name = ps_measure_member_name(t, i, live->key_len, names[i]);
 	}
 }
 
@@ -69,7 +93,8 @@ static enum ps_status load(struct ps_measure_context *m, struct watch *w,
 static enum ps_status judge(struct ps_measure_context *m, struct watch *w, enum ps_status st,
 			    struct ps_load_result *r, struct ps_error *err)
 {
-	bool died = w->death.status != PS_OK || ps_host_check(w->live->process, &w->death) != PS_OK;
+	bool died = w->death.status != PS_OK ||
+		    (w->live->process && ps_host_check(w->live->process, &w->death) != PS_OK);
 	bool cancelled = st == PS_OK && r->cancelled;
 	if (st == PS_OK && (died || m->stopped || cancelled)) {
 		ps_load_result_fini(r);
@@ -95,54 +120,109 @@ static size_t records_needed(const struct ps_store_set *set,
 	return n > PS_LOAD_DEFAULT_RECORDS ? (size_t)n : 0;
 }
 
-enum ps_status ps_measure_drive(struct ps_measure_context *m, const struct ps_store_set *set,
-				struct ps_measure_live *live,
-				const struct ps_measure_load_plan *plan, struct ps_arena *a,
-				struct ps_store_trial *ret_trial, struct ps_load_result *ret_result,
-				struct ps_error *err)
+/* What a drive holds while it lasts. */
+struct drive {
+	struct ps_load_tenant *tenants;
+	char (*names)[PS_MEASURE_MEMBER_SIZE];
+	struct ps_host_sampler *sampler;
+	struct ps_host_sample *samples;
+	size_t sample_len;
+	struct ps_metrics_page *before, *after;
+};
+
+static void release(struct drive *d)
 {
-	struct ps_load_tenant tenants[PS_MEASURE_MAX_MEMBERS];
+	free(d->tenants);
+	free(d->names);
+	free(d->samples);
+	ps_metrics_page_free(d->before);
+	ps_metrics_page_free(d->after);
+}
+
+static enum ps_status run(struct ps_measure_context *m, const struct ps_store_set *set,
+			  struct ps_measure_live *live, const struct ps_measure_load_plan *plan,
+			  struct drive *d, struct ps_load_result *ret_result, struct ps_error *err)
+{
 	struct watch w = {.m = m, .live = live};
-	struct ps_host_sampler *sampler = NULL;
-	struct ps_host_sample *samples = NULL;
-	struct ps_load_result result;
-	size_t n = 0;
-	fill_tenants(m, set, live, plan, tenants);
 	struct ps_load_plan load_plan = {
-		.tenants = tenants,
-		.tenant_len = (size_t)set->member_len,
+		.tenants = d->tenants,
+		.tenant_len = fill_tenants(m, set, live, plan, d->tenants),
 		.warmup_ns = plan->warmup_ns,
 		.duration_ns = plan->duration_ns,
 		.timeout_ns = ps_measure_timeout_ns(m->c),
 		.seed = plan->seed,
 		.max_records = records_needed(set, plan),
 	};
+	if (plan->copies > 1) {
+		fill_copies(live, set, m->c, plan, d->tenants, d->names);
+		load_plan.tenant_len = (size_t)plan->copies;
+	}
 	if (m->c->generator_cpu >= 0) {
 		ps_cpus_add(&load_plan.cpus, (int)m->c->generator_cpu);
 	}
-	enum ps_status st = ps_host_sampler_start(ps_host_pid(live->process), sample_period(plan),
-						  &sampler, err);
+	d->before = ps_measure_scrape(m, live);
+	pid_t pid = live->process ? ps_host_pid(live->process) : 0;
+	enum ps_status st = ps_host_sampler_start(pid, sample_period(plan), &d->sampler, err);
 	if (st != PS_OK) {
 		return st;
 	}
-	st = load(m, &w, &load_plan, &result, err);
-	ps_host_sampler_stop(sampler, &samples, &n);
-	st = judge(m, &w, st, &result, err);
-	if (st != PS_OK) {
-		free(samples);
-		return st;
-	}
-	st = ps_measure_convert(m->c, set, plan, &result, a, ret_trial, err);
+	st = load(m, &w, &load_plan, ret_result, err);
+	ps_host_sampler_stop(d->sampler, &d->samples, &d->sample_len);
+	st = judge(m, &w, st, ret_result, err);
 	if (st == PS_OK) {
-		st = ps_measure_convert_samples(samples, n, &result, a, ret_trial, err);
+		d->after = ps_measure_scrape(m, live);
 	}
-	/* walks page tables: after the load, not beside it */
-	ret_trial->server_pss_bytes = ps_host_pss_read(ps_host_pid(live->process));
-	free(samples);
-	if (st != PS_OK) {
-		ps_load_result_fini(&result);
-		return st;
+	if (st == PS_OK && plan->copies > 1) {
+		st = ps_measure_pool(ret_result, err);
+		if (st != PS_OK) {
+			ps_load_result_fini(ret_result);
+		}
 	}
-	*ret_result = result;
-	return PS_OK;
+	return st;
+}
+
+static enum ps_status convert(struct ps_measure_context *m, const struct ps_store_set *set,
+			      struct ps_measure_live *live, const struct ps_measure_load_plan *plan,
+			      const struct drive *d, const struct ps_load_result *r,
+			      struct ps_arena *a, struct ps_store_trial *ret_trial,
+			      struct ps_error *err)
+{
+	enum ps_status st = ps_measure_convert(m->c, set, plan, r, a, ret_trial, err);
+	if (st == PS_OK) {
+		st = ps_measure_convert_samples(d->samples, d->sample_len, r, a, ret_trial, err);
+	}
+	if (st == PS_OK) {
+		st = ps_measure_convert_scrapes(d->before, d->after, a, ret_trial, err);
+	}
+	if (st == PS_OK && live->process) {
+		/* walks page tables: after the load, not beside it */
+		ret_trial->server_pss_bytes = ps_host_pss_read(ps_host_pid(live->process));
+	}
+	return st;
+}
+
+enum ps_status ps_measure_drive(struct ps_measure_context *m, const struct ps_store_set *set,
+				struct ps_measure_live *live,
+				const struct ps_measure_load_plan *plan, struct ps_arena *a,
+				struct ps_store_trial *ret_trial, struct ps_load_result *ret_result,
+				struct ps_error *err)
+{
+	size_t n = plan->copies > 1 ? (size_t)plan->copies : (size_t)set->member_len;
+	struct drive d = {.tenants = calloc(n, sizeof(*d.tenants)),
+			  .names = calloc(n, sizeof(*d.names))};
+	enum ps_status st = PS_OK;
+	if (!d.tenants || !d.names) {
+		st = ps_error_set(err, PS_ENOMEM, "no memory for a trial");
+	}
+	if (st == PS_OK) {
+		st = run(m, set, live, plan, &d, ret_result, err);
+	}
+	if (st == PS_OK) {
+		st = convert(m, set, live, plan, &d, ret_result, a, ret_trial, err);
+		if (st != PS_OK) {
+			ps_load_result_fini(ret_result);
+		}
+	}
+	release(&d);
+	return st;
 }

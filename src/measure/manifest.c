@@ -52,7 +52,9 @@ static json_t *models(const struct ps_measure_context *m)
 			ps_json_set_int(o, "zoo_seed", m->c->seed);
 		}
 		ps_json_set_string(o, "path", m->model_paths[i]);
-		put_digest(o, m->model_paths[i]);
+		if (m->model_paths[i]) {
+			put_digest(o, m->model_paths[i]);
+		}
 		(void)json_array_append_new(all, o);
 	}
 	return all;
@@ -86,6 +88,7 @@ static json_t *options(const struct ps_measure_context *m)
 	ps_json_set_string(o, "store", m->run->store_path);
 	ps_json_set_string(o, "workdir", m->run->workdir);
 	ps_json_set_bool(o, "resume", m->run->resume);
+	ps_json_set_string(o, "changed", m->match_text);
 	return o;
 }
 

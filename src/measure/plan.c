@@ -1,8 +1,10 @@
-#include "measure/measure_internal.h"
+#include "measure/plan_internal.h"
 
 #include "base/clock.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The time of the short example, which must stay under five minutes (two tenants: three sets):
@@ -12,15 +14,6 @@
  *	confirm, per block	3 sets of server 1 + 0.5 + 8 + 0.3		= 29.4 s
  *	in all			3 x 49.8 + 4 x 29.4				= 267 s
  */
-
-struct planner {
-	const struct ps_measure_campaign *c;
-	struct ps_arena *a;
-	struct ps_store_set *sets;
-	struct ps_store_cell *cells;
-	int set_len, cell_len, cell_cap;
-	bool no_memory;
-};
 
 int64_t ps_measure_timeout_ns(const struct ps_measure_campaign *c)
 {
@@ -35,133 +28,302 @@ int64_t ps_measure_timeout_ns(const struct ps_measure_campaign *c)
 	return ns;
 }
 
-int64_t ps_measure_cell_ns(const struct ps_measure_campaign *c, enum ps_store_cell_kind kind)
+/* ---- how long ---- */
+
+static int64_t trial_ns(int64_t warmup_ns, int64_t duration_ns)
 {
-	const struct ps_measure_search *s = &c->search;
-	if (kind != PS_STORE_SEARCH) {
-		return PS_MEASURE_SERVER_NS + c->confirm.warmup_ns + c->confirm.duration_ns +
-		       PS_MEASURE_DRAIN_NS;
-	}
-	int64_t step = s->warmup_ns + s->step_ns + PS_MEASURE_DRAIN_NS;
-	return PS_MEASURE_SERVER_NS + PS_MEASURE_SCALE_WARMUP_NS + s->scale_ns +
-	       PS_MEASURE_DRAIN_NS + step * (s->steps + s->checks);
+	return warmup_ns + duration_ns + PS_MEASURE_DRAIN_NS;
 }
 
-static char *name_of(struct planner *p, const char *fmt, int block, const char *name)
+static int64_t search_ns(const struct ps_measure_campaign *c)
 {
-	char buf[256];
-	int n = block < 0 ? snprintf(buf, sizeof(buf), fmt, name)
-			  : snprintf(buf, sizeof(buf), fmt, block, name);
+	const struct ps_measure_search *s = &c->search;
+	return trial_ns(PS_MEASURE_SCALE_WARMUP_NS, s->scale_ns) +
+	       trial_ns(s->warmup_ns, s->step_ns) * (s->steps + s->checks);
+}
+
+static int64_t rates_ns(const struct ps_measure_campaign *c, int part)
+{
+	const struct ps_measure_grid *g = c->grids.items;
+	bool known = part >= 0 && (size_t)part < c->grids.len;
+	return known ? trial_ns(g[part].warmup_ns, g[part].duration_ns) : 0;
+}
+
+int64_t ps_measure_cell_ns(const struct ps_measure_campaign *c, const struct ps_store_cell *x)
+{
+	int64_t server = c->server.url ? 0 : PS_MEASURE_SERVER_NS;
+	switch (x->kind) {
+	case PS_STORE_SEARCH:
+	case PS_STORE_FRONTIER:
+	case PS_STORE_PACK:
+		return server + search_ns(c);
+	case PS_STORE_CONFIRM:
+	case PS_STORE_CAPACITY:
+		return server + trial_ns(c->confirm.warmup_ns, c->confirm.duration_ns);
+	case PS_STORE_RATES:
+		return server + rates_ns(c, x->part);
+	case PS_STORE_COLD:
+		return server + trial_ns(0, c->cold.duration_ns);
+	case PS_STORE_PROFILE:
+		return server +
+		       trial_ns(c->profile.warmup_ns, c->profile.duration_ns) * c->profile.size_len;
+	case PS_STORE_OPERATORS:
+		return PS_NS_PER_SEC + c->operators.runs * 50 * PS_NS_PER_MS;
+	}
+	return 0;
+}
+
+/* ---- points of grids and frontiers ---- */
+
+int ps_measure_grid_points(const struct ps_measure_grid *g)
+{
+	const struct ps_measure_axis *axes = g->axes.items;
+	size_t n = 1;
+	for (size_t i = 0; i < g->axes.len; i++) {
+		n *= axes[i].rates.len;
+	}
+	return (int)n;
+}
+
+bool ps_measure_grid_rates(const struct ps_measure_campaign *c, const struct ps_measure_grid *g,
+			   int point, const struct ps_store_set *set, double *ret_rates)
+{
+	const struct ps_measure_axis *axes = g->axes.items;
+	bool any = false;
+	for (int i = 0; i < set->member_len; i++) {
+		ret_rates[i] = 0;
+	}
+	for (size_t i = 0; i < g->axes.len; i++) {
+		double rate = axes[i].rps[(size_t)point % axes[i].rates.len];
+		int tenant = ps_measure_find_tenant(c, axes[i].tenant);
+		point /= (int)axes[i].rates.len;
+		for (int k = 0; k < set->member_len; k++) {
+			if (set->members[k] == tenant) {
+				ret_rates[k] = rate;
+			}
+		}
+		any = any || rate > 0;
+	}
+	return any;
+}
+
+void ps_measure_frontier_shares(const struct ps_measure_campaign *c,
+				const struct ps_measure_frontier *f, int point,
+				const struct ps_store_set *set, double ret_shares[2])
+{
+	double second = (double)(point + 1) / (double)(f->points + 1);
+	for (int i = 0; i < 2; i++) {
+		bool is_second = ps_measure_find_tenant(c, f->tenants.items[1]) == set->members[i];
+		ret_shares[i] = is_second ? second : 1 - second;
+	}
+}
+
+/* ---- cells ---- */
+
+static char *name_of(struct ps_measure_planner *p, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static char *name_of(struct ps_measure_planner *p, const char *fmt, ...)
+{
+	char buf[512];
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
 	char *copy = ps_arena_strndup(p->a, buf, n > 0 ? (size_t)n : 0);
 	p->no_memory = p->no_memory || !copy;
 	return copy;
 }
 
-static void add_set(struct planner *p, const char *name, const int *members, int n)
+/* Adds a cell without part and point, or returns NULL. */
+static struct ps_store_cell *add_cell(struct ps_measure_planner *p, enum ps_store_cell_kind kind,
+				      const char *key, int set, int block, int position)
 {
-	int *copy = ps_arena_alloc(p->a, sizeof(*copy) * (size_t)n);
-	char *text = ps_arena_strndup(p->a, name, strlen(name));
-	if (!copy || !text || p->set_len == PS_MEASURE_MAX_SETS) {
-		p->no_memory = true;
-		return;
+	if (p->cell_len == PS_MEASURE_MAX_CELLS) {
+		p->too_many_cells = true;
+		return NULL;
 	}
-	memcpy(copy, members, sizeof(*copy) * (size_t)n);
-	p->sets[p->set_len++] = (struct ps_store_set){text, copy, n};
+	struct ps_store_cell *x = &p->cells[p->cell_len++];
+	*x = (struct ps_store_cell){.key = key,
+				    .kind = kind,
+				    .set = set,
+				    .block = block,
+				    .position = position,
+				    .part = -1,
+				    .point = -1};
+	return x;
 }
 
-static void add_pairs(struct planner *p)
+static void add_part_cell(struct ps_measure_planner *p, enum ps_store_cell_kind kind,
+			  const char *key, int set, int block, int position, int part, int point)
 {
-	const struct ps_measure_tenant *t = p->c->tenants.items;
-	int n = (int)p->c->tenants.len;
-	for (int i = 0; i < n; i++) {
-		for (int j = i + 1; j < n && !p->no_memory; j++) {
-			char name[128];
-			int members[] = {i, j};
-			(void)snprintf(name, sizeof(name), "%s+%s", t[i].name, t[j].name);
-			add_set(p, name, members, 2);
-		}
-	}
-}
-
-static void add_named(struct planner *p, const struct ps_measure_set *s)
-{
-	int members[PS_MEASURE_MAX_MEMBERS], n = 0;
-	/* rising, as the store wants them */
-	for (int t = 0; t < (int)p->c->tenants.len; t++) {
-		for (size_t k = 0; k < s->tenants.len; k++) {
-			if (ps_measure_find_tenant(p->c, s->tenants.items[k]) == t) {
-				members[n++] = t;
-			}
-		}
-	}
-	add_set(p, s->name, members, n);
-}
-
-static void add_sets(struct planner *p)
-{
-	const struct ps_measure_tenant *t = p->c->tenants.items;
-	const struct ps_measure_set *s = p->c->sets.items;
-	int n = (int)p->c->tenants.len, all[PS_MEASURE_MAX_TENANTS];
-	for (int i = 0; i < n; i++) {
-		all[i] = i;
-		add_set(p, t[i].name, &i, 1);
-	}
-	if (p->c->together == PS_MEASURE_TOGETHER_ALL && n > 1) {
-		add_set(p, "together", all, n);
-	} else if (p->c->together == PS_MEASURE_TOGETHER_PAIRS) {
-		add_pairs(p);
-	}
-	for (size_t i = 0; i < p->c->sets.len; i++) {
-		add_named(p, &s[i]);
+	struct ps_store_cell *x = add_cell(p, kind, key, set, block, position);
+	if (x) {
+		x->part = part;
+		x->point = point;
 	}
 }
 
-static enum ps_status check_sets(const struct planner *p, struct ps_error *err)
+static void add_searches(struct ps_measure_planner *p)
 {
+	int sets = p->c->search.sets;
+	/* sets of one come first, so the rays of the others are known in time */
 	for (int i = 0; i < p->set_len; i++) {
-		const struct ps_store_set *x = &p->sets[i];
-		for (int j = 0; j < i; j++) {
-			const struct ps_store_set *y = &p->sets[j];
-			bool same = x->member_len == y->member_len &&
-				    memcmp(x->members, y->members,
-					   sizeof(int) * (size_t)x->member_len) == 0;
-			if (same || strcmp(x->name, y->name) == 0) {
-				ps_error_set(err, PS_EPARSE,
-					     same ? "sets \"%s\" and \"%s\" have the same tenants"
-						  : "two sets have one name: \"%s\", \"%s\"",
-					     y->name, x->name);
-				ps_error_where(err, "%.100s:sets", p->c->path);
-				ps_error_hint(err, "together and every tenant alone are sets too");
-				return PS_EPARSE;
+		bool wanted = sets == PS_MEASURE_SEARCH_ALL ||
+			      (sets == PS_MEASURE_SEARCH_ALONE && p->sets[i].member_len == 1);
+		if (p->in_matrix[i] && wanted) {
+			(void)add_cell(p, PS_STORE_SEARCH, name_of(p, "search/%s", p->sets[i].name),
+				       i, -1, i);
+		}
+	}
+}
+
+static void add_frontiers(struct ps_measure_planner *p)
+{
+	const struct ps_measure_frontier *f = p->c->frontiers.items;
+	for (int i = 0; i < (int)p->c->frontiers.len; i++) {
+		for (int k = 0; k < (int)f[i].points; k++) {
+			/* by its share, so that more points keep those that are there */
+			add_part_cell(p, PS_STORE_FRONTIER,
+				      name_of(p, "frontier/%s/%.4g", f[i].name,
+					      (double)(k + 1) / (double)(f[i].points + 1)),
+				      p->frontier_sets[i], -1, k, i, k);
+		}
+	}
+}
+
+static void add_packings(struct ps_measure_planner *p)
+{
+	const struct ps_measure_packing *k = p->c->packings.items;
+	for (int i = 0; i < (int)p->c->packings.len; i++) {
+		add_part_cell(p, PS_STORE_PACK, name_of(p, "pack/%s", k[i].tenant),
+			      p->packing_sets[i], -1, i, i, -1);
+	}
+}
+
+/* In each block every set of the matrix once, in shuffled order. */
+static void add_blocks(struct ps_measure_planner *p, enum ps_store_cell_kind kind, int64_t blocks)
+{
+	int order[PS_MEASURE_MAX_SETS], sets[PS_MEASURE_MAX_SETS], n = 0;
+	for (int i = 0; i < p->set_len; i++) {
+		if (p->in_matrix[i]) {
+			sets[n++] = i;
+		}
+	}
+	for (int b = 0; b < (int)blocks; b++) {
+		ps_trial_block_order((uint64_t)p->c->seed, b, n, order);
+		for (int i = 0; i < n; i++) {
+			int set = sets[order[i]];
+			(void)add_cell(p, kind,
+				       name_of(p, "%s/%d/%s", ps_store_kind_name(kind), b,
+					       p->sets[set].name),
+				       set, b, i);
+		}
+	}
+}
+
+/* "rates/grid/0/2+1.5": by its rates, so that further ones keep the points that are there. */
+static const char *rates_key(struct ps_measure_planner *p, const char *name, int block,
+			     const double *rates, int n)
+{
+	char text[PS_MEASURE_MAX_MEMBERS * 16];
+	size_t at = 0;
+	for (int i = 0; i < n && at < sizeof(text); i++) {
+		int k = snprintf(text + at, sizeof(text) - at, "%s%.6g", i ? "+" : "", rates[i]);
+		at += k > 0 ? (size_t)k : 0;
+	}
+	return name_of(p, "rates/%s/%d/%s", name, block, text);
+}
+
+static void add_grid(struct ps_measure_planner *p, int part)
+{
+	const struct ps_measure_grid *g =
+		&((const struct ps_measure_grid *)p->c->grids.items)[part];
+	int n = ps_measure_grid_points(g), set = p->grid_sets[part];
+	int order[PS_MEASURE_MAX_POINTS];
+	double rates[PS_MEASURE_MAX_MEMBERS];
+	for (int b = 0; b < (int)g->trials; b++) {
+		ps_trial_block_order((uint64_t)p->c->seed, b, n, order);
+		for (int i = 0; i < n; i++) {
+			if (ps_measure_grid_rates(p->c, g, order[i], &p->sets[set], rates)) {
+				add_part_cell(
+					p, PS_STORE_RATES,
+					rates_key(p, g->name, b, rates, p->sets[set].member_len),
+					set, b, i, part, order[i]);
 			}
 		}
 	}
-	return PS_OK;
 }
 
-static void add_cell(struct planner *p, enum ps_store_cell_kind kind, const char *key, int set,
-		     int block, int position)
+/* The set of the first tenant that has this model alone; -1: nobody has it. */
+static int set_of_model(const struct ps_measure_planner *p, size_t model)
 {
-	p->cells[p->cell_len++] = (struct ps_store_cell){
-		.key = key, .kind = kind, .set = set, .block = block, .position = position};
-}
-
-static void add_blocks(struct planner *p, enum ps_store_cell_kind kind, const char *fmt, int blocks)
-{
-	int order[PS_MEASURE_MAX_SETS];
-	for (int b = 0; b < blocks; b++) {
-		ps_trial_block_order((uint64_t)p->c->seed, b, p->set_len, order);
-		for (int i = 0; i < p->set_len; i++) {
-			add_cell(p, kind, name_of(p, fmt, b, p->sets[order[i]].name), order[i], b,
-				 i);
+	const struct ps_measure_model *m = p->c->models.items;
+	const struct ps_measure_tenant *t = p->c->tenants.items;
+	for (size_t i = 0; i < p->c->tenants.len; i++) {
+		if (strcmp(t[i].model, m[model].name) == 0) {
+			return (int)i;
 		}
 	}
+	return -1;
+}
+
+/* In each block every model that a tenant has, once, in shuffled order. */
+static void add_models(struct ps_measure_planner *p, enum ps_store_cell_kind kind, int64_t blocks)
+{
+	const struct ps_measure_model *m = p->c->models.items;
+	int order[PS_MEASURE_MAX_TENANTS], n = (int)p->c->models.len;
+	for (int b = 0; b < (int)blocks; b++) {
+		ps_trial_block_order((uint64_t)p->c->seed, b, n, order);
+		for (int i = 0; i < n; i++) {
+			int set = set_of_model(p, (size_t)order[i]);
+			if (set >= 0) {
+				add_part_cell(p, kind,
+					      name_of(p, "%s/%d/%s", ps_store_kind_name(kind), b,
+						      m[order[i]].name),
+					      set, b, i, order[i], -1);
+			}
+		}
+	}
+}
+
+static void add_cells(struct ps_measure_planner *p)
+{
+	add_searches(p);
+	add_frontiers(p);
+	add_packings(p);
+	add_blocks(p, PS_STORE_CONFIRM, p->c->confirm.trials);
+	add_blocks(p, PS_STORE_CAPACITY, p->c->confirm.at_capacity);
+	for (int i = 0; i < (int)p->c->grids.len; i++) {
+		add_grid(p, i);
+	}
+	add_models(p, PS_STORE_COLD, p->c->cold.trials);
+	add_models(p, PS_STORE_PROFILE, p->c->profile.trials);
+	add_models(p, PS_STORE_OPERATORS, p->c->operators.runs > 0 ? 1 : 0);
 }
 
 static enum ps_status out_of_memory(struct ps_error *err)
 {
-	return ps_error_set(err, PS_ENOMEM,
-			    "the campaign has too many sets, or there is no memory");
+	return ps_error_set(err, PS_ENOMEM, "no memory for a campaign's plan");
+}
+
+static enum ps_status check_cells(const struct ps_measure_planner *p, struct ps_error *err)
+{
+	if (p->no_memory) {
+		return out_of_memory(err);
+	}
+	if (p->too_many_cells) {
+		ps_error_set(err, PS_EPARSE, "the campaign has over %d cells",
+			     PS_MEASURE_MAX_CELLS);
+		ps_error_where(err, "%.100s", p->c->path);
+		return PS_EPARSE;
+	}
+	if (p->cell_len == 0) {
+		ps_error_set(err, PS_EPARSE, "the campaign measures nothing");
+		ps_error_where(err, "%.100s", p->c->path);
+		return PS_EPARSE;
+	}
+	return PS_OK;
 }
 
 static void fill_tenants(const struct ps_measure_campaign *c, struct ps_store_tenant *tenants)
@@ -173,34 +335,27 @@ static void fill_tenants(const struct ps_measure_campaign *c, struct ps_store_te
 	}
 }
 
-enum ps_status ps_measure_plan(const struct ps_measure_campaign *c, struct ps_arena *a,
-			       struct ps_store_campaign *ret_plan, struct ps_error *err)
+static enum ps_status plan(struct ps_measure_planner *p, const char *const *model_digests,
+			   struct ps_store_campaign *ret_plan, struct ps_error *err)
 {
-	struct planner p = {.c = c, .a = a};
-	int blocks = (int)(c->confirm.trials + c->confirm.at_capacity);
-	struct ps_store_tenant *tenants = ps_arena_zalloc(a, sizeof(*tenants) * c->tenants.len);
-	p.sets = ps_arena_zalloc(a, sizeof(*p.sets) * PS_MEASURE_MAX_SETS);
-	if (!p.sets || !tenants) {
+	const struct ps_measure_campaign *c = p->c;
+	struct ps_store_tenant *tenants = ps_arena_zalloc(p->a, sizeof(*tenants) * c->tenants.len);
+	p->sets = ps_arena_zalloc(p->a, sizeof(*p->sets) * PS_MEASURE_MAX_SETS);
+	p->cells = ps_arena_zalloc(p->a, sizeof(*p->cells) * PS_MEASURE_MAX_CELLS);
+	if (!p->sets || !tenants || !p->cells) {
 		return out_of_memory(err);
 	}
-	add_sets(&p);
-	enum ps_status st = p.no_memory ? out_of_memory(err) : check_sets(&p, err);
+	enum ps_status st = ps_measure_plan_sets(p, err);
 	if (st != PS_OK) {
 		return st;
 	}
-	p.cells = ps_arena_zalloc(a, sizeof(*p.cells) * (size_t)p.set_len * (size_t)(1 + blocks));
-	if (!p.cells) {
-		return out_of_memory(err);
+	add_cells(p);
+	st = check_cells(p, err);
+	if (st == PS_OK && model_digests) {
+		st = ps_measure_plan_digests(p, model_digests, err);
 	}
-	/* sets of one come first, so the rays of the others are known in time */
-	for (int i = 0; i < p.set_len; i++) {
-		add_cell(&p, PS_STORE_SEARCH, name_of(&p, "search/%s", -1, p.sets[i].name), i, -1,
-			 i);
-	}
-	add_blocks(&p, PS_STORE_CONFIRM, "confirm/%d/%s", (int)c->confirm.trials);
-	add_blocks(&p, PS_STORE_CAPACITY, "capacity/%d/%s", (int)c->confirm.at_capacity);
-	if (p.no_memory) {
-		return out_of_memory(err);
+	if (st != PS_OK) {
+		return st;
 	}
 	fill_tenants(c, tenants);
 	*ret_plan = (struct ps_store_campaign){
@@ -210,12 +365,27 @@ enum ps_status ps_measure_plan(const struct ps_measure_campaign *c, struct ps_ar
 		.seed = (uint64_t)c->seed,
 		.tenants = tenants,
 		.tenant_len = c->tenants.len,
-		.sets = p.sets,
-		.set_len = (size_t)p.set_len,
-		.cells = p.cells,
-		.cell_len = (size_t)p.cell_len,
+		.sets = p->sets,
+		.set_len = (size_t)p->set_len,
+		.cells = p->cells,
+		.cell_len = (size_t)p->cell_len,
 	};
 	return PS_OK;
+}
+
+enum ps_status ps_measure_plan(const struct ps_measure_campaign *c,
+			       const char *const *model_digests, struct ps_arena *a,
+			       struct ps_store_campaign *ret_plan, struct ps_error *err)
+{
+	struct ps_measure_planner *p = calloc(1, sizeof(*p));
+	if (!p) {
+		return out_of_memory(err);
+	}
+	p->c = c;
+	p->a = a;
+	enum ps_status st = plan(p, model_digests, ret_plan, err);
+	free(p);
+	return st;
 }
 
 int64_t ps_measure_duration_ns(const struct ps_measure_campaign *c)
@@ -224,9 +394,9 @@ int64_t ps_measure_duration_ns(const struct ps_measure_campaign *c)
 	struct ps_store_campaign plan = {0};
 	int64_t sum = 0;
 	ps_arena_init(&a, 0);
-	if (ps_measure_plan(c, &a, &plan, NULL) == PS_OK) {
+	if (ps_measure_plan(c, NULL, &a, &plan, NULL) == PS_OK) {
 		for (size_t i = 0; i < plan.cell_len; i++) {
-			sum += ps_measure_cell_ns(c, plan.cells[i].kind);
+			sum += ps_measure_cell_ns(c, &plan.cells[i]);
 		}
 	}
 	ps_arena_fini(&a);

@@ -2,10 +2,8 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/strbuf.h"
-#include "cost/cost.h"
-#include "model/zoo.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,19 +37,36 @@ bool ps_measure_say(struct ps_measure_context *m, const char *note)
 static void name_cell(struct ps_measure_context *m, const struct ps_store_cell *x)
 {
 	const struct ps_store_set *set = &m->plan->sets[x->set];
+	const struct ps_measure_model *models = m->c->models.items;
 	const char *alone = set->member_len == 1 ? " alone" : "";
-	if (x->kind == PS_STORE_SEARCH) {
-		(void)snprintf(m->cell, sizeof(m->cell), "capacity of %s%s", set->name, alone);
-		return;
+	char *buf = m->cell;
+	size_t n = sizeof(m->cell);
+	switch (x->kind) {
+	case PS_STORE_SEARCH:
+		(void)snprintf(buf, n, "capacity of %s%s", set->name, alone);
+		break;
+	case PS_STORE_CONFIRM:
+		(void)snprintf(buf, n, "demand rates, block %d of %lld: %s%s", x->block + 1,
+			       (long long)m->c->confirm.trials, set->name, alone);
+		break;
+	case PS_STORE_CAPACITY:
+		(void)snprintf(buf, n, "at capacity, block %d of %lld: %s%s", x->block + 1,
+			       (long long)m->c->confirm.at_capacity, set->name, alone);
+		break;
+	case PS_STORE_COLD:
+		(void)snprintf(buf, n, "cold start %d of %lld: %s", x->block + 1,
+			       (long long)m->c->cold.trials, models[x->part].name);
+		break;
+	case PS_STORE_PROFILE:
+		(void)snprintf(buf, n, "batch sizes, block %d of %lld: %s", x->block + 1,
+			       (long long)m->c->profile.trials, models[x->part].name);
+		break;
+	default: /* its key says it: frontier/..., rates/..., pack/..., operators/... */
+		(void)snprintf(buf, n, "%s", x->key);
 	}
-	bool demand = x->kind == PS_STORE_CONFIRM;
-	(void)snprintf(m->cell, sizeof(m->cell), "%s, block %d of %lld: %s%s",
-		       demand ? "demand rates" : "at capacity", x->block + 1,
-		       (long long)(demand ? m->c->confirm.trials : m->c->confirm.at_capacity),
-		       set->name, alone);
 }
 
-/* ---- folders and models ---- */
+/* ---- folders ---- */
 
 static enum ps_status make_dir(const char *workdir, const char *name, char **ret,
 			       struct ps_error *err)
@@ -65,167 +80,6 @@ static enum ps_status make_dir(const char *workdir, const char *name, char **ret
 	}
 	free(joined);
 	*ret = absolute;
-	return st;
-}
-
-/* Writes a network of the zoo unless it is there; the seed is in the name. */
-static enum ps_status zoo_model(struct ps_measure_context *m, const struct ps_measure_model *x,
-				char **ret_path, struct ps_error *err)
-{
-	struct ps_strbuf b;
-	ps_strbuf_init(&b);
-	ps_strbuf_printf(&b, "%s/%s-seed%lld.onnx", m->model_dir, x->zoo, (long long)m->c->seed);
-	char *path = ps_strbuf_take_data(&b);
-	if (!path) {
-		return ps_error_set(err, PS_ENOMEM, "no memory for a path");
-	}
-	*ret_path = path;
-	if (ps_file_exists(path)) {
-		return PS_OK;
-	}
-	(void)snprintf(m->what, sizeof(m->what), "writing %s", x->zoo);
-	(void)ps_measure_say(m, NULL);
-	return ps_zoo_write(ps_zoo_find(x->zoo), (uint64_t)m->c->seed, path, err);
-}
-
-static enum ps_status file_model(struct ps_measure_context *m, const struct ps_measure_model *x,
-				 char **ret_path, struct ps_error *err)
-{
-	char *joined = ps_measure_path(m->c->folder, x->file);
-	char *absolute = joined ? realpath(joined, NULL) : NULL;
-	free(joined);
-	if (!absolute) {
-		ps_error_set(err, PS_ENOTFOUND, "there is no model file %.200s", x->file);
-		ps_error_where(err, "%.100s:%d:models.file", m->c->path, x->where.line);
-		ps_error_hint(err, "paths are relative to the campaign file's folder");
-		return PS_ENOTFOUND;
-	}
-	*ret_path = absolute;
-	return PS_OK;
-}
-
-static enum ps_status find_models(struct ps_measure_context *m, struct ps_error *err)
-{
-	const struct ps_measure_model *x = m->c->models.items;
-	enum ps_status st = PS_OK;
-	m->model_paths = calloc(m->c->models.len, sizeof(*m->model_paths));
-	if (!m->model_paths) {
-		return ps_error_set(err, PS_ENOMEM, "no memory for models");
-	}
-	for (size_t i = 0; i < m->c->models.len && st == PS_OK; i++) {
-		st = x[i].zoo ? zoo_model(m, &x[i], &m->model_paths[i], err)
-			      : file_model(m, &x[i], &m->model_paths[i], err);
-	}
-	return st;
-}
-
-/* ---- the campaign's row ---- */
-
-static char *keep(struct ps_arena *a, const char *text)
-{
-	return text ? ps_arena_strndup(a, text, strlen(text)) : NULL;
-}
-
-static enum ps_status find_price(const struct ps_measure_campaign *c, struct ps_arena *a,
-				 struct ps_store_price *ret, struct ps_error *err)
-{
-	struct ps_cost_sheet sheet = {{0}};
-	const struct ps_cost_price *p = NULL;
-	if (!c->slice.priced_as) {
-		return PS_OK;
-	}
-	char *path = ps_measure_path(c->folder, c->slice.prices);
-	enum ps_status st = path ? ps_cost_sheet_load(path, &sheet, err)
-				 : ps_error_set(err, PS_ENOMEM, "no memory for a path");
-	free(path);
-	if (st != PS_OK) {
-		return st;
-	}
-	st = ps_cost_sheet_find(&sheet, c->slice.priced_as, &p, err);
-	if (st == PS_OK) {
-		*ret = (struct ps_store_price){
-			.provider = keep(a, p->provider),
-			.region = keep(a, p->region),
-			.instance_type = keep(a, p->instance_type),
-			.vcpu = p->vcpu,
-			.memory_gib = p->memory_gib,
-			.usd_per_hour = p->on_demand_usd_per_hour,
-			.source = keep(a, p->source),
-			.source_date = keep(a, p->source_date),
-		};
-	} else {
-		ps_error_where(err, "%.100s:%d:slice.priced_as", c->path, c->slice.where.line);
-	}
-	ps_cost_sheet_free(&sheet);
-	return st;
-}
-
-static char *full_command(const struct ps_measure_campaign *c, struct ps_arena *a)
-{
-	struct ps_strbuf b;
-	char *path = c->full ? ps_measure_path(c->folder, c->full) : NULL;
-	if (!path) {
-		return NULL;
-	}
-	ps_strbuf_init(&b);
-	const char *slash = strrchr(path, '/');
-	const char *base = slash ? slash + 1 : path;
-	int n = (int)strcspn(base, ".");
-	/* Files of its own, so that the short run's results stay. */
-	ps_strbuf_printf(&b, "perseus measure %s --store %.*s.db --report %.*s.html", path, n, base,
-			 n, base);
-	char *kept = keep(a, b.data);
-	ps_strbuf_fini(&b);
-	free(path);
-	return kept;
-}
-
-static enum ps_status begin(struct ps_measure_context *m, struct ps_error *err)
-{
-	struct ps_arena a;
-	struct ps_store_campaign plan;
-	char cpus[PS_CPUS_SIZE];
-	ps_arena_init(&a, 0);
-	enum ps_status st = ps_measure_plan(m->c, &a, &plan, err);
-	if (st == PS_OK) {
-		st = find_price(m->c, &a, &plan.price, err);
-	}
-	if (st == PS_OK) {
-		char *manifest = ps_measure_manifest(m, NULL);
-		plan.manifest_json = manifest;
-		plan.started_wall_ns = ps_clock_wall_ns();
-		plan.slice_cpus = ps_cpus_format(&m->c->slice.cpus, cpus);
-		plan.slice_memory_bytes = m->c->slice.memory_bytes;
-		plan.full_command = full_command(m->c, &a);
-		st = ps_store_campaign_begin(m->store, &plan, &m->campaign_id, err);
-		free(manifest);
-	}
-	ps_arena_fini(&a);
-	return st;
-}
-
-/* The store's last campaign must have been made from this very file. */
-static enum ps_status resume(struct ps_measure_context *m, struct ps_error *err)
-{
-	struct ps_store_campaign *old = NULL;
-	enum ps_status st = ps_store_campaign_read(m->store, 0, &old, err);
-	if (st != PS_OK) {
-		return st;
-	}
-	if (strcmp(old->file_text, m->c->text) != 0) {
-		st = ps_error_set(err, PS_EEXIST,
-				  "the store's last campaign, \"%s\", was begun from another text",
-				  old->name);
-		ps_error_where(err, "%s", m->run->store_path);
-		ps_error_hint(err, "put the file back as it was, or start anew without --resume");
-	} else {
-		char *manifest = ps_measure_manifest(m, old->manifest_json);
-		m->campaign_id = old->id;
-		st = manifest ? ps_store_campaign_set_manifest(m->store, old->id, manifest, err)
-			      : ps_error_set(err, PS_ENOMEM, "no memory for the manifest");
-		free(manifest);
-	}
-	ps_store_campaign_free(old);
 	return st;
 }
 
@@ -251,38 +105,86 @@ static bool out_of_time(const struct ps_measure_context *m)
 	return max > 0 && ps_clock_now_ns() - m->begun_ns >= max;
 }
 
+/* What was measured before, and how much is left. */
+static enum ps_status recall(struct ps_measure_context *m, struct ps_error *err)
+{
+	for (size_t i = 0; i < m->plan->cell_len; i++) {
+		const struct ps_store_cell *x = &m->plan->cells[i];
+		recall_capacity(m, x);
+		if (x->state != PS_STORE_DONE) {
+			m->rest_ns += ps_measure_cell_ns(m->c, x);
+		} else if (ps_measure_blocks_add(m->blocks, x) != PS_OK) {
+			return ps_error_set(err, PS_ENOMEM, "no memory for what was measured");
+		}
+	}
+	return PS_OK;
+}
+
+/* Why a cell need not be measured; NULL: it must be. */
+static const char *needless(const struct ps_measure_context *m, const struct ps_store_cell *x)
+{
+	const struct ps_measure_model *models = m->c->models.items;
+	double limit = m->c->stop.slowdown;
+	/* decided at the beginning of a block, for the whole of it and all later ones */
+	if (x->kind == PS_STORE_CONFIRM && limit > 0 && x->block >= m->enough_blocks) {
+		return "every slowdown is known as precisely as stop.slowdown asks";
+	}
+	if (x->kind == PS_STORE_OPERATORS && models[x->part].file &&
+	    strstr(models[x->part].file, ".synthetic.yaml")) {
+		return "the synthetic engine has no operators";
+	}
+	return NULL;
+}
+
+static void look_at_blocks(struct ps_measure_context *m, const struct ps_store_cell *x)
+{
+	bool first = x->kind == PS_STORE_CONFIRM && x->position == 0;
+	if (first && m->enough_blocks == INT_MAX && m->c->stop.slowdown > 0 &&
+	    ps_measure_blocks_enough(m->blocks, x->block, m->c->stop.slowdown)) {
+		m->enough_blocks = x->block;
+	}
+}
+
+static enum ps_status run_cell(struct ps_measure_context *m, const struct ps_store_cell *x,
+			       struct ps_measure_outcome *o, struct ps_error *err)
+{
+	bool failed = false;
+	m->cell_ns = ps_measure_cell_ns(m->c, x);
+	m->rest_ns -= m->cell_ns;
+	look_at_blocks(m, x);
+	const char *why = needless(m, x);
+	if (why) {
+		o->skipped++;
+		m->cells_done++;
+		return x->state == PS_STORE_PLANNED
+			       ? ps_store_cell_skip(m->store, m->campaign_id, x->key, why, err)
+			       : PS_OK;
+	}
+	m->cell_begun_ns = ps_clock_now_ns();
+	name_cell(m, x);
+	enum ps_status st = ps_measure_cell(m, x, &failed, err);
+	m->past_ns += m->cell_ns;
+	m->cells_done++;
+	o->measured++;
+	o->failed += st == PS_OK && failed;
+	o->done += st == PS_OK && !failed;
+	return st;
+}
+
 static enum ps_status run_cells(struct ps_measure_context *m, struct ps_measure_outcome *o,
 				struct ps_error *err)
 {
-	enum ps_status st = PS_OK;
-	for (size_t i = 0; i < m->plan->cell_len; i++) {
-		recall_capacity(m, &m->plan->cells[i]);
-		if (m->plan->cells[i].state != PS_STORE_DONE) {
-			m->rest_ns += ps_measure_cell_ns(m->c, m->plan->cells[i].kind);
-		}
-	}
+	enum ps_status st = recall(m, err);
 	for (size_t i = 0; i < m->plan->cell_len && st == PS_OK; i++) {
 		const struct ps_store_cell *x = &m->plan->cells[i];
-		bool failed = false;
 		if (x->state == PS_STORE_DONE) {
 			o->done++;
 			m->cells_done++;
-			continue;
-		}
-		if (out_of_time(m)) {
+		} else if (out_of_time(m)) {
 			o->left++;
-			continue;
+		} else {
+			st = run_cell(m, x, o, err);
 		}
-		m->cell_ns = ps_measure_cell_ns(m->c, x->kind);
-		m->cell_begun_ns = ps_clock_now_ns();
-		m->rest_ns -= m->cell_ns;
-		name_cell(m, x);
-		st = ps_measure_cell(m, x, &failed, err);
-		m->past_ns += m->cell_ns;
-		m->cells_done++;
-		o->measured++;
-		o->failed += st == PS_OK && failed;
-		o->done += st == PS_OK && !failed;
 	}
 	return st;
 }
@@ -308,20 +210,29 @@ static enum ps_status check_cpus(const struct ps_measure_campaign *c, struct ps_
 	return PS_OK;
 }
 
+static enum ps_status make_dirs(struct ps_measure_context *m, struct ps_error *err)
+{
+	enum ps_status st = make_dir(m->run->workdir, "config", &m->config_dir, err);
+	if (st == PS_OK) {
+		st = make_dir(m->run->workdir, "models", &m->model_dir, err);
+	}
+	return st == PS_OK ? make_dir(m->run->workdir, "cache", &m->cache_dir, err) : st;
+}
+
 static enum ps_status prepare(struct ps_measure_context *m, struct ps_error *err)
 {
 	enum ps_status st = check_cpus(m->c, err);
 	if (st == PS_OK) {
-		st = make_dir(m->run->workdir, "config", &m->config_dir, err);
+		st = ps_measure_read_keys(m, err);
 	}
 	if (st == PS_OK) {
-		st = make_dir(m->run->workdir, "models", &m->model_dir, err);
+		st = ps_measure_digest_models(m, err);
 	}
 	if (st == PS_OK) {
-		st = make_dir(m->run->workdir, "cache", &m->cache_dir, err);
+		st = make_dirs(m, err);
 	}
 	if (st == PS_OK) {
-		st = find_models(m, err);
+		st = ps_measure_find_models(m, err);
 	}
 	/* how the generator will be put first is known only by trying */
 	struct ps_host_priority before;
@@ -335,7 +246,7 @@ static enum ps_status perform(struct ps_measure_context *m, struct ps_measure_ou
 			      struct ps_error *err)
 {
 	struct ps_store_campaign *plan = NULL;
-	enum ps_status st = m->run->resume ? resume(m, err) : begin(m, err);
+	enum ps_status st = ps_measure_begin(m, err);
 	if (st == PS_OK) {
 		st = ps_store_campaign_read(m->store, m->campaign_id, &plan, err);
 	}
@@ -344,7 +255,11 @@ static enum ps_status perform(struct ps_measure_context *m, struct ps_measure_ou
 	}
 	m->plan = plan;
 	o->campaign_id = m->campaign_id;
-	if (plan->set_len > PS_MEASURE_MAX_SETS || plan->tenant_len != m->c->tenants.len) {
+	m->blocks = ps_measure_blocks_new(plan);
+	m->enough_blocks = INT_MAX;
+	if (!m->blocks) {
+		st = ps_error_set(err, PS_ENOMEM, "no memory for a campaign");
+	} else if (plan->set_len > PS_MEASURE_MAX_SETS || plan->tenant_len != m->c->tenants.len) {
 		st = ps_error_set(err, PS_ECORRUPT, "the store's campaign does not fit its file");
 	} else {
 		st = run_cells(m, o, err);
@@ -352,8 +267,20 @@ static enum ps_status perform(struct ps_measure_context *m, struct ps_measure_ou
 	if (st == PS_OK && o->left == 0) {
 		st = ps_store_campaign_finish(m->store, m->campaign_id, ps_clock_wall_ns(), err);
 	}
+	ps_measure_blocks_free(m->blocks);
 	ps_store_campaign_free(plan);
 	return st;
+}
+
+static void free_context(struct ps_measure_context *m)
+{
+	ps_store_close(m->store);
+	ps_measure_free_models(m);
+	ps_measure_free_keys(m);
+	free(m->config_dir);
+	free(m->model_dir);
+	free(m->cache_dir);
+	free(m);
 }
 
 enum ps_status ps_measure_run(const struct ps_measure_run *run,
@@ -378,15 +305,7 @@ enum ps_status ps_measure_run(const struct ps_measure_run *run,
 	if (st == PS_OK) {
 		st = perform(m, &o, err);
 	}
-	ps_store_close(m->store);
-	for (size_t i = 0; m->model_paths && i < m->c->models.len; i++) {
-		free(m->model_paths[i]);
-	}
-	free(m->model_paths);
-	free(m->config_dir);
-	free(m->model_dir);
-	free(m->cache_dir);
-	free(m);
+	free_context(m);
 	*ret_outcome = o;
 	return st;
 }

@@ -146,7 +146,7 @@ class Pipeline(Folder):
                         report["warnings"])
 
     def test_plan_only(self):
-        done = self.measure(self.write(), "--plan", "--json")
+        done = self.measure(self.write(), "--dry-run", "--json")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertGreater(json.loads(done.stdout)["estimated_s"], 5)
         self.assertFalse(self.db.exists())
@@ -223,10 +223,30 @@ class Crash(Folder):
         self.assertNotIn(process.returncode, (0, 1))
         self.wait_gone()
         self.assertEqual(self.query("SELECT count(*) FROM cell WHERE state = 'done'"), [(1,)])
+        # a comment changes the text and nothing else: all that is done stays
         path.write_text(path.read_text() + "# changed\n")
+        plan = json.loads(self.measure(path, "--resume", "--dry-run", "--json").stdout)
+        self.assertEqual([c["fate"] for c in plan["cells"]].count("kept"), 1)
+        other = self.measure(path, "--resume", "--json")
+        self.assertEqual(other.returncode, 0, other.stderr)
+        self.assertIn("1 done cells stay valid", other.stderr)
+        self.assertEqual(json.loads(other.stdout)["cells_done"], 9)
+        self.assertEqual(self.query("SELECT key FROM cell WHERE campaign = 1"
+                                    " AND state = 'moved'"), [("search/ta",)])
+        self.assertEqual(self.query("SELECT previous FROM campaign ORDER BY id"), [(0,), (1,)])
+        # another demand: the searches stay, and the blocks of the tenant that it is not
+        path.write_text(path.read_text().replace("demand: 20/s", "demand: 25/s"))
+        done = self.measure(path, "--resume", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("5 done cells stay valid, 4 are measured again", done.stderr)
+        self.assertEqual(self.query(
+            "SELECT max(attempt), count(*) FROM cell WHERE campaign = 3 AND state = 'done'"),
+            [(1, 9)])
+        # another name is another campaign
+        path.write_text(path.read_text().replace("name: synthetic", "name: other"))
         other = self.measure(path, "--resume")
         self.assertNotIn(other.returncode, (0, 1))
-        self.assertIn("another text", other.stderr)
+        self.assertIn('no campaign "other"', other.stderr)
 
     def test_server_that_dies(self):
         """A model that cannot be served fails its cells; the others are measured."""

@@ -53,6 +53,41 @@ static void test_refusals(void **state)
 		 "dir/c.yaml:8:sets.tenants", "twice"},
 		{"name: x\n" MODELS TENANTS "search: {step: 8}\n", "dir/c.yaml:7:", ""},
 		{"name: x\n" MODELS TENANTS "slice: {memory: 4}\n", "dir/c.yaml:7:", ""},
+		{"name: x\n" MODELS TENANTS
+		 "grids:\n  - {name: g, axes: [{tenant: z, rates: [1/s]}]}\n",
+		 "dir/c.yaml:8:grids.axes.tenant", "no tenant \"z\""},
+		{"name: x\n" MODELS TENANTS
+		 "grids:\n  - {name: g, axes: [{tenant: a, rates: [1/s, 1 ms]}]}\n",
+		 "dir/c.yaml:8:grids.axes.rates", "no rate"},
+		{"name: x\n" MODELS TENANTS
+		 "grids:\n  - {name: g, axes: [{tenant: a, rates: [60/min, 1/s]}]}\n",
+		 "dir/c.yaml:8:grids.axes.rates", "twice"},
+		{"name: x\n" MODELS TENANTS
+		 "grids:\n  - {name: g, axes: [{tenant: a, rates: [0]}]}\n",
+		 "dir/c.yaml:8:grids.axes", "no point"},
+		{"name: x\n" MODELS TENANTS "grids:\n  - {name: g, axes: [{tenant: a, rates: [1]}, "
+					    "{tenant: a, rates: [2]}]}\n",
+		 "dir/c.yaml:8:grids.axes.tenant", "two axes"},
+		{"name: x\n" MODELS TENANTS "frontiers:\n  - {name: f, tenants: [a, a]}\n",
+		 "dir/c.yaml:8:frontiers.tenants", "twice"},
+		{"name: x\n" MODELS TENANTS "search: {sets: none}\n"
+		 "frontiers:\n  - {name: f, tenants: [a, b]}\n",
+		 "dir/c.yaml:9:frontiers", "capacities alone"},
+		{"name: x\n" MODELS TENANTS "packings:\n  - {tenant: z}\n",
+		 "dir/c.yaml:8:packings.tenant", "no tenant"},
+		{"name: x\n" MODELS TENANTS "profile: {batches: [1, 0]}\n",
+		 "dir/c.yaml:profile.batches", "no batch size"},
+		{"name: x\n" MODELS TENANTS "profile: {batches: [2, 2]}\n",
+		 "dir/c.yaml:profile.batches", "twice"},
+		{"name: x\n" MODELS TENANTS "server: {url: 'http://h'}\nslice: {cpus: 0}\n",
+		 "dir/c.yaml:slice", "remote"},
+		{"name: x\n" MODELS TENANTS "server: {url: 'http://h'}\ncold: {trials: 1}\n",
+		 "dir/c.yaml:cold", "anew"},
+		{"name: x\n" MODELS TENANTS "server: {metrics: 'http://h'}\n",
+		 "dir/c.yaml:server.metrics", "server.url"},
+		{"name: x\n" MODELS
+		 "tenants:\n  - {name: a, model: m, demand: 4/s, sla: p95<=2s, key_env: K}\n",
+		 "dir/c.yaml:5:tenants.key_env", "no server.url"},
 		{"name: x\n" MODELS, "dir/c.yaml:1:tenants", "missing"},
 		{"- 1\n", "dir/c.yaml", ""},
 		{"", "dir/c.yaml", ""},
@@ -75,7 +110,7 @@ static void plan(const char *text, struct ps_measure_campaign *c, struct ps_aren
 		 struct ps_store_campaign *ret)
 {
 	struct ps_error err;
-	if (parse(text, c, &err) != PS_OK || ps_measure_plan(c, a, ret, &err) != PS_OK) {
+	if (parse(text, c, &err) != PS_OK || ps_measure_plan(c, NULL, a, ret, &err) != PS_OK) {
 		fail_msg("%s: %s", err.where, err.what);
 	}
 }
@@ -123,6 +158,12 @@ static void test_sets(void **state)
 		{"together: none\n", 3},
 		{"together: pairs\n", 6},
 		{"together: pairs\nsets:\n  - {name: all, tenants: [c, a, b]}\n", 7},
+		{"together: none\nsubsets: 2\n", 6},
+		{"together: pairs\nsubsets: 2\n", 6},
+		{"subsets: 2\n", 7},
+		{"subsets: 3\n", 4}, /* that is all of them together */
+		{"together: none\nfrontiers:\n  - {name: f, tenants: [c, a]}\n", 4},
+		{"together: pairs\nfrontiers:\n  - {name: f, tenants: [c, a]}\n", 6},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -152,10 +193,129 @@ static void test_sets(void **state)
 			       "sets:\n  - {name: again, tenants: [a, b]}\n",
 			       &c, &err),
 			 PS_OK);
-	assert_int_equal(ps_measure_plan(&c, &a, &p, &err), PS_EPARSE);
+	assert_int_equal(ps_measure_plan(&c, NULL, &a, &p, &err), PS_EPARSE);
 	assert_non_null(strstr(err.what, "same tenants"));
 	ps_measure_free(&c);
 	ps_arena_fini(&a);
+}
+
+static int count_kind(const struct ps_store_campaign *p, enum ps_store_cell_kind kind)
+{
+	int n = 0;
+	for (size_t i = 0; i < p->cell_len; i++) {
+		n += p->cells[i].kind == kind;
+	}
+	return n;
+}
+
+static const struct ps_store_cell *cell_of(const struct ps_store_campaign *p, const char *key)
+{
+	for (size_t i = 0; i < p->cell_len; i++) {
+		if (strcmp(p->cells[i].key, key) == 0) {
+			return &p->cells[i];
+		}
+	}
+	fail_msg("there is no cell %s", key);
+	return NULL;
+}
+
+/* Every kind of cell, in numbers; what is only of a grid is neither searched nor confirmed. */
+static void test_kinds(void **state)
+{
+	static const struct {
+		const char *more;
+		int searches, frontiers, packs, confirms, rates, colds, profiles, operators;
+	} rows[] = {
+		{"", 3, 0, 0, 12, 0, 0, 0, 0},
+		{"search: {sets: alone}\nconfirm: {trials: 0}\n", 2, 0, 0, 0, 0, 0, 0, 0},
+		{"together: none\nfrontiers:\n  - {name: f, tenants: [b, a], points: 3}\n", 2, 3, 0,
+		 8, 0, 0, 0, 0},
+		{"together: none\npackings:\n  - {tenant: a}\n", 2, 0, 1, 8, 0, 0, 0, 0},
+		{"search: {sets: none}\nconfirm: {trials: 0}\ntogether: none\n"
+		 "grids:\n  - {name: g, trials: 2, axes: [{tenant: b, rates: [0, 2, 3]},"
+		 " {tenant: a, rates: [0, 60/min]}]}\n",
+		 0, 0, 0, 0, 10, 0, 0, 0},
+		{"search: {sets: none}\nconfirm: {trials: 0}\ncold: {trials: 3}\n"
+		 "profile: {trials: 2}\noperators: {runs: 5}\n",
+		 0, 0, 0, 0, 0, 3, 2, 1},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[1024];
+		struct ps_measure_campaign c;
+		struct ps_store_campaign p;
+		struct ps_arena a;
+		ps_arena_init(&a, 0);
+		(void)snprintf(text, sizeof(text), "name: x\n%s%s", MODELS TENANTS, rows[i].more);
+		plan(text, &c, &a, &p);
+		assert_int_equal(count_kind(&p, PS_STORE_SEARCH), rows[i].searches);
+		assert_int_equal(count_kind(&p, PS_STORE_FRONTIER), rows[i].frontiers);
+		assert_int_equal(count_kind(&p, PS_STORE_PACK), rows[i].packs);
+		assert_int_equal(count_kind(&p, PS_STORE_CONFIRM), rows[i].confirms);
+		assert_int_equal(count_kind(&p, PS_STORE_RATES), rows[i].rates);
+		assert_int_equal(count_kind(&p, PS_STORE_COLD), rows[i].colds);
+		assert_int_equal(count_kind(&p, PS_STORE_PROFILE), rows[i].profiles);
+		assert_int_equal(count_kind(&p, PS_STORE_OPERATORS), rows[i].operators);
+		for (size_t k = 0; k < p.cell_len; k++) {
+			assert_true(ps_measure_cell_ns(&c, &p.cells[k]) > PS_NS_PER_SEC / 2);
+		}
+		ps_arena_fini(&a);
+		ps_measure_free(&c);
+	}
+}
+
+/* Rates and rays are given in the order of the set's members, whatever the file's. */
+static void test_points(void **state)
+{
+	(void)state;
+	struct ps_measure_campaign c;
+	struct ps_store_campaign p;
+	struct ps_arena a;
+	double rates[2], shares[2];
+	ps_arena_init(&a, 0);
+	plan("name: x\n" MODELS TENANTS
+	     "grids:\n  - {name: g, trials: 1, axes: [{tenant: b, rates: [0, 2, 3]},"
+	     " {tenant: a, rates: [0, 60/min]}]}\n"
+	     "frontiers:\n  - {name: f, tenants: [b, a], points: 3}\n",
+	     &c, &a, &p);
+	const struct ps_measure_grid *g = c.grids.items;
+	const struct ps_measure_frontier *f = c.frontiers.items;
+	const struct ps_store_cell *x = cell_of(&p, "rates/g/0/1+3");
+	assert_int_equal(p.sets[x->set].member_len, 2);
+	assert_true(ps_measure_grid_rates(&c, g, x->point, &p.sets[x->set], rates));
+	assert_true(rates[0] == 1 && rates[1] == 3);
+	x = cell_of(&p, "rates/g/0/0+2");
+	assert_true(ps_measure_grid_rates(&c, g, x->point, &p.sets[x->set], rates));
+	assert_true(rates[0] == 0 && rates[1] == 2);
+	/* the silent member has no results: what was loaded first is b */
+	const struct ps_measure_load_plan load = {.rates = rates};
+	assert_int_equal(ps_measure_place(&load, &p.sets[x->set], 0), 1);
+	x = cell_of(&p, "frontier/f/0.25"); /* of the second: a */
+	ps_measure_frontier_shares(&c, f, x->point, &p.sets[x->set], shares);
+	assert_true(shares[0] == 0.25 && shares[1] == 0.75);
+	ps_arena_fini(&a);
+	ps_measure_free(&c);
+}
+
+static void test_too_many(void **state)
+{
+	(void)state;
+	struct ps_measure_campaign c;
+	struct ps_store_campaign p;
+	struct ps_arena a;
+	struct ps_error err;
+	char text[4096] = "name: x\n" MODELS "together: none\nsubsets: 4\ntenants:\n";
+	for (int i = 0; i < 12; i++) { /* 12 over 4 is 495 */
+		size_t at = strlen(text);
+		(void)snprintf(text + at, sizeof(text) - at,
+			       "  - {name: t%d, model: m, demand: 4/s, sla: p95<=200ms}\n", i);
+	}
+	ps_arena_init(&a, 0);
+	assert_int_equal(parse(text, &c, &err), PS_OK);
+	assert_int_equal(ps_measure_plan(&c, NULL, &a, &p, &err), PS_EPARSE);
+	assert_non_null(strstr(err.what, "over 256 sets"));
+	ps_arena_fini(&a);
+	ps_measure_free(&c);
 }
 
 /* The examples are good, and the short one keeps to its five minutes. */
@@ -229,8 +389,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refusals), cmocka_unit_test(test_plan),
-		cmocka_unit_test(test_sets),	 cmocka_unit_test(test_examples),
-		cmocka_unit_test(test_samples),
+		cmocka_unit_test(test_sets),	 cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_points),	 cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_examples), cmocka_unit_test(test_samples),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,7 +48,8 @@ static void judge(struct judged *j, int n, int64_t first, int64_t last, int64_t 
 	j->t.outcomes[PS_LOAD_OK] = (uint64_t)n;
 	j->t.success_ratio = 1;
 	j->t.batch = 1;
-	assert_int_equal(ps_load_judge(&j->t, &sla, 10000 * MS, false), PS_OK);
+	const struct ps_load_judge_terms terms = {.sla = &sla, .timeout_ns = 10000 * MS};
+	assert_int_equal(ps_load_judge(&j->t, &terms), PS_OK);
 }
 
 /* The reasons that measure/ keeps of it for a trial of this role. */

@@ -1,0 +1,48 @@
+/* cell_internal.h - one cell while it runs. Only cell.c and the files of its kinds. */
+#ifndef PS_MEASURE_CELL_INTERNAL_H
+#define PS_MEASURE_CELL_INTERNAL_H
+
+#include "measure/measure_internal.h"
+
+#define PS_MEASURE_MAX_FIGURES 512
+
+struct ps_measure_cell {
+	struct ps_measure_context *m;
+	const struct ps_store_cell *plan;
+	const struct ps_store_set *set;
+	struct ps_measure_live live;
+	struct ps_arena arena; /* of everything that is written in the end */
+	struct ps_store_trial trials[PS_TRIAL_MAX_STEPS + 2];
+	int trial_len;
+	struct ps_store_figure figures[PS_MEASURE_MAX_FIGURES];
+	int figure_len;
+	struct ps_store_cell out;
+	double confirmed_scale; /* where a fresh trial held; 0: nowhere */
+	bool cut_by_time;	/* the search ended for want of time */
+};
+
+/* ps_measure_cell_member returns the tenant at place i of the cell's set. */
+const struct ps_measure_tenant *ps_measure_cell_member(const struct ps_measure_cell *c, int i);
+/* ps_measure_cell_trial runs a trial, its number and seed filled in, and keeps it in the cell. The
+ * caller finishes *ret_result. The errors of ps_measure_drive. */
+enum ps_status ps_measure_cell_trial(struct ps_measure_cell *c, struct ps_measure_load_plan *plan,
+				     struct ps_load_result *ret_result, struct ps_error *err);
+/* ps_measure_cell_figure keeps a figure; texts are copied. PS_ENOMEM, PS_ETOOBIG. */
+enum ps_status ps_measure_cell_figure(struct ps_measure_cell *c,
+				      const struct ps_store_figure *figure, struct ps_error *err);
+/* ps_measure_rates_text writes "12.1 + 8.4 requests/s". */
+void ps_measure_rates_text(const double *rates, int n, char *buf, size_t size);
+
+/* ps_measure_cell_search runs cells of kind SEARCH, FRONTIER and PACK: live is up. */
+enum ps_status ps_measure_cell_search(struct ps_measure_cell *c, struct ps_error *err);
+/* ps_measure_search_note says what was found. */
+void ps_measure_search_note(const struct ps_measure_cell *c, char *text, size_t size);
+/* ps_measure_cell_single runs cells of one trial: CONFIRM, CAPACITY, RATES. */
+enum ps_status ps_measure_cell_single(struct ps_measure_cell *c, struct ps_error *err);
+/* ps_measure_cell_cold and ps_measure_cell_profile run theirs; live is up. */
+enum ps_status ps_measure_cell_cold(struct ps_measure_cell *c, struct ps_error *err);
+enum ps_status ps_measure_cell_profile(struct ps_measure_cell *c, struct ps_error *err);
+/* ps_measure_cell_operators runs its own: there is no server. */
+enum ps_status ps_measure_cell_operators(struct ps_measure_cell *c, struct ps_error *err);
+
+#endif

@@ -1,0 +1,204 @@
+/* digest.c - what a cell's result depends on, as one digest. A campaign file that is changed keeps
+ * the cells whose digest is still the same.
+ *
+ * Left out on purpose: names of sets and places in the plan (labels), prices (they are applied to
+ * results), how many blocks there are (a block's result does not depend on others), time limits of
+ * the campaign. The version of Perseus is in the manifest: a new build does not throw away what an
+ * old one measured, but the reader sees that there were two. */
+#include "measure/plan_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The common part: server, slice, seed, generator. */
+static json_t *common(const struct ps_measure_campaign *c)
+{
+	char cpus[PS_CPUS_SIZE];
+	json_t *o = json_object();
+	ps_json_set_int(o, "seed", c->seed);
+	ps_json_set_int(o, "timeout_ns", ps_measure_timeout_ns(c));
+	ps_json_set_int(o, "generator_cpu", c->generator_cpu);
+	ps_json_set_string(o, "url", c->server.url);
+	if (!c->server.url) {
+		ps_json_set_string(o, "cpus", ps_cpus_format(&c->slice.cpus, cpus));
+		ps_json_set_int(o, "memory", c->slice.memory_bytes);
+		ps_json_set_real(o, "cpu_quota", c->slice.cpu_quota);
+		ps_json_set_int(o, "lanes", c->server.lanes);
+		ps_json_set_int(o, "width", c->server.width);
+		ps_json_set_int(o, "queue_limit", c->server.queue_limit);
+		ps_json_set_string(o, "library", c->server.library);
+	}
+	return o;
+}
+
+static json_t *tenant(const struct ps_measure_campaign *c, int i, const char *const *models,
+		      bool demand)
+{
+	const struct ps_measure_tenant *t =
+		&((const struct ps_measure_tenant *)c->tenants.items)[i];
+	char sla[PS_SLA_SIZE];
+	json_t *o = json_object();
+	ps_json_set_string(o, "name", t->name); /* names the stream of its arrivals */
+	ps_json_set_string(o, "model", t->model);
+	ps_json_set_string(o, "content", models[ps_measure_find_model(c, t->model)]);
+	ps_json_set_string(o, "sla", ps_sla_format(&t->sla, sla));
+	ps_json_set_int(o, "batch", t->batch);
+	if (demand) {
+		ps_json_set_real(o, "demand", t->demand_rps);
+	}
+	return o;
+}
+
+static json_t *members(const struct ps_measure_planner *p, int set, const char *const *models,
+		       bool demand)
+{
+	json_t *list = json_array();
+	for (int i = 0; i < p->sets[set].member_len; i++) {
+		(void)json_array_append_new(list,
+					    tenant(p->c, p->sets[set].members[i], models, demand));
+	}
+	return list;
+}
+
+static json_t *search(const struct ps_measure_campaign *c)
+{
+	const struct ps_measure_search *s = &c->search;
+	json_t *o = json_object();
+	ps_json_set_int(o, "scale_ns", s->scale_ns);
+	ps_json_set_int(o, "steps", s->steps);
+	ps_json_set_int(o, "min_steps", s->min_steps);
+	ps_json_set_int(o, "step_ns", s->step_ns);
+	ps_json_set_int(o, "warmup_ns", s->warmup_ns);
+	ps_json_set_int(o, "checks", s->checks);
+	ps_json_set_int(o, "users", s->users);
+	ps_json_set_real(o, "half_width", c->stop.half_width);
+	return o;
+}
+
+static json_t *rates(const struct ps_measure_planner *p, const struct ps_store_cell *x)
+{
+	const struct ps_measure_grid *g =
+		&((const struct ps_measure_grid *)p->c->grids.items)[x->part];
+	double rps[PS_MEASURE_MAX_MEMBERS];
+	json_t *o = json_object(), *list = json_array();
+	(void)ps_measure_grid_rates(p->c, g, x->point, &p->sets[x->set], rps);
+	for (int i = 0; i < p->sets[x->set].member_len; i++) {
+		(void)json_array_append_new(list, json_real(rps[i]));
+	}
+	(void)json_object_set_new(o, "rates", list);
+	ps_json_set_int(o, "duration_ns", g->duration_ns);
+	ps_json_set_int(o, "warmup_ns", g->warmup_ns);
+	return o;
+}
+
+static json_t *frontier(const struct ps_measure_planner *p, const struct ps_store_cell *x)
+{
+	const struct ps_measure_frontier *f =
+		&((const struct ps_measure_frontier *)p->c->frontiers.items)[x->part];
+	double shares[2];
+	json_t *o = search(p->c);
+	ps_measure_frontier_shares(p->c, f, x->point, &p->sets[x->set], shares);
+	ps_json_set_real(o, "share", shares[0]);
+	return o;
+}
+
+static json_t *trial(int64_t warmup_ns, int64_t duration_ns)
+{
+	json_t *o = json_object();
+	ps_json_set_int(o, "warmup_ns", warmup_ns);
+	ps_json_set_int(o, "duration_ns", duration_ns);
+	return o;
+}
+
+static json_t *profile(const struct ps_measure_profile *k)
+{
+	json_t *o = trial(k->warmup_ns, k->duration_ns), *list = json_array();
+	ps_json_set_int(o, "users", k->users);
+	for (int i = 0; i < k->size_len; i++) {
+		(void)json_array_append_new(list, json_integer(k->sizes[i]));
+	}
+	(void)json_object_set_new(o, "batches", list);
+	return o;
+}
+
+static json_t *cold(const struct ps_measure_cold *k)
+{
+	json_t *o = json_object();
+	ps_json_set_int(o, "duration_ns", k->duration_ns);
+	ps_json_set_bool(o, "convert", k->convert);
+	return o;
+}
+
+static json_t *operators(const struct ps_measure_operators *k)
+{
+	json_t *o = json_object();
+	ps_json_set_int(o, "runs", k->runs);
+	ps_json_set_int(o, "batch", k->batch);
+	return o;
+}
+
+/* What only this kind of cell depends on. */
+static json_t *special(const struct ps_measure_planner *p, const struct ps_store_cell *x)
+{
+	json_t *o = NULL;
+	switch (x->kind) {
+	case PS_STORE_SEARCH:
+		return search(p->c);
+	case PS_STORE_PACK:
+		o = search(p->c);
+		ps_json_set_int(
+			o, "most",
+			((const struct ps_measure_packing *)p->c->packings.items)[x->part].most);
+		return o;
+	case PS_STORE_FRONTIER:
+		return frontier(p, x);
+	case PS_STORE_CONFIRM:
+		return trial(p->c->confirm.warmup_ns, p->c->confirm.duration_ns);
+	case PS_STORE_CAPACITY: /* also on the capacity that was found */
+		o = search(p->c);
+		(void)json_object_set_new(
+			o, "trial", trial(p->c->confirm.warmup_ns, p->c->confirm.duration_ns));
+		return o;
+	case PS_STORE_RATES:
+		return rates(p, x);
+	case PS_STORE_COLD:
+		return cold(&p->c->cold);
+	case PS_STORE_PROFILE:
+		return profile(&p->c->profile);
+	case PS_STORE_OPERATORS:
+		return operators(&p->c->operators);
+	}
+	return NULL;
+}
+
+static const char *digest_of(const struct ps_measure_planner *p, const struct ps_store_cell *x,
+			     const char *const *models)
+{
+	char digest[PS_TENANCY_DIGEST_SIZE];
+	bool demand = x->kind == PS_STORE_CONFIRM || x->kind == PS_STORE_PACK;
+	json_t *o = common(p->c), *mine = special(p, x);
+	ps_json_set_string(o, "key", x->key); /* names the seeds, and the block */
+	(void)json_object_set_new(o, "tenants", members(p, x->set, models, demand));
+	(void)json_object_set_new(o, "how", mine);
+	char *text = mine ? json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+	const char *copy = NULL;
+	if (text) {
+		ps_tenancy_digest(text, strlen(text), digest);
+		copy = ps_arena_strndup(p->a, digest, strlen(digest));
+	}
+	free(text);
+	json_decref(o);
+	return copy;
+}
+
+enum ps_status ps_measure_plan_digests(struct ps_measure_planner *p,
+				       const char *const *model_digests, struct ps_error *err)
+{
+	for (int i = 0; i < p->cell_len; i++) {
+		p->cells[i].digest = digest_of(p, &p->cells[i], model_digests);
+		if (!p->cells[i].digest) {
+			return ps_error_set(err, PS_ENOMEM, "no memory for a cell's digest");
+		}
+	}
+	return PS_OK;
+}

@@ -1,0 +1,145 @@
+/* models.c - the files behind a campaign's models, and what they hold. */
+#include "measure/measure_internal.h"
+
+#include "base/file.h"
+#include "base/strbuf.h"
+#include "engine/engine.h"
+#include "model/zoo.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void ps_measure_remove_dir(const char *path)
+{
+	DIR *d = opendir(path);
+	for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
+			(void)unlinkat(dirfd(d), e->d_name, 0);
+		}
+	}
+	if (d) {
+		(void)closedir(d);
+	}
+	(void)rmdir(path);
+}
+
+static enum ps_status no_memory(struct ps_error *err)
+{
+	return ps_error_set(err, PS_ENOMEM, "no memory for models");
+}
+
+/* ---- where they are ---- */
+
+/* Writes a network of the zoo unless it is there; the seed is in the name. */
+static enum ps_status zoo_model(struct ps_measure_context *m, const struct ps_measure_model *x,
+				char **ret_path, struct ps_error *err)
+{
+	struct ps_strbuf b;
+	ps_strbuf_init(&b);
+	ps_strbuf_printf(&b, "%s/%s-seed%lld.onnx", m->model_dir, x->zoo, (long long)m->c->seed);
+	char *path = ps_strbuf_take_data(&b);
+	if (!path) {
+		return no_memory(err);
+	}
+	*ret_path = path;
+	if (ps_file_exists(path)) {
+		return PS_OK;
+	}
+	(void)snprintf(m->what, sizeof(m->what), "writing %s", x->zoo);
+	(void)ps_measure_say(m, NULL);
+	return ps_zoo_write(ps_zoo_find(x->zoo), (uint64_t)m->c->seed, path, err);
+}
+
+static enum ps_status file_model(const struct ps_measure_context *m,
+				 const struct ps_measure_model *x, char **ret_path,
+				 struct ps_error *err)
+{
+	char *joined = ps_measure_path(m->c->folder, x->file);
+	char *absolute = joined ? realpath(joined, NULL) : NULL;
+	free(joined);
+	if (!absolute) {
+		ps_error_set(err, PS_ENOTFOUND, "there is no model file %.200s", x->file);
+		ps_error_where(err, "%.100s:%d:models.file", m->c->path, x->where.line);
+		ps_error_hint(err, "paths are relative to the campaign file's folder");
+		return PS_ENOTFOUND;
+	}
+	*ret_path = absolute;
+	return PS_OK;
+}
+
+enum ps_status ps_measure_find_models(struct ps_measure_context *m, struct ps_error *err)
+{
+	const struct ps_measure_model *x = m->c->models.items;
+	enum ps_status st = PS_OK;
+	m->model_paths = calloc(m->c->models.len, sizeof(*m->model_paths));
+	if (!m->model_paths) {
+		return no_memory(err);
+	}
+	for (size_t i = 0; i < m->c->models.len && st == PS_OK; i++) {
+		if (x[i].zoo) {
+			st = zoo_model(m, &x[i], &m->model_paths[i], err);
+		} else if (x[i].file) {
+			st = file_model(m, &x[i], &m->model_paths[i], err);
+		}
+	}
+	return st;
+}
+
+/* ---- what they hold ---- */
+
+static enum ps_status digest_file(const struct ps_measure_context *m,
+				  const struct ps_measure_model *x, struct ps_strbuf *out,
+				  struct ps_error *err)
+{
+	unsigned char hash[PS_ENGINE_HASH_SIZE];
+	char *path = NULL;
+	enum ps_status st = file_model(m, x, &path, err);
+	if (st == PS_OK) {
+		st = ps_engine_hash(path, hash, err);
+	}
+	for (size_t i = 0; i < sizeof(hash) && st == PS_OK; i++) {
+		ps_strbuf_printf(out, "%02x", hash[i]);
+	}
+	free(path);
+	return st;
+}
+
+enum ps_status ps_measure_digest_models(struct ps_measure_context *m, struct ps_error *err)
+{
+	const struct ps_measure_model *x = m->c->models.items;
+	enum ps_status st = PS_OK;
+	m->model_digests = calloc(m->c->models.len, sizeof(*m->model_digests));
+	if (!m->model_digests) {
+		return no_memory(err);
+	}
+	for (size_t i = 0; i < m->c->models.len && st == PS_OK; i++) {
+		struct ps_strbuf b;
+		ps_strbuf_init(&b);
+		if (x[i].zoo) { /* what is written follows from name and seed */
+			ps_strbuf_printf(&b, "zoo:%s:%lld", x[i].zoo, (long long)m->c->seed);
+		} else if (x[i].file) {
+			st = digest_file(m, &x[i], &b, err);
+		} else {
+			ps_strbuf_printf(&b, "remote:%s", x[i].name);
+		}
+		m->model_digests[i] = ps_strbuf_take_data(&b);
+		if (st == PS_OK && !m->model_digests[i]) {
+			st = no_memory(err);
+		}
+	}
+	return st;
+}
+
+void ps_measure_free_models(struct ps_measure_context *m)
+{
+	for (size_t i = 0; i < m->c->models.len; i++) {
+		free(m->model_paths ? m->model_paths[i] : NULL);
+		free(m->model_digests ? m->model_digests[i] : NULL);
+	}
+	free(m->model_paths);
+	free(m->model_digests);
+	m->model_paths = m->model_digests = NULL;
+}

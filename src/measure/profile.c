@@ -1,0 +1,197 @@
+/* profile.c - a model at several batch sizes, in shuffled order, and where its time goes. */
+#include "measure/cell_internal.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_OUTPUT_BYTES  (4u << 20) /* of perseus bench */
+#define OPERATORS_MAX_NS  (600 * INT64_C(1000000000))
+#define OPERATORS_WAIT_NS (20 * 1000000)
+#define FIXED_BATCH	  "fixed_batch"
+
+/* ---- batch sizes ---- */
+
+static enum ps_status one_size(struct ps_measure_cell *c, int batch, struct ps_error *err)
+{
+	const struct ps_measure_profile *p = &c->m->c->profile;
+	struct ps_load_result r;
+	struct ps_measure_load_plan plan = {.role = PS_STORE_PROFILED,
+					    .factor = NAN,
+					    .users = (int)p->users,
+					    .batch = batch,
+					    .warmup_ns = p->warmup_ns,
+					    .duration_ns = p->duration_ns};
+	(void)snprintf(c->m->what, sizeof(c->m->what), "batches of %d", batch);
+	enum ps_status st = ps_measure_cell_trial(c, &plan, &r, err);
+	if (st == PS_OK) {
+		ps_load_result_fini(&r);
+	}
+	return st;
+}
+
+/* A model with a fixed first dimension takes one size only: that is a result, not a failure. */
+static enum ps_status keep_refusal(struct ps_measure_cell *c, int batch, struct ps_error *err)
+{
+	const struct ps_measure_model *models = c->m->c->models.items;
+	const struct ps_store_figure f = {.name = FIXED_BATCH,
+					  .subject = models[c->plan->part].name,
+					  .unit = "inferences",
+					  .x = batch,
+					  .value = NAN,
+					  .low = NAN,
+					  .high = NAN};
+	return ps_measure_cell_figure(c, &f, err);
+}
+
+enum ps_status ps_measure_cell_profile(struct ps_measure_cell *c, struct ps_error *err)
+{
+	const struct ps_measure_profile *p = &c->m->c->profile;
+	int order[PS_MEASURE_MAX_BATCHES];
+	enum ps_status st = PS_OK;
+	ps_trial_block_order((uint64_t)c->m->c->seed, c->plan->block, p->size_len, order);
+	for (int i = 0; i < p->size_len && st == PS_OK; i++) {
+		int batch = p->sizes[order[i]];
+		st = one_size(c, batch, err);
+		if (st == PS_EINVAL && batch > 1) {
+			st = keep_refusal(c, batch, err);
+		}
+	}
+	return st;
+}
+
+/* ---- operators ---- */
+
+static const char *model_path(const struct ps_measure_cell *c)
+{
+	return c->m->model_paths[c->plan->part];
+}
+
+/* Waits until the child is over. How it ended shows in the file that it should have written. */
+static enum ps_status wait_end(struct ps_measure_context *m, struct ps_host_process *p,
+			       struct ps_error *err)
+{
+	int64_t until_ns = ps_clock_now_ns() + OPERATORS_MAX_NS;
+	const struct timespec pause = {0, OPERATORS_WAIT_NS};
+	enum ps_status st = PS_OK;
+	struct ps_error how;
+	ps_error_clear(&how);
+	while (st == PS_OK && ps_host_check(p, &how) == PS_OK) {
+		if (!ps_measure_say(m, NULL)) {
+			st = ps_error_set(err, PS_ECANCELLED, "stopped");
+		} else if (ps_clock_now_ns() > until_ns) {
+			st = ps_error_set(err, PS_ETIMEOUT, "the profile took over ten minutes");
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+	(void)ps_host_stop(p, 0, NULL);
+	return st;
+}
+
+/* Runs `perseus bench --operators` in the campaign's slice, as it is a child like any server. */
+static enum ps_status run_bench(struct ps_measure_cell *c, const char *output, struct ps_error *err)
+{
+	const struct ps_measure_campaign *m = c->m->c;
+	char runs[24], batch[24];
+	(void)snprintf(runs, sizeof(runs), "%lld", (long long)m->operators.runs);
+	(void)snprintf(batch, sizeof(batch), "%lld", (long long)m->operators.batch);
+	const char *argv[] = {c->m->run->program,
+			      "bench",
+			      model_path(c),
+			      "--operators",
+			      runs,
+			      "--batch",
+			      batch,
+			      "--cache-dir",
+			      c->m->cache_dir,
+			      "--output",
+			      output,
+			      NULL,
+			      NULL,
+			      NULL};
+	if (m->server.library) {
+		argv[11] = "--library";
+		argv[12] = m->server.library;
+	}
+	struct ps_host_slice slice = {.cpus = m->slice.cpus,
+				      .memory_bytes = m->slice.memory_bytes,
+				      .cpu_quota = m->slice.cpu_quota};
+	struct ps_host_process *p = NULL;
+	char log[4200];
+	(void)snprintf(log, sizeof(log), "%s.log", output);
+	struct ps_host_start how = {.argv = argv, .slice = &slice, .log_path = log};
+	enum ps_status st = ps_host_start(&how, &p, err);
+	if (st != PS_OK) {
+		return st;
+	}
+	return wait_end(c->m, p, err);
+}
+
+static enum ps_status keep_row(struct ps_measure_cell *c, const json_t *row, struct ps_error *err)
+{
+	const struct ps_store_figure f = {
+		.name = "operator_time",
+		.subject = ps_json_get_string(row, "operator", "?"),
+		.unit = "ns",
+		.x = (double)c->m->c->operators.batch,
+		.value = ps_json_get_real(row, "ns_per_run", NAN),
+		.low = NAN,
+		.high = NAN,
+		.count = ps_json_get_int(row, "calls_per_run", 0),
+	};
+	return ps_measure_cell_figure(c, &f, err);
+}
+
+static enum ps_status keep_rows(struct ps_measure_cell *c, const char *text, size_t len,
+				struct ps_error *err)
+{
+	json_t *o = NULL;
+	enum ps_status st = ps_json_parse(text, len, &o, err);
+	const json_t *rows = json_object_get(o, "operators");
+	const struct ps_measure_model *models = c->m->c->models.items;
+	if (st == PS_OK && json_array_size(rows) == 0) {
+		st = ps_error_set(err, PS_EUNAVAIL, "the engine's profile names no operator");
+	}
+	const struct ps_store_figure whole = {.name = "run_time",
+					      .subject = models[c->plan->part].name,
+					      .unit = "ns",
+					      .x = (double)c->m->c->operators.batch,
+					      .value = ps_json_get_real(o, "run_ns", NAN),
+					      .low = NAN,
+					      .high = NAN,
+					      .count = ps_json_get_int(o, "runs", 0)};
+	st = st == PS_OK ? ps_measure_cell_figure(c, &whole, err) : st;
+	for (size_t i = 0; i < json_array_size(rows) && st == PS_OK; i++) {
+		st = keep_row(c, json_array_get(rows, i), err);
+	}
+	json_decref(o);
+	return st;
+}
+
+enum ps_status ps_measure_cell_operators(struct ps_measure_cell *c, struct ps_error *err)
+{
+	char output[4096], *text = NULL;
+	size_t len = 0;
+	const struct ps_measure_model *models = c->m->c->models.items;
+	(void)snprintf(output, sizeof(output), "%s/operators-%s.json", c->m->config_dir,
+		       models[c->plan->part].name);
+	(void)snprintf(c->m->what, sizeof(c->m->what), "profiling the engine");
+	(void)unlink(output);
+	enum ps_status st = run_bench(c, output, err);
+	if (st == PS_OK && ps_file_read(output, MAX_OUTPUT_BYTES, &text, &len, NULL) != PS_OK) {
+		st = ps_error_set(err, PS_EUNAVAIL,
+				  "perseus bench --operators gave no result: see %.200s.log",
+				  output);
+	}
+	if (st == PS_OK) {
+		st = keep_rows(c, text, len, err);
+	}
+	free(text);
+	return st;
+}

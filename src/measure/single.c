@@ -1,0 +1,68 @@
+/* single.c - cells of one trial: at the demand rates, at the capacities, at a point of a grid. */
+#include "measure/cell_internal.h"
+
+#include <math.h>
+
+static enum ps_status capacity_rates(const struct ps_measure_cell *c, double *rates,
+				     struct ps_measure_load_plan *plan, struct ps_error *err)
+{
+	const struct ps_store_capacity *cap = &c->m->capacities[c->plan->set];
+	if (!(cap->known && cap->factor > 0)) {
+		return ps_error_set(err, PS_EUNAVAIL,
+				    "the capacity of this set is not known, or 0");
+	}
+	for (int i = 0; i < c->set->member_len; i++) {
+		rates[i] = cap->ray_rps[i] * cap->factor;
+	}
+	plan->role = PS_STORE_AT_CAPACITY;
+	plan->factor = cap->factor;
+	return PS_OK;
+}
+
+static void demand_rates(const struct ps_measure_cell *c, double *rates)
+{
+	for (int i = 0; i < c->set->member_len; i++) {
+		rates[i] = ps_measure_cell_member(c, i)->demand_rps;
+	}
+}
+
+static void grid_rates(const struct ps_measure_cell *c, double *rates,
+		       struct ps_measure_load_plan *plan)
+{
+	const struct ps_measure_grid *g =
+		&((const struct ps_measure_grid *)c->m->c->grids.items)[c->plan->part];
+	(void)ps_measure_grid_rates(c->m->c, g, c->plan->point, c->set, rates);
+	plan->role = PS_STORE_AT_RATES;
+	plan->warmup_ns = g->warmup_ns;
+	plan->duration_ns = g->duration_ns;
+}
+
+enum ps_status ps_measure_cell_single(struct ps_measure_cell *c, struct ps_error *err)
+{
+	double rates[PS_MEASURE_MAX_MEMBERS];
+	struct ps_load_result r;
+	struct ps_measure_load_plan plan = {
+		.role = PS_STORE_DEMAND,
+		.factor = NAN,
+		.rates = rates,
+		.warmup_ns = c->m->c->confirm.warmup_ns,
+		.duration_ns = c->m->c->confirm.duration_ns,
+	};
+	enum ps_status st = PS_OK;
+	if (c->plan->kind == PS_STORE_CAPACITY) {
+		st = capacity_rates(c, rates, &plan, err);
+	} else if (c->plan->kind == PS_STORE_RATES) {
+		grid_rates(c, rates, &plan);
+	} else {
+		demand_rates(c, rates);
+	}
+	if (st != PS_OK) {
+		return st;
+	}
+	ps_measure_rates_text(rates, c->set->member_len, c->m->what, sizeof(c->m->what));
+	st = ps_measure_cell_trial(c, &plan, &r, err);
+	if (st == PS_OK) {
+		ps_load_result_fini(&r);
+	}
+	return st;
+}

@@ -11,8 +11,13 @@
 struct report_options {
 	char *store, *html, *csv;
 	int64_t campaign;
+	int table;
 	bool json, list;
 };
+
+/* In the order of enum ps_report_table_id, after the lines. */
+static const char *const tables[] = {"lines", "interference", "frontier",  "packing",
+				     "cold",  "batches",      "operators", NULL};
 
 static const struct ps_conf_option rows[] = {
 	{
@@ -46,7 +51,15 @@ static const struct ps_conf_option rows[] = {
 		.type = PS_CONF_TEXT,
 		.offset = offsetof(struct report_options, csv),
 		.metavar = "FILE",
-		.help = "Write one row per tenant and set, for other tools.",
+		.help = "Write one table for other tools.",
+	},
+	{
+		.name = "table",
+		.type = PS_CONF_ENUM,
+		.offset = offsetof(struct report_options, table),
+		.choices = tables,
+		.def = "lines",
+		.help = "Which table --csv writes: lines has one row per tenant and set.",
 	},
 	PS_CLI_JSON(struct report_options),
 	{
@@ -138,13 +151,16 @@ static enum ps_status write_html(const struct ps_report_answer *a, const char *p
 	return st;
 }
 
-static enum ps_status write_csv(const struct ps_report_answer *a, const char *path,
+static enum ps_status write_csv(const struct ps_report_answer *a, int table, const char *path,
 				struct ps_error *err)
 {
 	struct ps_strbuf out;
 
 	ps_strbuf_init(&out);
-	ps_report_csv(a, &out);
+	if (table == 0)
+		ps_report_csv(a, &out);
+	else
+		ps_report_table_csv(&a->tables[table - 1], &out);
 	enum ps_status st = write_file(path, &out, err);
 	ps_strbuf_fini(&out);
 	return st;
@@ -175,7 +191,7 @@ static enum ps_status show(const struct report_options *o, const struct ps_store
 	if (st == PS_OK && o->html)
 		st = write_html(&a, o->html, err);
 	if (st == PS_OK && o->csv)
-		st = write_csv(&a, o->csv, err);
+		st = write_csv(&a, o->table, o->csv, err);
 	if (st == PS_OK)
 		st = o->json ? ps_cli_print_json(ps_report_json(&a, false), err)
 			     : print_text(&a, err);

@@ -38,7 +38,7 @@ const char *ps_report_set_label(const struct ps_report_answer *a, int set,
 	size_t several = 0;
 
 	for (size_t i = 0; i < c->set_len; i++)
-		several += c->sets[i].member_len > 1;
+		several += c->sets[i].member_len > 1 && ps_report_in_matrix(c, (int)i);
 	if (c->sets[set].member_len == 1)
 		snprintf(buf, PS_REPORT_LABEL_SIZE, "alone");
 	else if (several == 1)
@@ -51,6 +51,26 @@ const char *ps_report_set_label(const struct ps_report_answer *a, int set,
 static bool is_done(const struct ps_store_cell *cell)
 {
 	return cell->state == PS_STORE_DONE;
+}
+
+/* Searches, and blocks at the demand rates and the capacities: what a set's line is made of. */
+static bool is_of_matrix(const struct ps_store_cell *cell)
+{
+	return cell->kind == PS_STORE_SEARCH || cell->kind == PS_STORE_CONFIRM ||
+	       cell->kind == PS_STORE_CAPACITY;
+}
+
+bool ps_report_in_matrix(const struct ps_store_campaign *c, int set)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->cell_len; i++) {
+		any = any || is_of_matrix(&c->cells[i]);
+		if (c->cells[i].set == set && is_of_matrix(&c->cells[i]))
+			return true;
+	}
+	/* a campaign that has no such cells at all still has its tenants */
+	return !any && c->sets[set].member_len == 1;
 }
 
 /* ---- capacity ---- */
@@ -238,7 +258,7 @@ static enum ps_status pool_trials(struct pool *p, const struct ps_store_campaign
 {
 	for (size_t i = 0; i < c->cell_len; i++) {
 		const struct ps_store_cell *cell = &c->cells[i];
-		if (cell->set != p->line->set || !is_done(cell))
+		if (cell->set != p->line->set || !is_done(cell) || !is_of_matrix(cell))
 			continue;
 		for (size_t j = 0; j < cell->trial_len; j++) {
 			enum ps_status st = pool_trial(p, c, &cell->trials[j], err);
@@ -402,7 +422,8 @@ static enum ps_status fill_lines(struct ps_report_answer *a, struct ps_error *er
 			for (size_t s = 0; s < c->set_len; s++)
 				for (int m = 0; m < c->sets[s].member_len; m++) {
 					if (c->sets[s].members[m] != (int)t ||
-					    (c->sets[s].member_len > 1) != several)
+					    (c->sets[s].member_len > 1) != several ||
+					    !ps_report_in_matrix(c, (int)s))
 						continue;
 					enum ps_status st = fill_line(a, &a->lines[a->line_len++],
 								      (int)t, (int)s, m, err);
@@ -435,11 +456,14 @@ enum ps_status ps_report_build(const struct ps_store_campaign *c,
 	if (c->tenant_len == 0 || c->set_len == 0)
 		return ps_error_set(err, PS_EINVAL, "campaign %s has no tenants or no sets",
 				    c->name);
+	ps_arena_init(&a.arena, 0);
 	a.has_price = c->price.instance_type != NULL && c->price.usd_per_hour > 0;
 	count_cells(&a);
 	enum ps_status st = fill_lines(&a, err);
 	if (st == PS_OK)
 		st = ps_report_compare(&a, err);
+	if (st == PS_OK)
+		st = ps_report_tables(&a, err);
 	if (st == PS_OK)
 		st = ps_report_warn(&a, err);
 	if (st != PS_OK)
@@ -459,5 +483,6 @@ void ps_report_fini(struct ps_report_answer *a)
 	free(a->lines);
 	free(a->sets);
 	free(a->comparisons);
+	ps_arena_fini(&a->arena);
 	*a = (struct ps_report_answer){0};
 }

@@ -316,7 +316,7 @@ enum ps_status ps_report_compare(struct ps_report_answer *a, struct ps_error *er
 		return ps_error_set(err, PS_ENOMEM, "no memory for the report");
 	for (int size = PS_STORE_MAX_TENANTS; size > 1; size--)
 		for (size_t s = 0; s < c->set_len; s++)
-			if (c->sets[s].member_len == size)
+			if (c->sets[s].member_len == size && ps_report_in_matrix(c, (int)s))
 				a->comparisons[a->comparison_len++].set = (int)s;
 	for (size_t i = 0; i < a->comparison_len; i++)
 		compare(a, &a->comparisons[i]);

@@ -255,6 +255,48 @@ static void machine(const struct ps_report_answer *a, struct ps_strbuf *out)
 	end(out);
 }
 
+static void further_row(const struct ps_report_table *t, size_t r, struct ps_strbuf *out)
+{
+	char text[PS_REPORT_CELL_SIZE];
+
+	ps_strbuf_puts(out, "<tr>");
+	for (int c = 0; c < t->column_len; c++)
+		cell(out,
+		     ps_report_value_text(&t->columns[c],
+					  &t->values[r * (size_t)t->column_len + (size_t)c], text),
+		     t->columns[c].kind == PS_REPORT_TEXT);
+	ps_strbuf_puts(out, "</tr>\n");
+}
+
+static void further_table(const struct ps_report_table *t, struct ps_strbuf *out)
+{
+	ps_strbuf_puts(out, "<section>\n<h2>");
+	escape(out, t->title);
+	ps_strbuf_puts(out, "</h2>\n<p class=\"note\">");
+	escape(out, t->note);
+	ps_strbuf_puts(out, ".</p>\n");
+	begin(out);
+	for (int c = 0; c < t->column_len; c++) {
+		ps_strbuf_printf(out, "<th%s scope=\"col\">",
+				 t->columns[c].kind == PS_REPORT_TEXT ? " class=\"l\"" : "");
+		escape(out, t->columns[c].head);
+		ps_strbuf_puts(out, "</th>");
+	}
+	ps_strbuf_puts(out, "</tr>\n");
+	for (size_t r = 0; r < t->row_len; r++)
+		further_row(t, r, out);
+	end(out);
+	ps_strbuf_puts(out, "</section>\n");
+}
+
+/* A section for each further table that has rows. */
+static void further(const struct ps_report_answer *a, struct ps_strbuf *out)
+{
+	for (int i = 0; i < PS_REPORT_TABLES; i++)
+		if (a->tables[i].row_len > 0)
+			further_table(&a->tables[i], out);
+}
+
 static void warnings(const struct ps_report_answer *a, struct ps_strbuf *out)
 {
 	ps_strbuf_puts(out, a->warning_len ? "<ul class=\"warnings\">\n" : "<p>None.</p>\n");
@@ -402,27 +444,17 @@ static const struct place {
 	const char *name;
 	void (*put)(const struct ps_report_answer *a, struct ps_strbuf *out);
 } places[] = {
-	{"title", title},
-	{"css", css},
-	{"kicker", kicker},
-	{"name", name},
-	{"verdict", verdict},
-	{"verdict_class", verdict_class},
-	{"asked", asked},
-	{"demand", demand},
-	{"capacity", capacity},
-	{"savings", savings},
-	{"machine", machine},
-	{"warnings", warnings},
-	{"comparisons", comparisons},
-	{"manifest", manifest},
-	{"file_path", file_path},
-	{"file_text", file_text},
-	{"full_command", full_command},
-	{"version", version},
-	{"data", data},
-	{"chart_js", chart_js},
-	{"js", js},
+	{"title", title},	  {"css", css},
+	{"kicker", kicker},	  {"name", name},
+	{"verdict", verdict},	  {"verdict_class", verdict_class},
+	{"asked", asked},	  {"demand", demand},
+	{"capacity", capacity},	  {"savings", savings},
+	{"machine", machine},	  {"further", further},
+	{"warnings", warnings},	  {"comparisons", comparisons},
+	{"manifest", manifest},	  {"file_path", file_path},
+	{"file_text", file_text}, {"full_command", full_command},
+	{"version", version},	  {"data", data},
+	{"chart_js", chart_js},	  {"js", js},
 };
 
 static const struct place *find_place(const char *s, size_t n)

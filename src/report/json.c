@@ -228,6 +228,31 @@ static json_t *manifest_json(const struct ps_store_campaign *c)
 	return v ? v : json_null();
 }
 
+static json_t *value_json(const struct ps_report_column *c, const struct ps_report_value *v)
+{
+	if (c->kind == PS_REPORT_TEXT)
+		return json_string(v->text);
+	if (c->interval)
+		return interval(&v->v, true);
+	return isfinite(v->v.value) ? json_real(v->v.value) : json_null();
+}
+
+static json_t *table_json(const struct ps_report_table *t)
+{
+	json_t *list = json_array();
+
+	for (size_t r = 0; r < t->row_len; r++) {
+		json_t *o = json_object();
+		for (int c = 0; c < t->column_len; c++)
+			json_object_set_new(
+				o, t->columns[c].key,
+				value_json(&t->columns[c],
+					   &t->values[r * (size_t)t->column_len + (size_t)c]));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 json_t *ps_report_json(const struct ps_report_answer *a, bool charts)
 {
 	const struct ps_store_campaign *c = a->campaign;
@@ -255,6 +280,8 @@ json_t *ps_report_json(const struct ps_report_answer *a, bool charts)
 	json_object_set_new(o, "comparisons", list = json_array());
 	for (size_t i = 0; i < a->comparison_len; i++)
 		json_array_append_new(list, comparison_json(a, &a->comparisons[i]));
+	for (int i = 0; i < PS_REPORT_TABLES; i++)
+		json_object_set_new(o, a->tables[i].name, table_json(&a->tables[i]));
 	json_object_set_new(o, "warnings", list = json_array());
 	for (size_t i = 0; i < a->warning_len; i++)
 		json_array_append_new(list, json_string(a->warnings[i]));

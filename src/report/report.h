@@ -14,6 +14,12 @@
  *		instrument: those count).
  *	slowdown  p50 together / p50 alone per block, over the blocks in which both trials are
  *		trusted (VALID, or INVALID for a rising backlog alone): the geometric mean.
+ *	interference
+ *		the slowdown of every tenant in every set of several at the demand rates, and at the
+ *		points of grids against the point at which the others are silent; per block, as
+ *		above. For a set of three or more: what its pairs predict (the product of the
+ *		slowdowns by each neighbour alone, per block), and the measured slowdown against
+ *		that.
  *	cost	price per hour / (capacity in inferences/s x 3600) x 10^6; of a set of tenants
  *		split by compute share: capacity x mean compute time of a request.
  *
@@ -25,6 +31,7 @@
 #ifndef PS_REPORT_REPORT_H
 #define PS_REPORT_REPORT_H
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/strbuf.h"
@@ -101,6 +108,44 @@ struct ps_report_comparison {
 	char full_load_sentence[400]; /* what sharing does at full load */
 };
 
+/* ---- tables beside the answer ---- */
+
+/* Each kind of cell that a campaign may have has a table of its own: computed once as numbers,
+ * shown as text, page, CSV and JSON. A table without rows is not shown. */
+enum ps_report_table_id {
+	PS_REPORT_INTERFERENCE, /* slowdown of each tenant by its neighbours, at stated rates */
+	PS_REPORT_FRONTIER,	/* the boundary between two tenants' rates */
+	PS_REPORT_PACKING,	/* most tenants of one kind */
+	PS_REPORT_COLD,		/* cold starts */
+	PS_REPORT_BATCHES,	/* batch sizes */
+	PS_REPORT_OPERATORS,	/* where the time goes */
+	PS_REPORT_TABLES
+};
+
+enum ps_report_value_kind { PS_REPORT_TEXT, PS_REPORT_NUMBER, PS_REPORT_MS, PS_REPORT_BYTES };
+
+struct ps_report_column {
+	const char *key;  /* in JSON and CSV; units in names */
+	const char *head; /* in tables */
+	enum ps_report_value_kind kind;
+	bool interval; /* a number with its ends: KEY, KEY_low, KEY_high in CSV */
+};
+
+struct ps_report_value {
+	const char *text; /* of TEXT */
+	struct ps_stats_interval
+		v; /* else; NAN: not known. MS and BYTES too are in the column's unit */
+	bool open_below, open_above;
+};
+
+struct ps_report_table {
+	const char *name, *title, *note; /* note: what the numbers are */
+	const struct ps_report_column *columns;
+	int column_len;
+	struct ps_report_value *values; /* row after row */
+	size_t row_len;
+};
+
 struct ps_report_answer {
 	const struct ps_store_campaign *campaign; /* borrowed: must outlive the answer */
 	bool has_price;
@@ -110,6 +155,8 @@ struct ps_report_answer {
 	struct ps_report_comparison *comparisons; /* largest set first */
 	size_t comparison_len;
 	char verdict[1100]; /* one or two sentences: the answer */
+	struct ps_report_table tables[PS_REPORT_TABLES];
+	struct ps_arena arena; /* of the tables */
 	char **warnings;
 	size_t warning_len;
 	int cells_done, cells_failed, cells_open;
@@ -137,6 +184,8 @@ void ps_report_text(const struct ps_report_answer *a, int width, struct ps_strbu
 json_t *ps_report_json(const struct ps_report_answer *a, bool charts);
 /* ps_report_csv appends one header and one row per line (RFC 4180). */
 void ps_report_csv(const struct ps_report_answer *a, struct ps_strbuf *out);
+/* ps_report_table_csv appends one of the further tables in the same form. */
+void ps_report_table_csv(const struct ps_report_table *t, struct ps_strbuf *out);
 /* ps_report_html appends one page that needs no other file. PS_ENOMEM. */
 enum ps_status ps_report_html(const struct ps_report_answer *a, struct ps_strbuf *out,
 			      struct ps_error *err);

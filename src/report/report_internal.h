@@ -26,6 +26,37 @@ bool ps_report_is_trusted(const struct ps_store_result *r);
 /* ps_report_read_hist reads stored bytes into an initialised histogram. PS_ECORRUPT. */
 enum ps_status ps_report_read_hist(struct ps_hist *h, const struct ps_store_blob *b,
 				   struct ps_error *err);
+/* Trials of which a tenant's medians are taken, one per block. */
+struct ps_report_where {
+	enum ps_store_cell_kind kind; /* CONFIRM or RATES */
+	int set, part, point;	      /* part and point: of RATES */
+};
+/* ps_report_block_p50 fills the p50 of a tenant in each block (as many as the campaign has cells):
+ * NAN where there is none to be trusted, INFINITY where half had no answer. `scratch` is an
+ * initialised histogram. PS_ECORRUPT. */
+enum ps_status ps_report_block_p50(const struct ps_store_campaign *c, int tenant,
+				   const struct ps_report_where *where, struct ps_hist *scratch,
+				   double *ret_p50, struct ps_error *err);
+/* ps_report_block_ratio compares n blocks: the geometric mean of x over y where both are there, its
+ * interval from four on; the value is INFINITY when one x is. *ret_blocks counts them. Reorders
+ * both. */
+struct ps_stats_interval ps_report_block_ratio(double *x, double *y, size_t n, int *ret_blocks);
+/* ps_report_alone_set returns the set of a tenant alone, or -1. */
+int ps_report_alone_set(const struct ps_store_campaign *c, int tenant);
+/* ps_report_in_matrix says whether a set was to be searched or confirmed: others are only of a grid
+ * or a frontier. */
+bool ps_report_in_matrix(const struct ps_store_campaign *c, int set);
+
+/* ps_report_tables fills a->tables. PS_ENOMEM, PS_ECORRUPT. */
+enum ps_status ps_report_tables(struct ps_report_answer *a, struct ps_error *err);
+enum ps_status ps_report_interference(struct ps_report_answer *a, struct ps_error *err);
+enum ps_status ps_report_frontier(struct ps_report_answer *a, struct ps_error *err);
+enum ps_status ps_report_models(struct ps_report_answer *a, struct ps_error *err);
+/* ps_report_table_row adds a row of values that are not known; NULL: no memory. */
+struct ps_report_value *ps_report_table_row(struct ps_report_answer *a, struct ps_report_table *t);
+/* ps_report_keep copies a text into the answer; "" when there is no memory. */
+const char *ps_report_keep(struct ps_report_answer *a, const char *text);
+
 /* ps_report_slowdown fills l->slowdown. `scratch` is an initialised histogram. PS_ENOMEM,
  * PS_ECORRUPT. */
 enum ps_status ps_report_slowdown(const struct ps_store_campaign *c, struct ps_report_line *l,
@@ -54,6 +85,10 @@ const char *ps_report_quantile(const struct ps_stats_time_quantile *q,
 /* "c6i.large (aws us-east-1, $0.085/h, 2026-07-20)" */
 #define PS_REPORT_PRICE_SIZE 300
 const char *ps_report_price(const struct ps_report_answer *a, char buf[PS_REPORT_PRICE_SIZE]);
+
+/* ps_report_value_text writes a value as the tables show it; returns buf. */
+const char *ps_report_value_text(const struct ps_report_column *c, const struct ps_report_value *v,
+				 char buf[PS_REPORT_CELL_SIZE]);
 
 /* The files built into the program. */
 struct ps_report_asset {

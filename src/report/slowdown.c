@@ -5,17 +5,24 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* The p50 of a tenant's trial in each block; NAN where there is none to be trusted. */
-static enum ps_status read_blocks(const struct ps_store_campaign *c, int tenant, int set,
-				  struct ps_hist *scratch, double *ret_p50, struct ps_error *err)
+static bool is_there(const struct ps_store_cell *x, const struct ps_report_where *where)
+{
+	if (x->kind != where->kind || x->set != where->set || x->state != PS_STORE_DONE)
+		return false;
+	return x->kind != PS_STORE_RATES || (x->part == where->part && x->point == where->point);
+}
+
+enum ps_status ps_report_block_p50(const struct ps_store_campaign *c, int tenant,
+				   const struct ps_report_where *where, struct ps_hist *scratch,
+				   double *ret_p50, struct ps_error *err)
 {
 	for (size_t i = 0; i < c->cell_len; i++)
 		ret_p50[i] = NAN;
 	for (size_t i = 0; i < c->cell_len; i++) {
 		const struct ps_store_cell *x = &c->cells[i];
-		/* a block holds a set once, so there are no more blocks than cells */
-		if (x->kind != PS_STORE_CONFIRM || x->set != set || x->state != PS_STORE_DONE ||
-		    x->trial_len == 0 || x->block < 0 || (size_t)x->block >= c->cell_len)
+		/* a block holds a set or a point once, so there are no more blocks than cells */
+		if (!is_there(x, where) || x->trial_len == 0 || x->block < 0 ||
+		    (size_t)x->block >= c->cell_len)
 			continue;
 		const struct ps_store_result *r = ps_report_result_of(&x->trials[0], tenant);
 		if (!r || !ps_report_is_trusted(r))
@@ -44,23 +51,24 @@ static size_t pair(double *together, double *alone, size_t n)
 	return k;
 }
 
-static void compare(struct ps_report_line *l, double *together, double *alone, size_t n)
+struct ps_stats_interval ps_report_block_ratio(double *x, double *y, size_t n, int *ret_blocks)
 {
-	size_t k = pair(together, alone, n);
+	struct ps_stats_interval none = {.value = NAN, .lo = NAN, .hi = NAN};
+	size_t k = pair(x, y, n);
 
-	l->slowdown_blocks = (int)k;
+	*ret_blocks = (int)k;
 	if (k == 0)
-		return;
+		return none;
 	/* half of a trial without an answer: beyond any ratio */
 	for (size_t i = 0; i < k; i++)
-		if (isinf(together[i])) {
-			l->slowdown.value = INFINITY;
-			return;
+		if (isinf(x[i])) {
+			none.value = INFINITY;
+			return none;
 		}
-	l->slowdown = ps_stats_ratio_interval(together, alone, k, PS_REPORT_CONFIDENCE);
+	return ps_stats_ratio_interval(x, y, k, PS_REPORT_CONFIDENCE);
 }
 
-static int alone_set(const struct ps_store_campaign *c, int tenant)
+int ps_report_alone_set(const struct ps_store_campaign *c, int tenant)
 {
 	for (size_t s = 0; s < c->set_len; s++)
 		if (c->sets[s].member_len == 1 && c->sets[s].members[0] == tenant)
@@ -71,20 +79,23 @@ static int alone_set(const struct ps_store_campaign *c, int tenant)
 enum ps_status ps_report_slowdown(const struct ps_store_campaign *c, struct ps_report_line *l,
 				  struct ps_hist *scratch, struct ps_error *err)
 {
-	int set = alone_set(c, l->tenant);
+	struct ps_report_where together = {.kind = PS_STORE_CONFIRM, .set = l->set};
+	struct ps_report_where alone = {.kind = PS_STORE_CONFIRM,
+					.set = ps_report_alone_set(c, l->tenant)};
 	enum ps_status st = PS_OK;
 
 	l->slowdown = (struct ps_stats_interval){.value = NAN, .lo = NAN, .hi = NAN};
-	if (l->alone || set < 0 || c->cell_len == 0)
+	if (l->alone || alone.set < 0 || c->cell_len == 0)
 		return PS_OK;
 	double *p50 = calloc(2 * c->cell_len, sizeof *p50);
 	if (!p50)
 		return ps_error_set(err, PS_ENOMEM, "no memory for the report");
-	st = read_blocks(c, l->tenant, l->set, scratch, p50, err);
+	st = ps_report_block_p50(c, l->tenant, &together, scratch, p50, err);
 	if (st == PS_OK)
-		st = read_blocks(c, l->tenant, set, scratch, p50 + c->cell_len, err);
+		st = ps_report_block_p50(c, l->tenant, &alone, scratch, p50 + c->cell_len, err);
 	if (st == PS_OK)
-		compare(l, p50, p50 + c->cell_len, c->cell_len);
+		l->slowdown = ps_report_block_ratio(p50, p50 + c->cell_len, c->cell_len,
+						    &l->slowdown_blocks);
 	free(p50);
 	return st;
 }

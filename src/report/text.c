@@ -255,6 +255,37 @@ static void put_savings(const struct ps_report_answer *a, size_t width, struct p
 	free(t.rows);
 }
 
+/* A further table, when it has rows. */
+static void put_further(const struct ps_report_table *t, size_t width, struct ps_strbuf *out)
+{
+	const char *heads[MAX_COLUMNS];
+	struct table shown = {.heads = heads, .columns = t->column_len, .len = t->row_len};
+	char text[PS_REPORT_CELL_SIZE];
+
+	if (t->row_len == 0)
+		return;
+	shown.rows = calloc(t->row_len, sizeof *shown.rows);
+	if (!shown.rows) {
+		out->failed = true;
+		return;
+	}
+	for (int c = 0; c < t->column_len; c++) {
+		heads[c] = t->columns[c].head;
+		shown.left |= (unsigned)(t->columns[c].kind == PS_REPORT_TEXT) << c;
+	}
+	for (size_t r = 0; r < t->row_len; r++)
+		for (int c = 0; c < t->column_len; c++)
+			set_cell(&shown.rows[r], c,
+				 ps_report_value_text(
+					 &t->columns[c],
+					 &t->values[r * (size_t)t->column_len + (size_t)c], text));
+	ps_strbuf_putc(out, '\n');
+	ps_conf_wrap(out, t->title, strlen(t->title), 0, 0, width);
+	put_table(&shown, width, out);
+	ps_conf_wrap(out, t->note, strlen(t->note), 0, 0, width);
+	free(shown.rows);
+}
+
 static void put_asked(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
 {
 	const struct ps_store_campaign *c = a->campaign;
@@ -304,6 +335,8 @@ void ps_report_text(const struct ps_report_answer *a, int width, struct ps_strbu
 		ps_strbuf_puts(out, "\nSaving of sharing [95 %]\n");
 		put_savings(a, w, out);
 	}
+	for (int i = 0; i < PS_REPORT_TABLES; i++)
+		put_further(&a->tables[i], w, out);
 	ps_strbuf_puts(out, "\nPriced as ");
 	ps_report_price(a, price);
 	ps_conf_wrap(out, price, strlen(price), 10, 2, w);

@@ -60,6 +60,7 @@ static void warn_price(struct list *w)
 static void warn_cells(struct list *w)
 {
 	const struct ps_store_campaign *c = w->a->campaign;
+	int moved = 0;
 
 	if (w->a->cells_open > 0)
 		warn(w,
@@ -67,9 +68,17 @@ static void warn_cells(struct list *w)
 		     "(perseus measure --resume).",
 		     w->a->cells_open, c->cell_len);
 	for (size_t i = 0; i < c->cell_len; i++)
-		if (c->cells[i].state == PS_STORE_FAILED)
+		if (c->cells[i].state == PS_STORE_MOVED) {
+			moved++;
+		} else if (c->cells[i].state == PS_STORE_FAILED) {
 			warn(w, "Cell %s failed: %s.", c->cells[i].key,
 			     c->cells[i].reason ? c->cells[i].reason : "no reason was stored");
+		}
+	if (moved > 0)
+		warn(w,
+		     "%d cells went on with a changed form of this campaign, and are in its "
+		     "report.",
+		     moved);
 }
 
 /* Reasons are stored one per line; they are shown in one. */
@@ -142,13 +151,22 @@ static void warn_capacity(struct list *w, const char *name, const struct ps_stor
 		     name, ps_report_method_number(cap, "steps"));
 }
 
+static bool is_searched(const struct ps_store_campaign *c, int set)
+{
+	for (size_t i = 0; i < c->cell_len; i++)
+		if (c->cells[i].kind == PS_STORE_SEARCH && c->cells[i].set == set)
+			return true;
+	return false;
+}
+
 static void warn_sets(struct list *w)
 {
 	const struct ps_store_campaign *c = w->a->campaign;
 
 	for (size_t s = 0; s < c->set_len; s++) {
 		const struct ps_report_set *set = &w->a->sets[s];
-		warn_capacity(w, c->sets[s].name, set->capacity);
+		if (is_searched(c, (int)s))
+			warn_capacity(w, c->sets[s].name, set->capacity);
 		if (set->steal_share * 100 > MAX_STEAL_PERCENT)
 			warn(w,
 			     "While %s was measured, others took %.1f %% of a CPU's time from this "

@@ -247,8 +247,11 @@ static void on_no_bytes(struct ps_net_client *c, int64_t n)
 	if (n == PS_NET_IO_END) {
 		c->speech->eof(c, 0);
 	} else if (n == PS_NET_IO_BROKEN && c->wire.error == 0) {
+		/* TLS 1.3 tells of a client's certificate only when the client has begun to speak.
+		 */
+		bool refused = ps_net_wire_is_refusal();
 		ps_net_wire_why(&c->wire, c->why, sizeof c->why);
-		ps_net_client_fail(c, PS_NET_MALFORMED, 0);
+		ps_net_client_fail(c, refused ? PS_NET_TLS : PS_NET_MALFORMED, 0);
 	} else if (n == PS_NET_IO_BROKEN) {
 		c->speech->eof(c, c->wire.error);
 	}

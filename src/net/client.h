@@ -101,7 +101,7 @@ struct ps_net_client_options {
 					* addresses) and what the certificate must name. Copied */
 	int max_calls;		       /* [HTTP/2: 100] at once; 1 for HTTP/1.1. At most 4096 */
 	bool kernel_timestamps;
-	size_t max_header_bytes;    /* [64 KiB] of an answer's head, and of its trailers */
+	size_t max_header_bytes;    /* [64 KiB] of an answer's head; HTTP/2: and its trailers */
 	size_t max_body_bytes;	    /* [64 MiB] of an answer, and of one message of gRPC */
 	int64_t connect_timeout_ns; /* [5 s] handshake included; the call's own deadline holds
 				       besides */

@@ -24,7 +24,8 @@ static void finish(struct ps_net_client *c, enum ps_net_outcome outcome, int e, 
 
 /* --- sending --- */
 
-static void write_more(struct ps_net_client *c, bool in_send)
+/* False: nothing more can be written now. */
+static bool write_once(struct ps_net_client *c, bool in_send)
 {
 	struct ps_net_h1_state *h = &c->h1;
 	struct ps_net_out *o = &h->out;
@@ -36,12 +37,12 @@ static void write_more(struct ps_net_client *c, bool in_send)
 		/* The server may have answered (a refusal) before it broke the connection: what
 		 * came is read first. */
 		if (e == EPIPE || e == ECONNRESET)
-			return;
+			return false;
 		if (in_send)
 			ps_net_client_fail_soon(c, PS_NET_RESET, e);
 		else
 			ps_net_client_fail(c, PS_NET_RESET, e);
-		return;
+		return false;
 	}
 	if (n > 0 && !h->call->sent_ns)
 		h->call->sent_ns = before_ns;
@@ -49,6 +50,13 @@ static void write_more(struct ps_net_client *c, bool in_send)
 	h->writing = o->left > 0;
 	if (!h->writing)
 		h->call->sent_all_ns = ps_evloop_now_ns(c->loop);
+	return h->writing && !c->wire.full;
+}
+
+static void write_more(struct ps_net_client *c, bool in_send)
+{
+	while (write_once(c, in_send))
+		;
 }
 
 static enum ps_status begin(struct ps_net_client *c, struct ps_net_call *call, struct ps_error *err)

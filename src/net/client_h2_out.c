@@ -397,12 +397,9 @@ static bool write_once(struct ps_net_client *c)
 			ps_net_client_fail(c, PS_NET_RESET, c->wire.error);
 		return false;
 	}
-	size_t left = 0;
-	for (size_t i = o->at; i < o->n; i++)
-		left += o->pieces[i].iov_len;
 	if (n > 0)
 		wrote(c, s, (size_t)n, before_ns);
-	return (size_t)n == left;
+	return !s->doomed && !c->wire.full;
 }
 
 void ps_net_h2c_flush(struct ps_net_client *c)

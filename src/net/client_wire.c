@@ -223,6 +223,14 @@ int64_t ps_net_wire_read(struct ps_net_wire *w, void *buf, size_t n)
 
 /* --- writing --- */
 
+static size_t bytes_of(const struct iovec *pieces, size_t n)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < n; i++)
+		bytes += pieces[i].iov_len;
+	return bytes;
+}
+
 static int64_t give(struct ps_net_wire *w, const struct iovec *pieces, size_t n)
 {
 	struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)pieces,
@@ -230,6 +238,7 @@ static int64_t give(struct ps_net_wire *w, const struct iovec *pieces, size_t n)
 	ssize_t put =
 		n == 1 ? send(w->fd, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
 		       : sendmsg(w->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	w->full = put < (ssize_t)bytes_of(pieces, m.msg_iovlen);
 	if (put >= 0) {
 		w->stats->writes++;
 		w->stats->written_bytes += (uint64_t)put;
@@ -376,6 +385,11 @@ static size_t chosen(const struct ps_net_wire *w, const unsigned char **ret_name
 	if (w->ssl)
 		SSL_get0_alpn_selected(w->ssl, ret_name, &n);
 	return n;
+}
+
+bool ps_net_wire_is_refusal(void)
+{
+	return ERR_GET_REASON(ERR_peek_error()) >= SSL_AD_REASON_OFFSET;
 }
 
 bool ps_net_wire_chose_h2(const struct ps_net_wire *w)

@@ -30,7 +30,8 @@ struct ps_net_wire {
 	struct ssl_st *ssl;
 	bool stamps; /* the kernel says when bytes came */
 	bool broken;
-	int error;		    /* errno behind PS_NET_IO_BROKEN; 0: a breach of TLS */
+	bool full; /* the last write left bytes over because the socket takes no more */
+	int error; /* errno behind PS_NET_IO_BROKEN; 0: a breach of TLS */
 	int64_t read_ns, kernel_ns; /* of the last read that brought bytes or an end */
 	struct ps_net_cipher cipher;
 };
@@ -49,6 +50,8 @@ int ps_net_wire_handshake(struct ps_net_wire *w);
 /* ps_net_wire_chose_h2 says whether ALPN chose HTTP/2; ps_net_wire_chose: whether anything. */
 bool ps_net_wire_chose_h2(const struct ps_net_wire *w);
 bool ps_net_wire_chose(const struct ps_net_wire *w);
+/* ps_net_wire_is_refusal says whether TLS broke by an alert of the server's. */
+bool ps_net_wire_is_refusal(void);
 /* ps_net_wire_why says why the handshake failed. Returns buf. */
 const char *ps_net_wire_why(const struct ps_net_wire *w, char *buf, size_t size);
 
@@ -59,8 +62,8 @@ int64_t ps_net_wire_rest(struct ps_net_wire *w, void *buf, size_t n);
 
 /* ps_net_wire_write gives the kernel what it takes of the pieces: how many bytes went since the
  * last call (0: the socket is full), or PS_NET_IO_BROKEN; *ret_before_ns is read just before the
- * first of them went. What did not go must be offered again. Fewer than all: wait until the socket
- * can be written. */
+ * first of them went. What did not go must be offered again: at once, or when w->full as soon as
+ * the socket can be written. */
 int64_t ps_net_wire_write(struct ps_net_wire *w, const struct iovec *pieces, size_t n,
 			  int64_t *ret_before_ns);
 /* ps_net_wire_is_stuck says whether bytes wait for the socket that no caller knows of. */

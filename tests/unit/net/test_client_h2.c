@@ -425,6 +425,32 @@ static void prepared_requests(void **state)
 	}
 }
 
+/* Bytes that lie in the socket while the thread is elsewhere: the kernel knows when they came. */
+static void the_kernel_tells_when_bytes_came(void **state)
+{
+	(void)state;
+	rig_listen();
+	R.o.protocol = PS_NET_HTTP1;
+	R.o.kernel_timestamps = true;
+	rig_client();
+	struct ps_net_call *c = rig_call(0, PS_NET_CALL_HTTP, "/");
+	rig_send(c);
+	for (int i = 0; i < 1000 && R.n_got == 0; i++)
+		rig_turn();
+	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+	assert_int_equal(send(R.peer, answer, sizeof answer - 1, 0), sizeof answer - 1);
+	int64_t sent_ns = ps_clock_now_ns();
+	usleep(20000); /* what is measured, not waited for */
+	rig_until(&R.done, 1);
+	assert_int_equal(c->outcome, PS_NET_OK);
+	assert_true(c->first_byte_ns - sent_ns >= 20 * PS_NS_PER_MS);
+	if (c->first_byte_kernel_ns < 0)
+		skip(); /* this kernel gives no stamps */
+	assert_true(c->first_byte_kernel_ns > c->sent_ns);
+	assert_true(c->first_byte_ns - c->first_byte_kernel_ns > 19 * PS_NS_PER_MS);
+	assert_int_equal(c->done_kernel_ns, c->first_byte_kernel_ns);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
 
 int main(void)
@@ -445,6 +471,7 @@ int main(void)
 		T(sent_again_inside_on_done),
 		T(freed_inside_on_done),
 		T(bad_calls_are_refused),
+		T(the_kernel_tells_when_bytes_came),
 		T(unix_sockets_serve),
 		T(prepared_requests),
 	};

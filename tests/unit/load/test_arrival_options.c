@@ -1,4 +1,5 @@
 /* Options of arrivals: what they make, and what does not go together. */
+#include "base/file.h"
 #include "load/arrival_options.h"
 #include "load/load.h"
 
@@ -253,6 +254,39 @@ static void the_examples_can_be_replayed(void **state)
 	ps_load_traces_fini(&traces);
 }
 
+/* docs/traces.md names every option, arrival and format, and the limits as they are. */
+static void the_page_says_it_all(void **state)
+{
+	static const char *const limits[] = {"33,554,432", "67,108,864", "65,536", "10,000,000"};
+	static const unsigned values[] = {PS_LOAD_TRACE_MAX_ENTRIES, PS_LOAD_TRACE_MAX_LINES,
+					  PS_LOAD_TRACE_MAX_LINE, (unsigned)PS_LOAD_MAX_RATE_RPS};
+	char *text, name[64];
+	size_t len;
+
+	(void)state;
+	assert_int_equal(ps_file_read(PS_SOURCE_DIR "/docs/traces.md", 1 << 20, &text, &len, NULL),
+			 PS_OK);
+	for (const struct ps_conf_option *o = rows; o->name; o++) {
+		snprintf(name, sizeof(name), "%s", o->name);
+		for (char *c = name; *c; c++)
+			*c = *c == '-' ? '_' : *c;
+		if (!strstr(text, name))
+			fail_msg("the page does not say %s", name);
+		for (size_t i = 0; o->choices && o->choices[i]; i++)
+			if (!strstr(text, o->choices[i]))
+				fail_msg("the page does not say %s", o->choices[i]);
+	}
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		unsigned value = 0;
+
+		for (const char *c = limits[i]; *c; c++)
+			value = *c == ',' ? value : 10 * value + (unsigned)(*c - '0');
+		assert_int_equal(value, values[i]);
+		assert_non_null(strstr(text, limits[i]));
+	}
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +296,7 @@ int main(void)
 		cmocka_unit_test(a_think_time_is_read),
 		cmocka_unit_test(what_means_nothing_is_refused),
 		cmocka_unit_test(parts_are_read),
+		cmocka_unit_test(the_page_says_it_all),
 		cmocka_unit_test(the_examples_can_be_replayed),
 	};
 

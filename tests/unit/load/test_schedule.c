@@ -2,6 +2,7 @@
  * processes themselves: test_arrivals.c. */
 #include "base/clock.h"
 #include "load/schedule.h"
+#include "support/ks.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -139,6 +140,37 @@ static void threads_share_one_schedule(void **state)
 	}
 }
 
+/* What is scheduled is what the process gives, rounded once: at 300,000/s and with others between,
+ * the gaps in whole nanoseconds are still exponential. */
+static void instants_are_rounded_once(void **state)
+{
+	enum { N = 300000 };
+	static double u[N + 4000];
+	struct ps_load_tenant three[] = {tenant("a", PS_LOAD_CONSTANT, 1000),
+					 tenant("b", PS_LOAD_POISSON, N),
+					 tenant("c", PS_LOAD_BURSTS, 1000)};
+	struct ps_load_plan p = {.tenants = three, .tenant_len = 3, .duration_ns = SEC, .seed = 21};
+	struct ps_load_schedule s;
+	struct ps_load_arrivals a;
+	int64_t at, before = 0;
+	size_t t, n = 0;
+	uint64_t seq;
+
+	(void)state;
+	ps_load_arrivals_init(&a, &three[1].arrival, 21, "b");
+	assert_int_equal(ps_load_schedule_init(&s, &p, 0, 1), PS_OK);
+	while (ps_load_schedule_pop(&s, &t, &at, &seq)) {
+		if (t != 1)
+			continue;
+		assert_int_equal(at, llround(ps_load_arrivals_next(&a)));
+		u[n++] = -expm1(-(double)(at - before) * N / 1e9);
+		before = at;
+	}
+	ps_load_schedule_fini(&s);
+	assert_true(fabs((double)n - N) <= 4 * sqrt(N));
+	assert_true(ks_uniform(u, n) >= 1e-4);
+}
+
 static void closed_loops_are_not_scheduled(void **state)
 {
 	struct ps_load_tenant one[] = {tenant("a", PS_LOAD_CLOSED, 0),
@@ -158,6 +190,7 @@ int main(void)
 		cmocka_unit_test(other_tenants_move_nothing),
 		cmocka_unit_test(tenants_are_independent),
 		cmocka_unit_test(threads_share_one_schedule),
+		cmocka_unit_test(instants_are_rounded_once),
 		cmocka_unit_test(closed_loops_are_not_scheduled),
 	};
 

@@ -126,7 +126,57 @@ static const char migration_2[] =
 	" before REAL, after REAL, PRIMARY KEY (trial, series)) STRICT, WITHOUT ROWID;"
 	"ALTER TABLE campaign ADD COLUMN previous INTEGER NOT NULL DEFAULT 0;";
 
-const char *const ps_store_migrations[] = {migration_1, migration_2};
+/* What says in which file a campaign is (uuid), what its content was (seal), and more counters of
+ * the host. The wall clock only labels, so it makes no campaign unique any more: that table is made
+ * anew. Campaigns of older files get a uuid from what was unique until now, so that two copies of a
+ * file agree; what is in them is sealed by ps_store_migrate. */
+static const char migration_3[] =
+	"CREATE TABLE campaign_3 ("
+	" id INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, name TEXT NOT NULL, file_path TEXT,"
+	" file_text TEXT NOT NULL, manifest TEXT, seed INTEGER NOT NULL,"
+	" started_wall_ns INTEGER NOT NULL, finished_wall_ns INTEGER NOT NULL DEFAULT 0,"
+	" slice_cpus TEXT, slice_memory_bytes INTEGER, slice_cpu_quota REAL,"
+	" price_provider TEXT, price_region TEXT, price_instance TEXT, price_vcpu REAL,"
+	" price_memory_gib REAL, price_usd_per_hour REAL, price_source TEXT, price_date TEXT,"
+	" full_command TEXT, previous INTEGER NOT NULL DEFAULT 0, seal TEXT) STRICT;"
+	"INSERT INTO campaign_3 (id, uuid, name, file_path, file_text, manifest, seed,"
+	" started_wall_ns, finished_wall_ns, slice_cpus, slice_memory_bytes, price_provider,"
+	" price_region, price_instance, price_vcpu, price_memory_gib, price_usd_per_hour,"
+	" price_source, price_date, full_command, previous)"
+	" SELECT id, printf('v1-%016x-%016x-%s', started_wall_ns, seed, hex(name)), name,"
+	" file_path, file_text, manifest, seed, started_wall_ns, finished_wall_ns, slice_cpus,"
+	" slice_memory_bytes, price_provider, price_region, price_instance, price_vcpu,"
+	" price_memory_gib, price_usd_per_hour, price_source, price_date, full_command, previous"
+	" FROM campaign;"
+	"DROP TABLE campaign;"
+	"ALTER TABLE campaign_3 RENAME TO campaign;"
+	"ALTER TABLE cell ADD COLUMN seal TEXT;"
+	"ALTER TABLE trial ADD COLUMN host TEXT;"
+	"ALTER TABLE trial ADD COLUMN seal TEXT;"
+	"ALTER TABLE sample ADD COLUMN server_threads INTEGER;"
+	"ALTER TABLE sample ADD COLUMN server_minor_faults INTEGER;"
+	"ALTER TABLE sample ADD COLUMN server_major_faults INTEGER;"
+	"ALTER TABLE sample ADD COLUMN server_voluntary_switches INTEGER;"
+	"ALTER TABLE sample ADD COLUMN server_involuntary_switches INTEGER;"
+	"ALTER TABLE sample ADD COLUMN server_run_delay_ns INTEGER;"
+	"ALTER TABLE sample ADD COLUMN server_read_bytes INTEGER;"
+	"ALTER TABLE sample ADD COLUMN server_written_bytes INTEGER;"
+	"ALTER TABLE sample ADD COLUMN server_throttled_ns INTEGER;"
+	"ALTER TABLE sample ADD COLUMN server_huge_bytes INTEGER;"
+	"ALTER TABLE sample ADD COLUMN server_cycles INTEGER;"
+	"ALTER TABLE sample ADD COLUMN server_instructions INTEGER;"
+	"ALTER TABLE sample ADD COLUMN server_cache_misses INTEGER;"
+	"ALTER TABLE sample ADD COLUMN generator_run_delay_ns INTEGER;"
+	"ALTER TABLE sample ADD COLUMN net_received_bytes INTEGER;"
+	"ALTER TABLE sample ADD COLUMN net_sent_bytes INTEGER;"
+	"ALTER TABLE sample ADD COLUMN cpu_khz INTEGER;"
+	"CREATE TABLE gpu_sample ("
+	" trial INTEGER NOT NULL REFERENCES trial ON DELETE CASCADE, at_ns INTEGER NOT NULL,"
+	" gpu INTEGER NOT NULL, busy_ratio REAL, server_busy_ratio REAL, power_w REAL,"
+	" memory_bytes INTEGER, server_memory_bytes INTEGER, clock_mhz INTEGER,"
+	" memory_clock_mhz INTEGER, PRIMARY KEY (trial, at_ns, gpu)) STRICT, WITHOUT ROWID;";
+
+const char *const ps_store_migrations[] = {migration_1, migration_2, migration_3};
 _Static_assert(sizeof(ps_store_migrations) / sizeof(ps_store_migrations[0]) ==
 		       PS_STORE_SCHEMA_VERSION,
 	       "one migration per schema version");

@@ -116,6 +116,9 @@ static enum ps_status move_cell(struct ps_store *s, const struct ps_store_campai
 	if (st == PS_OK && !same_places(c, old)) {
 		st = set_places(s, c, old, to, err);
 	}
+	if (st == PS_OK) {
+		st = ps_store_seal_cell(s, to, err);
+	}
 	(void)snprintf(reason, sizeof(reason), "went on as campaign %lld", (long long)campaign);
 	return st == PS_OK ? ps_store_run(s, PS_STMT_MOVE_LEAVE, err, "si", reason, from) : st;
 }

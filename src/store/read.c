@@ -164,6 +164,8 @@ static enum ps_status fill_campaign(struct ps_store *s, struct ps_arena *a, sqli
 	c->price.source_date = ps_store_text(a, q, 16);
 	c->full_command = ps_store_text(a, q, 17);
 	c->previous = ps_store_integer(q, 18);
+	c->uuid = ps_store_text(a, q, 19);
+	c->slice_cpu_quota = sqlite3_column_type(q, 20) == SQLITE_NULL ? 0 : ps_store_real(q, 20);
 	return PS_OK;
 }
 

@@ -19,6 +19,7 @@ enum ps_status ps_store_no_memory(struct ps_error *err);
 const char *ps_store_text(struct ps_arena *a, sqlite3_stmt *q, int col);
 double ps_store_real(sqlite3_stmt *q, int col);
 int64_t ps_store_integer(sqlite3_stmt *q, int col);
+int64_t ps_store_known(sqlite3_stmt *q, int col); /* NULL becomes -1 */
 struct ps_store_blob ps_store_bytes(struct ps_arena *a, sqlite3_stmt *q, int col);
 /* ps_store_choice finds the index of a text among `names`. PS_ECORRUPT when it is none of them. */
 enum ps_status ps_store_choice(struct ps_store *s, sqlite3_stmt *q, int col,

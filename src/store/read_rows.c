@@ -59,6 +59,11 @@ int64_t ps_store_integer(sqlite3_stmt *q, int col)
 	return sqlite3_column_int64(q, col);
 }
 
+int64_t ps_store_known(sqlite3_stmt *q, int col)
+{
+	return sqlite3_column_type(q, col) == SQLITE_NULL ? -1 : sqlite3_column_int64(q, col);
+}
+
 struct ps_store_blob ps_store_bytes(struct ps_arena *a, sqlite3_stmt *q, int col)
 {
 	struct ps_store_blob b = {NULL, 0};

@@ -1,5 +1,7 @@
 #include "store/read_internal.h"
 
+#include <string.h>
+
 static enum ps_status fill_result(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q,
 				  void *item, struct ps_error *err)
 {
@@ -67,14 +69,27 @@ static enum ps_status fill_sample(struct ps_store *s, struct ps_arena *a, sqlite
 {
 	struct ps_store_sample *x = item;
 	(void)s, (void)a, (void)err;
+	for (int i = 0; i < PS_STORE_SAMPLE_FIELDS; i++) {
+		int64_t v = ps_store_known(q, i);
+		memcpy((char *)x + ps_store_sample_fields[i], &v, sizeof(v));
+	}
+	return PS_OK;
+}
+
+static enum ps_status fill_gpu(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q, void *item,
+			       struct ps_error *err)
+{
+	struct ps_store_gpu_sample *x = item;
+	(void)s, (void)a, (void)err;
 	x->at_ns = ps_store_integer(q, 0);
-	x->server_cpu_ns = ps_store_integer(q, 1);
-	x->generator_cpu_ns = ps_store_integer(q, 2);
-	x->steal_ns = ps_store_integer(q, 3);
-	x->busy_ns = ps_store_integer(q, 4);
-	x->server_rss_bytes = ps_store_integer(q, 5);
-	x->server_pss_bytes = ps_store_integer(q, 6);
-	x->generator_rss_bytes = ps_store_integer(q, 7);
+	x->gpu = (int)ps_store_integer(q, 1);
+	x->busy_ratio = ps_store_real(q, 2);
+	x->server_busy_ratio = ps_store_real(q, 3);
+	x->power_w = ps_store_real(q, 4);
+	x->memory_bytes = ps_store_known(q, 5);
+	x->server_memory_bytes = ps_store_known(q, 6);
+	x->clock_mhz = ps_store_known(q, 7);
+	x->memory_clock_mhz = ps_store_known(q, 8);
 	return PS_OK;
 }
 
@@ -115,6 +130,7 @@ enum ps_status ps_store_fill_trial(struct ps_store *s, struct ps_arena *a, sqlit
 	t->server_peak_rss_bytes = ps_store_integer(q, 17);
 	t->generator_rss_bytes = ps_store_integer(q, 18);
 	t->copies = (int)ps_store_integer(q, 19);
+	t->host_json = ps_store_text(a, q, 20);
 	return st;
 }
 
@@ -133,6 +149,10 @@ enum ps_status ps_store_read_trial_parts(struct ps_store *s, struct ps_arena *a,
 		st = ps_store_read_rows(s, a, PS_STMT_SAMPLES_READ, "i", t->id, 0,
 					sizeof(*t->samples), fill_sample, &t->samples,
 					&t->sample_len, err);
+	}
+	if (st == PS_OK) {
+		st = ps_store_read_rows(s, a, PS_STMT_GPUS_READ, "i", t->id, 0, sizeof(*t->gpus),
+					fill_gpu, &t->gpus, &t->gpu_len, err);
 	}
 	if (st == PS_OK) {
 		st = ps_store_read_rows(s, a, PS_STMT_SCRAPES_READ, "i", t->id, 0,

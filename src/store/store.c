@@ -9,7 +9,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define BUSY_TIMEOUT_MS 5000
+#define BUSY_TIMEOUT_MS	 5000
+#define FIRST_SEALED	 3	     /* schema version */
+#define MAX_RAISED_BYTES (1LL << 30) /* of an older file that is read: its copy is in memory */
 
 const char *const ps_store_kind_names[] = {"search", "confirm", "capacity", "frontier",	 "rates",
 					   "pack",   "cold",	"profile",  "operators", NULL};
@@ -121,10 +123,14 @@ static int bind_one(sqlite3_stmt *stmt, int at, char type, va_list *ap)
 	const struct ps_store_blob *b;
 	const char *text;
 	double d;
+	int64_t i;
 
 	switch (type) {
 	case 'i':
 		return sqlite3_bind_int64(stmt, at, va_arg(*ap, int64_t));
+	case 'n':
+		i = va_arg(*ap, int64_t);
+		return i < 0 ? sqlite3_bind_null(stmt, at) : sqlite3_bind_int64(stmt, at, i);
 	case 'd':
 		d = va_arg(*ap, double);
 		return isnan(d) ? sqlite3_bind_null(stmt, at) : sqlite3_bind_double(stmt, at, d);
@@ -234,6 +240,9 @@ enum ps_status ps_store_migrate(struct ps_store *s, int version, struct ps_error
 	if (st == PS_OK) {
 		st = exec(s, sql, "mark the store", err);
 	}
+	if (st == PS_OK && have > 0 && have < FIRST_SEALED && version >= FIRST_SEALED) {
+		st = ps_store_seal_all(s, err);
+	}
 	if (st == PS_OK) {
 		st = ps_store_commit(s, err);
 	}
@@ -293,10 +302,6 @@ static enum ps_status identify(struct ps_store *s, int64_t *ret_version, struct 
 			     "the store has schema %lld, this perseus knows up to %d",
 			     (long long)version, PS_STORE_SCHEMA_VERSION);
 		ps_error_hint(err, "use the newer perseus that wrote it");
-	} else if (version < PS_STORE_SCHEMA_VERSION && !s->writable) {
-		ps_error_set(err, PS_EUNSUPPORTED, "the store has the older schema %lld",
-			     (long long)version);
-		ps_error_hint(err, "open it once for writing: perseus measure --resume");
 	} else {
 		*ret_version = version;
 		return PS_OK;
@@ -351,12 +356,52 @@ static enum ps_status open_database(struct ps_store *s, struct ps_error *err)
 	return rc == SQLITE_OK ? PS_OK : ps_store_error(s, err, rc, "open the store");
 }
 
+/* An older file that is only read stays as it is: a copy in memory is raised. */
+static enum ps_status raise_copy(struct ps_store *s, struct ps_error *err)
+{
+	int64_t pages = 0, page_bytes = 0;
+	sqlite3 *copy = NULL;
+	enum ps_status st = pragma_get(s, "page_count", &pages, err);
+	if (st == PS_OK) {
+		st = pragma_get(s, "page_size", &page_bytes, err);
+	}
+	if (st == PS_OK && pages * page_bytes > MAX_RAISED_BYTES) {
+		st = ps_error_set(err, PS_ETOOBIG,
+				  "the store has an older schema and is too large "
+				  "to be raised in memory");
+		ps_error_where(err, "%s", s->path);
+		ps_error_hint(err, "raise the file itself: perseus store merge %.90s -o %.90s",
+			      s->path, s->path);
+	}
+	if (st != PS_OK) {
+		return st;
+	}
+	int rc = sqlite3_open(":memory:", &copy);
+	sqlite3_backup *b =
+		rc == SQLITE_OK ? sqlite3_backup_init(copy, "main", s->db, "main") : NULL;
+	if (b) {
+		(void)sqlite3_backup_step(b, -1);
+	}
+	rc = b ? sqlite3_backup_finish(b) : SQLITE_NOMEM;
+	if (rc != SQLITE_OK) {
+		st = ps_store_error(s, err, rc, "copy the store to raise its schema");
+		(void)sqlite3_close(copy);
+		return st;
+	}
+	(void)sqlite3_close(s->db);
+	s->db = copy;
+	return ps_store_migrate(s, PS_STORE_SCHEMA_VERSION, err);
+}
+
 static enum ps_status prepare_file(struct ps_store *s, struct ps_error *err)
 {
 	int64_t version = 0;
 	enum ps_status st = identify(s, &version, err);
-	if (st != PS_OK || !s->writable) {
+	if (st != PS_OK) {
 		return st;
+	}
+	if (!s->writable) {
+		return version < PS_STORE_SCHEMA_VERSION ? raise_copy(s, err) : PS_OK;
 	}
 	/* FULL: what was reported as written survives a power cut. */
 	st = exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", "prepare the store",
@@ -403,14 +448,20 @@ enum ps_status ps_store_open(const char *path, enum ps_store_mode mode, struct p
 	return PS_OK;
 }
 
+void ps_store_finalize(struct ps_store *s)
+{
+	for (int i = 0; i < PS_STMT_COUNT; i++) {
+		(void)sqlite3_finalize(s->stmts[i]);
+		s->stmts[i] = NULL;
+	}
+}
+
 void ps_store_close(struct ps_store *s)
 {
 	if (!s) {
 		return;
 	}
-	for (int i = 0; i < PS_STMT_COUNT; i++) {
-		(void)sqlite3_finalize(s->stmts[i]);
-	}
+	ps_store_finalize(s);
 	(void)sqlite3_close(s->db);
 	if (s->lock_fd >= 0) {
 		(void)close(s->lock_fd);

@@ -7,7 +7,12 @@
  * counts, histograms and requests; whatever can be derived from them (percentiles, intervals,
  * prices per inference) is not stored.
  *
- * One schema version, raised by numbered migrations when an older file is opened for writing.
+ * One schema version, raised by numbered migrations when an older file is opened for writing; of
+ * one that is opened for reading a copy in memory is raised, and the file stays as it is.
+ *
+ * What is written is sealed: campaigns, cells that are over and trials carry the SHA-256 of their
+ * content, so that a bit that flipped on a disk is found and the trial named (upkeep.h).
+ *
  * A store belongs to one thread at a time. Several processes may read while one writes (WAL).
  *
  * The same structs are written and read. Texts and arrays in a struct that was read belong to its
@@ -28,7 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PS_STORE_SCHEMA_VERSION 2
+#define PS_STORE_SCHEMA_VERSION 3
 #define PS_STORE_MAX_TENANTS	64
 #define PS_STORE_NEVER_NS	INT64_MAX
 
@@ -177,12 +182,33 @@ struct ps_store_second {
 };
 
 /* The machine beside a trial. Counters count from the trial's start (instant 0 = start of the
- * load, warm-up included). -1: not known. */
+ * load, warm-up included). -1: not known (here, or at this instant). */
 struct ps_store_sample {
 	int64_t at_ns;
 	int64_t server_cpu_ns, generator_cpu_ns; /* processor time used so far */
 	int64_t steal_ns, busy_ns;		 /* all CPUs of the machine, so far */
 	int64_t server_rss_bytes, server_pss_bytes, generator_rss_bytes;
+	int64_t server_threads;
+	int64_t server_minor_faults, server_major_faults;		/* so far, as all below */
+	int64_t server_voluntary_switches, server_involuntary_switches; /* of all its threads */
+	int64_t server_run_delay_ns;			 /* ready, but no CPU; of all its threads */
+	int64_t server_read_bytes, server_written_bytes; /* from and to disks */
+	int64_t server_throttled_ns;			 /* its group, by a CPU quota */
+	int64_t server_huge_bytes;			 /* now in huge pages */
+	int64_t server_cycles, server_instructions, server_cache_misses; /* the CPU's counters */
+	int64_t generator_run_delay_ns;
+	int64_t net_received_bytes, net_sent_bytes; /* all interfaces that the server sees */
+	int64_t cpu_khz;			    /* now, mean over the slice's CPUs */
+};
+
+/* One GPU at one instant. NAN, -1: not known. */
+struct ps_store_gpu_sample {
+	int64_t at_ns;
+	int gpu;
+	double busy_ratio, server_busy_ratio; /* of the last moments, as the driver counts them */
+	double power_w;
+	int64_t memory_bytes, server_memory_bytes;
+	int64_t clock_mhz, memory_clock_mhz;
 };
 
 struct ps_store_trial {
@@ -200,6 +226,7 @@ struct ps_store_trial {
 	/* over the measured part */
 	int64_t server_cpu_ns, generator_cpu_ns, steal_ns;
 	int64_t server_rss_bytes, server_pss_bytes, server_peak_rss_bytes, generator_rss_bytes;
+	const char *host_json; /* what was watched, what was absent and why; may be NULL */
 
 	const struct ps_store_result *results;
 	size_t result_len;
@@ -207,6 +234,8 @@ struct ps_store_trial {
 	size_t second_len;
 	const struct ps_store_sample *samples;
 	size_t sample_len;
+	const struct ps_store_gpu_sample *gpus;
+	size_t gpu_len;
 	const struct ps_store_scrape *scrapes; /* in order of their series */
 	size_t scrape_len;
 	int copies; /* of the tenant, in PACK; else 1. When writing, 0 is 1. They have one result */
@@ -236,15 +265,17 @@ struct ps_store_cell {
 };
 
 struct ps_store_campaign {
-	int64_t id;	  /* ignored when writing */
+	int64_t id;	  /* ignored when writing; the last one begun has the largest */
+	const char *uuid; /* says which campaign it is, in any store; NULL when writing: drawn */
 	int64_t previous; /* the campaign that this one goes on from with a changed file; 0: none */
-	const char *name; /* unique in a store together with started_wall_ns */
+	const char *name;
 	const char *file_path, *file_text;
 	const char *manifest_json;
 	uint64_t seed;
 	int64_t started_wall_ns, finished_wall_ns;
 	const char *slice_cpus;	    /* as asked: "0-1" */
 	int64_t slice_memory_bytes; /* as asked; 0: no limit */
+	double slice_cpu_quota;	    /* as asked, in CPUs; 0: none */
 	struct ps_store_price price;
 	const char *full_command; /* how to run the publishable form; may be NULL */
 	const struct ps_store_tenant *tenants;
@@ -262,8 +293,8 @@ enum ps_status ps_store_open(const char *path, enum ps_store_mode mode, struct p
 			     struct ps_error *err);
 /* ps_store_close closes it; NULL is allowed. */
 void ps_store_close(struct ps_store *s);
-/* ps_store_check runs SQLite's own check and ours (done cells have trials, counts agree).
- * PS_ECORRUPT with the first thing found. */
+/* ps_store_check runs SQLite's own quick check and ours (done cells have results, counts agree).
+ * PS_ECORRUPT with the first thing found. upkeep.h has the thorough one. */
 enum ps_status ps_store_check(struct ps_store *s, struct ps_error *err);
 
 /* ---- writing ---- */
@@ -290,7 +321,7 @@ enum ps_status ps_store_campaign_finish(struct ps_store *s, int64_t campaign_id,
 enum ps_status ps_store_campaign_set_manifest(struct ps_store *s, int64_t campaign_id,
 					      const char *manifest_json, struct ps_error *err);
 /* ps_store_cell_start marks a cell as running and counts the attempt. A cell that is done is
- * refused with PS_EEXIST: nothing is measured twice. */
+ * refused with PS_EEXIST: nothing is measured twice; so is one whose results were moved. */
 enum ps_status ps_store_cell_start(struct ps_store *s, int64_t campaign_id, const char *key,
 				   int64_t wall_ns, struct ps_error *err);
 /* ps_store_cell_write writes the outcome of a running cell (key, state DONE or FAILED, reason,
@@ -312,11 +343,12 @@ struct ps_store_listing {
 	int cells, done, failed;
 };
 
-/* ps_store_list gives the campaigns, latest first; the caller frees *ret_list with free(). */
+/* ps_store_list gives the campaigns, the last one begun first (by their ids: wall clocks jump); the
+ * caller frees *ret_list with free(). */
 enum ps_status ps_store_list(struct ps_store *s, struct ps_store_listing **ret_list,
 			     size_t *ret_len, struct ps_error *err);
 /* ps_store_campaign_read reads a campaign with all its cells, trials, results, series and samples;
- * requests stay in the file. `campaign_id` 0: the one that started last. */
+ * requests stay in the file. `campaign_id` 0: the last one begun. */
 enum ps_status ps_store_campaign_read(struct ps_store *s, int64_t campaign_id,
 				      struct ps_store_campaign **ret_campaign,
 				      struct ps_error *err);

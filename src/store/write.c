@@ -1,6 +1,9 @@
 #include "store/pack_internal.h"
 #include "store/store_internal.h"
 
+#include "base/rng.h"
+
+#include <stdio.h>
 #include <string.h>
 
 static enum ps_status write_sets(struct ps_store *s, const struct ps_store_campaign *c, int64_t id,
@@ -41,21 +44,37 @@ static enum ps_status write_plan(struct ps_store *s, const struct ps_store_campa
 	return st;
 }
 
+static bool draw_uuid(char uuid[33])
+{
+	unsigned char bytes[16];
+	if (ps_rng_kernel(bytes, sizeof(bytes)) != PS_OK) {
+		return false;
+	}
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		(void)snprintf(uuid + 2 * i, 3, "%02x", bytes[i]);
+	}
+	return true;
+}
+
 enum ps_status ps_store_write_campaign(struct ps_store *s, const struct ps_store_campaign *c,
 				       int64_t *ret_id, struct ps_error *err)
 {
 	const struct ps_store_price *p = &c->price;
-	enum ps_status st =
-		ps_store_run(s, PS_STMT_CAMPAIGN_INSERT, err, "ssssiisisssdddsssi", c->name,
-			     c->file_path, c->file_text, c->manifest_json, (int64_t)c->seed,
-			     c->started_wall_ns, c->slice_cpus, c->slice_memory_bytes, p->provider,
-			     p->region, p->instance_type, p->vcpu, p->memory_gib, p->usd_per_hour,
-			     p->source, p->source_date, c->full_command, c->previous);
+	char uuid[33];
+	if (!c->uuid && !draw_uuid(uuid)) {
+		return ps_error_set(err, PS_EIO, "the kernel gives no random number");
+	}
+	enum ps_status st = ps_store_run(
+		s, PS_STMT_CAMPAIGN_INSERT, err, "ssssiisisssdddsssisd", c->name, c->file_path,
+		c->file_text, c->manifest_json, (int64_t)c->seed, c->started_wall_ns, c->slice_cpus,
+		c->slice_memory_bytes, p->provider, p->region, p->instance_type, p->vcpu,
+		p->memory_gib, p->usd_per_hour, p->source, p->source_date, c->full_command,
+		c->previous, c->uuid ? c->uuid : uuid, c->slice_cpu_quota);
 	if (st == PS_OK) {
 		*ret_id = sqlite3_last_insert_rowid(s->db);
 		st = write_plan(s, c, *ret_id, err);
 	}
-	return st;
+	return st == PS_OK ? ps_store_seal_campaign(s, *ret_id, err) : st;
 }
 
 enum ps_status ps_store_end(struct ps_store *s, enum ps_status st, struct ps_error *err)
@@ -127,7 +146,8 @@ enum ps_status ps_store_cell_start(struct ps_store *s, int64_t campaign_id, cons
 	if (st != PS_OK) {
 		return st;
 	}
-	if (strcmp(state, ps_store_state_names[PS_STORE_DONE]) == 0) {
+	if (strcmp(state, ps_store_state_names[PS_STORE_DONE]) == 0 ||
+	    strcmp(state, ps_store_state_names[PS_STORE_MOVED]) == 0) {
 		ps_error_set(err, PS_EEXIST, "cell \"%s\" is done already", key);
 		ps_error_where(err, "%s", s->path);
 		return PS_EEXIST;
@@ -179,6 +199,62 @@ static enum ps_status write_result(struct ps_store *s, int64_t trial,
 	return st;
 }
 
+const size_t ps_store_sample_fields[PS_STORE_SAMPLE_FIELDS] = {
+	offsetof(struct ps_store_sample, at_ns),
+	offsetof(struct ps_store_sample, server_cpu_ns),
+	offsetof(struct ps_store_sample, generator_cpu_ns),
+	offsetof(struct ps_store_sample, steal_ns),
+	offsetof(struct ps_store_sample, busy_ns),
+	offsetof(struct ps_store_sample, server_rss_bytes),
+	offsetof(struct ps_store_sample, server_pss_bytes),
+	offsetof(struct ps_store_sample, generator_rss_bytes),
+	offsetof(struct ps_store_sample, server_threads),
+	offsetof(struct ps_store_sample, server_minor_faults),
+	offsetof(struct ps_store_sample, server_major_faults),
+	offsetof(struct ps_store_sample, server_voluntary_switches),
+	offsetof(struct ps_store_sample, server_involuntary_switches),
+	offsetof(struct ps_store_sample, server_run_delay_ns),
+	offsetof(struct ps_store_sample, server_read_bytes),
+	offsetof(struct ps_store_sample, server_written_bytes),
+	offsetof(struct ps_store_sample, server_throttled_ns),
+	offsetof(struct ps_store_sample, server_huge_bytes),
+	offsetof(struct ps_store_sample, server_cycles),
+	offsetof(struct ps_store_sample, server_instructions),
+	offsetof(struct ps_store_sample, server_cache_misses),
+	offsetof(struct ps_store_sample, generator_run_delay_ns),
+	offsetof(struct ps_store_sample, net_received_bytes),
+	offsetof(struct ps_store_sample, net_sent_bytes),
+	offsetof(struct ps_store_sample, cpu_khz),
+};
+
+/* What is not known is NULL in the file. */
+static enum ps_status write_sample(struct ps_store *s, int64_t trial,
+				   const struct ps_store_sample *x, struct ps_error *err)
+{
+	sqlite3_stmt *q = NULL;
+	bool row = false;
+	enum ps_status st = ps_store_bind(s, PS_STMT_SAMPLE_INSERT, &q, err, "i", trial);
+	int rc = SQLITE_OK;
+	for (int i = 0; i < PS_STORE_SAMPLE_FIELDS && st == PS_OK && rc == SQLITE_OK; i++) {
+		int64_t v;
+		memcpy(&v, (const char *)x + ps_store_sample_fields[i], sizeof(v));
+		rc = v < 0 ? sqlite3_bind_null(q, i + 2) : sqlite3_bind_int64(q, i + 2, v);
+	}
+	if (rc != SQLITE_OK) {
+		return ps_store_error(s, err, rc, "write a sample");
+	}
+	return st == PS_OK ? ps_store_step(s, q, &row, err) : st;
+}
+
+static enum ps_status write_gpu(struct ps_store *s, int64_t trial,
+				const struct ps_store_gpu_sample *x, struct ps_error *err)
+{
+	return ps_store_run(s, PS_STMT_GPU_INSERT, err, "iiidddnnnn", trial, x->at_ns,
+			    (int64_t)x->gpu, x->busy_ratio, x->server_busy_ratio, x->power_w,
+			    x->memory_bytes, x->server_memory_bytes, x->clock_mhz,
+			    x->memory_clock_mhz);
+}
+
 static enum ps_status write_series(struct ps_store *s, int64_t id, const struct ps_store_trial *t,
 				   struct ps_error *err)
 {
@@ -191,10 +267,10 @@ static enum ps_status write_series(struct ps_store *s, int64_t id, const struct 
 				  (int64_t)x->good, x->latency_sum_ns, x->latency_max_ns);
 	}
 	for (size_t i = 0; i < t->sample_len && st == PS_OK; i++) {
-		const struct ps_store_sample *x = &t->samples[i];
-		st = ps_store_run(s, PS_STMT_SAMPLE_INSERT, err, "iiiiiiiii", id, x->at_ns,
-				  x->server_cpu_ns, x->generator_cpu_ns, x->steal_ns, x->busy_ns,
-				  x->server_rss_bytes, x->server_pss_bytes, x->generator_rss_bytes);
+		st = write_sample(s, id, &t->samples[i], err);
+	}
+	for (size_t i = 0; i < t->gpu_len && st == PS_OK; i++) {
+		st = write_gpu(s, id, &t->gpus[i], err);
 	}
 	for (size_t i = 0; i < t->scrape_len && st == PS_OK; i++) {
 		const struct ps_store_scrape *x = &t->scrapes[i];
@@ -208,12 +284,12 @@ static enum ps_status write_trial(struct ps_store *s, int64_t cell, const struct
 				  struct ps_error *err)
 {
 	enum ps_status st = ps_store_run(
-		s, PS_STMT_TRIAL_INSERT, err, "iisdiiiiiissiiiiiiii", cell, (int64_t)t->number,
+		s, PS_STMT_TRIAL_INSERT, err, "iisdiiiiiissiiiiiiiis", cell, (int64_t)t->number,
 		ps_store_role_names[t->role], t->factor, t->started_wall_ns, t->warmup_ns,
 		t->duration_ns, (int64_t)t->seed, (int64_t)t->met, (int64_t)t->valid, t->reasons,
 		t->verdict, t->server_cpu_ns, t->generator_cpu_ns, t->steal_ns, t->server_rss_bytes,
 		t->server_pss_bytes, t->server_peak_rss_bytes, t->generator_rss_bytes,
-		(int64_t)(t->copies > 0 ? t->copies : 1));
+		(int64_t)(t->copies > 0 ? t->copies : 1), t->host_json);
 	int64_t id = sqlite3_last_insert_rowid(s->db);
 	for (size_t i = 0; i < t->result_len && st == PS_OK; i++) {
 		st = write_result(s, id, &t->results[i], err);
@@ -249,7 +325,7 @@ static enum ps_status write_cell(struct ps_store *s, int64_t id, const struct ps
 				  ps_store_state_names[cell->state], cell->reason,
 				  cell->finished_wall_ns, cell->slice_json, cell->server_json, id);
 	}
-	return st;
+	return st == PS_OK ? ps_store_seal_cell(s, id, err) : st;
 }
 
 enum ps_status ps_store_cell_write(struct ps_store *s, int64_t campaign_id,

@@ -39,6 +39,7 @@ class Temporary(unittest.TestCase):
     def all_ok(self, *args, **more):
         code, t, stderr = load(*args, **more)
         self.assertIsNotNone(t, stderr)
+        self.assertIn(code, (0, 1), stderr)
         self.assertEqual({k: v for k, v in t["outcomes"].items() if v}, {"ok": t["scheduled"]},
                          f"{args} {t['first_failure']}")
         self.assertGreater(t["scheduled"], 0)

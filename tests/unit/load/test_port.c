@@ -1,5 +1,6 @@
 /* Targets, ports and slots: who gets what, how sends end, and that one over HTTP/1.1 allocates
- * nothing. The model in this process stands for servers where their manners do not matter. */
+ * nothing. The model in this process stands for servers where their manners do not matter. (Its
+ * slots and the scripted server start threads with pthread_create: ThreadSanitizer runs this.) */
 // link: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=strdup
 #include "load/port.h"
 #include "unit/load/scripted_server.h"

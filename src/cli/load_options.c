@@ -221,9 +221,9 @@ static const struct ps_conf_option rows[] = {
 const struct ps_conf_schema ps_cli_load_schema = {
 	.name = "perseus load",
 	.summary = "Load an inference server honestly and say what it gave.",
-	.details = "Works with any server that speaks the Open Inference Protocol over HTTP. "
-		   "Inputs are "
-		   "made up from the model's metadata.\n"
+	.details = "Works with any server that speaks the Open Inference Protocol over HTTP/1.1, "
+		   "HTTP/2 or gRPC, and with a model in this process. Inputs are made up from the "
+		   "model's metadata, or come from files.\n"
 		   "\n"
 		   "Requests leave at instants fixed before the run: a slow server delays answers, "
 		   "never "

@@ -70,16 +70,16 @@ static struct ps_net_h2c_session *session_of(struct ps_net_client *c)
 	return s;
 }
 
-/* Takes the session off the connection; its memory goes when nghttp2 has returned. */
+/* Takes the session off the connection; its memory goes when the last one has left it. */
 static void drop_session(struct ps_net_client *c)
 {
 	struct ps_net_h2c_session *s = c->h2->session;
 	if (!s)
 		return;
+	ps_net_h2c_enter(s);
 	c->h2->session = NULL;
 	s->doomed = true;
-	if (s->inside == 0)
-		free_session(s);
+	ps_net_h2c_leave(s);
 }
 
 void ps_net_h2c_break(struct ps_net_h2c_session *s, enum ps_net_outcome outcome, const char *why)
@@ -233,7 +233,8 @@ static void end_all(struct ps_net_client *c, enum ps_net_outcome outcome, int e,
 	if (!s)
 		return;
 	ps_net_h2c_enter(s);
-	drop_session(c);
+	c->h2->session = NULL;
+	s->doomed = true;
 	while (s->calls) {
 		struct ps_net_h2c_call *k = s->calls;
 		bool half = outcome == PS_NET_RESET && k->call->first_byte_ns;
@@ -262,9 +263,10 @@ static int64_t expire(struct ps_net_client *c, int64_t now_ns)
 			next_ns = at_ns;
 		k = k->next;
 	}
-	bool doomed = s->doomed;
+	if (s->doomed) /* there may be other calls now: they are looked at at once */
+		next_ns = now_ns;
 	ps_net_h2c_leave(s);
-	return doomed ? expire(c, now_ns) : next_ns;
+	return next_ns;
 }
 
 static void cancel(struct ps_net_client *c, struct ps_net_call *call)

@@ -3,6 +3,7 @@
 #include "net/client_internal.h"
 
 #include <nghttp2/nghttp2.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,8 +169,7 @@ static const char *timeout_text(int64_t ns, char buf[TIMEOUT_SIZE])
 	size_t i = 0;
 	while (i + 1 < sizeof units / sizeof units[0] && (ns - 1) / units[i].ns >= 99999999)
 		i++;
-	snprintf(buf, TIMEOUT_SIZE, "%lld%c", (long long)((ns - 1) / units[i].ns + 1),
-		 units[i].unit);
+	snprintf(buf, TIMEOUT_SIZE, "%" PRId64 "%c", (ns - 1) / units[i].ns + 1, units[i].unit);
 	return buf;
 }
 

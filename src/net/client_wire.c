@@ -3,7 +3,6 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <errno.h>
 #include <linux/errqueue.h>
 #include <linux/net_tstamp.h>
@@ -11,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -36,7 +34,7 @@ static int64_t now(const struct ps_net_wire *w)
 static bool ask_for_stamps(int fd)
 {
 	int flags = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
-	struct sockaddr_storage name;
+	struct sockaddr_storage name = {0};
 	socklen_t len = sizeof name;
 	return getsockname(fd, (struct sockaddr *)&name, &len) == 0 &&
 	       (name.ss_family == AF_INET || name.ss_family == AF_INET6) &&
@@ -105,11 +103,10 @@ void ps_net_wire_fini(struct ps_net_wire *w)
 
 static int64_t instant_of(const struct ps_net_wire *w, const struct timespec *stamp)
 {
-	struct timespec wall;
-	if (stamp->tv_sec == 0 || clock_gettime(CLOCK_REALTIME, &wall) != 0)
+	if (stamp->tv_sec == 0)
 		return -1;
-	int64_t age_ns = (int64_t)(wall.tv_sec - stamp->tv_sec) * PS_NS_PER_SEC +
-			 (wall.tv_nsec - stamp->tv_nsec);
+	int64_t stamp_ns = (int64_t)stamp->tv_sec * PS_NS_PER_SEC + stamp->tv_nsec;
+	int64_t age_ns = ps_clock_wall_ns() - stamp_ns;
 	return age_ns >= 0 && age_ns < w->read_ns ? w->read_ns - age_ns : -1;
 }
 

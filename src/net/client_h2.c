@@ -49,6 +49,13 @@ static bool submit_settings(const struct ps_net_client *c, nghttp2_session *ng)
 		       0;
 }
 
+/* Whether the server has said that the next call needs another connection, and nothing is left of
+ * this one. */
+static bool is_used_up(const struct ps_net_h2c_session *s)
+{
+	return s->goaway && !s->broken && s->n_calls == 0;
+}
+
 /* NULL: no memory. */
 static struct ps_net_h2c_session *session_of(struct ps_net_client *c)
 {
@@ -111,7 +118,7 @@ void ps_net_h2c_settle(struct ps_net_client *c)
 					    : "the server does not speak HTTP/2");
 	if (s->broken)
 		ps_net_client_fail(c, s->outcome, 0);
-	else if (s->n_calls == 0 && (s->goaway || over))
+	else if (is_used_up(s) || (over && s->n_calls == 0))
 		close_idle(c);
 }
 
@@ -295,6 +302,8 @@ static enum ps_status refuse(struct ps_net_client *c, struct ps_net_h2c_call *k,
 
 static enum ps_status begin(struct ps_net_client *c, struct ps_net_call *call, struct ps_error *err)
 {
+	if (c->h2->session && is_used_up(c->h2->session))
+		close_idle(c); /* its last call is being told just now */
 	struct ps_net_h2c_session *s = session_of(c);
 	struct ps_net_h2c_call *k = s ? take_call(c) : NULL;
 	enum ps_status status;
@@ -402,7 +411,7 @@ static int room(const struct ps_net_client *c)
 {
 	const struct ps_net_h2c_session *s = c->h2->session;
 	int most = c->o.max_calls;
-	if (!s)
+	if (!s || is_used_up(s))
 		return most;
 	uint32_t theirs =
 		nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);

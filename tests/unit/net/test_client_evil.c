@@ -577,6 +577,37 @@ static void goaway_ends_the_later_ones(void **state)
 	assert_int_equal(ps_net_client_room(R.client), 100);
 }
 
+static void next_call(struct ps_net_call *c)
+{
+	rig_on_done(c);
+	assert_int_equal(ps_net_client_room(R.client), 100);
+	rig_send(rig_call(1, PS_NET_CALL_HTTP, "/next"));
+}
+
+/* Who is told of the last call of a connection that is going away may send the next one at once. */
+static void goaway_and_the_next_call(void **state)
+{
+	(void)state;
+	struct ps_net_call *c = rig_call(0, PS_NET_CALL_HTTP, "/");
+	c->on_done = next_call;
+	rig_send(c);
+	until_heard();
+	B.n = 0;
+	settings();
+	goaway(1, NGHTTP2_NO_ERROR);
+	HEAD("a", "b");
+	last_data("ok");
+	rig_say(B.bytes, B.n);
+	rig_until(&R.done, 1);
+	rig_hang_up(false);
+	R.n_got = 0;
+	until_heard();
+	rig_say(B.bytes, B.n);
+	rig_until(&R.done, 2);
+	assert_int_equal(R.calls[1].call.outcome, PS_NET_OK);
+	assert_false(R.calls[1].call.reused);
+}
+
 /* A bound that is lowered later: calls above it wait, and their instants say so. */
 static void a_bound_that_is_lowered(void **state)
 {
@@ -700,6 +731,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_answer_has_its_outcome),
 		T(goaway_ends_the_later_ones),
+		T(goaway_and_the_next_call),
 		T(a_bound_that_is_lowered),
 		T(windows_are_kept),
 		T(an_early_answer),

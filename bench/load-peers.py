@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# figure: perseus load as a client beside wrk (HTTP) and h2load (gRPC): closed loops and top rates
-# seconds: 95
+# figure: perseus load beside wrk (HTTP) and h2load (gRPC): closed loops, top rates, CPU per request
+# seconds: 130
 """Closed loops of the same number of connections, each client alone on CPU 1, the server on CPU 0.
 
 Agreement: a model that takes 2 ms on one lane, 4 connections: both clients must find the same
@@ -9,16 +9,23 @@ same Open Inference reply of 1 KiB; both clients as fast as they can, 16 connect
 perseus load reads and checks each answer, stamps four instants and keeps a record; wrk does not. Top
 rate over gRPC: our own server with a model that takes no time; h2load with the same connections and
 streams. The server's counters must agree with what both were answered.
+
+CPU per request of the whole process, start and report included: wrk has no rate, so the server makes
+one: it sleeps 10 ms (exponential, so that answers do not come in clumps that wrk could read with one
+wake-up) in 16 lanes, which gives 11 connections about 1,000 requests/s; perseus load then sends at
+the rate that wrk reached in its latest run. wrk wakes once per request (an answer is at once the next
+request), an open loop twice (the instant and the answer): wrk is the lower bound there, not a rival.
 """
 import json
 import pathlib
+import re
 import struct
 import tempfile
 
 from lib import figures, peers, programs
 
-SECONDS, BLOCKS = figures.seconds(1), 10
-CONNECTIONS, GRPC_CONNECTIONS, STREAMS = 16, 4, 16
+SECONDS, CPU_SECONDS, BLOCKS = figures.seconds(1), figures.seconds(2), 10
+CPU_CONNECTIONS, CONNECTIONS, GRPC_CONNECTIONS, STREAMS = 11, 16, 4, 16
 COLUMNS = 256
 LUA = """wrk.method = "POST"
 wrk.headers["Inference-Header-Content-Length"] = "%d"
@@ -60,7 +67,7 @@ def run(url, model, *args):
     """perseus load on LOAD_CPU: the tenant's result; every request must have been answered well."""
     out, _, code = programs.timed(
         [programs.PERSEUS, "load", "--url", url, "--model", model, "--cpus", programs.LOAD_CPU,
-         "--json", "--warmup", "0s", "--duration", f"{SECONDS}s", "--inputs", 1, *args])
+         "--json", "--warmup", "100ms", "--duration", f"{SECONDS}s", "--inputs", 1, *args])
     if code not in (0, 1):
         raise RuntimeError(f"perseus load ended with {code}")
     tenant = json.loads(out)["tenants"][0]
@@ -69,17 +76,26 @@ def run(url, model, *args):
     return tenant
 
 
-def wrk_rate(url, script, connections, asked=None):
-    n = peers.wrk(url, SECONDS, script, connections)
+def wrk(url, seconds, script, connections, asked=None):
+    """wrk on LOAD_CPU: (requests answered, requests per second, CPU seconds)."""
+    out, cpu, code = programs.timed(["taskset", "-c", programs.LOAD_CPU, "wrk", "-t1",
+                                     f"-c{connections}", f"-d{seconds}s", "-s", script, url])
+    if code != 0 or "Non-2xx" in out or "Socket errors" in out:
+        raise RuntimeError(out)
+    n = int(re.search(r"(\d+) requests in", out).group(1))
     if asked:
         asked.add(n, unsure=connections)
-    return n / SECONDS
+    return n, float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)), cpu
+
+
+def wrk_rate(url, script, connections, asked=None):
+    return wrk(url, SECONDS, script, connections, asked)[1]
 
 
 def our_rate(url, model, *args, asked=None):
     tenant = run(url, model, *args)
     if asked:
-        asked.add(tenant["scheduled"])
+        asked.add(tenant["scheduled"] + tenant["warmup_scheduled"])
     return tenant["throughput_rps"]
 
 
@@ -108,13 +124,22 @@ def top_http(folder):
                       note="peer: wrk, same nginx; it checks and records nothing", at_least=0.9)
 
 
+def check_echo(server):
+    values = [i / COLUMNS for i in range(COLUMNS)]
+    status, _, body = server.infer("tiny", [{"name": "x", "datatype": "FP32", "shape": [1, COLUMNS],
+                                             "data": values}])
+    if status != 200 or body["outputs"][0]["data"] != values:
+        raise RuntimeError(f"the echo answers {status}: {body}")
+    server.asked["tiny"].add(1)
+
+
 def top_grpc(folder):
     spec = programs.synthetic(inputs=[programs.tensor("x", shape=(-1, COLUMNS))],
                               outputs=[programs.tensor("y", shape=(-1, COLUMNS))], mean="0ms",
                               echo=True)
     users = GRPC_CONNECTIONS * STREAMS
     with programs.serve({"tiny": spec}) as server:
-        programs.check_synthetic(server, "tiny", COLUMNS)
+        check_echo(server)
         asked, at = server.asked["tiny"], server.ready["grpc"]
         body = peers.grpc_body(f"{folder}/message", peers.infer_message(
             "tiny", "x", (1, COLUMNS), struct.pack(f"<{COLUMNS}f", *([0.5] * COLUMNS))))
@@ -135,11 +160,43 @@ def top_grpc(folder):
                       note="peer: h2load, same server; it reads no message", at_least=0.5)
 
 
+class Pair:
+    """Both clients at the rate that wrk reaches."""
+
+    def __init__(self, server, script):
+        self.server, self.script, self.rate = server, script, 1000.0
+
+    def wrk(self):
+        n, self.rate, cpu = wrk(f"{self.server.http}/v2/models/nap/infer", CPU_SECONDS, self.script,
+                                CPU_CONNECTIONS, self.server.asked["nap"])
+        return cpu / n
+
+    def ours(self):
+        tenant, cpu, _, _ = programs.load(
+            self.server, "nap", "--rate", f"{self.rate:.1f}", "--arrival", "constant", "--duration",
+            f"{CPU_SECONDS}s", "--warmup", "0s", "--inputs", 1)
+        return cpu / tenant["scheduled"]
+
+
+def cpu_per_request(folder):
+    spec = programs.synthetic(inputs=[programs.tensor("x", shape=(-1, COLUMNS))], mean="10ms",
+                              service="exponential", mode="sleep")
+    with programs.serve({"nap": spec}, config={"lanes": 16}) as server:
+        programs.check_synthetic(server, "nap", COLUMNS)
+        pair = Pair(server, write_request(folder))
+        pair.wrk()  # the rate, and warm caches
+        r = figures.interleave(pair.ours, pair.wrk, BLOCKS, "CPU per request (s)")
+    figures.ratio_row("load: CPU per 1 KiB request", r, "us", 1e6,
+                      note=f"peer: wrk, closed loop of {CPU_CONNECTIONS} at {pair.rate:.0f}/s; no"
+                           " goal")
+
+
 def main():
     peers.need("wrk", "h2load", "nginx")
     for name, part in (("load: closed-loop throughput", agreement),
                        ("load: top HTTP rate of one core", top_http),
-                       ("load: top gRPC rate of one core", top_grpc)):
+                       ("load: top gRPC rate of one core", top_grpc),
+                       ("load: CPU per 1 KiB request", cpu_per_request)):
         with figures.part(name), tempfile.TemporaryDirectory() as folder:
             part(folder)
 

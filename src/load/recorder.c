@@ -54,6 +54,7 @@ enum ps_status ps_load_recorder_init_shared(struct ps_load_recorder *rec,
 					 .sla = t->sla,
 					 .warmup_ns = plan->warmup_ns,
 					 .duration_ns = plan->duration_ns,
+					 .closed = ps_load_arrival_is_closed(&t->arrival),
 					 .max_records = max,
 					 .room = room,
 					 .first_failure_ns = -1};
@@ -321,10 +322,14 @@ void ps_load_recorder_finish(struct ps_load_recorder *rec)
 	double duration = (double)rec->duration_ns / 1e9;
 	double busy = (double)(rec->last_ok_ns - rec->warmup_ns) / 1e9;
 
+	/* The users of a closed loop begin the measured part with requests under way, and so they
+	 * end it: its last answers stand for those of the first, which are not counted. */
+	busy = rec->closed || busy < duration ? duration : busy;
+
 	r->offered_rps = (double)r->scheduled / duration;
 	r->achieved_rps = (double)r->sent / duration;
 	r->goodput_rps = (double)r->good / duration;
-	r->throughput_rps = (double)r->outcomes[PS_LOAD_OK] / (busy > duration ? busy : duration);
+	r->throughput_rps = (double)r->outcomes[PS_LOAD_OK] / busy;
 	r->success_ratio =
 		r->scheduled ? (double)r->outcomes[PS_LOAD_OK] / (double)r->scheduled : 0;
 	r->violating_ratio = r->scheduled ? 1 - (double)r->good / (double)r->scheduled : 0;

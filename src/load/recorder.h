@@ -19,6 +19,7 @@ struct ps_load_recorder {
 	struct ps_load_tenant_result *r; /* borrowed */
 	struct ps_sla sla;
 	int64_t warmup_ns, duration_ns;
+	bool closed; /* loop */
 	size_t max_records, record_cap;
 	atomic_size_t
 		*room; /* of records, shared by the recorders of a tenant; NULL: max_records */

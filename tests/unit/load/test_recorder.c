@@ -193,12 +193,46 @@ static void test_late_ones_are_counted(void **state)
 	}
 }
 
+/* The last answer comes a second after the end: an open loop took that long, a closed one did not.
+ */
+static void test_throughput(void **state)
+{
+	static const struct {
+		enum ps_load_arrival_kind kind;
+		double want_rps;
+	} rows[] = {{PS_LOAD_POISSON, 2}, {PS_LOAD_CLOSED, 2.5}, {PS_LOAD_OFFLINE, 2.5}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_load_tenant t = {.name = "t", .arrival = {.kind = rows[i].kind}};
+		struct ps_load_tenant_result r = {0};
+		struct ps_load_recorder rec;
+
+		assert_int_equal(ps_load_recorder_init(&rec, &r, &plan, &t, 10), PS_OK);
+		for (int k = 0; k < 10; k++) {
+			struct ps_load_record q = {.scheduled_ns = 4 * SEC,
+						   .sent_ns = 4 * SEC,
+						   .first_byte_ns = 6 * SEC,
+						   .done_ns = 6 * SEC,
+						   .server_queue_ns = -1,
+						   .server_compute_ns = -1,
+						   .http_status = 200};
+
+			ps_load_recorder_end(&rec, &q, false);
+		}
+		ps_load_recorder_finish(&rec);
+		assert_true(r.throughput_rps == rows[i].want_rps);
+		ps_load_tenant_result_fini(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_merged_is_as_one),
 		cmocka_unit_test(test_unsent_keep_their_place),
 		cmocka_unit_test(test_late_ones_are_counted),
+		cmocka_unit_test(test_throughput),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

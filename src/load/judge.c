@@ -8,30 +8,53 @@
 #include <math.h>
 #include <stdio.h>
 
+/* A level with too few beyond it says little about how they cluster; there the correlation is also
+ * looked at where LEAST_SHARE lie on either side. In a queue that differs little. */
+#define LEAST_SHARE 0.05
+
+static enum ps_status effective_beyond(const struct ps_load_tenant_result *r,
+				       const struct ps_load_series *s, double p,
+				       struct ps_stats_effective *ret)
+{
+	int64_t value = ps_hist_quantile_ns(&r->latency, p);
+
+	/* Requests that failed stand in the series at the time-out, over every answer. */
+	if (value == PS_HIST_INFINITE) {
+		value = r->latency.max_ns;
+	}
+	return ps_stats_effective_over(s->x_ns, s->len, (double)value, ret);
+}
+
 /* The correlation that matters is that of "above this value?". Looked at where the quantile lies,
  * and at the limit as well when one is judged: the smaller ratio is the safer one (no request over
  * the limit looks like no correlation at all). */
-static enum ps_status quantile_at(const struct ps_load_tenant_result *r,
-				  const struct ps_load_series *s, double p, int64_t limit_ns,
-				  struct ps_stats_time_quantile *ret_q, double *ret_ratio)
+static enum ps_status effective_at(const struct ps_load_tenant_result *r,
+				   const struct ps_load_series *s, double p, int64_t limit_ns,
+				   struct ps_stats_effective *ret)
 {
-	int64_t value = ps_hist_quantile_ns(&r->latency, p);
-	double ratio = 1, at_limit = 1;
-	enum ps_status st = PS_OK;
+	double known = fmin(fmax(p, LEAST_SHARE), 1 - LEAST_SHARE);
+	struct ps_stats_effective own = {1, INFINITY}, at_limit = {1, INFINITY};
+	enum ps_status st = effective_beyond(r, s, known, ret);
 
-	if (value != PS_HIST_INFINITE) {
-		st = ps_stats_effective_ratio_over(s->x_ns, s->len, (double)value, &ratio);
+	if (st == PS_OK && known != p) {
+		st = effective_beyond(r, s, p, &own);
 	}
 	if (st == PS_OK && limit_ns > 0) {
-		st = ps_stats_effective_ratio_over(s->x_ns, s->len, (double)limit_ns, &at_limit);
+		st = ps_stats_effective_over(s->x_ns, s->len, (double)limit_ns, &at_limit);
 	}
-	if (st != PS_OK) {
-		return st;
-	}
-	ratio = fmin(ratio, at_limit);
-	*ret_q = ps_stats_hist_quantile(&r->latency, p, ratio, PS_LOAD_CONFIDENCE);
-	*ret_ratio = ratio;
-	return PS_OK;
+	ret->ratio = fmin(ret->ratio, fmin(own.ratio, at_limit.ratio));
+	return st;
+}
+
+static enum ps_status quantile_at(const struct ps_load_tenant_result *r,
+				  const struct ps_load_series *s, double p, int64_t limit_ns,
+				  struct ps_stats_time_quantile *ret_q,
+				  struct ps_stats_effective *ret_effective)
+{
+	enum ps_status st = effective_at(r, s, p, limit_ns, ret_effective);
+
+	*ret_q = ps_stats_hist_quantile_of(&r->latency, p, ret_effective, PS_LOAD_CONFIDENCE);
+	return st;
 }
 
 void ps_load_judge_reason(struct ps_load_tenant_result *r, int code, const char *fmt, ...)
@@ -154,14 +177,15 @@ static enum ps_load_sla_verdict judge_success(struct ps_load_tenant_result *r,
 }
 
 static enum ps_load_sla_verdict judge_latency(struct ps_load_tenant_result *r,
-					      const struct ps_load_judge_terms *terms)
+					      const struct ps_load_judge_terms *terms,
+					      const struct ps_stats_effective *effective)
 {
 	const struct ps_sla *sla = terms->sla;
 	uint64_t n = r->scheduled, over = n - r->good;
 	struct ps_stats_interval i;
 
-	if (ps_stats_early_stop(sla->percentile, n, over, r->effective_ratio,
-				PS_LOAD_MET_CONFIDENCE, terms->look, &r->sla_needs_more)) {
+	if (ps_stats_early_stop_of(sla->percentile, n, over, effective, PS_LOAD_MET_CONFIDENCE,
+				   terms->look, &r->sla_needs_more)) {
 		return PS_LOAD_SLA_MET;
 	}
 	/* One-sided 95 % is the end of the two-sided 90 % interval. */
@@ -172,7 +196,8 @@ static enum ps_load_sla_verdict judge_latency(struct ps_load_tenant_result *r,
 							    : PS_LOAD_SLA_UNDECIDED;
 }
 
-static void judge_sla(struct ps_load_tenant_result *r, const struct ps_load_judge_terms *terms)
+static void judge_sla(struct ps_load_tenant_result *r, const struct ps_load_judge_terms *terms,
+		      const struct ps_stats_effective *effective)
 {
 	enum ps_load_sla_verdict latency, success;
 
@@ -184,7 +209,7 @@ static void judge_sla(struct ps_load_tenant_result *r, const struct ps_load_judg
 		r->sla_verdict = PS_LOAD_SLA_UNDECIDED;
 		return;
 	}
-	latency = judge_latency(r, terms);
+	latency = judge_latency(r, terms, effective);
 	success = judge_success(r, terms);
 	if (latency == PS_LOAD_SLA_VIOLATED || success == PS_LOAD_SLA_VIOLATED) {
 		r->sla_verdict = PS_LOAD_SLA_VIOLATED;
@@ -199,7 +224,8 @@ static void judge_sla(struct ps_load_tenant_result *r, const struct ps_load_judg
 }
 
 static enum ps_status fill_statistics(struct ps_load_tenant_result *r, const struct ps_sla *sla,
-				      const struct ps_load_series *s)
+				      const struct ps_load_series *s,
+				      struct ps_stats_effective *ret_effective)
 {
 	struct {
 		double p;
@@ -211,18 +237,18 @@ static enum ps_status fill_statistics(struct ps_load_tenant_result *r, const str
 		    {0.999, &r->p99_9}};
 	bool with_sla = ps_sla_is_set(sla);
 	enum ps_status st = PS_OK;
-	double ratio = 1;
+	struct ps_stats_effective other;
 
 	for (size_t i = 0; st == PS_OK && i < sizeof(rows) / sizeof(rows[0]); i++) {
-		st = quantile_at(r, s, rows[i].p, 0, rows[i].q, &ratio);
-		if (i == 0) {
-			r->effective_ratio = ratio;
-		}
+		st = quantile_at(r, s, rows[i].p, 0, rows[i].q, i == 0 ? ret_effective : &other);
 	}
 	if (st == PS_OK && with_sla) {
 		st = quantile_at(r, s, sla->percentile, sla->limit_ns, &r->sla_quantile,
-				 &r->effective_ratio);
+				 ret_effective);
 	}
+	/* With Student's correction in it: who pools results need not know of degrees of freedom.
+	 */
+	r->effective_ratio = ps_stats_effective_at(ret_effective, 1, (1 - PS_LOAD_CONFIDENCE) / 2);
 	return st == PS_OK ? ps_stats_trend(s->t_s, s->x_ns, s->len, &r->trend) : st;
 }
 
@@ -230,13 +256,14 @@ enum ps_status ps_load_judge(struct ps_load_tenant_result *r,
 			     const struct ps_load_judge_terms *terms)
 {
 	const struct ps_sla *sla = terms->sla;
+	struct ps_stats_effective effective;
 	struct ps_load_series s;
 	enum ps_status st = ps_load_series_init(&s, r, terms->timeout_ns);
 
 	if (st != PS_OK) {
 		return st;
 	}
-	st = fill_statistics(r, sla, &s);
+	st = fill_statistics(r, sla, &s, &effective);
 	if (st == PS_OK) {
 		r->valid = true;
 		r->reason_len = 0;
@@ -249,7 +276,7 @@ enum ps_status ps_load_judge(struct ps_load_tenant_result *r,
 			ps_load_judge_reason(r, PS_LOAD_REASON_STOPPED,
 					     "the run was stopped early");
 		}
-		judge_sla(r, terms);
+		judge_sla(r, terms, &effective);
 	}
 	ps_load_series_fini(&s);
 	return st;

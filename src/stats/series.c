@@ -1,85 +1,13 @@
 #include "stats/stats.h"
 
+#include "stats/stats_internal.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_SERIES 8192
-#define MAX_TREND  64
-#define MIN_TREND  8
-
-/* Averages of `group` neighbours; what is left over at the end is dropped. Returns their number. */
-static size_t average_groups(const double *x, size_t n, size_t group, double *out)
-{
-	size_t m = n / group;
-	for (size_t i = 0; i < m; i++)
-		out[i] = ps_stats_mean(x + i * group, group);
-	return m;
-}
-
-static double autocovariance(const double *x, size_t n, double mean, size_t lag)
-{
-	double sum = 0;
-	for (size_t i = 0; i + lag < n; i++)
-		sum += (x[i] - mean) * (x[i + lag] - mean);
-	return sum / (double)n;
-}
-
-/* tau = 1 + 2 sum rho_k. In pairs G_m = g(2m) + g(2m+1), which are positive and falling for any
- * reversible chain: the sum ends where noise breaks that. Each g is too small by tau g(0)/n,
- * because the mean was taken from the same data; over the 2 M + 1 lags of a short series that
- * halves tau, so it is put back (to first order, by at most a factor of 3). */
-static double correlation_time(const double *x, size_t n)
-{
-	double mean = ps_stats_mean(x, n);
-	double g0 = autocovariance(x, n, mean, 0);
-	if (!(g0 > 0))
-		return 1;
-	double sum = 0, least = INFINITY;
-	size_t lag = 0;
-	for (; lag + 1 < n / 2 + 1; lag += 2) {
-		double pair = autocovariance(x, n, mean, lag) + autocovariance(x, n, mean, lag + 1);
-		if (pair <= 0)
-			break;
-		least = fmin(least, pair);
-		sum += least;
-	}
-	double tau = fmax(1, 2 * sum / g0 - 1);
-	double used = tau > 1 ? 2 * (double)lag + 1 : 0;
-	return tau / fmax(1 - used / (double)n, 1.0 / 3);
-}
-
-enum ps_status ps_stats_effective_ratio(const double *x, size_t n, double *ret_ratio)
-{
-	double var = ps_stats_variance(x, n);
-	if (n < 4 || !(var > 0)) {
-		*ret_ratio = 1;
-		return PS_OK;
-	}
-	size_t group = (n + MAX_SERIES - 1) / MAX_SERIES;
-	double *means = malloc((n / group) * sizeof(*means));
-	if (!means)
-		return PS_ENOMEM;
-	size_t m = average_groups(x, n, group, means);
-	/* Var(mean) = tau var / n, for the series and for its averages alike. */
-	double tau = correlation_time(means, m) * ps_stats_variance(means, m) * (double)group / var;
-	free(means);
-	*ret_ratio = fmax(1 / fmax(tau, 1), 1 / (double)n);
-	return PS_OK;
-}
-
-enum ps_status ps_stats_effective_ratio_over(const double *x, size_t n, double limit,
-					     double *ret_ratio)
-{
-	double *over = malloc((n ? n : 1) * sizeof(*over));
-	if (!over)
-		return PS_ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		over[i] = x[i] > limit;
-	enum ps_status st = ps_stats_effective_ratio(over, n, ret_ratio);
-	free(over);
-	return st;
-}
+#define MAX_TREND 64
+#define MIN_TREND 8
 
 size_t ps_stats_mser5(const double *x, size_t n, bool *ret_steady)
 {
@@ -158,12 +86,12 @@ static double inflation(const double *t, const double *x, size_t n, double slope
 	for (size_t i = 0; i < n; i++)
 		rest[i] = x[i] - slope * (t[i] - t[0]);
 	ranks_of(rest, n, ranks);
-	double mean = ps_stats_mean(ranks, n), g0 = autocovariance(ranks, n, mean, 0);
+	double mean = ps_stats_mean(ranks, n), g0 = ps_stats_autocovariance(ranks, n, mean, 0);
 	if (!(g0 > 0))
 		return 1;
 	double m = (double)n, sum = 0;
 	for (size_t lag = 1; lag + 2 < n; lag++) {
-		double rho = autocovariance(ranks, n, mean, lag) / g0;
+		double rho = ps_stats_autocovariance(ranks, n, mean, lag) / g0;
 		if (rho < 1.645 / sqrt(m))
 			break;
 		double k = m - (double)lag;
@@ -197,8 +125,8 @@ enum ps_status ps_stats_trend(const double *t, const double *x, size_t n,
 	if (n >= MIN_TREND) {
 		double tm[MAX_TREND], xm[MAX_TREND];
 		size_t group = (n + MAX_TREND - 1) / MAX_TREND;
-		size_t m = average_groups(t, n, group, tm);
-		average_groups(x, n, group, xm);
+		size_t m = ps_stats_average_groups(t, n, group, tm);
+		ps_stats_average_groups(x, n, group, xm);
 		enum ps_status st = trend_of(tm, xm, m, &r);
 		if (st != PS_OK)
 			return st;

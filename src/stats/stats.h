@@ -87,6 +87,26 @@ enum ps_status ps_stats_effective_ratio(const double *x, size_t n, double *ret_r
 enum ps_status ps_stats_effective_ratio_over(const double *x, size_t n, double limit,
 					     double *ret_ratio);
 
+/* What correlation leaves of a series, and how well that is known. */
+struct ps_stats_effective {
+	double ratio;	/* n_eff/n, in (0, 1] */
+	double freedom; /* degrees of freedom behind it, >= 1; INFINITY when nothing varied */
+};
+
+/* ps_stats_effective_over estimates it for the series "x[i] > limit" by the lowest frequencies
+ * (effective.c): at most 64 degrees of freedom, and no more than effective events were seen on the
+ * rarer side. PS_ENOMEM. */
+enum ps_status ps_stats_effective_over(const double *x, size_t n, double limit,
+				       struct ps_stats_effective *ret_effective);
+/* ps_stats_effective_at returns the ratio to use in a statement whose one-sided error is `tail`:
+ * less than e->ratio, by Student's t, because that is itself an estimate. `growth` is the length of
+ * the series that the statement is about, in lengths of the one that was seen. */
+double ps_stats_effective_at(const struct ps_stats_effective *e, double growth, double tail);
+/* ps_stats_hist_quantile_of is ps_stats_hist_quantile with that ratio. */
+struct ps_stats_time_quantile ps_stats_hist_quantile_of(const struct ps_hist *h, double p,
+							const struct ps_stats_effective *e,
+							double confidence);
+
 /* ps_stats_mser5 returns how many values to cut from the front as warm-up (White, 1997: batches of
  * 5, cut where the marginal standard error of the rest is least). *ret_steady (may be NULL) is
  * false when the best cut is in the second half: no steady state was seen, and n/2 rounded down to
@@ -144,6 +164,11 @@ uint64_t ps_stats_early_stop_min(double p, uint64_t t, double confidence);
  * (1 - confidence)/2^k of the error; 0 means the only look. */
 bool ps_stats_early_stop(double p, uint64_t n, uint64_t over, double effective_ratio,
 			 double confidence, int look, uint64_t *ret_needs_more);
+/* ps_stats_early_stop_of is the same with an estimated effective count: its error, and that calm
+ * runs underestimate their correlation, are allowed for (effective.c), so that a true share just
+ * over 1 - p passes with probability 1 - confidence at most. */
+bool ps_stats_early_stop_of(double p, uint64_t n, uint64_t over, const struct ps_stats_effective *e,
+			    double confidence, int look, uint64_t *ret_needs_more);
 
 /* ---- monotone fits ---- */
 

@@ -3,8 +3,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define BACKLOG_LEVEL 0.01 /* of the trend test */
-#define BACKLOG_RISE  0.25 /* of the limit: less than that is no danger to it within a step */
+#define BACKLOG_LEVEL	    0.01 /* of the trend test */
+#define EXPECTED_VIOLATIONS 10
+#define BACKLOG_RISE	    0.25 /* of the limit: less than that is no danger to it within a step */
 
 /* Requests without an answer are given the largest latency seen or twice the limit, whichever is
  * more: in a series they must look late, but not so late that nothing else can be seen. */
@@ -124,4 +125,19 @@ int64_t ps_trial_step_min_ns(const struct ps_sla *sla, double rate_rps, double n
 {
 	double seconds = n_violations / ((1 - sla->percentile) * rate_rps);
 	return seconds < 9e9 ? (int64_t)(seconds * 1e9) : INT64_MAX;
+}
+
+int64_t ps_trial_step_length_ns(const struct ps_trial_plan *plan, double scale)
+{
+	int64_t length = plan->step_ns;
+	for (int i = 0; i < plan->n_tenants; i++) {
+		int64_t least = ps_trial_step_min_ns(&plan->sla[i], plan->rate_rps[i] * scale,
+						     EXPECTED_VIOLATIONS);
+		length = least > length ? least : length;
+		if (plan->stop_half_width > 0) {
+			double grow = 2 * (double)plan->sla[i].limit_ns / plan->stop_half_width;
+			length = grow > (double)length ? (int64_t)fmin(grow, 9e18) : length;
+		}
+	}
+	return length;
 }

@@ -381,6 +381,31 @@ static void test_step_length(void **state)
 /* Rare arrivals: steps that saw nothing, or not every tenant, are steps without an answer, no
  * errors.
  */
+/* The longest of: what was asked for, ten violations, twice the limit over the half width. */
+static void test_step_length_of_a_plan(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t step_ns, limit_ns;
+		double half_width, scale, want_s;
+	} rows[] = {
+		{200000000000, 100000000, 0.05, 10, 200},
+		{1000000000, 100000000, 0.05, 10, 20}, /* 10 / (0.05 x 10 / s) */
+		{1000000000, 100000000, 0.05, 1000, 4},
+		{1000000000, 100000000, 0, 1000, 1},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_trial_plan plan = {.n_tenants = 1,
+					     .rate_rps = {1},
+					     .sla = {{0.95, rows[i].limit_ns, 0.99}},
+					     .step_ns = rows[i].step_ns,
+					     .stop_half_width = rows[i].half_width};
+		double s = (double)ps_trial_step_length_ns(&plan, rows[i].scale) / 1e9;
+		if (!(fabs(s / rows[i].want_s - 1) < 1e-6))
+			fail_msg("row %zu: %g s", i, s);
+	}
+}
+
 static void test_rare_arrivals(void **state)
 {
 	(void)state;
@@ -411,6 +436,7 @@ static void test_rare_arrivals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_step_length_of_a_plan),
 		cmocka_unit_test(test_rare_arrivals),
 		cmocka_unit_test(test_observe),
 		cmocka_unit_test(test_judge),

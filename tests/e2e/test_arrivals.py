@@ -124,6 +124,17 @@ class Traces(Case):
             self.assertLess(abs(len(got) - 360), 200, name)
             self.assertGreater(len(set(got)), 100, name)
 
+    def test_the_example_is_a_load(self):
+        text = (EXAMPLES / "replay.yaml").read_text().replace("trace: ", f"trace: {EXAMPLES}/")
+        with ScriptedServer(lambda n, s: 0.001) as s:
+            path = self.write("load.yaml", text.replace("http://127.0.0.1:8000", s.url)
+                              .replace("duration: 30s", "duration: 2s"))
+            results, _ = self.run_load(s, "--file", path)
+        self.assertEqual([t["tenant"] for t in results], ["web", "chat", "batch"])
+        for t in results:
+            self.assertGreater(t["scheduled"], 5, t["tenant"])
+            self.assertEqual(t["sent"], t["scheduled"])
+
     def test_tenants_of_a_file_share_one_trace(self):
         self.write("gaps.txt", "5\n" * 100)
         tenant = ("  - {name: %s, model: m, arrival: trace, trace: gaps.txt, trace_format: gaps, "

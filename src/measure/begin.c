@@ -155,8 +155,7 @@ enum ps_status ps_measure_begin(struct ps_measure_context *m, struct ps_error *e
 	struct ps_arena a;
 	struct ps_store_campaign plan;
 	ps_arena_init(&a, 0);
-	enum ps_status st =
-		ps_measure_plan(m->c, (const char *const *)m->model_digests, &a, &plan, err);
+	enum ps_status st = ps_measure_plan(m->c, (const char *const *)m->contents, &a, &plan, err);
 	if (st == PS_OK) {
 		st = m->run->resume ? resume(m, &a, &plan, err) : begin_new(m, &a, &plan, err);
 	}

@@ -4,7 +4,6 @@
 #include "base/strbuf.h"
 #include "load/reason.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,92 +290,4 @@ enum ps_status ps_measure_convert(const struct ps_measure_campaign *c,
 		*ret_trial = t;
 	}
 	return st;
-}
-
-/* ---- the host ---- */
-
-/* The value of a counter at an instant, by straight lines between samples. */
-static double counter_at(const struct ps_store_sample *s, size_t n, int64_t at,
-			 int64_t (*get)(const struct ps_store_sample *))
-{
-	if (n == 0) {
-		return 0;
-	}
-	size_t i = 0;
-	while (i < n && s[i].at_ns < at) {
-		i++;
-	}
-	if (i == 0) {
-		return (double)get(&s[0]);
-	}
-	if (i == n) {
-		return (double)get(&s[n - 1]);
-	}
-	double span = (double)(s[i].at_ns - s[i - 1].at_ns);
-	double part = span > 0 ? (double)(at - s[i - 1].at_ns) / span : 0;
-	return (double)get(&s[i - 1]) + part * (double)(get(&s[i]) - get(&s[i - 1]));
-}
-
-static int64_t get_server(const struct ps_store_sample *s)
-{
-	return s->server_cpu_ns;
-}
-
-static int64_t get_generator(const struct ps_store_sample *s)
-{
-	return s->generator_cpu_ns;
-}
-
-static int64_t get_steal(const struct ps_store_sample *s)
-{
-	return s->steal_ns;
-}
-
-/* Over the measured part only. */
-static int64_t used(const struct ps_store_trial *t, int64_t (*get)(const struct ps_store_sample *))
-{
-	int64_t from = t->warmup_ns, to = t->warmup_ns + t->duration_ns;
-	return llround(counter_at(t->samples, t->sample_len, to, get) -
-		       counter_at(t->samples, t->sample_len, from, get));
-}
-
-enum ps_status ps_measure_convert_samples(const struct ps_host_sample *samples, size_t n,
-					  const struct ps_load_result *r, struct ps_arena *a,
-					  struct ps_store_trial *trial, struct ps_error *err)
-{
-	struct ps_store_sample *out = ps_arena_zalloc(a, sizeof(*out) * (n + 1));
-	size_t first = 0, len = 0;
-	if (!out) {
-		return no_memory(err);
-	}
-	/* counters begin with the last sample before the load */
-	while (first + 1 < n && samples[first + 1].at_ns <= r->start_ns) {
-		first++;
-	}
-	for (size_t i = first; i < n; i++) {
-		const struct ps_host_sample *s = &samples[i], *zero = &samples[first];
-		int64_t at = s->at_ns - r->start_ns;
-		out[len++] = (struct ps_store_sample){
-			.at_ns = at > 0 ? at : 0,
-			.server_cpu_ns = s->server.cpu_ns - zero->server.cpu_ns,
-			.generator_cpu_ns = s->self.cpu_ns - zero->self.cpu_ns,
-			.steal_ns = s->cpu.steal_ns - zero->cpu.steal_ns,
-			.busy_ns = s->cpu.busy_ns - zero->cpu.busy_ns,
-			.server_rss_bytes = s->server.rss_bytes,
-			.server_pss_bytes = -1,
-			.generator_rss_bytes = s->self.rss_bytes,
-		};
-		trial->server_rss_bytes = s->server.rss_bytes;
-		trial->server_peak_rss_bytes = s->server.peak_rss_bytes;
-		trial->generator_rss_bytes = s->self.rss_bytes;
-		if (len > 1 && out[len - 1].at_ns <= out[len - 2].at_ns) {
-			len--; /* two at one instant */
-		}
-	}
-	trial->samples = out;
-	trial->sample_len = len;
-	trial->server_cpu_ns = used(trial, get_server);
-	trial->generator_cpu_ns = used(trial, get_generator);
-	trial->steal_ns = used(trial, get_steal);
-	return PS_OK;
 }

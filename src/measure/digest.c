@@ -31,7 +31,36 @@ static json_t *common(const struct ps_measure_campaign *c)
 	return o;
 }
 
-static json_t *tenant(const struct ps_measure_campaign *c, int i, const char *const *models,
+static json_t *arrival(const struct ps_load_arrival_options *a, const char *trace)
+{
+	json_t *o = json_object(), *steps = json_array();
+	ps_json_set_string(o, "kind", ps_load_arrival_choices[a->arrival]);
+	ps_json_set_real(o, "cv", a->cv);
+	ps_json_set_real(o, "burst_ratio", a->burst_ratio);
+	ps_json_set_real(o, "burst_share", a->burst_share);
+	ps_json_set_int(o, "burst_length", a->burst_length);
+	ps_json_set_real(o, "ramp_to", a->ramp_to);
+	ps_json_set_int(o, "ramp_over", a->ramp_over);
+	for (size_t i = 0; i < a->steps.len; i++) {
+		(void)json_array_append_new(steps, json_string(a->steps.items[i]));
+	}
+	(void)json_object_set_new(o, "steps", steps);
+	ps_json_set_real(o, "swing", a->swing);
+	ps_json_set_int(o, "period", a->period);
+	ps_json_set_real(o, "phase", a->phase);
+	ps_json_set_bool(o, "even", a->even);
+	ps_json_set_string(o, "trace", trace);
+	ps_json_set_int(o, "trace_format", a->trace_format);
+	ps_json_set_int(o, "trace_unit", a->trace_unit);
+	ps_json_set_bool(o, "trace_loop", a->trace_loop);
+	ps_json_set_int(o, "trace_from", a->trace_from);
+	ps_json_set_int(o, "trace_length", a->trace_length);
+	ps_json_set_string(o, "trace_part", a->trace_part);
+	ps_json_set_int(o, "trace_split", a->trace_split);
+	return o;
+}
+
+static json_t *tenant(const struct ps_measure_campaign *c, int i, const char *const *contents,
 		      bool demand)
 {
 	const struct ps_measure_tenant *t =
@@ -40,22 +69,23 @@ static json_t *tenant(const struct ps_measure_campaign *c, int i, const char *co
 	json_t *o = json_object();
 	ps_json_set_string(o, "name", t->name); /* names the stream of its arrivals */
 	ps_json_set_string(o, "model", t->model);
-	ps_json_set_string(o, "content", models[ps_measure_find_model(c, t->model)]);
+	ps_json_set_string(o, "content", contents[ps_measure_find_model(c, t->model)]);
 	ps_json_set_string(o, "sla", ps_sla_format(&t->sla, sla));
 	ps_json_set_int(o, "batch", t->batch);
+	(void)json_object_set_new(o, "arrival", arrival(&t->arrival, contents[c->models.len + i]));
 	if (demand) {
 		ps_json_set_real(o, "demand", t->demand_rps);
 	}
 	return o;
 }
 
-static json_t *members(const struct ps_measure_planner *p, int set, const char *const *models,
+static json_t *members(const struct ps_measure_planner *p, int set, const char *const *contents,
 		       bool demand)
 {
 	json_t *list = json_array();
 	for (int i = 0; i < p->sets[set].member_len; i++) {
-		(void)json_array_append_new(list,
-					    tenant(p->c, p->sets[set].members[i], models, demand));
+		(void)json_array_append_new(
+			list, tenant(p->c, p->sets[set].members[i], contents, demand));
 	}
 	return list;
 }
@@ -172,13 +202,13 @@ static json_t *special(const struct ps_measure_planner *p, const struct ps_store
 }
 
 static const char *digest_of(const struct ps_measure_planner *p, const struct ps_store_cell *x,
-			     const char *const *models)
+			     const char *const *contents)
 {
 	char digest[PS_TENANCY_DIGEST_SIZE];
 	bool demand = x->kind == PS_STORE_CONFIRM || x->kind == PS_STORE_PACK;
 	json_t *o = common(p->c), *mine = special(p, x);
 	ps_json_set_string(o, "key", x->key); /* names the seeds, and the block */
-	(void)json_object_set_new(o, "tenants", members(p, x->set, models, demand));
+	(void)json_object_set_new(o, "tenants", members(p, x->set, contents, demand));
 	(void)json_object_set_new(o, "how", mine);
 	char *text = mine ? json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 	const char *copy = NULL;
@@ -191,11 +221,11 @@ static const char *digest_of(const struct ps_measure_planner *p, const struct ps
 	return copy;
 }
 
-enum ps_status ps_measure_plan_digests(struct ps_measure_planner *p,
-				       const char *const *model_digests, struct ps_error *err)
+enum ps_status ps_measure_plan_digests(struct ps_measure_planner *p, const char *const *contents,
+				       struct ps_error *err)
 {
 	for (int i = 0; i < p->cell_len; i++) {
-		p->cells[i].digest = digest_of(p, &p->cells[i], model_digests);
+		p->cells[i].digest = digest_of(p, &p->cells[i], contents);
 		if (!p->cells[i].digest) {
 			return ps_error_set(err, PS_ENOMEM, "no memory for a cell's digest");
 		}

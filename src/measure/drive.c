@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SAMPLES_PER_TRIAL 32
-
 struct watch {
 	struct ps_measure_context *m;
 	struct ps_measure_live *live;
@@ -25,32 +23,49 @@ static bool on_load(void *ctx, const struct ps_load_progress *p)
 	return ps_measure_say(w->m, NULL);
 }
 
+/* When the requests of a member are due. */
+static enum ps_status fill_arrival(const struct ps_measure_context *m, int tenant,
+				   const struct ps_measure_load_plan *plan, double rate_rps,
+				   struct ps_load_tenant *out, struct ps_error *err)
+{
+	if (!plan->rates) {
+		out->arrival = (struct ps_load_arrival_spec){.kind = PS_LOAD_CLOSED};
+		out->concurrency = plan->users;
+		return PS_OK;
+	}
+	return ps_measure_arrival(m, tenant, rate_rps, plan->warmup_ns + plan->duration_ns,
+				  &out->arrival, err);
+}
+
 /* Who sends, in the order of the set: members with a rate of 0 are silent. */
-static size_t fill_tenants(const struct ps_measure_context *m, const struct ps_store_set *set,
-			   const struct ps_measure_live *live,
-			   const struct ps_measure_load_plan *plan, struct ps_load_tenant *out)
+static enum ps_status fill_tenants(const struct ps_measure_context *m,
+				   const struct ps_store_set *set,
+				   const struct ps_measure_live *live,
+				   const struct ps_measure_load_plan *plan,
+				   struct ps_load_tenant *out, size_t *ret_len,
+				   struct ps_error *err)
 {
 	const struct ps_measure_tenant *tenants = m->c->tenants.items;
+	enum ps_status st = PS_OK;
 	size_t n = 0;
-	for (int i = 0; i < set->member_len; i++) {
+	for (int i = 0; i < set->member_len && st == PS_OK; i++) {
 		const struct ps_measure_tenant *t = &tenants[set->members[i]];
 		if (plan->rates && plan->rates[i] == 0) {
 			continue;
 		}
-		const char *key = m->c->server.url ? m->keys[set->members[i]] : live->keys[i];
-		out[n++] = (struct ps_load_tenant){
+		out[n] = (struct ps_load_tenant){
 			.name = t->name,
 			.url = live->url,
 			.model = t->model,
-			.api_key = key,
-			.arrival = {.kind = plan->rates ? PS_LOAD_POISSON : PS_LOAD_CLOSED,
-				    .rate_rps = plan->rates ? plan->rates[i] : 0},
-			.concurrency = plan->rates ? 0 : plan->users,
+			.api_key = m->c->server.url ? m->keys[set->members[i]] : live->keys[i],
 			.sla = t->sla,
 			.batch = plan->batch ? plan->batch : (int)t->batch,
 		};
+		st = fill_arrival(m, set->members[i], plan, plan->rates ? plan->rates[i] : 0,
+				  &out[n++], err);
 	}
-	return n;
+	*ret_len = n;
+	return st;
 }
 
 /* Makes the only tenant of `out` into as many as the plan has copies, each with its name and key.
@@ -67,13 +82,6 @@ static void fill_copies(const struct ps_measure_live *live, const struct ps_stor
 		out[i].api_key = live->keys[i];
 		out[i].name = ps_measure_member_name(t, i, live->key_len, names[i]);
 	}
-}
-
-static int64_t sample_period(const struct ps_measure_load_plan *plan)
-{
-	int64_t ns = (plan->duration_ns + plan->warmup_ns) / SAMPLES_PER_TRIAL;
-	ns = ns < 50 * PS_NS_PER_MS ? 50 * PS_NS_PER_MS : ns;
-	return ns > PS_NS_PER_SEC ? PS_NS_PER_SEC : ns;
 }
 
 static enum ps_status load(struct ps_measure_context *m, struct watch *w,
@@ -124,9 +132,7 @@ static size_t records_needed(const struct ps_store_set *set,
 struct drive {
 	struct ps_load_tenant *tenants;
 	char (*names)[PS_MEASURE_MEMBER_SIZE];
-	struct ps_host_sampler *sampler;
-	struct ps_host_sample *samples;
-	size_t sample_len;
+	struct ps_host_watched watched;
 	struct ps_metrics_page *before, *after;
 };
 
@@ -134,7 +140,7 @@ static void release(struct drive *d)
 {
 	free(d->tenants);
 	free(d->names);
-	free(d->samples);
+	ps_host_watched_fini(&d->watched);
 	ps_metrics_page_free(d->before);
 	ps_metrics_page_free(d->after);
 }
@@ -146,13 +152,17 @@ static enum ps_status run(struct ps_measure_context *m, const struct ps_store_se
 	struct watch w = {.m = m, .live = live};
 	struct ps_load_plan load_plan = {
 		.tenants = d->tenants,
-		.tenant_len = fill_tenants(m, set, live, plan, d->tenants),
 		.warmup_ns = plan->warmup_ns,
 		.duration_ns = plan->duration_ns,
 		.timeout_ns = ps_measure_timeout_ns(m->c),
 		.seed = plan->seed,
 		.max_records = records_needed(set, plan),
 	};
+	enum ps_status st =
+		fill_tenants(m, set, live, plan, d->tenants, &load_plan.tenant_len, err);
+	if (st != PS_OK) {
+		return st;
+	}
 	if (plan->copies > 1) {
 		fill_copies(live, set, m->c, plan, d->tenants, d->names);
 		load_plan.tenant_len = (size_t)plan->copies;
@@ -161,13 +171,17 @@ static enum ps_status run(struct ps_measure_context *m, const struct ps_store_se
 		ps_cpus_add(&load_plan.cpus, (int)m->c->generator_cpu);
 	}
 	d->before = ps_measure_scrape(m, live);
-	pid_t pid = live->process ? ps_host_pid(live->process) : 0;
-	enum ps_status st = ps_host_sampler_start(pid, sample_period(plan), &d->sampler, err);
+	const struct ps_host_watch what = {
+		.server = live->process ? ps_host_pid(live->process) : 0,
+		.cpus = m->c->slice.cpus,
+	};
+	struct ps_host_watcher *watcher = NULL;
+	st = ps_host_watch_start(&what, &watcher, err);
 	if (st != PS_OK) {
 		return st;
 	}
 	st = load(m, &w, &load_plan, ret_result, err);
-	ps_host_sampler_stop(d->sampler, &d->samples, &d->sample_len);
+	ps_host_watch_stop(watcher, &d->watched);
 	st = judge(m, &w, st, ret_result, err);
 	if (st == PS_OK) {
 		d->after = ps_measure_scrape(m, live);
@@ -189,14 +203,16 @@ static enum ps_status convert(struct ps_measure_context *m, const struct ps_stor
 {
 	enum ps_status st = ps_measure_convert(m->c, set, plan, r, a, ret_trial, err);
 	if (st == PS_OK) {
-		st = ps_measure_convert_samples(d->samples, d->sample_len, r, a, ret_trial, err);
+		bool limited = !live->process || ps_host_memory_limited(live->process);
+		st = ps_measure_convert_host(m->c, &d->watched, limited, r, a, ret_trial, err);
 	}
 	if (st == PS_OK) {
 		st = ps_measure_convert_scrapes(d->before, d->after, a, ret_trial, err);
 	}
-	if (st == PS_OK && live->process) {
-		/* walks page tables: after the load, not beside it */
-		ret_trial->server_pss_bytes = ps_host_pss_read(ps_host_pid(live->process));
+	if (st == PS_OK && live->process && ret_trial->sample_len > 0) {
+		/* the watcher's last look, after the load, walks page tables */
+		ret_trial->server_pss_bytes =
+			ret_trial->samples[ret_trial->sample_len - 1].server_pss_bytes;
 	}
 	return st;
 }

@@ -34,6 +34,7 @@
 
 #include "base/arena.h"
 #include "conf/conf.h"
+#include "load/arrival_options.h"
 #include "store/store.h"
 
 #include <stddef.h>
@@ -63,7 +64,8 @@ struct ps_measure_tenant {
 	double demand_rps;
 	struct ps_sla sla;
 	int64_t batch;
-	char *key_file, *key_env; /* of a remote server */
+	struct ps_load_arrival_options arrival; /* its rate is set for each trial */
+	char *key_file, *key_env;		/* of a remote server */
 	struct ps_conf_where where;
 };
 

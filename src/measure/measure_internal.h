@@ -32,12 +32,12 @@ char *ps_measure_path(const char *folder, const char *path);
 /* ---- plan.c, sets.c, digest.c: sets and cells ---- */
 
 /* ps_measure_plan expands the campaign into sets and cells (texts and arrays in `a`).
- * `model_digests`, one per model, name what the models hold; without them (NULL) cells get no
- * digest. PS_EPARSE when two sets have one name or the same tenants, or there are too many sets or
- * cells; PS_ENOMEM. */
-enum ps_status ps_measure_plan(const struct ps_measure_campaign *c,
-			       const char *const *model_digests, struct ps_arena *a,
-			       struct ps_store_campaign *ret_plan, struct ps_error *err);
+ * `contents`, one text per model and then one per tenant, name what the models hold and what the
+ * traces of tenants hold; without them (NULL) cells get no digest. PS_EPARSE when two sets have one
+ * name or the same tenants, or there are too many sets or cells; PS_ENOMEM. */
+enum ps_status ps_measure_plan(const struct ps_measure_campaign *c, const char *const *contents,
+			       struct ps_arena *a, struct ps_store_campaign *ret_plan,
+			       struct ps_error *err);
 /* ps_measure_cell_ns estimates how long a cell takes. */
 int64_t ps_measure_cell_ns(const struct ps_measure_campaign *c, const struct ps_store_cell *cell);
 /* ps_measure_timeout_ns is the time-out of requests. */
@@ -95,7 +95,9 @@ struct ps_measure_context {
 	const struct ps_store_campaign *plan; /* as read from the store */
 	char *config_dir, *model_dir, *cache_dir;
 	char **model_paths; /* absolute, per model of the campaign; NULL: a remote server's own */
-	char **model_digests;
+	char **contents;    /* what models hold, then traces of tenants: see ps_measure_plan */
+	struct ps_load_traces traces;
+	struct ps_load_arrival_spec arrivals[PS_MEASURE_MAX_TENANTS]; /* at the demand rates */
 	char *keys[PS_MEASURE_MAX_TENANTS]; /* of a remote server's tenants; NULL: none */
 	char *metrics_key;		    /* of its metrics */
 	const char *match_text;		    /* of a changed campaign, for the manifest; or NULL */
@@ -119,13 +121,26 @@ struct ps_measure_context {
 
 /* ---- models.c ---- */
 
-/* ps_measure_digest_models fills m->model_digests: what each model holds, without writing any.
- * PS_ENOTFOUND with the line of the campaign's file. */
-enum ps_status ps_measure_digest_models(struct ps_measure_context *m, struct ps_error *err);
+/* ps_measure_digest_contents fills m->contents without writing any model. PS_ENOTFOUND with the
+ * line of the campaign's file. */
+enum ps_status ps_measure_digest_contents(struct ps_measure_context *m, struct ps_error *err);
 /* ps_measure_find_models fills m->model_paths and writes networks of the zoo that are not there. */
 enum ps_status ps_measure_find_models(struct ps_measure_context *m, struct ps_error *err);
 /* ps_measure_free_models frees both. */
 void ps_measure_free_models(struct ps_measure_context *m);
+
+/* ---- arrivals.c ---- */
+
+/* ps_measure_make_arrivals makes the tenants' arrivals from their options, and reads traces.
+ * PS_EINVAL and others with the line of the campaign's file. */
+enum ps_status ps_measure_make_arrivals(struct ps_measure_context *m, struct ps_error *err);
+/* ps_measure_free_arrivals frees them. */
+void ps_measure_free_arrivals(struct ps_measure_context *m);
+/* ps_measure_arrival returns the arrivals of a tenant at this mean rate over a run of `total_ns`;
+ * they borrow from the context. PS_EINVAL when they cannot be brought to it. */
+enum ps_status ps_measure_arrival(const struct ps_measure_context *m, int tenant, double rate_rps,
+				  int64_t total_ns, struct ps_load_arrival_spec *ret_spec,
+				  struct ps_error *err);
 
 /* ---- keys.c: of a remote server ---- */
 
@@ -207,6 +222,14 @@ enum ps_status ps_measure_convert(const struct ps_measure_campaign *c,
 				  const struct ps_measure_load_plan *plan,
 				  const struct ps_load_result *r, struct ps_arena *a,
 				  struct ps_store_trial *ret_trial, struct ps_error *err);
+/* ps_measure_convert_host adds what was watched beside a trial: samples, GPUs, and as JSON what was
+ * absent, the server's CPU time by tenant and model, and how far the generator was apart. The trial
+ * becomes INVALID when the server passed the slice's memory and nothing limited it
+ * (`memory_limited` false). */
+enum ps_status ps_measure_convert_host(const struct ps_measure_campaign *c,
+				       const struct ps_host_watched *w, bool memory_limited,
+				       const struct ps_load_result *r, struct ps_arena *a,
+				       struct ps_store_trial *trial, struct ps_error *err);
 /* ps_measure_convert_samples adds the host's samples and their sums to a trial. Pure. */
 enum ps_status ps_measure_convert_samples(const struct ps_host_sample *samples, size_t n,
 					  const struct ps_load_result *r, struct ps_arena *a,

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MAX_TRACE_BYTES ((size_t)1 << 30)
+
 void ps_measure_remove_dir(const char *path)
 {
 	DIR *d = opendir(path);
@@ -107,26 +109,59 @@ static enum ps_status digest_file(const struct ps_measure_context *m,
 	return st;
 }
 
-enum ps_status ps_measure_digest_models(struct ps_measure_context *m, struct ps_error *err)
+static enum ps_status digest_model(const struct ps_measure_context *m,
+				   const struct ps_measure_model *x, struct ps_strbuf *out,
+				   struct ps_error *err)
+{
+	if (x->zoo) { /* what is written follows from name and seed */
+		ps_strbuf_printf(out, "zoo:%s:%lld", x->zoo, (long long)m->c->seed);
+	} else if (x->file) {
+		return digest_file(m, x, out, err);
+	} else {
+		ps_strbuf_printf(out, "remote:%s", x->name);
+	}
+	return PS_OK;
+}
+
+/* Of a tenant without a trace: "". */
+static enum ps_status digest_trace(const struct ps_measure_context *m,
+				   const struct ps_measure_tenant *t, struct ps_strbuf *out,
+				   struct ps_error *err)
+{
+	char digest[PS_TENANCY_DIGEST_SIZE], *text = NULL;
+	size_t len = 0;
+	ps_strbuf_puts(out, "");
+	if (!t->arrival.trace) {
+		return PS_OK;
+	}
+	char *path = ps_measure_path(m->c->folder, t->arrival.trace);
+	enum ps_status st =
+		path ? ps_file_read(path, MAX_TRACE_BYTES, &text, &len, err) : no_memory(err);
+	if (st == PS_OK) {
+		ps_tenancy_digest(text, len, digest);
+		ps_strbuf_puts(out, digest);
+	}
+	free(text);
+	free(path);
+	return st;
+}
+
+enum ps_status ps_measure_digest_contents(struct ps_measure_context *m, struct ps_error *err)
 {
 	const struct ps_measure_model *x = m->c->models.items;
+	const struct ps_measure_tenant *t = m->c->tenants.items;
+	size_t n = m->c->models.len, all = n + m->c->tenants.len;
 	enum ps_status st = PS_OK;
-	m->model_digests = calloc(m->c->models.len, sizeof(*m->model_digests));
-	if (!m->model_digests) {
+	m->contents = calloc(all, sizeof(*m->contents));
+	if (!m->contents) {
 		return no_memory(err);
 	}
-	for (size_t i = 0; i < m->c->models.len && st == PS_OK; i++) {
+	for (size_t i = 0; i < all && st == PS_OK; i++) {
 		struct ps_strbuf b;
 		ps_strbuf_init(&b);
-		if (x[i].zoo) { /* what is written follows from name and seed */
-			ps_strbuf_printf(&b, "zoo:%s:%lld", x[i].zoo, (long long)m->c->seed);
-		} else if (x[i].file) {
-			st = digest_file(m, &x[i], &b, err);
-		} else {
-			ps_strbuf_printf(&b, "remote:%s", x[i].name);
-		}
-		m->model_digests[i] = ps_strbuf_take_data(&b);
-		if (st == PS_OK && !m->model_digests[i]) {
+		st = i < n ? digest_model(m, &x[i], &b, err) : digest_trace(m, &t[i - n], &b, err);
+		m->contents[i] = ps_strbuf_take_data(&b);
+		if (st == PS_OK && !m->contents[i]) {
 			st = no_memory(err);
 		}
 	}
@@ -137,9 +172,11 @@ void ps_measure_free_models(struct ps_measure_context *m)
 {
 	for (size_t i = 0; i < m->c->models.len; i++) {
 		free(m->model_paths ? m->model_paths[i] : NULL);
-		free(m->model_digests ? m->model_digests[i] : NULL);
+	}
+	for (size_t i = 0; m->contents && i < m->c->models.len + m->c->tenants.len; i++) {
+		free(m->contents[i]);
 	}
 	free(m->model_paths);
-	free(m->model_digests);
-	m->model_paths = m->model_digests = NULL;
+	free(m->contents);
+	m->model_paths = m->contents = NULL;
 }

@@ -160,6 +160,13 @@ static enum ps_status check_packings(const struct ps_measure_campaign *c, struct
 						"there is no tenant \"%.60s\" in tenants",
 						p[i].tenant);
 		}
+		const struct ps_measure_tenant *t = c->tenants.items;
+		if (t[ps_measure_find_tenant(c, p[i].tenant)].arrival.trace) {
+			return ps_measure_wrong(c, &p[i].where, "packings.tenant", err,
+						"tenant \"%.60s\" replays a trace, which all its "
+						"copies would replay at the same instants",
+						p[i].tenant);
+		}
 		for (size_t k = 0; k < i; k++) {
 			if (strcmp(p[k].tenant, p[i].tenant) == 0) {
 				return ps_measure_wrong(c, &p[i].where, "packings.tenant", err,

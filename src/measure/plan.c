@@ -335,7 +335,7 @@ static void fill_tenants(const struct ps_measure_campaign *c, struct ps_store_te
 	}
 }
 
-static enum ps_status plan(struct ps_measure_planner *p, const char *const *model_digests,
+static enum ps_status plan(struct ps_measure_planner *p, const char *const *contents,
 			   struct ps_store_campaign *ret_plan, struct ps_error *err)
 {
 	const struct ps_measure_campaign *c = p->c;
@@ -351,8 +351,8 @@ static enum ps_status plan(struct ps_measure_planner *p, const char *const *mode
 	}
 	add_cells(p);
 	st = check_cells(p, err);
-	if (st == PS_OK && model_digests) {
-		st = ps_measure_plan_digests(p, model_digests, err);
+	if (st == PS_OK && contents) {
+		st = ps_measure_plan_digests(p, contents, err);
 	}
 	if (st != PS_OK) {
 		return st;
@@ -373,9 +373,9 @@ static enum ps_status plan(struct ps_measure_planner *p, const char *const *mode
 	return PS_OK;
 }
 
-enum ps_status ps_measure_plan(const struct ps_measure_campaign *c,
-			       const char *const *model_digests, struct ps_arena *a,
-			       struct ps_store_campaign *ret_plan, struct ps_error *err)
+enum ps_status ps_measure_plan(const struct ps_measure_campaign *c, const char *const *contents,
+			       struct ps_arena *a, struct ps_store_campaign *ret_plan,
+			       struct ps_error *err)
 {
 	struct ps_measure_planner *p = calloc(1, sizeof(*p));
 	if (!p) {
@@ -383,7 +383,7 @@ enum ps_status ps_measure_plan(const struct ps_measure_campaign *c,
 	}
 	p->c = c;
 	p->a = a;
-	enum ps_status st = plan(p, model_digests, ret_plan, err);
+	enum ps_status st = plan(p, contents, ret_plan, err);
 	free(p);
 	return st;
 }

@@ -22,8 +22,8 @@ struct ps_measure_planner {
 enum ps_status ps_measure_plan_sets(struct ps_measure_planner *p, struct ps_error *err);
 
 /* ps_measure_plan_digests fills the digests of all cells: each of everything that its result
- * depends on. `model_digests` (one per model) name what the models hold. PS_ENOMEM. */
-enum ps_status ps_measure_plan_digests(struct ps_measure_planner *p,
-				       const char *const *model_digests, struct ps_error *err);
+ * depends on. `contents`: see ps_measure_plan. PS_ENOMEM. */
+enum ps_status ps_measure_plan_digests(struct ps_measure_planner *p, const char *const *contents,
+				       struct ps_error *err);
 
 #endif

@@ -62,10 +62,13 @@ static enum ps_status preview(const struct ps_measure_run *run, struct ps_measur
 {
 	struct ps_store_campaign plan;
 	struct ps_measure_match match = {.same = false};
-	enum ps_status st = ps_measure_digest_models(m, err);
+	enum ps_status st = ps_measure_make_arrivals(m, err);
 	if (st == PS_OK) {
-		st = ps_measure_plan(run->campaign, (const char *const *)m->model_digests,
-				     &p->arena, &plan, err);
+		st = ps_measure_digest_contents(m, err);
+	}
+	if (st == PS_OK) {
+		st = ps_measure_plan(run->campaign, (const char *const *)m->contents, &p->arena,
+				     &plan, err);
 	}
 	if (st == PS_OK && run->resume) {
 		st = match_store(run, &plan, &p->arena, &match, err);
@@ -93,6 +96,7 @@ enum ps_status ps_measure_preview(const struct ps_measure_run *run,
 	ps_arena_init(&ret_preview->arena, 0);
 	enum ps_status st = preview(run, m, ret_preview, err);
 	ps_measure_free_models(m);
+	ps_measure_free_arrivals(m);
 	free(m);
 	if (st != PS_OK) {
 		ps_measure_preview_free(ret_preview);

@@ -8,12 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAX_OUTPUT_BYTES  (4u << 20) /* of perseus bench */
 #define OPERATORS_MAX_NS  (600 * INT64_C(1000000000))
-#define OPERATORS_WAIT_NS (20 * 1000000)
+#define OPERATORS_WAIT_NS (100 * INT64_C(1000000))
 #define FIXED_BATCH	  "fixed_batch"
 
 /* ---- batch sizes ---- */
@@ -78,18 +77,18 @@ static enum ps_status wait_end(struct ps_measure_context *m, struct ps_host_proc
 			       struct ps_error *err)
 {
 	int64_t until_ns = ps_clock_now_ns() + OPERATORS_MAX_NS;
-	const struct timespec pause = {0, OPERATORS_WAIT_NS};
-	enum ps_status st = PS_OK;
-	struct ps_error how;
-	ps_error_clear(&how);
-	while (st == PS_OK && ps_host_check(p, &how) == PS_OK) {
+	enum ps_status st = PS_OK, waited = PS_ETIMEOUT;
+	char *line = NULL;
+	/* it never says that it is ready: it ends */
+	while (st == PS_OK && waited == PS_ETIMEOUT) {
+		waited = ps_host_wait_ready(p, OPERATORS_WAIT_NS, &line, NULL);
 		if (!ps_measure_say(m, NULL)) {
 			st = ps_error_set(err, PS_ECANCELLED, "stopped");
 		} else if (ps_clock_now_ns() > until_ns) {
 			st = ps_error_set(err, PS_ETIMEOUT, "the profile took over ten minutes");
 		}
-		(void)nanosleep(&pause, NULL);
 	}
+	free(line);
 	(void)ps_host_stop(p, 0, NULL);
 	return st;
 }

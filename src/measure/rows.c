@@ -1,9 +1,5 @@
 /* rows.c - the options of a campaign file. docs/campaigns.md is made from them. */
-#include "measure/measure.h"
-
-#define HOUR_NS (3600.0 * 1e9)
-
-#define FIELD(S, F) .offset = offsetof(struct S, F)
+#include "measure/rows_internal.h"
 
 static const struct ps_conf_option model_rows[] = {
 	{.name = "name",
@@ -55,6 +51,7 @@ static const struct ps_conf_option tenant_rows[] = {
 	 .min = 1,
 	 .max = 1024,
 	 .help = "Inferences per request."},
+	PS_LOAD_ARRIVAL_ROWS(struct ps_measure_tenant, arrival.),
 	{.name = "key-file",
 	 .type = PS_CONF_TEXT,
 	 FIELD(ps_measure_tenant, key_file),
@@ -184,7 +181,7 @@ static const struct ps_conf_option search_rows[] = {
 	 FIELD(ps_measure_search, scale_ns),
 	 .def = "4s",
 	 .min = 1e8,
-	 .max = HOUR_NS,
+	 .max = PS_MEASURE_HOUR_NS,
 	 .help = "Length of the closed loop that finds the scale."},
 	{.name = "steps",
 	 .type = PS_CONF_INT,
@@ -205,14 +202,14 @@ static const struct ps_conf_option search_rows[] = {
 	 FIELD(ps_measure_search, step_ns),
 	 .def = "8s",
 	 .min = 1e8,
-	 .max = HOUR_NS,
+	 .max = PS_MEASURE_HOUR_NS,
 	 .help = "Length of a step."},
 	{.name = "warmup",
 	 .type = PS_CONF_DURATION,
 	 FIELD(ps_measure_search, warmup_ns),
 	 .def = "500ms",
 	 .min = 0,
-	 .max = HOUR_NS,
+	 .max = PS_MEASURE_HOUR_NS,
 	 .help = "Load before each step, not counted."},
 	{.name = "checks",
 	 .type = PS_CONF_INT,
@@ -246,14 +243,14 @@ static const struct ps_conf_option confirm_rows[] = {
 	 FIELD(ps_measure_confirm, duration_ns),
 	 .def = "8s",
 	 .min = 1e8,
-	 .max = HOUR_NS,
+	 .max = PS_MEASURE_HOUR_NS,
 	 .help = "Length of a trial."},
 	{.name = "warmup",
 	 .type = PS_CONF_DURATION,
 	 FIELD(ps_measure_confirm, warmup_ns),
 	 .def = "500ms",
 	 .min = 0,
-	 .max = HOUR_NS,
+	 .max = PS_MEASURE_HOUR_NS,
 	 .help = "Load before each trial, not counted."},
 	{.name = "at-capacity",
 	 .type = PS_CONF_INT,
@@ -287,199 +284,10 @@ static const struct ps_conf_option stop_rows[] = {
 	 .type = PS_CONF_DURATION,
 	 FIELD(ps_measure_stop, max_time_ns),
 	 .min = 0,
-	 .max = 1000 * HOUR_NS,
+	 .max = 1000 * PS_MEASURE_HOUR_NS,
 	 .help = "No cell is begun after this time, and a search under way ends with the steps it "
 		 "has, two at least. The report names such searches; cells that were not begun can "
 		 "be resumed."},
-	{0},
-};
-
-static const struct ps_conf_option axis_rows[] = {
-	{.name = "tenant",
-	 .type = PS_CONF_TEXT,
-	 FIELD(ps_measure_axis, tenant),
-	 .flags = PS_CONF_REQUIRED,
-	 .help = "Whose rate it is."},
-	{.name = "rates",
-	 .type = PS_CONF_TEXTS,
-	 FIELD(ps_measure_axis, rates),
-	 .metavar = "RATE",
-	 .min = 1,
-	 .max = PS_MEASURE_MAX_RATES,
-	 .flags = PS_CONF_REQUIRED,
-	 .help = "Its rates, such as 0, 2/s, 90/min. 0: the tenant stays silent, which is what its "
-		 "neighbours are compared with."},
-	{0},
-};
-
-static const struct ps_conf_schema axis_schema = {
-	.name = "axis",
-	.summary = "The rates of one tenant in a grid.",
-	.options = axis_rows,
-	.size = sizeof(struct ps_measure_axis),
-	.where_offset = offsetof(struct ps_measure_axis, where),
-};
-
-static const struct ps_conf_option grid_rows[] = {
-	{.name = "name",
-	 .type = PS_CONF_TEXT,
-	 FIELD(ps_measure_grid, name),
-	 .flags = PS_CONF_REQUIRED,
-	 .help = "Name of the grid."},
-	{.name = "axes",
-	 .type = PS_CONF_SECTIONS,
-	 FIELD(ps_measure_grid, axes),
-	 .section = &axis_schema,
-	 .min = 1,
-	 .max = PS_MEASURE_MAX_MEMBERS,
-	 .flags = PS_CONF_REQUIRED,
-	 .help = "One axis per tenant. Every combination of their rates is a point, but for the "
-		 "one in which all are silent."},
-	{.name = "trials",
-	 .type = PS_CONF_INT,
-	 FIELD(ps_measure_grid, trials),
-	 .def = "4",
-	 .min = 1,
-	 .max = PS_MEASURE_MAX_BLOCKS,
-	 .help = "Blocks: in each, every point once, in shuffled order."},
-	{.name = "duration",
-	 .type = PS_CONF_DURATION,
-	 FIELD(ps_measure_grid, duration_ns),
-	 .def = "8s",
-	 .min = 1e8,
-	 .max = HOUR_NS,
-	 .help = "Length of a trial."},
-	{.name = "warmup",
-	 .type = PS_CONF_DURATION,
-	 FIELD(ps_measure_grid, warmup_ns),
-	 .def = "500ms",
-	 .min = 0,
-	 .max = HOUR_NS,
-	 .help = "Load before each trial, not counted."},
-	{0},
-};
-
-static const struct ps_conf_option frontier_rows[] = {
-	{.name = "name",
-	 .type = PS_CONF_TEXT,
-	 FIELD(ps_measure_frontier, name),
-	 .flags = PS_CONF_REQUIRED,
-	 .help = "Name of the frontier."},
-	{.name = "tenants",
-	 .type = PS_CONF_TEXTS,
-	 FIELD(ps_measure_frontier, tenants),
-	 .min = 2,
-	 .max = 2,
-	 .flags = PS_CONF_REQUIRED,
-	 .help = "The two tenants."},
-	{.name = "points",
-	 .type = PS_CONF_INT,
-	 FIELD(ps_measure_frontier, points),
-	 .def = "3",
-	 .min = 1,
-	 .max = 32,
-	 .help = "Points between the capacities alone. Point k of n is searched along the ray in "
-		 "which the second tenant has the share k / (n + 1), both in units of what they "
-		 "can do alone; how, says search."},
-	{0},
-};
-
-static const struct ps_conf_option packing_rows[] = {
-	{.name = "tenant",
-	 .type = PS_CONF_TEXT,
-	 FIELD(ps_measure_packing, tenant),
-	 .flags = PS_CONF_REQUIRED,
-	 .help = "The tenant: its copies have keys, queues and arrivals of their own, at its "
-		 "demand "
-		 "rate each, and share its model."},
-	{.name = "most",
-	 .type = PS_CONF_INT,
-	 FIELD(ps_measure_packing, most),
-	 .def = "64",
-	 .min = 1,
-	 .max = PS_MEASURE_MAX_COPIES,
-	 .help = "Copies at most. They are searched as capacities are: how, says search."},
-	{0},
-};
-
-static const struct ps_conf_option cold_rows[] = {
-	{.name = "trials",
-	 .type = PS_CONF_INT,
-	 FIELD(ps_measure_cold, trials),
-	 .def = "0",
-	 .min = 0,
-	 .max = PS_MEASURE_MAX_BLOCKS,
-	 .help = "How often a server with one model only is started anew, per model."},
-	{.name = "duration",
-	 .type = PS_CONF_DURATION,
-	 FIELD(ps_measure_cold, duration_ns),
-	 .def = "2s",
-	 .min = 1e8,
-	 .max = HOUR_NS,
-	 .help = "Length of the load after the start: one user, who asks again when answered."},
-	{.name = "convert",
-	 .type = PS_CONF_BOOL,
-	 FIELD(ps_measure_cold, convert),
-	 .help = "With an empty cache of converted models, so that the first load of all is "
-		 "measured."},
-	{0},
-};
-
-static const struct ps_conf_option profile_rows[] = {
-	{.name = "trials",
-	 .type = PS_CONF_INT,
-	 FIELD(ps_measure_profile, trials),
-	 .def = "0",
-	 .min = 0,
-	 .max = PS_MEASURE_MAX_BLOCKS,
-	 .help = "Blocks: in each, every model once at every batch size, in shuffled order."},
-	{.name = "batches",
-	 .type = PS_CONF_TEXTS,
-	 FIELD(ps_measure_profile, batches),
-	 .metavar = "N",
-	 .min = 1,
-	 .max = PS_MEASURE_MAX_BATCHES,
-	 .help = "Inferences per request; 1, 2, 4, 8 when absent."},
-	{.name = "duration",
-	 .type = PS_CONF_DURATION,
-	 FIELD(ps_measure_profile, duration_ns),
-	 .def = "4s",
-	 .min = 1e8,
-	 .max = HOUR_NS,
-	 .help = "Length of the closed loop at one batch size."},
-	{.name = "warmup",
-	 .type = PS_CONF_DURATION,
-	 FIELD(ps_measure_profile, warmup_ns),
-	 .def = "500ms",
-	 .min = 0,
-	 .max = HOUR_NS,
-	 .help = "Load before each, not counted."},
-	{.name = "users",
-	 .type = PS_CONF_INT,
-	 FIELD(ps_measure_profile, users),
-	 .def = "1",
-	 .min = 1,
-	 .max = 4096,
-	 .help = "Users of the closed loop."},
-	{0},
-};
-
-static const struct ps_conf_option operators_rows[] = {
-	{.name = "runs",
-	 .type = PS_CONF_INT,
-	 FIELD(ps_measure_operators, runs),
-	 .def = "0",
-	 .min = 0,
-	 .max = 100000,
-	 .help = "Runs of each model under the engine's own profiler, after as many as a tenth of "
-		 "them; 0: none."},
-	{.name = "batch",
-	 .type = PS_CONF_INT,
-	 FIELD(ps_measure_operators, batch),
-	 .def = "1",
-	 .min = 1,
-	 .max = 1024,
-	 .help = "Inferences per run."},
 	{0},
 };
 
@@ -504,17 +312,6 @@ SECTION(server, struct ps_measure_server, "How the server runs requests.", SIZE_
 SECTION(search, struct ps_measure_search, "How capacities are searched.", SIZE_MAX);
 SECTION(confirm, struct ps_measure_confirm, "Trials at the demand rates.", SIZE_MAX);
 SECTION(stop, struct ps_measure_stop, "When it is enough.", SIZE_MAX);
-SECTION(grid, struct ps_measure_grid, "Trials at every combination of some rates.",
-	offsetof(struct ps_measure_grid, where));
-SECTION(frontier, struct ps_measure_frontier, "The boundary between the rates of two tenants.",
-	offsetof(struct ps_measure_frontier, where));
-SECTION(packing, struct ps_measure_packing, "How many copies of a tenant fit the slice.",
-	offsetof(struct ps_measure_packing, where));
-SECTION(cold, struct ps_measure_cold, "Cold starts: time to load, first requests, memory.",
-	SIZE_MAX);
-SECTION(profile, struct ps_measure_profile, "Models at several batch sizes.", SIZE_MAX);
-SECTION(operators, struct ps_measure_operators, "Where a model's time goes.", SIZE_MAX);
-
 static const char *const together_choices[] = {"all", "pairs", "none", NULL};
 
 static const struct ps_conf_option campaign_rows[] = {
@@ -589,38 +386,38 @@ static const struct ps_conf_option campaign_rows[] = {
 	{.name = "grids",
 	 .type = PS_CONF_SECTIONS,
 	 FIELD(ps_measure_campaign, grids),
-	 .section = &grid_schema,
+	 .section = &ps_measure_grid_schema,
 	 .min = 0,
 	 .max = PS_MEASURE_MAX_PARTS,
 	 .help = "Grids of rates."},
 	{.name = "frontiers",
 	 .type = PS_CONF_SECTIONS,
 	 FIELD(ps_measure_campaign, frontiers),
-	 .section = &frontier_schema,
+	 .section = &ps_measure_frontier_schema,
 	 .min = 0,
 	 .max = PS_MEASURE_MAX_PARTS,
 	 .help = "Boundaries between the rates of two tenants."},
 	{.name = "packings",
 	 .type = PS_CONF_SECTIONS,
 	 FIELD(ps_measure_campaign, packings),
-	 .section = &packing_schema,
+	 .section = &ps_measure_packing_schema,
 	 .min = 0,
 	 .max = PS_MEASURE_MAX_PARTS,
 	 .help = "How many copies of a tenant fit."},
 	{.name = "cold",
 	 .type = PS_CONF_SECTION,
 	 FIELD(ps_measure_campaign, cold),
-	 .section = &cold_schema,
+	 .section = &ps_measure_cold_schema,
 	 .help = "Cold starts."},
 	{.name = "profile",
 	 .type = PS_CONF_SECTION,
 	 FIELD(ps_measure_campaign, profile),
-	 .section = &profile_schema,
+	 .section = &ps_measure_profile_schema,
 	 .help = "Batch sizes."},
 	{.name = "operators",
 	 .type = PS_CONF_SECTION,
 	 FIELD(ps_measure_campaign, operators),
-	 .section = &operators_schema,
+	 .section = &ps_measure_operators_schema,
 	 .help = "Operators."},
 	{.name = "stop",
 	 .type = PS_CONF_SECTION,
@@ -631,7 +428,7 @@ static const struct ps_conf_option campaign_rows[] = {
 	 .type = PS_CONF_DURATION,
 	 FIELD(ps_measure_campaign, timeout_ns),
 	 .min = 1e6,
-	 .max = HOUR_NS,
+	 .max = PS_MEASURE_HOUR_NS,
 	 .help = "A request without an answer after this time has failed; without it ten times "
 		 "the largest limit of an SLA, and at least 2 s."},
 	{.name = "generator-cpu",

@@ -226,7 +226,10 @@ static enum ps_status prepare(struct ps_measure_context *m, struct ps_error *err
 		st = ps_measure_read_keys(m, err);
 	}
 	if (st == PS_OK) {
-		st = ps_measure_digest_models(m, err);
+		st = ps_measure_make_arrivals(m, err);
+	}
+	if (st == PS_OK) {
+		st = ps_measure_digest_contents(m, err);
 	}
 	if (st == PS_OK) {
 		st = make_dirs(m, err);
@@ -277,6 +280,7 @@ static void free_context(struct ps_measure_context *m)
 	ps_store_close(m->store);
 	ps_measure_free_models(m);
 	ps_measure_free_keys(m);
+	ps_measure_free_arrivals(m);
 	free(m->config_dir);
 	free(m->model_dir);
 	free(m->cache_dir);

@@ -260,11 +260,14 @@ static void further_row(const struct ps_report_table *t, size_t r, struct ps_str
 	char text[PS_REPORT_CELL_SIZE];
 
 	ps_strbuf_puts(out, "<tr>");
-	for (int c = 0; c < t->column_len; c++)
+	for (int c = 0; c < t->column_len; c++) {
+		if (!ps_report_table_has(t, c))
+			continue;
 		cell(out,
 		     ps_report_value_text(&t->columns[c],
 					  &t->values[r * (size_t)t->column_len + (size_t)c], text),
 		     t->columns[c].kind == PS_REPORT_TEXT);
+	}
 	ps_strbuf_puts(out, "</tr>\n");
 }
 
@@ -277,6 +280,8 @@ static void further_table(const struct ps_report_table *t, struct ps_strbuf *out
 	ps_strbuf_puts(out, ".</p>\n");
 	begin(out);
 	for (int c = 0; c < t->column_len; c++) {
+		if (!ps_report_table_has(t, c))
+			continue;
 		ps_strbuf_printf(out, "<th%s scope=\"col\">",
 				 t->columns[c].kind == PS_REPORT_TEXT ? " class=\"l\"" : "");
 		escape(out, t->columns[c].head);

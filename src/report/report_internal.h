@@ -54,6 +54,8 @@ enum ps_status ps_report_frontier(struct ps_report_answer *a, struct ps_error *e
 enum ps_status ps_report_models(struct ps_report_answer *a, struct ps_error *err);
 /* ps_report_table_row adds a row of values that are not known; NULL: no memory. */
 struct ps_report_value *ps_report_table_row(struct ps_report_answer *a, struct ps_report_table *t);
+/* ps_report_table_has says whether any row has a value in this column; one without is not shown. */
+bool ps_report_table_has(const struct ps_report_table *t, int column);
 /* ps_report_keep copies a text into the answer; "" when there is no memory. */
 const char *ps_report_keep(struct ps_report_answer *a, const char *text);
 

@@ -36,6 +36,17 @@ struct ps_report_value *ps_report_table_row(struct ps_report_answer *a, struct p
 	return v;
 }
 
+bool ps_report_table_has(const struct ps_report_table *t, int column)
+{
+	for (size_t r = 0; r < t->row_len; r++) {
+		const struct ps_report_value *v =
+			&t->values[r * (size_t)t->column_len + (size_t)column];
+		if (t->columns[column].kind == PS_REPORT_TEXT || !isnan(v->v.value))
+			return true;
+	}
+	return false;
+}
+
 const char *ps_report_value_text(const struct ps_report_column *c, const struct ps_report_value *v,
 				 char buf[PS_REPORT_CELL_SIZE])
 {

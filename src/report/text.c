@@ -259,7 +259,7 @@ static void put_savings(const struct ps_report_answer *a, size_t width, struct p
 static void put_further(const struct ps_report_table *t, size_t width, struct ps_strbuf *out)
 {
 	const char *heads[MAX_COLUMNS];
-	struct table shown = {.heads = heads, .columns = t->column_len, .len = t->row_len};
+	struct table shown = {.heads = heads, .len = t->row_len};
 	char text[PS_REPORT_CELL_SIZE];
 
 	if (t->row_len == 0)
@@ -270,15 +270,18 @@ static void put_further(const struct ps_report_table *t, size_t width, struct ps
 		return;
 	}
 	for (int c = 0; c < t->column_len; c++) {
-		heads[c] = t->columns[c].head;
-		shown.left |= (unsigned)(t->columns[c].kind == PS_REPORT_TEXT) << c;
-	}
-	for (size_t r = 0; r < t->row_len; r++)
-		for (int c = 0; c < t->column_len; c++)
-			set_cell(&shown.rows[r], c,
+		int k = shown.columns;
+		if (!ps_report_table_has(t, c))
+			continue;
+		heads[k] = t->columns[c].head;
+		shown.left |= (unsigned)(t->columns[c].kind == PS_REPORT_TEXT) << k;
+		for (size_t r = 0; r < t->row_len; r++)
+			set_cell(&shown.rows[r], k,
 				 ps_report_value_text(
 					 &t->columns[c],
 					 &t->values[r * (size_t)t->column_len + (size_t)c], text));
+		shown.columns++;
+	}
 	ps_strbuf_putc(out, '\n');
 	ps_conf_wrap(out, t->title, strlen(t->title), 0, 0, width);
 	put_table(&shown, width, out);

@@ -66,7 +66,7 @@ static void test_refusals(void **state)
 		 "grids:\n  - {name: g, axes: [{tenant: a, rates: [0]}]}\n",
 		 "dir/c.yaml:8:grids.axes", "no point"},
 		{"name: x\n" MODELS TENANTS "grids:\n  - {name: g, axes: [{tenant: a, rates: [1]}, "
-					    "{tenant: a, rates: [2]}]}\n",
+		 "{tenant: a, rates: [2]}]}\n",
 		 "dir/c.yaml:8:grids.axes.tenant", "two axes"},
 		{"name: x\n" MODELS TENANTS "frontiers:\n  - {name: f, tenants: [a, a]}\n",
 		 "dir/c.yaml:8:frontiers.tenants", "twice"},

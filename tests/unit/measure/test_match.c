@@ -64,7 +64,7 @@ static void edit(char *buf, size_t size, const char *from, const char *to)
 
 static void test_changes(void **state)
 {
-	static const char *const models[] = {"one", "two"};
+	static const char *const models[] = {"one", "two", "", ""};
 	static const struct {
 		const char *from, *to;
 		int kept, changed, added, dropped;
@@ -86,6 +86,8 @@ static void test_changes(void **state)
 		{"cold: {trials: 1}", "cold: {trials: 1}\nstop: {max_time: 1h}", 13, 0, 0, 0},
 		{"cold: {trials: 1}", "cold: {trials: 1}\nsearch: {steps: 9}", 10, 3, 0, 0},
 		{"b, model: n", "b, model: m", 4, 8, 0, 1},
+		/* how a tenant's requests come */
+		{"b, model: n,", "b, model: n, arrival: gamma, cv: 2,", 4, 9, 0, 0},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -116,7 +118,8 @@ static void test_changes(void **state)
 /* The same text, and yet another model behind it: its cells are measured again. */
 static void test_model_changed(void **state)
 {
-	static const char *const before[] = {"one", "two"}, *const after[] = {"one", "three"};
+	static const char *const before[] = {"one", "two", "", ""}, *const after[] = {
+									    "one", "three", "", ""};
 	struct planned old, now;
 	struct ps_measure_match m;
 	struct ps_error err;
@@ -140,7 +143,7 @@ static void test_model_changed(void **state)
  */
 static void test_states(void **state)
 {
-	static const char *const models[] = {"one", "two"};
+	static const char *const models[] = {"one", "two", "", ""};
 	struct planned old, now;
 	struct ps_measure_match m;
 	struct ps_error err;

@@ -1,0 +1,257 @@
+"""perseus measure: every kind of cell on synthetic models, blocks that end early, a server that runs
+elsewhere, and kill -9 in the middle of all of that."""
+# timeout: 300
+import hashlib
+import json
+import os
+import random
+import secrets
+import signal
+import subprocess
+import unittest
+
+import yaml
+
+from support import perseus
+from support.campaigns import Folder
+
+FAST = {"scale": "150ms", "steps": 2, "step": "250ms", "warmup": "10ms", "checks": 1}
+LOAD = {"duration": "250ms", "warmup": "10ms"}
+KINDS = {
+    "together": "none",
+    "search": dict(FAST, sets="alone"),
+    "confirm": {"trials": 0},
+    "frontiers": [{"name": "ab", "tenants": ["tb", "ta"], "points": 1}],
+    "packings": [{"tenant": "ta", "most": 8}],
+    "grids": [dict(LOAD, name="g", trials=2, axes=[{"tenant": "ta", "rates": ["0", "40/s"]},
+                                                   {"tenant": "tb", "rates": ["30/s"]}])],
+    "cold": {"trials": 1, "duration": "150ms"},
+    "profile": {"trials": 1, "batches": [1, 3], "duration": "150ms", "warmup": "10ms"},
+    "operators": {"runs": 3},
+}
+
+
+class Kinds(Folder):
+    def test_every_kind(self):
+        path = self.write(**KINDS)
+        done = self.measure(path, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        r = json.loads(done.stdout)
+        # 2 searches, 1 frontier, 1 packing, 4 points, 2 cold starts, 2 profiles; no operators
+        self.assertEqual((r["cells_done"], r["cells_failed"], r["cells_skipped"]), (12, 0, 2))
+        for kind, state, count in self.query(
+                "SELECT kind, state, count(*) FROM cell GROUP BY kind"):
+            self.assertEqual(state, "skipped" if kind == "operators" else "done", kind)
+        # the ray of a frontier is half of what each can do alone
+        alone = dict(self.query("SELECT key, factor FROM capacity JOIN cell ON cell.id = cell"
+                                " WHERE kind = 'search'"))
+        ray = [x for x, in self.query("SELECT rps FROM capacity_ray r JOIN cell ON cell.id = r.cell"
+                                      " WHERE kind = 'frontier' ORDER BY r.position")]
+        self.assertAlmostEqual(ray[0], alone["search/ta"] / 2, delta=1e-6)
+        self.assertAlmostEqual(ray[1], alone["search/tb"] / 2, delta=1e-6)
+        # copies have one result, and their rate is that of all
+        for copies, wanted, scheduled, second in self.query(
+                "SELECT copies, wanted_rps, result.scheduled, (SELECT sum(s.scheduled) FROM second s"
+                " WHERE s.trial = trial.id) FROM trial JOIN cell ON cell.id = cell"
+                " JOIN result ON trial = trial.id WHERE kind = 'pack' AND role = 'step'"):
+            self.assertAlmostEqual(wanted, 30 * copies)
+            self.assertEqual(scheduled, second)
+        # a silent tenant has no result; its neighbour met the same arrivals in both points
+        counts = dict(self.query(
+            "SELECT key, group_concat(tenant_idx || ':' || scheduled) FROM result"
+            " JOIN trial ON trial.id = trial JOIN cell ON cell.id = cell"
+            " WHERE kind = 'rates' AND block = 0 GROUP BY key"))
+        silent = counts["rates/g/0/0+30"]
+        self.assertTrue(silent.startswith("1:"))
+        self.assertIn(silent, counts["rates/g/0/40+30"].split(","))
+        figures = {n for n, in self.query("SELECT DISTINCT name FROM figure")}
+        self.assertLessEqual({"ready_time", "load_time", "first_request", "peak_rss"}, figures)
+        self.assertEqual(self.query(
+            "SELECT DISTINCT batch FROM result JOIN trial ON trial.id = trial"
+            " WHERE role = 'profiled' ORDER BY batch"), [(1,), (3,)])
+        # the server counted as many requests as were sent, warm-up included
+        for before, after, records in self.query(
+                "SELECT sum(before), sum(after), (SELECT sum(records) FROM result"
+                " WHERE result.trial = trial.id) FROM scrape JOIN trial ON trial.id = scrape.trial"
+                " WHERE role = 'rates' AND series LIKE 'perseus_requests_total%' GROUP BY trial.id"):
+            self.assertEqual(after - (before or 0), records)
+        self.report()
+
+    def report(self):
+        page, table = self.dir / "page.html", self.dir / "table.csv"
+        done = perseus.run("report", self.db, "--json", "--html", page, "--csv", table,
+                           "--table", "interference")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        r = json.loads(done.stdout)
+        self.assertEqual([(x["tenant"], x["beside"], x["blocks"]) for x in r["interference"]],
+                         [("tb", "ta 40/s", 2)])
+        self.assertEqual(len(r["frontier"]), 1)
+        self.assertEqual([x["tenant"] for x in r["packing"]], ["ta"])
+        self.assertEqual(sorted(x["model"] for x in r["cold"]), ["a", "b"])
+        self.assertEqual([x["batch"] for x in r["batches"] if x["model"] == "a"], [1, 3])
+        self.assertEqual(r["operators"], [])
+        self.assertIn("Interference", page.read_text())
+        self.assertEqual(table.read_text().splitlines()[0].split(",")[:3],
+                         ["tenant", "beside", "rps"])
+        self.assertIn("Batch sizes", perseus.run("report", self.db).stdout)
+
+    def test_killed_at_any_instant(self):
+        """Killed four times, in cells of several kinds; at the end every cell is there once."""
+        path, more = self.write(**KINDS), []
+        rng = random.Random(11)
+        for cells in (2, 2, 3, 2):
+            process = subprocess.Popen(
+                [perseus.PERSEUS, *map(str, self.args(path, *more))],
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            with process.stderr:
+                while cells > 0:
+                    line = process.stderr.readline()
+                    self.assertTrue(line, "it ended by itself")
+                    cells -= " left " not in line and ":" in line
+                try:
+                    process.wait(timeout=rng.uniform(0, 0.3))
+                except subprocess.TimeoutExpired:
+                    pass
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            self.wait_gone()
+            more = ["--resume"]
+            self.assertEqual(self.query(
+                "SELECT count(*) FROM trial JOIN cell ON cell.id = cell WHERE state != 'done'"),
+                [(0,)])
+        done = self.measure(path, "--json", *more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["cells_done"], 12)
+        self.assertEqual(self.query("SELECT count(*) FROM campaign"), [(1,)])
+        # nothing is there twice
+        self.assertEqual(self.query("SELECT count(*) FROM cell"), [(14,)])
+        for trials, numbers in self.query(
+                "SELECT count(*), count(DISTINCT number) FROM trial GROUP BY cell"):
+            self.assertEqual(trials, numbers)
+
+    def test_blocks_end_early(self):
+        path = self.write(search={"sets": "none"}, confirm=dict(LOAD, trials=12),
+                          stop={"slowdown": "100%"})
+        done = self.measure(path, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.query("SELECT state, count(*), min(block) FROM cell GROUP BY state"),
+                         [("done", 24, 0), ("skipped", 12, 8)])
+        # looking again changes nothing
+        again = self.measure(path, "--resume", "--json")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual(json.loads(again.stdout)["cells_skipped"], 12)
+
+    def test_arrivals(self):
+        """A tenant's arrivals are its own: a trace at its demand, brought to each rate."""
+        (self.dir / "gaps").write_text("\n".join(["20000"] * 50))
+        good = self.write(search={"sets": "none"}, together="none",
+                          confirm={"trials": 1, "duration": "500ms", "warmup": "0s"}).read_text()
+        path = self.dir / "arrivals.yaml"
+        path.write_text(good.replace("model: a", "model: a\n  arrival: trace\n  trace: gaps\n"
+                                     "  trace_format: gaps\n  trace_loop: true"))
+        done = self.measure(path, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        (count,), = self.query("SELECT scheduled FROM result WHERE tenant_idx = 0")
+        self.assertIn(count, (14, 15))  # half a second at 30/s, the first a gap after the start
+        path.write_text(good.replace("model: a", "model: a\n  cv: 2"))
+        done = self.measure(path)
+        self.assertNotIn(done.returncode, (0, 1))
+        self.assertIn("tenants.arrival", done.stderr)
+
+
+class Remote(Folder):
+    """The same campaign against a server that is there already."""
+
+    def campaign(self, s, **more):
+        keys = self.dir / "keys"
+        keys.mkdir(exist_ok=True)
+        (keys / "tb").write_text(s.keys["tb"] + "\nsecond line\n")
+        (keys / "op").write_text(s.keys["op"] + "\n")
+        path = self.write(server={"url": s.url, "metrics": s.metrics_url,
+                                  "metrics_key_file": "keys/op"},
+                          search=FAST, confirm=dict(LOAD, trials=1), **more)
+        c = yaml.safe_load(path.read_text())
+        del c["slice"]
+        c["models"] = [{"name": "a"}, {"name": "b"}]
+        c["tenants"][0]["key_env"] = "KEY_OF_TA"
+        c["tenants"][1]["key_file"] = "keys/tb"
+        path.write_text(yaml.safe_dump(c, sort_keys=False))
+        return path
+
+    def server(self):
+        s = Served(self)
+        self.addCleanup(s.stop)
+        return s
+
+    def test_campaign(self):
+        s = self.server()
+        path = self.campaign(s)
+        unset = self.measure(path)
+        self.assertNotIn(unset.returncode, (0, 1))
+        self.assertIn("KEY_OF_TA is not set", unset.stderr)
+        os.environ["KEY_OF_TA"] = s.keys["ta"]
+        self.addCleanup(os.environ.pop, "KEY_OF_TA")
+        done = self.measure(path, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        r = json.loads(done.stdout)
+        self.assertEqual((r["cells_done"], r["cells_failed"]), (6, 0))
+        self.assertEqual(self.servers(), [])  # none of ours was started
+        self.assertGreater(self.query("SELECT count(*) FROM scrape")[0][0], 0)
+        (name,), = self.query("SELECT DISTINCT server ->> 'name' FROM cell")
+        self.assertTrue(name)
+        for key in s.keys.values():  # no secret in the store
+            self.assertNotIn(key.encode(), self.db.read_bytes())
+
+    def test_refused_and_gone(self):
+        """A wrong key fails the cells of its tenant; a server that is gone fails the rest."""
+        s = self.server()
+        path = self.campaign(s, together="none")
+        os.environ["KEY_OF_TA"] = "wrong"
+        self.addCleanup(os.environ.pop, "KEY_OF_TA")
+        done = self.measure(path, "--json")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        states = dict(self.query("SELECT key, state FROM cell"))
+        self.assertEqual(states, {"search/ta": "failed", "search/tb": "done",
+                                  "confirm/0/ta": "failed", "confirm/0/tb": "done"})
+        s.stop()
+        done = self.measure(path, "--resume", "--json")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        for reason, in self.query("SELECT reason FROM cell WHERE state = 'failed'"):
+            self.assertIn("did not answer", reason)
+        self.assertEqual(self.query("SELECT count(*) FROM cell WHERE state = 'done'"), [(2,)])
+
+
+class Served:
+    """perseus serve with two tenants and an operator, as somebody else would run it."""
+
+    def __init__(self, test):
+        self.keys, digests = {}, {}
+        for who in ("ta", "tb", "op"):
+            self.keys[who] = secrets.token_urlsafe(32)
+            digests[who] = "sha256:" + hashlib.sha256(self.keys[who].encode()).hexdigest()
+        config = {"listen": "127.0.0.1:0", "grpc": "off", "metrics": "127.0.0.1:0",
+                  "models": [{"name": n, "path": str(test.dir / f"{n}.synthetic.yaml")}
+                             for n in "ab"],
+                  "admin_keys": [digests["op"]],
+                  "tenants": [{"name": f"t{n}", "keys": [digests[f"t{n}"]], "models": [n]}
+                              for n in "ab"]}
+        path = test.dir / "serve.yaml"
+        path.write_text(yaml.safe_dump(config))
+        read, write = os.pipe()
+        self.process = subprocess.Popen(
+            [perseus.PERSEUS, "serve", "--config", str(path), "--ready-fd", str(write)],
+            pass_fds=[write], stderr=subprocess.DEVNULL)
+        os.close(write)
+        with os.fdopen(read) as ready:
+            line = json.loads(ready.readline())
+        self.url = "http://" + line["http"]
+        self.metrics_url = f"http://{line['metrics']}/metrics"
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(timeout=30)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -92,6 +92,8 @@ struct ps_metrics_page;
 enum {
 	PS_METRICS_MAX_BYTES = 64 << 20, /* of a page that is read */
 	PS_METRICS_MAX_LABELS = 64,	 /* of a sample */
+	PS_METRICS_MAX_NAMES = 20000,	 /* of a page */
+	PS_METRICS_MAX_SAMPLES = 500000,
 };
 
 /* ps_metrics_read takes a page apart and holds it to the rules of the format: one HELP and TYPE per
@@ -100,6 +102,21 @@ enum {
  * PS_ENOMEM. O(n log n). */
 enum ps_status ps_metrics_read(const char *text, size_t len, struct ps_metrics_page **ret_page,
 			       struct ps_error *err);
+
+/* Lines that could not be read. */
+struct ps_metrics_loss {
+	size_t lines;
+	char first[160]; /* where and what, of the first one */
+};
+
+/* ps_metrics_read_any reads the page of a server of any make (Prometheus text or OpenMetrics:
+ * exemplars, timestamps, counters named without "_total", no end of the last line, CRLF): what can
+ * be read is kept in the order of the text, a line that cannot is dropped and counted, and none of
+ * the rules over several lines is asked for, as others break them without harm. The first of two
+ * equal samples is the one that ps_metrics_page_find gives. PS_EPARSE when no line is a sample;
+ * PS_ETOOBIG, PS_ENOMEM. O(n). */
+enum ps_status ps_metrics_read_any(const char *text, size_t len, struct ps_metrics_page **ret_page,
+				   struct ps_metrics_loss *ret_loss, struct ps_error *err);
 void ps_metrics_page_free(struct ps_metrics_page *p);
 /* ps_metrics_page_samples borrows the samples, in the order of the text. */
 const struct ps_metrics_sample *ps_metrics_page_samples(const struct ps_metrics_page *p,

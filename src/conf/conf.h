@@ -77,7 +77,9 @@ struct ps_conf_option {
 				     * gives -1, the second -2, ..., whatever the range */
 	const struct ps_conf_schema *section; /* SECTION, SECTIONS */
 	unsigned flags;
-	char letter; /* short form, '\0' for none */
+	char letter;	     /* short form, '\0' for none */
+	const char *heading; /* of the options from this one on, in help and man pages; NULL: as
+			      * before. Files have none: their keys are in sections */
 };
 
 struct ps_conf_schema {

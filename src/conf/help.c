@@ -205,6 +205,27 @@ static void option_entry(const struct ps_conf_option *o, size_t width, struct ps
 	ps_strbuf_fini(&notes);
 }
 
+/* The first group has no heading of its own, and --help at its end. */
+static void option_entries(const struct ps_conf_schema *schema, size_t width, struct ps_strbuf *out)
+{
+	bool first = true;
+
+	ps_strbuf_puts(out, "\nOptions:\n");
+	for (const struct ps_conf_option *o = schema->options; o->name; o++) {
+		if (!ps_conf_in_args(o) || (o->flags & PS_CONF_POSITIONAL))
+			continue;
+		if (o->heading) {
+			if (first)
+				entry("-h, --help", "Show this text.", "", width, out);
+			ps_strbuf_printf(out, "\n%s:\n", o->heading);
+			first = false;
+		}
+		option_entry(o, width, out);
+	}
+	if (first)
+		entry("-h, --help", "Show this text.", "", width, out);
+}
+
 void ps_conf_help(const struct ps_conf_schema *schema, int width, struct ps_strbuf *out)
 {
 	size_t w = width < 20 ? 20 : (size_t)width > 100 ? 100 : (size_t)width;
@@ -222,11 +243,7 @@ void ps_conf_help(const struct ps_conf_schema *schema, int width, struct ps_strb
 		title = true;
 		option_entry(o, w, out);
 	}
-	ps_strbuf_puts(out, "\nOptions:\n");
-	for (const struct ps_conf_option *o = schema->options; o->name; o++)
-		if (ps_conf_in_args(o) && !(o->flags & PS_CONF_POSITIONAL))
-			option_entry(o, w, out);
-	entry("-h, --help", "Show this text.", "", w, out);
+	option_entries(schema, w, out);
 	if (schema->details) {
 		ps_strbuf_putc(out, '\n');
 		ps_conf_wrap_paragraphs(out, schema->details, 0, w);

@@ -51,8 +51,11 @@ void ps_conf_man(const struct ps_conf_schema *schema, struct ps_strbuf *out)
 	roff(out, schema->summary ? schema->summary : "");
 	ps_strbuf_putc(out, '\n');
 	for (const struct ps_conf_option *o = schema->options; o->name; o++)
-		if (ps_conf_in_args(o))
+		if (ps_conf_in_args(o)) {
+			if (o->heading)
+				ps_strbuf_printf(out, ".PP\n%s:\n", o->heading);
 			man_option(o, out);
+		}
 	if (schema->details) {
 		ps_strbuf_puts(out, ".PP\n.nf\n");
 		struct ps_strbuf text;
@@ -187,6 +190,9 @@ void ps_conf_reference_args(const struct ps_conf_schema *schema, struct ps_strbu
 
 		if (!ps_conf_in_args(o))
 			continue;
+		if (o->heading)
+			ps_strbuf_printf(out, "\n%s:\n\n| option | meaning |\n|---|---|\n",
+					 o->heading);
 		ps_strbuf_init(&left);
 		ps_conf_left_side(o, &left);
 		ps_strbuf_puts(out, "| `");

@@ -65,6 +65,47 @@ static void test_everything_is_said(void **state)
 	ps_strbuf_fini(&out);
 }
 
+/* Groups follow each other in the order of the rows; --help ends the first one. */
+static void test_headings(void **state)
+{
+	static const struct ps_conf_option rows[] = {
+		{.name = "a", .type = PS_CONF_TEXT, .help = "A."},
+		{.name = "b", .type = PS_CONF_TEXT, .help = "B.", .heading = "Second"},
+		{.name = "c", .type = PS_CONF_TEXT, .help = "C."},
+		{0},
+	};
+	static const struct ps_conf_schema schema = {
+		.name = "s", .options = rows, .size = sizeof(char *), .where_offset = SIZE_MAX};
+	struct ps_strbuf out;
+
+	(void)state;
+	ps_strbuf_init(&out);
+	ps_conf_help(&schema, 80, &out);
+	assert_string_equal(out.data, "Usage: s [OPTIONS]\n"
+				      "\n"
+				      "Options:\n"
+				      "  --a TEXT                A.\n"
+				      "  -h, --help              Show this text.\n"
+				      "\n"
+				      "Second:\n"
+				      "  --b TEXT                B.\n"
+				      "  --c TEXT                C.\n");
+	ps_strbuf_clear(&out);
+	ps_conf_man(&schema, &out);
+	assert_non_null(strstr(out.data, "A.\n.PP\nSecond:\n.TP\n\\fB\\-\\-b TEXT"));
+	ps_strbuf_clear(&out);
+	ps_conf_reference_args(&schema, &out);
+	assert_non_null(strstr(out.data, "| `--a TEXT` | A. |\n"
+					 "\n"
+					 "Second:\n"
+					 "\n"
+					 "| option | meaning |\n"
+					 "|---|---|\n"
+					 "| `--b TEXT` | B. |\n"
+					 "| `--c TEXT` | C. |\n"));
+	ps_strbuf_fini(&out);
+}
+
 static void test_roff_is_escaped(void **state)
 {
 	static const struct ps_conf_option rows[] = {
@@ -145,9 +186,9 @@ static void test_broken_tables(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lines_fit),	cmocka_unit_test(test_everything_is_said),
-		cmocka_unit_test(test_roff_is_escaped), cmocka_unit_test(test_wrap),
-		cmocka_unit_test(test_broken_tables),
+		cmocka_unit_test(test_lines_fit), cmocka_unit_test(test_everything_is_said),
+		cmocka_unit_test(test_headings),  cmocka_unit_test(test_roff_is_escaped),
+		cmocka_unit_test(test_wrap),	  cmocka_unit_test(test_broken_tables),
 	};
 
 	return cmocka_run_group_tests_name("conf/help", tests, NULL, NULL);

@@ -65,7 +65,7 @@ static void put_failures(struct ps_strbuf *out, const struct ps_load_tenant_resu
 	if (failed == 0) {
 		return;
 	}
-	ps_strbuf_puts(out, "  failed     ");
+	ps_strbuf_puts(out, "  failed      ");
 	for (int i = PS_LOAD_OK + 1; i < PS_LOAD_OUTCOME_COUNT; i++) {
 		if (t->outcomes[i]) {
 			ps_strbuf_printf(out, " %s %llu",
@@ -100,6 +100,24 @@ static void put_verdict(struct ps_strbuf *out, const struct ps_load_tenant *plan
 	}
 }
 
+static void put_answers(struct ps_strbuf *out, const struct ps_load_tenant_result *t)
+{
+	const struct ps_load_notes *n = &t->notes;
+
+	for (size_t i = 0; t->replica_len > 1 && i < t->replica_len; i++) {
+		ps_strbuf_printf(out, "  replica      %s: %llu sent, %llu failed\n", t->replicas[i],
+				 (unsigned long long)n->sent[i], (unsigned long long)n->failed[i]);
+	}
+	if (n->checked + n->unchecked) {
+		ps_strbuf_printf(out, "  compared     %llu answers with what was expected\n",
+				 (unsigned long long)n->checked);
+	}
+	if (t->kernel_stamped) {
+		ps_strbuf_printf(out, "  stamped      %llu answers by the kernel\n",
+				 (unsigned long long)t->kernel_stamped);
+	}
+}
+
 static void put_tenant(struct ps_strbuf *out, const struct ps_load_tenant *plan,
 		       const struct ps_load_tenant_result *t)
 {
@@ -120,6 +138,7 @@ static void put_tenant(struct ps_strbuf *out, const struct ps_load_tenant *plan,
 	put_hist(out, "in queue", &t->server_queue);
 	put_hist(out, "computing", &t->server_compute);
 	put_failures(out, t);
+	put_answers(out, t);
 	if (t->late_limit) {
 		ps_strbuf_printf(out, "  waited       %llu requests for one of the connections\n",
 				 (unsigned long long)t->late_limit);

@@ -299,12 +299,13 @@ static enum ps_load_outcome read_reply(struct ps_load_islot *s, const struct ps_
 				       struct ps_arena *arena, bool check)
 {
 	struct ps_load_port *p = s->pub.port;
-	struct ps_oip_reply reply;
+	struct ps_oip_reply reply = {0};
+	enum ps_status st = parse(b, arena, &reply, &p->err);
 	enum ps_load_outcome out;
 	bool other;
 
-	if (parse(b, arena, &reply, &p->err) != PS_OK) {
-		return PS_LOAD_GARBAGE;
+	if (st != PS_OK) {
+		return st == PS_ENOMEM ? PS_LOAD_CONNECT : PS_LOAD_GARBAGE;
 	}
 	other = is_other_version(s->request->item, reply.model_version);
 	p->notes.version_changes += other;

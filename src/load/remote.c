@@ -132,13 +132,14 @@ static void on_waited(struct ps_net_call *c)
 }
 
 enum ps_status ps_load_remote_call(const struct ps_load_target *g, size_t replica,
-				   struct ps_net_call *call, int64_t timeout_ns,
+				   const struct ps_net_call *like, int64_t timeout_ns,
 				   enum ps_status (*use)(void *ctx, const struct ps_net_call *call,
 							 struct ps_error *err),
 				   void *ctx, struct ps_error *err)
 {
 	const struct ps_net_client_options o = options(g, replica);
 	struct wait w = {.use = use, .ctx = ctx, .err = err};
+	struct ps_net_call call = *like;
 	struct ps_net_client *client = NULL;
 	struct ps_evloop *loop = NULL;
 	enum ps_status st = ps_evloop_new(NULL, &loop, err);
@@ -147,10 +148,10 @@ enum ps_status ps_load_remote_call(const struct ps_load_target *g, size_t replic
 		st = ps_net_client_new(loop, &o, &client, err);
 	}
 	if (st == PS_OK) {
-		call->deadline_ns = ps_evloop_now_ns(loop) + timeout_ns;
-		call->on_done = on_waited;
-		call->ctx = &w;
-		st = ps_net_client_send(client, call, err);
+		call.deadline_ns = ps_evloop_now_ns(loop) + timeout_ns;
+		call.on_done = on_waited;
+		call.ctx = &w;
+		st = ps_net_client_send(client, &call, err);
 	}
 	while (st == PS_OK && !w.done) {
 		st = ps_evloop_run_once(loop, -1, err);
@@ -158,7 +159,6 @@ enum ps_status ps_load_remote_call(const struct ps_load_target *g, size_t replic
 	if (st == PS_OK) {
 		st = w.status;
 	}
-	w.use = NULL;
 	ps_net_client_free(client);
 	ps_evloop_free(loop);
 	return st;

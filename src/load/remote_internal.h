@@ -25,10 +25,10 @@ enum ps_status ps_load_remote_prepare(const struct ps_load_target *g, struct ps_
 				      size_t replica, const struct ps_net_call *like,
 				      struct ps_error *err);
 
-/* ps_load_remote_call makes one call to a replica on a loop of its own; the answer of the finished
- * call is passed to `use` with ctx. BLOCKS. */
+/* ps_load_remote_call makes one call like `like` to a replica on a loop of its own; the answer of
+ * the finished call is passed to `use` with ctx. BLOCKS. */
 enum ps_status ps_load_remote_call(const struct ps_load_target *g, size_t replica,
-				   struct ps_net_call *call, int64_t timeout_ns,
+				   const struct ps_net_call *like, int64_t timeout_ns,
 				   enum ps_status (*use)(void *ctx, const struct ps_net_call *call,
 							 struct ps_error *err),
 				   void *ctx, struct ps_error *err);

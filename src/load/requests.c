@@ -145,8 +145,8 @@ static enum ps_status make_item(struct ps_load_target *g, size_t k, uint64_t see
 
 enum ps_status ps_load_requests_make(struct ps_load_target *g, uint64_t seed, struct ps_error *err)
 {
-	size_t counts[PS_LOAD_MAX_MIX], sum = 0;
-	bool exact[PS_LOAD_MAX_MIX];
+	size_t counts[PS_LOAD_MAX_MIX] = {0}, sum = 0;
+	bool exact[PS_LOAD_MAX_MIX] = {false};
 	enum ps_status st = count(g, counts, exact, err);
 
 	if (st != PS_OK) {

@@ -62,11 +62,11 @@ static enum ps_status set_item(struct ps_load_item *it, const char *model, const
 	it->batch = batch;
 	it->where.route = PS_OIP_INFER;
 	if (strlen(model) >= sizeof(it->where.model) ||
-	    (it->version && strlen(version) >= sizeof(it->where.version))) {
+	    (it->version && strlen(it->version) >= sizeof(it->where.version))) {
 		return ps_error_set(err, PS_EINVAL, "the name or version of the model is too long");
 	}
 	strcpy(it->where.model, model);
-	strcpy(it->where.version, it->version ? version : "");
+	strcpy(it->where.version, it->version ? it->version : "");
 	return PS_OK;
 }
 

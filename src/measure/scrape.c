@@ -14,7 +14,8 @@
 
 #define GET_TIMEOUT_NS	(5 * PS_NS_PER_SEC)
 #define MAX_BODY_BYTES	(16u << 20)
-#define MAX_SERIES	2000 /* of one trial; a server with more has the first ones kept */
+#define MAX_SERIES	2000  /* of one trial; a server with more has the first ones kept */
+#define MAX_LOOKED_AT	20000 /* samples of a page */
 #define MAX_SERIES_TEXT 1024
 
 /* ---- one GET ---- */
@@ -149,6 +150,7 @@ struct ps_metrics_page *ps_measure_scrape(struct ps_measure_context *m,
 					  const struct ps_measure_live *live)
 {
 	struct ps_metrics_page *page = NULL;
+	struct ps_metrics_loss loss = {0};
 	struct ps_error err;
 	char *body = NULL, note[600];
 	size_t len = 0;
@@ -158,9 +160,16 @@ struct ps_metrics_page *ps_measure_scrape(struct ps_measure_context *m,
 	ps_error_clear(&err);
 	enum ps_status st = ps_measure_get(live->metrics_url, live->metrics_key, &body, &len, &err);
 	if (st == PS_OK) {
-		st = ps_metrics_read(body, len, &page, &err);
+		st = ps_metrics_read_any(body, len, &page, &loss, &err);
 	}
 	free(body);
+	if (st == PS_OK && loss.lines > 0 && !m->metrics_missing) {
+		m->metrics_missing = true; /* said once */
+		(void)snprintf(note, sizeof(note),
+			       "%zu lines of the server's metrics cannot be read: %s", loss.lines,
+			       loss.first);
+		(void)ps_measure_say(m, note);
+	}
 	if (st != PS_OK && !m->metrics_missing) {
 		m->metrics_missing = true;
 		(void)snprintf(note, sizeof(note), "the server's metrics are not kept: %s: %.200s",
@@ -211,17 +220,47 @@ static bool worth_keeping(const struct ps_metrics_sample *s)
 	return !(n > k && strcmp(s->name + n - k, "_bucket") == 0) && isfinite(s->value);
 }
 
-static double value_in(const struct ps_metrics_page *page, const struct ps_metrics_sample *s)
+static bool is_same(const struct ps_metrics_sample *a, const struct ps_metrics_sample *b)
 {
+	bool same = a->n_labels == b->n_labels && strcmp(a->name, b->name) == 0;
+	for (size_t i = 0; same && i < a->n_labels; i++) {
+		same = strcmp(a->labels[i].name, b->labels[i].name) == 0 &&
+		       strcmp(a->labels[i].value, b->labels[i].value) == 0;
+	}
+	return same;
+}
+
+/* The sample's value in another page of the same server, where it stands near place `at`. */
+static double value_in(const struct ps_metrics_page *page, const struct ps_metrics_sample *s,
+		       size_t at)
+{
+	size_t n = 0;
+	const struct ps_metrics_sample *all = page ? ps_metrics_page_samples(page, &n) : NULL;
+	if (at < n && is_same(&all[at], s)) {
+		return all[at].value;
+	}
 	const struct ps_metrics_sample *same =
 		page ? ps_metrics_page_find(page, s->name, s->labels, s->n_labels) : NULL;
 	return same && same->n_labels == s->n_labels ? same->value : NAN;
 }
 
+/* A page of another make may say a thing twice: the smaller one is kept, as the store holds one. */
+static size_t drop_twice(struct ps_store_scrape *x, size_t n)
+{
+	size_t len = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (len == 0 || strcmp(x[len - 1].series, x[i].series) != 0) {
+			x[len++] = x[i];
+		}
+	}
+	return len;
+}
+
 static int by_series(const void *x, const void *y)
 {
 	const struct ps_store_scrape *a = x, *b = y;
-	return strcmp(a->series, b->series);
+	int names = strcmp(a->series, b->series);
+	return names ? names : (a->after > b->after) - (a->after < b->after);
 }
 
 enum ps_status ps_measure_convert_scrapes(const struct ps_metrics_page *before,
@@ -233,13 +272,14 @@ enum ps_status ps_measure_convert_scrapes(const struct ps_metrics_page *before,
 	if (n == 0) {
 		return PS_OK;
 	}
+	n = n < MAX_LOOKED_AT ? n : MAX_LOOKED_AT;
 	struct ps_store_scrape *out =
 		ps_arena_zalloc(a, sizeof(*out) * (n < MAX_SERIES ? n : MAX_SERIES));
 	if (!out) {
 		return ps_error_set(err, PS_ENOMEM, "no memory for the server's metrics");
 	}
 	for (size_t i = 0; i < n && len < MAX_SERIES; i++) {
-		double old = value_in(before, &samples[i]);
+		double old = worth_keeping(&samples[i]) ? value_in(before, &samples[i], i) : NAN;
 		bool idle = samples[i].value == 0 && (old == 0 || isnan(old));
 		if (!worth_keeping(&samples[i]) || idle) {
 			continue;
@@ -251,6 +291,6 @@ enum ps_status ps_measure_convert_scrapes(const struct ps_metrics_page *before,
 	}
 	qsort(out, len, sizeof(*out), by_series);
 	trial->scrapes = out;
-	trial->scrape_len = len;
+	trial->scrape_len = drop_twice(out, len);
 	return PS_OK;
 }

@@ -300,6 +300,26 @@ static void bad_json(void)
 	last_data("ok");
 }
 
+/* A head in `n` frames. */
+static void head_in_pieces(int n)
+{
+	static const unsigned char part[] = "\x00\x01y\x01z";
+	settings();
+	frame(NGHTTP2_HEADERS, 0, 1, "\x88", 1);
+	for (int i = 1; i < n; i++)
+		frame(NGHTTP2_CONTINUATION, i + 1 == n ? NGHTTP2_FLAG_END_HEADERS : 0, 1, part,
+		      sizeof part - 1);
+	last_data("ok");
+}
+static void continuations(void)
+{
+	head_in_pieces(4);
+}
+static void many_continuations(void)
+{
+	head_in_pieces(30);
+}
+
 static void grpc_good(void)
 {
 	settings();
@@ -447,6 +467,9 @@ static const struct {
 	{"bad hpack", bad_hpack, STAY, PS_NET_MALFORMED, 0, 0, false, NULL, false},
 	{"bad window", bad_window, STAY, PS_NET_MALFORMED, 0, 0, false, NULL, false},
 	{"bad stream", bad_stream, STAY, PS_NET_MALFORMED, 0, 0, false, NULL, false},
+	{"continuations", continuations, STAY, PS_NET_OK, 200, 0, true, "ok", false},
+	{"many continuations", many_continuations, STAY, PS_NET_MALFORMED, 200, 0, false, NULL,
+	 false},
 	{"bad json length", bad_json, STAY, PS_NET_MALFORMED, 200, 0, true, NULL, false},
 
 	{"grpc: good", grpc_good, STAY, PS_NET_OK, 0, 0, true, "ok", true},

@@ -73,12 +73,33 @@ void ps_load_judge_reason(struct ps_load_tenant_result *r, int code, const char 
 		 ps_load_reason_code((enum ps_load_reason)code), words);
 }
 
+/* There is no schedule to keep in a closed loop. What the generator takes between an answer and the
+ * next request lowers the load by its share of a round, which the means tell. */
+static void check_closed_lag(struct ps_load_tenant_result *r)
+{
+	double lag = ps_hist_mean_ns(&r->send_lag), round = ps_hist_mean_ns(&r->latency);
+	char a[PS_UNITS_SIZE], b[PS_UNITS_SIZE];
+
+	if (ps_hist_count(&r->latency) > 0 && lag > PS_LOAD_MAX_LAG_SHARE * round) {
+		ps_load_judge_reason(
+			r, PS_LOAD_REASON_LAG,
+			"the mean send lag %s is over 5 %% of the mean latency %s: the "
+			"generator slows the closed loop down",
+			ps_units_format_duration((int64_t)lag, a),
+			ps_units_format_duration((int64_t)round, b));
+	}
+}
+
 static void check_lag(struct ps_load_tenant_result *r, const struct ps_sla *sla)
 {
 	int64_t lag = ps_hist_quantile_ns(&r->send_lag, 0.99);
 	int64_t base = ps_sla_is_set(sla) ? sla->limit_ns : r->p50.value_ns;
 	char a[PS_UNITS_SIZE], b[PS_UNITS_SIZE];
 
+	if (r->users > 0) {
+		check_closed_lag(r);
+		return;
+	}
 	if (r->sent == 0 || base == PS_HIST_INFINITE ||
 	    (double)lag <= PS_LOAD_MAX_LAG_SHARE * (double)base) {
 		return;

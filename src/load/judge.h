@@ -1,7 +1,8 @@
 /* judge.h - may a run be believed, and did the SLA hold?   Layer 3, pure.
  *
  * VALID needs all of these, each tenant for itself:
- *  - send lag p99 <= 5 % of the SLA's limit, or without an SLA of the p50 of latency;
+ *  - open loop: send lag p99 <= 5 % of the SLA's limit, or without an SLA of the p50 of latency;
+ *    closed loop: mean send lag <= 5 % of the mean latency;
  *  - at least 99.9 % of the scheduled arrivals were sent;
  *  - an interval exists for the judged percentile (the SLA's, else p50) at 95 % on effective
  * counts;

@@ -159,6 +159,31 @@ static void lag_invalidates(void **state)
 	}
 }
 
+/* Nine of ten turn around at once, one takes `lag_ms`: no p99, but the mean is judged. */
+static void a_closed_loop_is_judged_by_its_mean_lag(void **state)
+{
+	static const struct {
+		int64_t lag_ms;
+		bool valid;
+	} rows[] = {{40, true}, {90, false}}; /* means of 4 and 9 ms, of about 100 */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fixture f;
+
+		begin(&f, NULL, 10);
+		f.r.users = 4;
+		for (int k = 0; k < 1000; k++) {
+			put(&f, k * 10 * MS, k % 10 ? 0 : rows[i].lag_ms * MS, 100 * MS,
+			    PS_LOAD_OK);
+		}
+		judge(&f);
+		assert_int_equal(f.r.valid, rows[i].valid);
+		assert_int_equal(has_reason(&f, "slows the closed loop down"), !rows[i].valid);
+		end(&f);
+	}
+}
+
 static void too_few_samples_say_how_many_more(void **state)
 {
 	struct fixture f;
@@ -373,6 +398,7 @@ int main(void)
 		cmocka_unit_test(steady_run_is_valid_and_meets),
 		cmocka_unit_test(failures_stay_in_the_picture),
 		cmocka_unit_test(lag_invalidates),
+		cmocka_unit_test(a_closed_loop_is_judged_by_its_mean_lag),
 		cmocka_unit_test(too_few_samples_say_how_many_more),
 		cmocka_unit_test(each_look_spends_its_share_of_the_error),
 		cmocka_unit_test(all_percentiles_have_an_interval_or_what_lacks),

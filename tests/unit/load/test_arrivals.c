@@ -148,16 +148,15 @@ static void take_renewal(struct sample *out, const struct ps_load_arrivals *a, d
 		ps_stats_gammainc(shape, a->last_gap_ns * shape * a->spec.rate_rps * 1e-9);
 }
 
-static void draw(struct sample *out, const struct ps_load_arrival_spec *s, uint64_t seed,
-		 double end_ns)
+static void draw_some(struct sample *out, const struct ps_load_arrival_spec *s, uint64_t seed,
+		      double end_ns, size_t most)
 {
 	struct ps_load_arrivals a;
 	double before = 0, at;
 
 	out->len = out->unit_len = 0;
 	ps_load_arrivals_init(&a, s, seed, "t");
-	while ((at = ps_load_arrivals_next(&a)) < end_ns) {
-		assert_true(out->len < ROOM);
+	while (out->len < most && (at = ps_load_arrivals_next(&a)) < end_ns) {
 		assert_true(out->len == 0 || at >= out->at[out->len - 1]);
 		if (s->kind == PS_LOAD_GAMMA) {
 			take_renewal(out, &a, at);
@@ -168,6 +167,13 @@ static void draw(struct sample *out, const struct ps_load_arrival_spec *s, uint6
 		out->at[out->len++] = at;
 		assert_true(a.count == out->len);
 	}
+}
+
+static void draw(struct sample *out, const struct ps_load_arrival_spec *s, uint64_t seed,
+		 double end_ns)
+{
+	draw_some(out, s, seed, end_ns, ROOM);
+	assert_true(out->len < ROOM);
 }
 
 /* In bursts the rate follows a path of its own, drawn from a stream of its own. */
@@ -250,8 +256,30 @@ static void processes_keep_their_laws(void **state)
 	}
 }
 
-/* The law says nothing of the seed: over many seeds p-values must not be too good either, and
- * counts must scatter as the variance says. */
+/* Over many seeds the p-values themselves are uniform: a test of the tests, too. So many arrivals
+ * each, not so long: a window of time would leave out long gaps more often than short ones. */
+static void p_values_are_uniform(void **state)
+{
+	enum { SEEDS = 300, ARRIVALS = 500 };
+	static double p[SEEDS];
+
+	(void)state;
+	for (size_t i = 0; i < PROCESSES; i++) {
+		const struct ps_load_arrival_spec *s = &processes[i].spec;
+
+		for (uint64_t seed = 0; seed < SEEDS; seed++) {
+			draw_some(&sample, s, 1000 * (i + 1) + seed, INFINITY, ARRIVALS);
+			if (s->kind == PS_LOAD_BURSTS)
+				rescale_bursts(&sample, s, 1000 * (i + 1) + seed);
+			p[seed] = ks_uniform(sample.unit, sample.unit_len);
+		}
+		double whole = ks_uniform(p, SEEDS);
+		printf("%-31s p of its p-values %.4f\n", processes[i].label, whole);
+		assert_true(whole >= P_LEAST);
+	}
+}
+
+/* Over many seeds counts scatter around the mean as the variance says. */
 static void counts_scatter_as_they_should(void **state)
 {
 	enum { SEEDS = 400, MEAN = 200 };
@@ -544,6 +572,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(processes_keep_their_laws),
+		cmocka_unit_test(p_values_are_uniform),
 		cmocka_unit_test(counts_scatter_as_they_should),
 		cmocka_unit_test(gamma_begins_as_it_goes_on),
 		cmocka_unit_test(states_of_bursts_are_exponential),

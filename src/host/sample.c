@@ -337,29 +337,3 @@ json_t *ps_host_watched_json(const struct ps_host_watched *w)
 			 w->span_ns > 0 ? (double)w->cost_ns / (double)w->span_ns : NAN);
 	return o;
 }
-
-/* ---- the plain sampler ---- */
-
-enum ps_status ps_host_sampler_start(pid_t server, int64_t period_ns,
-				     struct ps_host_sampler **ret_sampler, struct ps_error *err)
-{
-	struct ps_host_watch what = {
-		.server = server, .period_ns = period_ns, .no_gpu = true, .no_counters = true};
-	struct ps_host_watcher *w = NULL;
-	enum ps_status st = ps_host_watch_start(&what, &w, err);
-	if (st == PS_OK) {
-		*ret_sampler = (struct ps_host_sampler *)w;
-	}
-	return st;
-}
-
-void ps_host_sampler_stop(struct ps_host_sampler *s, struct ps_host_sample **ret_samples,
-			  size_t *ret_len)
-{
-	struct ps_host_watched w;
-	ps_host_watch_stop((struct ps_host_watcher *)s, &w);
-	*ret_samples = w.samples;
-	*ret_len = w.len;
-	w.samples = NULL;
-	ps_host_watched_fini(&w);
-}

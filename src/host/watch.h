@@ -121,18 +121,6 @@ void ps_host_watched_fini(struct ps_host_watched *w);
  */
 json_t *ps_host_watched_json(const struct ps_host_watched *w);
 
-/* ---- the plain sampler ---- */
-
-struct ps_host_sampler;
-
-/* ps_host_sampler_start watches `server` and ourselves every `period_ns`, without GPU and counters.
- */
-enum ps_status ps_host_sampler_start(pid_t server, int64_t period_ns,
-				     struct ps_host_sampler **ret_sampler, struct ps_error *err);
-/* ps_host_sampler_stop hands the samples over; the caller frees *ret_samples with free(). */
-void ps_host_sampler_stop(struct ps_host_sampler *s, struct ps_host_sample **ret_samples,
-			  size_t *ret_len);
-
 /* ---- what it means; pure ---- */
 
 /* ps_host_memory_over says whether the server's resident memory passed `limit_bytes` at any sample

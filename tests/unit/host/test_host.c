@@ -277,25 +277,6 @@ static void test_counters(void **state)
 	assert_int_equal(ps_host_usage_read(-5, &after), PS_ENOTFOUND);
 }
 
-static void test_sampler(void **state)
-{
-	(void)state;
-	struct ps_host_sampler *s = NULL;
-	struct ps_host_sample *samples = NULL;
-	size_t n = 0;
-	int64_t from = ps_clock_now_ns();
-	assert_int_equal(ps_host_sampler_start(getpid(), SECOND / 100, &s, NULL), PS_OK);
-	(void)ps_clock_sleep_until_ns(from + SECOND / 8);
-	ps_host_sampler_stop(s, &samples, &n);
-	assert_true(n >= 4 && n <= 20);
-	for (size_t i = 0; i < n; i++) {
-		assert_true(samples[i].at_ns >= from && samples[i].at_ns <= ps_clock_now_ns());
-		assert_true(samples[i].server.rss_bytes > 0);
-		assert_true(i == 0 || samples[i].at_ns >= samples[i - 1].at_ns);
-	}
-	free(samples);
-}
-
 static void test_priority(void **state)
 {
 	(void)state;
@@ -380,12 +361,17 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_ready_and_stop),	    T(test_ends),
-		T(test_kill_after_timeout), T(test_cannot_start),
-		T(test_slice_is_applied),   T(test_dies_with_its_parent),
-		T(test_counters),	    T(test_sampler),
-		T(test_priority),	    T(test_machine),
-		T(test_group_find),	    T(test_quota),
+		T(test_ready_and_stop),
+		T(test_ends),
+		T(test_kill_after_timeout),
+		T(test_cannot_start),
+		T(test_slice_is_applied),
+		T(test_dies_with_its_parent),
+		T(test_counters),
+		T(test_priority),
+		T(test_machine),
+		T(test_group_find),
+		T(test_quota),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

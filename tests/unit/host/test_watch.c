@@ -303,8 +303,8 @@ static void test_memory_over(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char why[200] = "";
 		struct ps_host_sample s[2] = {{0}};
-		s[1].server.rss_bytes = rows[i].rss << 20;
-		s[1].server.peak_rss_bytes = rows[i].peak << 20;
+		s[1].server.rss_bytes = rows[i].rss * (1 << 20);
+		s[1].server.peak_rss_bytes = rows[i].peak * (1 << 20);
 		assert_int_equal(ps_host_memory_over(s, 2, rows[i].limit << 20, why, sizeof(why)),
 				 rows[i].over);
 		assert_true(rows[i].over == (strstr(why, "101 MiB") && strstr(why, "100 MiB")));

@@ -1,6 +1,8 @@
 /* Recorders of several threads give, merged, what one would have given. */
 #include "base/clock.h"
 #include "base/rng.h"
+#include "load/judge.h"
+#include "load/reason.h"
 #include "load/recorder.h"
 
 #include <setjmp.h>
@@ -193,6 +195,47 @@ static void test_late_ones_are_counted(void **state)
 	}
 }
 
+/* A generator that is still sending after the end has offered less than was asked for. */
+static void test_a_rate_not_kept_is_invalid(void **state)
+{
+	static const struct {
+		int late;
+		bool refused;
+	} rows[] = {{0, false}, {1, false}, {2, true}, {500, true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_load_tenant_result r = {0};
+		struct ps_load_recorder rec;
+		bool refused = false;
+
+		assert_int_equal(ps_load_recorder_init(&rec, &r, &plan, &tenant, 1000), PS_OK);
+		for (int k = 0; k < 1000; k++) {
+			int64_t at = plan.warmup_ns + k * 4 * MS;
+			int64_t sent = k < rows[i].late ? 5 * SEC + 50 * MS : at;
+			struct ps_load_record q = {.scheduled_ns = at,
+						   .sent_ns = sent,
+						   .first_byte_ns = sent + MS,
+						   .done_ns = sent + MS + k % 7,
+						   .server_queue_ns = -1,
+						   .server_compute_ns = -1,
+						   .http_status = 200,
+						   .sequence = (uint64_t)k};
+
+			ps_load_recorder_end(&rec, &q, false);
+		}
+		ps_load_recorder_finish(&rec);
+		struct ps_load_judge_terms terms = {.sla = &tenant.sla, .timeout_ns = 10 * SEC};
+		assert_int_equal(ps_load_judge(&r, &terms), PS_OK);
+		for (int k = 0; k < r.reason_len; k++) {
+			refused |= ps_load_reason_of(r.reasons[k]) == PS_LOAD_REASON_RATE;
+		}
+		assert_int_equal(refused, rows[i].refused);
+		assert_true(!refused || !r.valid);
+		ps_load_tenant_result_fini(&r);
+	}
+}
+
 /* The last answer comes a second after the end: an open loop took that long, a closed one did not.
  */
 static void test_throughput(void **state)
@@ -232,6 +275,7 @@ int main(void)
 		cmocka_unit_test(test_merged_is_as_one),
 		cmocka_unit_test(test_unsent_keep_their_place),
 		cmocka_unit_test(test_late_ones_are_counted),
+		cmocka_unit_test(test_a_rate_not_kept_is_invalid),
 		cmocka_unit_test(test_throughput),
 	};
 

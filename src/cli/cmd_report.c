@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/cli.h"
+#include "report/agree.h"
 #include "report/report.h"
 
 #include <stdlib.h>
@@ -9,8 +10,8 @@
 #include <unistd.h>
 
 struct report_options {
-	char *store, *html, *csv;
-	int64_t campaign;
+	char *store, *html, *csv, *against_store;
+	int64_t campaign, against;
 	int table;
 	bool json, list;
 };
@@ -60,6 +61,25 @@ static const struct ps_conf_option rows[] = {
 		.choices = tables,
 		.def = "lines",
 		.help = "Which table --csv writes: lines has one row per tenant and set.",
+	},
+	{
+		.name = "against",
+		.type = PS_CONF_INT,
+		.offset = offsetof(struct report_options, against),
+		.metavar = "ID",
+		.help = "Compare the campaign with this one instead of showing it: do cells that "
+			"both measured agree? Exit code 1: they do not, or nothing can be "
+			"compared.",
+		.min = 1,
+		.max = 0,
+	},
+	{
+		.name = "against-store",
+		.type = PS_CONF_TEXT,
+		.offset = offsetof(struct report_options, against_store),
+		.metavar = "FILE",
+		.help = "The store of that other campaign, when it is another file; without "
+			"--against its latest one.",
 	},
 	PS_CLI_JSON(struct report_options),
 	{
@@ -199,11 +219,53 @@ static enum ps_status show(const struct report_options *o, const struct ps_store
 	return st;
 }
 
+/* ---- two campaigns ---- */
+
+static enum ps_status print_agreement(const struct ps_report_agreement *g, bool as_json,
+				      struct ps_error *err)
+{
+	struct ps_strbuf out;
+
+	if (as_json)
+		return ps_cli_print_json(ps_report_agree_json(g), err);
+	ps_strbuf_init(&out);
+	ps_report_agree_text(g, ps_cli_width(STDOUT_FILENO), &out);
+	enum ps_status st = ps_strbuf_status(&out);
+	st = st == PS_OK ? ps_cli_print(out.data, out.len, err)
+			 : ps_error_set(err, st, "no memory for the comparison");
+	ps_strbuf_fini(&out);
+	return st;
+}
+
+static enum ps_status compare(const struct report_options *o, const struct ps_store_campaign *a,
+			      bool *ret_agrees, struct ps_error *err)
+{
+	struct ps_store_campaign *b = NULL;
+	struct ps_store *s = NULL;
+	struct ps_report_agreement g;
+	const char *path = o->against_store ? o->against_store : o->store;
+	enum ps_status st = ps_store_open(path, PS_STORE_READ, &s, err);
+
+	if (st == PS_OK)
+		st = ps_store_campaign_read(s, o->against, &b, err);
+	if (st == PS_OK)
+		st = ps_report_agree(a, b, &g, err);
+	if (st == PS_OK) {
+		*ret_agrees = g.agrees;
+		st = print_agreement(&g, o->json, err);
+		ps_report_agree_free(&g);
+	}
+	ps_store_campaign_free(b);
+	ps_store_close(s);
+	return st;
+}
+
 static int run(void *options)
 {
 	const struct report_options *o = options;
 	struct ps_store_campaign *c = NULL;
 	struct ps_store *s = NULL;
+	bool agrees = true;
 	struct ps_error err;
 	enum ps_status st = ps_store_open(o->store, PS_STORE_READ, &s, &err);
 
@@ -211,12 +273,16 @@ static int run(void *options)
 		st = print_listing(s, o->json, &err);
 	} else if (st == PS_OK) {
 		st = ps_store_campaign_read(s, o->campaign, &c, &err);
-		if (st == PS_OK)
+		if (st == PS_OK && (o->against > 0 || o->against_store))
+			st = compare(o, c, &agrees, &err);
+		else if (st == PS_OK)
 			st = show(o, c, &err);
 	}
 	ps_store_campaign_free(c);
 	ps_store_close(s);
-	return st == PS_OK ? PS_CLI_OK : ps_cli_fail(&err);
+	if (st != PS_OK)
+		return ps_cli_fail(&err);
+	return agrees ? PS_CLI_OK : PS_CLI_NEGATIVE;
 }
 
 const struct ps_cli_command ps_cmd_report = {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "measure/measure_internal.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -344,6 +345,36 @@ static void test_examples(void **state)
 	}
 }
 
+/* Every campaign in the folder is good, and takes between one minute and two hours. */
+static void test_example_campaigns(void **state)
+{
+	DIR *d = opendir(PS_SOURCE_DIR "/examples/campaigns");
+	int found = 0;
+	(void)state;
+	assert_non_null(d);
+	for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+		char path[512];
+		struct ps_measure_campaign c;
+		struct ps_error err;
+		if (!strstr(e->d_name, ".yaml")) {
+			continue;
+		}
+		(void)snprintf(path, sizeof(path), PS_SOURCE_DIR "/examples/campaigns/%s",
+			       e->d_name);
+		if (ps_measure_load(path, &c, &err) != PS_OK) {
+			fail_msg("%s: %s", err.where, err.what);
+		}
+		double s = (double)ps_measure_duration_ns(&c) / 1e9;
+		if (s < 60 || s > 7200) {
+			fail_msg("%s takes %.0f s", path, s);
+		}
+		ps_measure_free(&c);
+		found++;
+	}
+	(void)closedir(d);
+	assert_true(found >= 6);
+}
+
 /* ---- the host's samples ---- */
 
 static struct ps_host_sample sample(int64_t at_s, int64_t server_s, int64_t self_s, int64_t steal_s)
@@ -391,7 +422,8 @@ int main(void)
 		cmocka_unit_test(test_refusals), cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_sets),	 cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_points),	 cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_examples), cmocka_unit_test(test_samples),
+		cmocka_unit_test(test_examples), cmocka_unit_test(test_example_campaigns),
+		cmocka_unit_test(test_samples),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

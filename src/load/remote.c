@@ -48,7 +48,8 @@ static struct ps_net_client_options options(const struct ps_load_target *g, size
 		.tls = r->url.secure ? g->tls : NULL,
 		.server_name = g->t->target.tls.server_name,
 		.max_calls = http1 ? 1 : (int)ps_load_target_streams(g),
-		.max_body_bytes = PS_LOAD_MAX_INPUT_BYTES,
+		.max_body_bytes =
+			g->max_answer_bytes ? g->max_answer_bytes : PS_LOAD_MAX_METADATA_BYTES,
 	};
 }
 

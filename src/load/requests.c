@@ -165,6 +165,43 @@ enum ps_status ps_load_requests_make(struct ps_load_target *g, uint64_t seed, st
 	return st;
 }
 
+/* ---- how large their answers may be ---- */
+
+/* A number has at most so many letters in JSON, with its comma. */
+enum { JSON_NUMBER = 32, ANSWER_FRAME = 1 << 20 };
+
+static size_t max_answer(const struct ps_oip_model_metadata *m)
+{
+	size_t bytes = ANSWER_FRAME;
+
+	for (int i = 0; i < m->n_outputs; i++) {
+		const struct ps_tensor_spec *o = &m->outputs[i];
+		int64_t count;
+
+		/* An open first dimension is not always the batch: there may be any number of
+		 * boxes in an image. */
+		if (o->dtype == PS_DTYPE_BYTES ||
+		    ps_tensor_count(o->dims, o->rank, &count, NULL) != PS_OK ||
+		    count > (PS_LOAD_MAX_ANSWER_BYTES - ANSWER_FRAME) / JSON_NUMBER) {
+			return PS_LOAD_MAX_ANSWER_BYTES;
+		}
+		bytes += (size_t)count * JSON_NUMBER;
+	}
+	return bytes < PS_LOAD_MAX_ANSWER_BYTES ? bytes : PS_LOAD_MAX_ANSWER_BYTES;
+}
+
+size_t ps_load_requests_max_answer(const struct ps_load_target *g)
+{
+	size_t most = 0;
+
+	for (size_t i = 0; i < g->item_len; i++) {
+		size_t n = max_answer(&g->items[i].metadata);
+
+		most = n > most ? n : most;
+	}
+	return most;
+}
+
 static void free_expected(struct ps_load_request *q)
 {
 	for (int i = 0; q->expected && i < q->item->metadata.n_outputs; i++) {

@@ -13,7 +13,9 @@
 
 enum {
 	PS_LOAD_PATH_SIZE = PS_NET_PATH_SIZE + PS_OIP_PATH_SIZE,
-	PS_LOAD_SEEN = 64, /* answers that a port remembers to know them again */
+	PS_LOAD_SEEN = 64,		      /* answers that a port remembers to know them again */
+	PS_LOAD_MAX_ANSWER_BYTES = 256 << 20, /* of one answer */
+	PS_LOAD_MAX_METADATA_BYTES = 4 << 20,
 };
 
 struct ps_load_transport;
@@ -66,6 +68,7 @@ struct ps_load_target {
 	double weights[PS_LOAD_MAX_MIX]; /* shares, for means */
 	struct ps_load_request *requests;
 	size_t request_len;
+	size_t max_answer_bytes; /* what a server may make a connection hold; 0: metadata only */
 	atomic_size_t kept_bytes;
 	struct ps_net_client_tls *tls; /* NULL: no replica wants it */
 	void *transport_data;	       /* the transport's, made by its init */
@@ -82,6 +85,9 @@ static inline struct ps_load_request *ps_load_target_choose(const struct ps_load
 
 /* ps_load_requests_make makes the requests of all items, their messages by `build`. */
 enum ps_status ps_load_requests_make(struct ps_load_target *g, uint64_t seed, struct ps_error *err);
+/* ps_load_requests_max_answer says how large an answer to one of them may be: what the declared
+ * outputs take as JSON and some more; PS_LOAD_MAX_ANSWER_BYTES where they have open dimensions. */
+size_t ps_load_requests_max_answer(const struct ps_load_target *g);
 /* ps_load_requests_free frees them. */
 void ps_load_requests_free(struct ps_load_target *g);
 

@@ -290,11 +290,12 @@ static enum ps_status fill(struct ps_load_target *g, uint64_t plan_seed, int64_t
 	if (st == PS_OK) {
 		st = fetch_all(g, timeout_ns, err);
 	}
-	return st == PS_OK
-		       ? ps_load_requests_make(
-				 g, t->input_seed ? t->input_seed : seed_of(t, "inputs", plan_seed),
-				 err)
-		       : st;
+	if (st == PS_OK) {
+		g->max_answer_bytes = ps_load_requests_max_answer(g);
+		st = ps_load_requests_make(
+			g, t->input_seed ? t->input_seed : seed_of(t, "inputs", plan_seed), err);
+	}
+	return st;
 }
 
 enum ps_status ps_load_target_new(const struct ps_load_tenant *t, uint64_t plan_seed,

@@ -359,6 +359,15 @@ class Changes(Temporary):
         self.assertEqual(t["outcomes"]["wrong_answer"], t["scheduled"] - 30)
         self.assertEqual(t["checks"]["output_changes"], t["scheduled"] - 30)
 
+    def test_an_answer_beyond_all_measure_is_given_up_early(self):
+        """What a server may make a connection hold follows from what it declared."""
+        meta = {**METADATA, "outputs": [{"name": "y", "datatype": "FP32", "shape": [1, 4]}]}
+        much = answer(values=(1.0,) * (1 << 19), shape=(1, 1 << 19))
+        _, t, _ = self.run_with(lambda n, s: much if n % 2 else "good", meta)
+        self.assertEqual(t["outcomes"]["garbage"], t["scheduled"] // 2)
+        self.assertIn("too_big", t["first_failure"])
+        self.assertEqual(t["outcomes"]["ok"], t["scheduled"] // 2)
+
     def test_redirects_and_refused_keys_are_not_followed_and_counted(self):
         elsewhere = http(302, b"", "Location: http://127.0.0.1:1/\r\n")
         _, t, _ = self.run_with(lambda n, s: elsewhere if n % 2 else http(401, b'{"error":"no"}'))

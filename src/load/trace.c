@@ -265,15 +265,18 @@ static bool same(const struct ps_load_traces_item *i, const char *path,
 	       p->from_ns == o->from_ns && p->length_ns == o->length_ns && p->seed == o->seed;
 }
 
-static enum ps_status check_total(const struct ps_load_traces *s, const char *path,
-				  struct ps_error *err)
+/* What the traces read so far leave of a plan's arrivals. */
+static size_t rest_of_plan(const struct ps_load_traces *s)
 {
-	size_t sum = 0;
+	size_t rest = PS_LOAD_TRACE_MAX_ENTRIES;
 
 	for (size_t i = 0; i < s->len; i++)
-		sum += s->items[i].trace->len;
-	if (sum <= PS_LOAD_TRACE_MAX_ENTRIES)
-		return PS_OK;
+		rest -= s->items[i].trace->len;
+	return rest;
+}
+
+static enum ps_status plan_is_full(const char *path, struct ps_error *err)
+{
 	ps_error_set(err, PS_ETOOBIG, "over %u arrivals in all traces", PS_LOAD_TRACE_MAX_ENTRIES);
 	ps_error_where(err, "%.190s", path);
 	return PS_ETOOBIG;
@@ -313,24 +316,29 @@ enum ps_status ps_load_traces_get(struct ps_load_traces *s, const char *path,
 				  const struct ps_load_trace_options *o,
 				  const struct ps_load_trace **ret_trace, struct ps_error *err)
 {
+	struct ps_load_trace_options rest = *o;
 	enum ps_status st;
 
+	rest.max_entries = rest_of_plan(s);
 	for (size_t i = 0; i < s->len; i++) {
 		if (same(&s->items[i], path, o)) {
 			*ret_trace = s->items[i].trace;
 			return PS_OK;
 		}
 	}
+	if (rest.max_entries == 0)
+		return plan_is_full(path, err);
 	st = add_item(s, path, o, err);
 	if (st != PS_OK)
 		return st;
-	st = ps_load_trace_read(path, o, s->items[s->len - 1].trace, err);
-	if (st == PS_OK)
-		st = check_total(s, path, err);
+	st = ps_load_trace_read(path, &rest, s->items[s->len - 1].trace, err);
 	if (st == PS_OK)
 		*ret_trace = s->items[s->len - 1].trace;
 	else
 		free_item(&s->items[--s->len]);
+	if (st == PS_ETOOBIG && s->len > 0)
+		ps_error_hint(err, "all traces of a run together may have %u arrivals",
+			      PS_LOAD_TRACE_MAX_ENTRIES);
 	return st;
 }
 

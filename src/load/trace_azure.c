@@ -52,7 +52,9 @@ static enum ps_status read_head_2019(struct ps_load_reader *r, char **fields, si
 }
 
 /* Given that there were n, the instants of a Poisson process are n independent uniform ones. They
- * depend on function and minute alone: a window or another function moves none. */
+ * depend on function and minute alone: a window or another function moves none. So those outside
+ * the window are drawn as well, and count: else a window of 1 us in minutes with large numbers
+ * would be work without end. */
 static enum ps_status spread(struct ps_load_reader *r, uint64_t function, size_t minute,
 			     uint64_t calls)
 {
@@ -62,10 +64,11 @@ static enum ps_status spread(struct ps_load_reader *r, uint64_t function, size_t
 
 	if (begin_ns + MINUTE_NS <= 0 || begin_ns >= r->end_ns)
 		return PS_OK;
-	if (calls > PS_LOAD_TRACE_MAX_ENTRIES - r->trace->len)
+	if (calls > ps_load_reader_most(r) - r->drawn)
 		return ps_load_reader_fail(
-			r, PS_ETOOBIG, "with the %llu calls of minute %zu over %u arrivals",
-			(unsigned long long)calls, minute + 1, PS_LOAD_TRACE_MAX_ENTRIES);
+			r, PS_ETOOBIG, "with the %llu calls of minute %zu over %zu arrivals",
+			(unsigned long long)calls, minute + 1, ps_load_reader_most(r));
+	r->drawn += calls;
 	ps_rng_init(&rng, r->options->seed, function + minute);
 	for (uint64_t i = 0; st == PS_OK && i < calls; i++) {
 		double at_ns = begin_ns + ps_rng_uniform(&rng) * MINUTE_NS;

@@ -20,6 +20,7 @@ struct ps_load_reader {
 
 	struct ps_load_trace *trace;
 	size_t cap;
+	size_t drawn;	 /* instants made from counts, kept or not */
 	bool sorted;	 /* entries came in order */
 	bool cut;	 /* the reader has applied the window itself */
 	double begin_ns; /* of the trace, on the entries' scale; NAN: its first entry */
@@ -32,6 +33,8 @@ enum ps_status ps_load_reader_next(struct ps_load_reader *r, bool *ret_more);
 /* ps_load_reader_fail is ps_error_set with the present line as the place. */
 enum ps_status ps_load_reader_fail(struct ps_load_reader *r, enum ps_status status, const char *fmt,
 				   ...) __attribute__((format(printf, 3, 4)));
+/* ps_load_reader_most returns how many arrivals the trace may have. */
+size_t ps_load_reader_most(const struct ps_load_reader *r);
 /* ps_load_reader_add adds an arrival. PS_ETOOBIG, PS_ENOMEM. */
 enum ps_status ps_load_reader_add(struct ps_load_reader *r, double at_ns, uint32_t function);
 

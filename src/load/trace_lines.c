@@ -90,13 +90,20 @@ enum ps_status ps_load_reader_next(struct ps_load_reader *r, bool *ret_more)
 	return take(r, end);
 }
 
+size_t ps_load_reader_most(const struct ps_load_reader *r)
+{
+	size_t most = r->options->max_entries;
+
+	return most && most < PS_LOAD_TRACE_MAX_ENTRIES ? most : PS_LOAD_TRACE_MAX_ENTRIES;
+}
+
 enum ps_status ps_load_reader_add(struct ps_load_reader *r, double at_ns, uint32_t function)
 {
 	struct ps_load_trace *t = r->trace;
 
-	if (t->len == PS_LOAD_TRACE_MAX_ENTRIES)
-		return ps_load_reader_fail(r, PS_ETOOBIG, "over %u arrivals",
-					   PS_LOAD_TRACE_MAX_ENTRIES);
+	if (t->len == ps_load_reader_most(r))
+		return ps_load_reader_fail(r, PS_ETOOBIG, "over %zu arrivals",
+					   ps_load_reader_most(r));
 	if (t->len == r->cap) {
 		size_t cap = r->cap ? 2 * r->cap : 1024;
 		void *entries = realloc(t->entries, cap * sizeof(*t->entries));

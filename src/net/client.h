@@ -215,9 +215,10 @@ enum ps_status ps_net_client_new(struct ps_evloop *loop,
 enum ps_status ps_net_client_send(struct ps_net_client *c, struct ps_net_call *call,
 				  struct ps_error *err);
 /* ps_net_client_room says how many more calls can be sent now: max_calls, or fewer by the server's
- * SETTINGS_MAX_CONCURRENT_STREAMS, less those under way. On a connection that is going away: 0
- * until its last call has ended. A server that lowers its bound later makes sent calls wait for it.
- */
+ * SETTINGS_MAX_CONCURRENT_STREAMS, less those under way. A server that lowers its bound later makes
+ * sent calls wait for it. When the server leaves the connection (GOAWAY), calls under way go on
+ * there and the next one opens another; should it leave that one as well meanwhile, there is no
+ * room until those of the first have ended. */
 int ps_net_client_room(const struct ps_net_client *c);
 int ps_net_client_calls(const struct ps_net_client *c); /* under way */
 /* ps_net_client_connect opens the connection ahead of the first call; failures show in the call

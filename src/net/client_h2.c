@@ -49,6 +49,12 @@ static bool submit_settings(const struct ps_net_client *c, nghttp2_session *ng)
 		       0;
 }
 
+/* Whose calls are kept, also those of an elder: their answers are to outlive its connection. */
+static struct ps_net_client_h2 *keeper(struct ps_net_client *c)
+{
+	return c->younger ? c->younger->h2 : c->h2;
+}
+
 /* Whether the server has said that the next call needs another connection, and nothing is left of
  * this one. */
 static bool is_used_up(const struct ps_net_h2c_session *s)
@@ -143,8 +149,9 @@ static struct ps_net_h2c_call *take_call(struct ps_net_client *c)
 
 static void give_call(struct ps_net_client *c, struct ps_net_h2c_call *k)
 {
-	k->next = c->h2->free;
-	c->h2->free = k;
+	struct ps_net_client_h2 *h = keeper(c);
+	k->next = h->free;
+	h->free = k;
 }
 
 static void free_calls(struct ps_net_client_h2 *h)
@@ -282,6 +289,16 @@ static void cancel(struct ps_net_client *c, struct ps_net_call *call)
 		       ps_evloop_now_ns(c->loop), false);
 }
 
+static void inherit(struct ps_net_client *c, struct ps_net_client *from)
+{
+	struct ps_net_h2c_session *s = from->h2->session;
+	c->h2->session = s;
+	from->h2->session = NULL;
+	s->c = c;
+	for (struct ps_net_h2c_call *k = s->calls; k; k = k->next)
+		k->base.client = c;
+}
+
 /* --- calls: the beginning --- */
 
 static int32_t submit(struct ps_net_h2c_call *k, const struct ps_net_prepared *p)
@@ -300,13 +317,23 @@ static enum ps_status refuse(struct ps_net_client *c, struct ps_net_h2c_call *k,
 	return s == PS_ENOMEM ? ps_error_set(err, s, "no memory for a request") : s;
 }
 
+/* A connection that the server is leaving takes no more calls: the next one opens another. */
+static enum ps_status make_way(struct ps_net_client *c)
+{
+	struct ps_net_h2c_session *s = c->h2->session;
+	if (!s || !s->goaway)
+		return PS_OK;
+	if (s->n_calls > 0)
+		return ps_net_client_retire(c);
+	close_idle(c); /* its last call is being told just now */
+	return PS_OK;
+}
+
 static enum ps_status begin(struct ps_net_client *c, struct ps_net_call *call, struct ps_error *err)
 {
-	if (c->h2->session && is_used_up(c->h2->session))
-		close_idle(c); /* its last call is being told just now */
-	struct ps_net_h2c_session *s = session_of(c);
+	enum ps_status status = make_way(c);
+	struct ps_net_h2c_session *s = status == PS_OK ? session_of(c) : NULL;
 	struct ps_net_h2c_call *k = s ? take_call(c) : NULL;
-	enum ps_status status;
 	if (!k)
 		return ps_error_set(err, PS_ENOMEM, "no memory for a request");
 	reset_call(k);
@@ -381,6 +408,7 @@ static void feed(struct ps_net_client *c, const char *at, size_t n)
 	else if (used < 0)
 		ps_net_h2c_break(s, PS_NET_MALFORMED, nghttp2_strerror((int)used));
 	bool doomed = s->doomed;
+	c = s->c; /* it may have been left to an elder */
 	ps_net_h2c_leave(s);
 	if (doomed)
 		return;
@@ -407,22 +435,25 @@ static char *where(struct ps_net_client *c, size_t *ret_room)
 
 /* --- how many --- */
 
-static int room(const struct ps_net_client *c)
-{
-	const struct ps_net_h2c_session *s = c->h2->session;
-	int most = c->o.max_calls;
-	if (!s || is_used_up(s))
-		return most;
-	uint32_t theirs =
-		nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-	if (theirs < (uint32_t)most)
-		most = (int)theirs;
-	return s->goaway || s->broken || s->n_calls >= most ? 0 : most - s->n_calls;
-}
-
 static int calls(const struct ps_net_client *c)
 {
 	return c->h2->session ? c->h2->session->n_calls : 0;
+}
+
+static int room(const struct ps_net_client *c)
+{
+	const struct ps_net_h2c_session *s = c->h2->session;
+	bool elder = ps_net_client_has_elder(c);
+	int own = calls(c), left = c->o.max_calls - own - (elder ? calls(c->elder) : 0);
+	if (!s || (s->goaway && !s->broken && (own == 0 || !elder)))
+		return left; /* on the next connection */
+	if (s->goaway || s->broken)
+		return 0;
+	uint32_t theirs =
+		nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+	if (theirs <= (uint32_t)own)
+		return 0;
+	return theirs - (uint32_t)own < (uint32_t)left ? (int)theirs - own : left;
 }
 
 /* --- streams of gRPC --- */
@@ -505,4 +536,5 @@ const struct ps_net_speech ps_net_speech_h2 = {
 	.end_all = end_all,
 	.expire = expire,
 	.cancel = cancel,
+	.inherit = inherit,
 };

@@ -383,9 +383,9 @@ static void wrote(struct ps_net_client *c, struct ps_net_h2c_session *s, size_t 
 }
 
 /* False: the socket is full, or broken. */
-static bool write_once(struct ps_net_client *c)
+static bool write_once(struct ps_net_h2c_session *s)
 {
-	struct ps_net_h2c_session *s = c->h2->session;
+	struct ps_net_client *c = s->c;
 	struct ps_net_h2c_out *o = &s->out;
 	int64_t before_ns;
 	int64_t n = ps_net_wire_write(&c->wire, o->pieces + o->at, o->n - o->at, &before_ns);
@@ -399,7 +399,7 @@ static bool write_once(struct ps_net_client *c)
 	}
 	if (n > 0)
 		wrote(c, s, (size_t)n, before_ns);
-	return !s->doomed && !c->wire.full;
+	return !s->doomed && !s->c->wire.full;
 }
 
 void ps_net_h2c_flush(struct ps_net_client *c)
@@ -410,6 +410,6 @@ void ps_net_h2c_flush(struct ps_net_client *c)
 	ps_net_h2c_enter(s);
 	do
 		fill(s);
-	while (!s->doomed && s->out.at < s->out.n && write_once(c) && !s->doomed);
+	while (!s->doomed && s->out.at < s->out.n && write_once(s) && !s->doomed);
 	ps_net_h2c_leave(s);
 }

@@ -1,6 +1,8 @@
 /* client_internal.h - what the files of the client share.
  *
- *	client.c	 life, connecting, time-outs; what all protocols have in common
+ *	client.c	 a connection: connecting, time-outs, reading, its states
+ *	client_life.c	 making and freeing, elders
+ *	client_calls.c	 calls: what all protocols have in common
  *	client_wire.c	 bytes to and from the socket, TLS between, instants
  *	client_tls.c	 contexts of TLS
  *	client_outcome.c names of outcomes
@@ -97,6 +99,9 @@ struct ps_net_speech {
 	int64_t (*expire)(struct ps_net_client *c, int64_t now_ns);
 	/* cancel ends one call that is under way. */
 	void (*cancel)(struct ps_net_client *c, struct ps_net_call *call);
+	/* inherit takes over the calls of `from`; NULL: this protocol's connections have no elders.
+	 */
+	void (*inherit)(struct ps_net_client *c, struct ps_net_client *from);
 };
 
 extern const struct ps_net_speech ps_net_speech_h1, ps_net_speech_h2;
@@ -138,6 +143,11 @@ struct ps_net_client {
 	int64_t failed_ns;
 	int depth; /* calls under way: free when they are out */
 	bool freed;
+	/* A connection that the server is leaving (GOAWAY) goes on beside the next one, as a client
+	 * of its own, until its calls have ended. */
+	struct ps_net_client *elder, *younger; /* NULL: none */
+	bool is_elder;
+	bool unread; /* TLS may hold bytes that nobody has asked for */
 	char why[160];
 	struct ps_net_h1_state h1;
 	struct ps_net_client_h2 *h2;
@@ -145,12 +155,33 @@ struct ps_net_client {
 	size_t in_bytes;
 };
 
+/* ps_net_client_hold and _release are around everything that may call somebody. */
+static inline void ps_net_client_hold(struct ps_net_client *c)
+{
+	c->depth++;
+}
+void ps_net_client_release(struct ps_net_client *c);
+/* ps_net_client_await prepares timer and later. */
+void ps_net_client_await(struct ps_net_client *c);
+/* ps_net_client_watch_socket asks the loop for events of `fd`. PS_ENOMEM, PS_EIO. */
+enum ps_status ps_net_client_watch_socket(struct ps_net_client *c, int fd, unsigned events);
+/* ps_net_client_dial begins to connect: 0, or the errno of a failure, which _dial_outcome turns
+ * into how calls end. */
+int ps_net_client_dial(struct ps_net_client *c);
+enum ps_net_outcome ps_net_client_dial_outcome(int e);
+/* ps_net_client_cancel_all is ps_net_client_cancel for who holds the client. */
+void ps_net_client_cancel_all(struct ps_net_client *c);
 /* ps_net_client_close_connection makes the state CLOSED; calls stay. */
 void ps_net_client_close_connection(struct ps_net_client *c);
 /* ps_net_client_fail closes and tells every call. */
 void ps_net_client_fail(struct ps_net_client *c, enum ps_net_outcome outcome, int e);
 /* ps_net_client_fail_soon closes; the calls are told from the loop. */
 void ps_net_client_fail_soon(struct ps_net_client *c, enum ps_net_outcome outcome, int e);
+/* ps_net_client_has_elder says whether an elder has a connection still. */
+bool ps_net_client_has_elder(const struct ps_net_client *c);
+/* ps_net_client_retire leaves the connection, with the calls that are on it, to an elder, and makes
+ * the state CLOSED. There must be none. PS_ENOMEM; then the client has failed. */
+enum ps_status ps_net_client_retire(struct ps_net_client *c);
 /* ps_net_client_arm makes sure that the deadlines are looked at by `at_ns` (0: no matter). */
 void ps_net_client_arm(struct ps_net_client *c, int64_t at_ns);
 /* ps_net_client_watch asks the loop for what the connection waits for. */

@@ -44,12 +44,14 @@ static bool ask_for_stamps(int fd)
 static bool open_cipher(struct ps_net_wire *w, const struct ps_net_client_options *o,
 			const char *server_name)
 {
-	struct ps_net_cipher *c = &w->cipher;
-	if (!c->in)
-		c->in = malloc(PS_NET_IN_BYTES);
+	struct ps_net_cipher *c = w->cipher;
+	if (!c)
+		w->cipher = c = calloc(1, sizeof *c);
+	if (!c)
+		return false;
 	c->in_at = c->in_n = c->out_at = c->out_n = c->plain = 0;
 	c->begun_ns = 0;
-	w->ssl = c->in ? ps_net_client_tls_session(o->tls, server_name, o->protocol, c) : NULL;
+	w->ssl = ps_net_client_tls_session(o->tls, server_name, o->protocol, c);
 	return w->ssl != NULL;
 }
 
@@ -69,7 +71,7 @@ enum ps_status ps_net_wire_open(struct ps_net_wire *w, int fd,
 /* One try: a server that does not take close_notify at once does not get it. */
 static void say_goodbye(struct ps_net_wire *w)
 {
-	struct ps_net_cipher *c = &w->cipher;
+	struct ps_net_cipher *c = w->cipher;
 	if (w->broken || c->plain > 0 || !SSL_is_init_finished(w->ssl))
 		return;
 	ERR_clear_error();
@@ -94,9 +96,10 @@ void ps_net_wire_close(struct ps_net_wire *w)
 void ps_net_wire_fini(struct ps_net_wire *w)
 {
 	ps_net_wire_close(w);
-	free(w->cipher.in);
-	free(w->cipher.out);
-	w->cipher = (struct ps_net_cipher){0};
+	if (w->cipher)
+		free(w->cipher->out);
+	free(w->cipher);
+	w->cipher = NULL;
 }
 
 /* --- reading --- */
@@ -179,7 +182,7 @@ static int tls_result(struct ps_net_wire *w, int result)
 /* An end of the socket without close_notify may have been made by anybody: it is no end. */
 static int64_t receive_cipher(struct ps_net_wire *w)
 {
-	struct ps_net_cipher *c = &w->cipher;
+	struct ps_net_cipher *c = w->cipher;
 	if (c->in_at < c->in_n)
 		return 0;
 	int64_t n = receive(w, c->in, PS_NET_IN_BYTES);
@@ -291,7 +294,7 @@ static bool encrypt(struct ps_net_wire *w, const struct iovec *pieces, size_t n)
 {
 	char record[RECORD_BYTES];
 	struct cursor c = {.piece = pieces, .n = n};
-	for (advance(&c, 0); c.n > 0 && w->cipher.plain < BATCH_BYTES;) {
+	for (advance(&c, 0); c.n > 0 && w->cipher->plain < BATCH_BYTES;) {
 		size_t bytes, put;
 		const char *at = record_of(&c, record, &bytes);
 		ERR_clear_error();
@@ -300,15 +303,20 @@ static bool encrypt(struct ps_net_wire *w, const struct iovec *pieces, size_t n)
 			w->error = ENOMEM;
 			return false;
 		}
-		w->cipher.plain += bytes;
+		w->cipher->plain += bytes;
 	}
 	return true;
 }
 
+bool ps_net_wire_is_stuck(const struct ps_net_wire *w)
+{
+	return w->cipher && w->cipher->out_at < w->cipher->out_n;
+}
+
 int ps_net_wire_push(struct ps_net_wire *w)
 {
-	struct ps_net_cipher *c = &w->cipher;
-	if (c->out_at == c->out_n)
+	struct ps_net_cipher *c = w->cipher;
+	if (!ps_net_wire_is_stuck(w))
 		return 0;
 	struct iovec piece = {c->out + c->out_at, c->out_n - c->out_at};
 	int64_t put = give(w, &piece, 1);
@@ -320,15 +328,10 @@ int ps_net_wire_push(struct ps_net_wire *w)
 	return 0;
 }
 
-bool ps_net_wire_is_stuck(const struct ps_net_wire *w)
-{
-	return w->cipher.out_at < w->cipher.out_n;
-}
-
 static int64_t write_tls(struct ps_net_wire *w, const struct iovec *pieces, size_t n,
 			 int64_t *ret_before_ns)
 {
-	struct ps_net_cipher *c = &w->cipher;
+	struct ps_net_cipher *c = w->cipher;
 	if (c->plain == 0 && !encrypt(w, pieces, n))
 		return PS_NET_IO_BROKEN;
 	if (!c->begun_ns)

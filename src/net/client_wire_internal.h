@@ -8,6 +8,7 @@
 #define PS_NET_CLIENT_WIRE_INTERNAL_H
 
 #include "net/client.h"
+#include "net/net_internal.h"
 #include "net/transport_internal.h" /* PS_NET_IO_* */
 
 struct ssl_st;
@@ -15,12 +16,12 @@ struct msghdr;
 
 /* Bytes of TLS records on their way. */
 struct ps_net_cipher {
-	char *in; /* PS_NET_IN_BYTES; what lies in [in_at, in_n) is not taken by OpenSSL yet */
-	size_t in_at, in_n;
-	char *out; /* what lies in [out_at, out_n) is not with the kernel yet */
+	size_t in_at, in_n; /* what lies in `in` between them is not taken by OpenSSL yet */
+	char *out;	    /* what lies in [out_at, out_n) is not with the kernel yet */
 	size_t out_at, out_n, out_cap;
 	size_t plain;	  /* bytes of the caller's that are in `out` */
 	int64_t begun_ns; /* just before the first write of them; 0: none yet */
+	char in[PS_NET_IN_BYTES];
 };
 
 struct ps_net_wire {
@@ -32,8 +33,8 @@ struct ps_net_wire {
 	bool broken;
 	bool full; /* the last write left bytes over because the socket takes no more */
 	int error; /* errno behind PS_NET_IO_BROKEN; 0: a breach of TLS */
-	int64_t read_ns, kernel_ns; /* of the last read that brought bytes or an end */
-	struct ps_net_cipher cipher;
+	int64_t read_ns, kernel_ns;   /* of the last read that brought bytes or an end */
+	struct ps_net_cipher *cipher; /* NULL: no TLS so far */
 };
 
 /* ps_net_wire_open takes the non-blocking socket `fd`; with `tls` a handshake has to follow.

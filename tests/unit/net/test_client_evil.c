@@ -583,7 +583,7 @@ static void goaway_ends_the_later_ones(void **state)
 	goaway(3, NGHTTP2_NO_ERROR);
 	rig_say(B.bytes, B.n);
 	rig_until(&R.done, 2);
-	assert_int_equal(ps_net_client_room(R.client), 0);
+	assert_int_equal(ps_net_client_room(R.client), 98); /* on the next connection */
 	assert_int_equal(R.calls[2].call.outcome, PS_NET_GOAWAY);
 	assert_int_equal(R.calls[3].call.outcome, PS_NET_GOAWAY);
 	B.n = 0;
@@ -629,6 +629,128 @@ static void goaway_and_the_next_call(void **state)
 	rig_until(&R.done, 2);
 	assert_int_equal(R.calls[1].call.outcome, PS_NET_OK);
 	assert_false(R.calls[1].call.reused);
+}
+
+/* Says GOAWAY to two calls that are under way, and sends a third: its connection is R.peer then. */
+static int leave_two_and_send(void)
+{
+	for (int i = 0; i < 2; i++)
+		rig_send(rig_call(i, PS_NET_CALL_HTTP, "/"));
+	until_heard();
+	B.n = 0;
+	settings();
+	goaway(3, NGHTTP2_NO_ERROR);
+	rig_say(B.bytes, B.n);
+	for (int i = 0; i < 20; i++)
+		rig_turn();
+	int old = R.peer;
+	R.peer = -1;
+	R.n_got = 0;
+	rig_send(rig_call(2, PS_NET_CALL_HTTP, "/next"));
+	until_heard();
+	return old;
+}
+
+static void answer_first(int fd, uint32_t id)
+{
+	B.n = 0;
+	fields(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, id, FIELDS(":status", "200"));
+	assert_int_equal(send(fd, B.bytes, B.n, MSG_NOSIGNAL), B.n);
+}
+
+/* Two connections for a while: nobody waits for the calls of the one that is left. */
+static void goaway_beside_the_next_connection(void **state)
+{
+	(void)state;
+	struct ps_net_client_stats stats;
+	int old = leave_two_and_send();
+	assert_int_equal(ps_net_client_calls(R.client), 3);
+	assert_int_equal(ps_net_client_room(R.client), 97);
+	B.n = 0;
+	settings();
+	LAST(":status", "200");
+	rig_say(B.bytes, B.n);
+	rig_until(&R.done, 1);
+	assert_int_equal(R.calls[2].call.outcome, PS_NET_OK);
+	answer_first(old, 1);
+	rig_until(&R.done, 2);
+	ps_net_call_cancel(&R.calls[1].call);
+	assert_int_equal(R.calls[0].call.outcome, PS_NET_OK);
+	assert_int_equal(R.calls[1].call.outcome, PS_NET_CANCELLED);
+	for (int i = 0; i < 20; i++)
+		rig_turn();
+	assert_true(ps_net_client_is_connected(R.client));
+	assert_int_equal(ps_net_client_room(R.client), 100);
+	ps_net_client_get_stats(R.client, &stats);
+	assert_int_equal(stats.connects, 2);
+	close(old);
+}
+
+static void goaway_twice(void **state)
+{
+	(void)state;
+	int old = leave_two_and_send();
+	B.n = 0;
+	settings();
+	goaway(1, NGHTTP2_NO_ERROR);
+	rig_say(B.bytes, B.n);
+	for (int i = 0; i < 20; i++)
+		rig_turn();
+	assert_int_equal(ps_net_client_room(R.client), 0);
+	answer_first(old, 1);
+	answer_first(old, 3);
+	rig_until(&R.done, 2);
+	for (int i = 0; i < 20; i++)
+		rig_turn();
+	assert_int_equal(ps_net_client_room(R.client), 99);
+	int second = R.peer;
+	R.peer = -1;
+	R.n_got = 0;
+	rig_send(rig_call(3, PS_NET_CALL_HTTP, "/next"));
+	until_heard();
+	answer_first(second, 1);
+	rig_until(&R.done, 3);
+	close(old);
+	close(second);
+}
+
+static void free_it(struct ps_net_call *c)
+{
+	rig_on_done(c);
+	ps_net_client_free(R.client);
+	R.client = NULL;
+}
+
+/* However it ends: cancel, free, the end of the connection, free from inside. */
+static void ends_beside_the_next_connection(void **state)
+{
+	for (int how = 0; how < 5; how++) {
+		setup(state);
+		int old = leave_two_and_send();
+		enum ps_net_outcome want[3] = {PS_NET_CANCELLED, PS_NET_CANCELLED,
+					       PS_NET_CANCELLED};
+		if (how == 0) {
+			ps_net_client_cancel(R.client);
+		} else if (how == 1) {
+			ps_net_client_free(R.client);
+			R.client = NULL;
+		} else if (how == 2) {
+			close(old);
+			rig_until(&R.done, 2);
+			want[0] = want[1] = PS_NET_RESET;
+			ps_net_client_cancel(R.client);
+		} else {
+			R.calls[how - 3].call.on_done = free_it;
+			want[how - 3] = PS_NET_OK;
+			answer_first(old, how == 3 ? 1 : 3);
+		}
+		rig_until(&R.done, 3);
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(R.calls[i].call.outcome, want[i]);
+		if (how != 2)
+			close(old);
+		rig_teardown(state);
+	}
 }
 
 /* A bound that is lowered later: calls above it wait, and their instants say so. */
@@ -755,6 +877,9 @@ int main(void)
 		cmocka_unit_test(each_answer_has_its_outcome),
 		T(goaway_ends_the_later_ones),
 		T(goaway_and_the_next_call),
+		T(goaway_beside_the_next_connection),
+		T(goaway_twice),
+		cmocka_unit_test(ends_beside_the_next_connection),
 		T(a_bound_that_is_lowered),
 		T(windows_are_kept),
 		T(an_early_answer),

@@ -10,6 +10,7 @@
 #define PS_LOAD_DRIVER_INTERNAL_H
 
 #include "load/live.h"
+#include "load/occupancy.h"
 #include "load/port.h"
 #include "load/recorder.h"
 #include "load/ring.h"
@@ -40,12 +41,6 @@ struct ps_load_shot {
 	int64_t handed_ns;	     /* to the port */
 	uint64_t sequence;
 	bool sampled; /* the uncorrected view follows this one */
-};
-
-/* The requests in flight, added up over time. */
-struct ps_load_occupancy {
-	int64_t count, last_ns;
-	__int128 area_ns;
 };
 
 struct ps_load_tenant_run {
@@ -130,8 +125,10 @@ enum ps_status ps_load_users_init(struct ps_load_tenant_run *tr, size_t n);
 void ps_load_users_fini(struct ps_load_tenant_run *tr);
 /* ps_load_users_start lets them begin at the start. */
 void ps_load_users_start(struct ps_load_tenant_run *tr);
-/* ps_load_user_next says to a user how the request ended, at `done_ns` after the start. */
-void ps_load_user_next(struct ps_load_user *u, enum ps_load_outcome outcome, int64_t done_ns);
+/* ps_load_user_next says to a user how the request ended, at `done_ns` after the start; `now_ns` is
+ * the clock. */
+void ps_load_user_next(struct ps_load_user *u, enum ps_load_outcome outcome, int64_t done_ns,
+		       int64_t now_ns);
 /* ps_load_rest_ns returns how long who could not connect rests after `failures` earlier failures:
  * 10 ms, doubled each time, at most 250 ms. */
 int64_t ps_load_rest_ns(int failures);

@@ -41,22 +41,6 @@ static void count_in_flight(struct ps_load_tenant_run *tr, int change)
 	}
 }
 
-static void step(struct ps_load_occupancy *o, int64_t at_ns, int change)
-{
-	o->area_ns += (__int128)o->count * (at_ns - o->last_ns);
-	o->last_ns = at_ns;
-	o->count += change;
-}
-
-/* A request is in flight from its first byte on. Only its end tells when that was: what it spent
- * before it with the port (a connection had to be opened) is taken off again. */
-static void leave(struct ps_load_occupancy *o, const struct ps_load_shot *k, int64_t sent_ns,
-		  int64_t done_ns)
-{
-	step(o, done_ns, -1);
-	o->area_ns -= (sent_ns ? sent_ns : done_ns) - k->handed_ns;
-}
-
 void ps_load_run_stop(struct ps_load_run *run)
 {
 	if (atomic_exchange(&run->stopped, true)) {
@@ -118,7 +102,7 @@ static void finish_unsent(struct ps_load_tenant_run *tr, struct ps_load_waiting 
 
 	finish(tr, &q, false, why);
 	if (w.user) {
-		ps_load_user_next(w.user, PS_LOAD_UNSENT, now_ns - tr->th->run->start_ns);
+		ps_load_user_next(w.user, PS_LOAD_UNSENT, now_ns - tr->th->run->start_ns, now_ns);
 	}
 }
 
@@ -179,7 +163,7 @@ static struct ps_load_shot *shot_of(struct ps_load_tenant_run *tr, struct ps_loa
 
 static void note_sent(struct ps_load_tenant_run *tr, const struct ps_load_shot *k, int64_t now_ns)
 {
-	step(&tr->occupancy, now_ns, 1);
+	ps_load_occupancy_enter(&tr->occupancy, now_ns);
 	tr->sample_busy |= k->sampled;
 	count_in_flight(tr, 1);
 	if (tr->tally) {
@@ -328,14 +312,15 @@ static struct ps_load_record record_of(const struct ps_load_run *run, const stru
 }
 
 /* Gives the slot back, and says what comes next where it is free. */
-static void next_on(struct ps_load_shot *k, enum ps_load_outcome outcome, int64_t done_ns)
+static void next_on(struct ps_load_shot *k, enum ps_load_outcome outcome, int64_t done_ns,
+		    int64_t now_ns)
 {
 	struct ps_load_thread *th = k->tr->th;
 
 	k->failures = outcome == PS_LOAD_CONNECT ? k->failures + 1 : 0;
 	if (k->user) {
 		ps_load_port_give(k->slot);
-		ps_load_user_next(k->user, outcome, done_ns - th->run->start_ns);
+		ps_load_user_next(k->user, outcome, done_ns - th->run->start_ns, now_ns);
 	} else if (k->failures > 0) {
 		ps_load_sender_timer(th, &k->rest, done_ns + ps_load_rest_ns(k->failures - 1));
 	} else {
@@ -350,6 +335,7 @@ void ps_load_sender_on_done(struct ps_load_slot *slot)
 	struct ps_load_tenant_run *tr = k->tr;
 	struct ps_load_answer *a = &slot->answer;
 	int64_t done_ns = a->done_ns; /* when we had it: what the user goes on from */
+	int64_t now_ns = ps_evloop_now_ns(tr->th->loop);
 	struct ps_load_record q;
 
 	count_in_flight(tr, -1);
@@ -362,7 +348,7 @@ void ps_load_sender_on_done(struct ps_load_slot *slot)
 	if (a->first_byte_kernel_ns > 0 && a->done_kernel_ns > a->sent_ns) {
 		use_kernel_instants(a);
 	}
-	leave(&tr->occupancy, k, a->sent_ns, a->done_ns);
+	ps_load_occupancy_leave(&tr->occupancy, k->handed_ns, a->sent_ns, a->done_ns, now_ns);
 	q = record_of(tr->th->run, k, a);
 	q.kernel = a->done_ns != done_ns;
 	if (q.scheduled_ns >= tr->th->run->plan->warmup_ns) {
@@ -370,11 +356,9 @@ void ps_load_sender_on_done(struct ps_load_slot *slot)
 		tr->r->bytes_sent += a->bytes_sent;
 	}
 	finish(tr, &q, k->sampled, a->why);
-	next_on(k, (enum ps_load_outcome)q.outcome, done_ns);
-	if (tr->th->next_due_ns <= done_ns) {
-		/* While many answers are read in one round the timer would come late. */
-		send_due(tr->th, ps_evloop_now_ns(tr->th->loop), SEND_BESIDE);
-	}
+	next_on(k, (enum ps_load_outcome)q.outcome, done_ns, now_ns);
+	/* While many answers are read in one round the timer would come late. */
+	send_due(tr->th, now_ns, SEND_BESIDE);
 }
 
 /* ---- start and end ---- */

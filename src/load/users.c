@@ -54,7 +54,8 @@ static void ask_at(struct ps_load_user *u, int64_t due_ns)
 	}
 }
 
-void ps_load_user_next(struct ps_load_user *u, enum ps_load_outcome outcome, int64_t done_ns)
+void ps_load_user_next(struct ps_load_user *u, enum ps_load_outcome outcome, int64_t done_ns,
+		       int64_t now_ns)
 {
 	const struct ps_load_run *run = u->tr->th->run;
 	int64_t pause = ps_load_think_next(&u->tr->t->think, &u->rng);
@@ -67,7 +68,7 @@ void ps_load_user_next(struct ps_load_user *u, enum ps_load_outcome outcome, int
 		ask_at(u, done_ns + pause);
 	} else {
 		u->due_ns = done_ns;
-		ask(u, ps_evloop_now_ns(u->tr->th->loop));
+		ask(u, now_ns);
 	}
 }
 

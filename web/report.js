@@ -157,9 +157,16 @@
 		});
 	}
 
-	/* The study's second figure, for a pair. */
+	/* The study's second figure: of the first frontier that was searched, or else of a pair. */
 	function drawFrontier() {
-		const pair = data.sets.find(function (s) { return s.members.length === 2; });
+		const searched = data.frontier.length ? data.frontier.filter(function (r) {
+			return r.frontier === data.frontier[0].frontier;
+		}) : null;
+		const place = function (name) {
+			return data.tenants.findIndex(function (t) { return t.name === name; });
+		};
+		const pair = searched ? {members: [place(searched[0].first_tenant), place(searched[0].second_tenant)]}
+			: data.sets.find(function (s) { return s.members.length === 2; });
 		if (!pair) {
 			document.getElementById('frontier-box').remove();
 			return;
@@ -171,25 +178,26 @@
 			});
 			return l ? l.capacity_rps : {value: null, low: null, high: null};
 		};
-		const a1 = of(a, true), b1 = of(b, true), a2 = of(a, false), b2 = of(b, false);
-		const name = function (x, y) {
-			return a.name + ' ' + withInterval(x) + ', ' + b.name + ' ' + withInterval(y) + ' requests/s';
-		};
 		const zero = {value: 0, low: null, high: null};
-		const points = [
-			{x: a1.value, y: 0, text: name(a1, zero)},
-			{x: a2.value, y: b2.value, text: name(a2, b2)},
-			{x: 0, y: b1.value, text: name(zero, b1)},
-		].filter(function (p) { return p.x !== null && p.y !== null; });
-		const w = [
-			{xLow: a1.low, xHigh: a1.high},
-			{xLow: a2.low, xHigh: a2.high, yLow: b2.low, yHigh: b2.high},
-			{yLow: b1.low, yHigh: b1.high},
-		];
+		const a1 = of(a, true), b1 = of(b, true);
+		/* what the campaign searched between the two: its own points, or the one on the way */
+		const between = searched ? searched.map(function (r) { return [r.first_rps, r.second_rps]; })
+			: [[of(a, false), of(b, false)]];
+		between.sort(function (p, q) { return p[1].value / p[0].value - q[1].value / q[0].value; });
+		const all = [[a1, zero]].concat(between, [[zero, b1]]).filter(function (p) {
+			return p[0].value !== null && p[1].value !== null;
+		});
+		const points = all.map(function (p) {
+			return {x: p[0].value, y: p[1].value, text: a.name + ' ' + withInterval(p[0]) + ', ' +
+				b.name + ' ' + withInterval(p[1]) + ' requests/s'};
+		});
+		const w = all.map(function (p) {
+			return {xLow: p[0].low, xHigh: p[0].high, yLow: p[1].low, yHigh: p[1].high};
+		});
 		draw('frontier', {
 			type: 'scatter',
 			data: {datasets: [{
-				label: 'measured', data: points, whiskers: points.length === 3 ? w : [],
+				label: 'measured', data: points, whiskers: w,
 				showLine: true, borderColor: colour(0), backgroundColor: colour(0), pointRadius: 5,
 				borderWidth: 2, clip: false,
 			}, {

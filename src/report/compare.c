@@ -318,8 +318,14 @@ enum ps_status ps_report_compare(struct ps_report_answer *a, struct ps_error *er
 		for (size_t s = 0; s < c->set_len; s++)
 			if (c->sets[s].member_len == size && ps_report_in_matrix(c, (int)s))
 				a->comparisons[a->comparison_len++].set = (int)s;
-	for (size_t i = 0; i < a->comparison_len; i++)
-		compare(a, &a->comparisons[i]);
+	for (size_t i = 0; i < a->comparison_len; i++) {
+		struct ps_report_comparison *x = &a->comparisons[i];
+		compare(a, x);
+		enum ps_status st =
+			ps_report_cpu_saving(c, x->set, &x->cpu_saving, &x->cpu_blocks, err);
+		if (st != PS_OK)
+			return st;
+	}
 	if (a->comparison_len > 0)
 		snprintf(a->verdict, sizeof a->verdict, "%s %s", a->comparisons[0].demand_sentence,
 			 a->comparisons[0].full_load_sentence);

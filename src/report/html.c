@@ -195,6 +195,7 @@ static void savings(const struct ps_report_answer *a, struct ps_strbuf *out)
 					    "machines apart",
 					    "machines together",
 					    "machine saving",
+					    "CPU time",
 					    NULL};
 	char text[PS_REPORT_CELL_SIZE];
 
@@ -217,11 +218,14 @@ static void savings(const struct ps_report_answer *a, struct ps_strbuf *out)
 				 : "-",
 		     false);
 		cell(out, c->possible ? ps_report_percent(&c->machines.saving, text) : "-", false);
+		cell(out, ps_report_percent(&c->cpu_saving, text), false);
 		ps_strbuf_puts(out, "</tr>\n");
 	}
 	end(out);
 	ps_strbuf_puts(out, "<p class=\"note\">Fluid: as if parts of a machine could be rented. "
-			    "Machines: whole ones, which is what is paid for.</p>\n");
+			    "Machines: whole ones, which is what is paid for. CPU time: of the "
+			    "server together against alone, in blocks with the same arrivals at "
+			    "the demand rates.</p>\n");
 }
 
 static void machine(const struct ps_report_answer *a, struct ps_strbuf *out)
@@ -275,9 +279,12 @@ static void further_table(const struct ps_report_table *t, struct ps_strbuf *out
 {
 	ps_strbuf_puts(out, "<section>\n<h2>");
 	escape(out, t->title);
-	ps_strbuf_puts(out, "</h2>\n<p class=\"note\">");
-	escape(out, t->note);
-	ps_strbuf_puts(out, ".</p>\n");
+	ps_strbuf_puts(out, "</h2>\n");
+	if (t->note[0]) {
+		ps_strbuf_puts(out, "<p class=\"note\">");
+		escape(out, t->note);
+		ps_strbuf_puts(out, ".</p>\n");
+	}
 	begin(out);
 	for (int c = 0; c < t->column_len; c++) {
 		if (!ps_report_table_has(t, c))

@@ -290,6 +290,8 @@ enum ps_status ps_report_interference(struct ps_report_answer *a, struct ps_erro
 	st = demand_rows(&w, err);
 	if (st == PS_OK)
 		st = grid_rows(&w, err);
+	if (!ps_report_table_has(w.t, PREDICTED))
+		w.t->note = "";
 	ps_hist_fini(&w.scratch);
 	free(all);
 	return st;

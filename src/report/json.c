@@ -171,6 +171,8 @@ static json_t *comparison_json(const struct ps_report_answer *a,
 	json_object_set_new(o, "share_apart", interval(&c->share_apart, c->possible));
 	json_object_set_new(o, "fluid_saving", interval(&c->fluid_saving, c->possible));
 	json_object_set_new(o, "full_load_saving", interval(&c->full_load_saving, c->possible));
+	json_object_set_new(o, "cpu_saving", interval(&c->cpu_saving, true));
+	ps_json_set_int(o, "cpu_blocks", c->cpu_blocks);
 	json_object_set_new(o, "machine_saving", interval(&c->machines.saving, c->possible));
 	json_object_set_new(o, "machines_apart", interval(&c->machines.apart, c->possible));
 	json_object_set_new(o, "machines_together", interval(&c->machines.together, c->possible));

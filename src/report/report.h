@@ -20,6 +20,10 @@
  *		above. For a set of three or more: what its pairs predict (the product of the
  *		slowdowns by each neighbour alone, per block), and the measured slowdown against
  *		that.
+ *	CPU saving
+ *		1 - processor time of the server together / the sum of it alone, at the demand
+ *rates, over the blocks in which all of these trials are VALID: same arrivals, so the same work;
+ *the geometric mean.
  *	cost	price per hour / (capacity in inferences/s x 3600) x 10^6; of a set of tenants
  *		split by compute share: capacity x mean compute time of a request.
  *
@@ -103,6 +107,9 @@ struct ps_report_comparison {
 	struct ps_stats_interval share_apart;	   /* machines' worth of time apart */
 	struct ps_stats_interval fluid_saving;	   /* at the demand rates */
 	struct ps_stats_interval full_load_saving; /* on the frontier */
+	struct ps_stats_interval cpu_saving; /* processor time together against the sum alone, per
+					      * block at the demand rates; NAN: not known */
+	int cpu_blocks;
 	struct ps_cost_machines machines;
 	char demand_sentence[600];    /* answers for the demand rates */
 	char full_load_sentence[400]; /* what sharing does at full load */

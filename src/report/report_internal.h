@@ -41,6 +41,11 @@ enum ps_status ps_report_block_p50(const struct ps_store_campaign *c, int tenant
  * interval from four on; the value is INFINITY when one x is. *ret_blocks counts them. Reorders
  * both. */
 struct ps_stats_interval ps_report_block_ratio(double *x, double *y, size_t n, int *ret_blocks);
+/* ps_report_cpu_saving compares a set's processor time with that of its members alone, per block.
+ * PS_ENOMEM. */
+enum ps_status ps_report_cpu_saving(const struct ps_store_campaign *c, int set,
+				    struct ps_stats_interval *ret_saving, int *ret_blocks,
+				    struct ps_error *err);
 /* ps_report_alone_set returns the set of a tenant alone, or -1. */
 int ps_report_alone_set(const struct ps_store_campaign *c, int tenant);
 /* ps_report_in_matrix says whether a set was to be searched or confirmed: others are only of a grid

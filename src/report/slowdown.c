@@ -99,3 +99,50 @@ enum ps_status ps_report_slowdown(const struct ps_store_campaign *c, struct ps_r
 	free(p50);
 	return st;
 }
+
+/* The server's processor time in a block's trial of a set; NAN when it cannot be trusted. */
+static double cpu_of(const struct ps_store_campaign *c, int set, int block)
+{
+	for (size_t i = 0; i < c->cell_len; i++) {
+		const struct ps_store_cell *x = &c->cells[i];
+		if (x->kind == PS_STORE_CONFIRM && x->set == set && x->block == block &&
+		    x->state == PS_STORE_DONE && x->trial_len > 0 && x->trials[0].valid &&
+		    x->trials[0].server_cpu_ns > 0)
+			return (double)x->trials[0].server_cpu_ns;
+	}
+	return NAN;
+}
+
+static int count_blocks(const struct ps_store_campaign *c)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < c->cell_len; i++)
+		if (c->cells[i].kind == PS_STORE_CONFIRM && c->cells[i].block >= n)
+			n = c->cells[i].block + 1;
+	return n;
+}
+
+enum ps_status ps_report_cpu_saving(const struct ps_store_campaign *c, int set,
+				    struct ps_stats_interval *ret_saving, int *ret_blocks,
+				    struct ps_error *err)
+{
+	int n = count_blocks(c);
+	double *together = calloc(2 * (size_t)n + 1, sizeof *together), *alone = together + n;
+
+	if (!together)
+		return ps_error_set(err, PS_ENOMEM, "no memory for the report");
+	for (int b = 0; b < n; b++) {
+		together[b] = cpu_of(c, set, b);
+		for (int i = 0; i < c->sets[set].member_len; i++)
+			alone[b] += cpu_of(c, ps_report_alone_set(c, c->sets[set].members[i]), b);
+	}
+	struct ps_stats_interval r = ps_report_block_ratio(together, alone, (size_t)n, ret_blocks);
+	*ret_saving = (struct ps_stats_interval){.value = 1 - r.value,
+						 .lo = 1 - r.hi,
+						 .hi = 1 - r.lo,
+						 .confidence = r.confidence,
+						 .has_interval = r.has_interval};
+	free(together);
+	return PS_OK;
+}

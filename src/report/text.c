@@ -166,6 +166,7 @@ static void saving_row(const struct ps_report_answer *a, const struct ps_report_
 	set_cell(r, 0, a->campaign->sets[c->set].name);
 	for (int i = 1; i < 4; i++)
 		set_cell(r, i, "-");
+	set_cell(r, 4, ps_report_percent(&c->cpu_saving, text));
 	if (!c->possible)
 		return;
 	set_cell(r, 1, ps_report_percent(&c->fluid_saving, text));
@@ -241,8 +242,8 @@ static void put_sets(const struct ps_report_answer *a, size_t width, struct ps_s
 static void put_savings(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
 {
 	static const char *const heads[] = {"set", "fluid, at demand", "fluid, full load",
-					    "machines"};
-	struct table t = {.heads = heads, .columns = 4, .left = 1, .len = a->comparison_len};
+					    "machines", "CPU time"};
+	struct table t = {.heads = heads, .columns = 5, .left = 1, .len = a->comparison_len};
 
 	t.rows = calloc(t.len ? t.len : 1, sizeof *t.rows);
 	if (!t.rows) {
@@ -285,7 +286,8 @@ static void put_further(const struct ps_report_table *t, size_t width, struct ps
 	ps_strbuf_putc(out, '\n');
 	ps_conf_wrap(out, t->title, strlen(t->title), 0, 0, width);
 	put_table(&shown, width, out);
-	ps_conf_wrap(out, t->note, strlen(t->note), 0, 0, width);
+	if (t->note[0])
+		ps_conf_wrap(out, t->note, strlen(t->note), 0, 0, width);
 	free(shown.rows);
 }
 

@@ -1,5 +1,4 @@
-/* Sessions of HTTP/2 and their calls. The session is made with the first call of a connection, so
- * that what is said before it is open waits where everything waits: with nghttp2. */
+/* Calls over HTTP/2: their life on a session, deadlines, ends. */
 #include "net/client_h2_internal.h"
 
 #include <nghttp2/nghttp2.h>
@@ -7,128 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	STREAM_WINDOW = 1 << 24, /* bodies have limits of their own: windows only cost frames */
-	CONNECTION_WINDOW = 1 << 26,
-	LAST_STREAM = INT32_MAX - 2, /* from here on another connection is needed */
-};
+enum { LAST_STREAM = INT32_MAX - 2 /* from here on another connection is needed */ };
 
-/* --- sessions --- */
-
-static void free_session(struct ps_net_h2c_session *s)
-{
-	nghttp2_session_del(s->ng);
-	ps_arena_fini(&s->kept);
-	free(s);
-}
-
-void ps_net_h2c_enter(struct ps_net_h2c_session *s)
-{
-	s->inside++;
-}
-
-void ps_net_h2c_leave(struct ps_net_h2c_session *s)
-{
-	if (--s->inside == 0 && s->doomed)
-		free_session(s);
-}
-
-static bool submit_settings(const struct ps_net_client *c, nghttp2_session *ng)
-{
-	const nghttp2_settings_entry settings[] = {
-		{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0}, /* those of the server */
-		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
-		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
-		 (uint32_t)(c->o.max_header_bytes < UINT32_MAX ? c->o.max_header_bytes
-							       : UINT32_MAX)},
-	};
-	return nghttp2_submit_settings(ng, NGHTTP2_FLAG_NONE, settings,
-				       sizeof settings / sizeof settings[0]) == 0 &&
-	       nghttp2_session_set_local_window_size(ng, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW) ==
-		       0;
-}
+/* --- calls: life --- */
 
 /* Whose calls are kept, also those of an elder: their answers are to outlive its connection. */
 static struct ps_net_client_h2 *keeper(struct ps_net_client *c)
 {
 	return c->younger ? c->younger->h2 : c->h2;
 }
-
-/* Whether the server has said that the next call needs another connection, and nothing is left of
- * this one. */
-static bool is_used_up(const struct ps_net_h2c_session *s)
-{
-	return s->goaway && !s->broken && s->n_calls == 0;
-}
-
-/* NULL: no memory. */
-static struct ps_net_h2c_session *session_of(struct ps_net_client *c)
-{
-	struct ps_net_client_h2 *h = c->h2;
-	if (h->session)
-		return h->session;
-	struct ps_net_h2c_session *s = malloc(sizeof *s);
-	if (!s)
-		return NULL;
-	memset(s, 0, offsetof(struct ps_net_h2c_session, out.pieces));
-	s->c = c;
-	ps_arena_init(&s->kept, 0);
-	if (nghttp2_session_client_new2(&s->ng, h->callbacks, s, h->option) != 0 ||
-	    !submit_settings(c, s->ng)) {
-		free_session(s);
-		return NULL;
-	}
-	h->session = s;
-	return s;
-}
-
-/* Takes the session off the connection; its memory goes when the last one has left it. */
-static void drop_session(struct ps_net_client *c)
-{
-	struct ps_net_h2c_session *s = c->h2->session;
-	if (!s)
-		return;
-	ps_net_h2c_enter(s);
-	c->h2->session = NULL;
-	s->doomed = true;
-	ps_net_h2c_leave(s);
-}
-
-void ps_net_h2c_break(struct ps_net_h2c_session *s, enum ps_net_outcome outcome, const char *why)
-{
-	if (s->broken)
-		return;
-	s->broken = true;
-	s->outcome = s->settled || outcome != PS_NET_MALFORMED ? outcome : PS_NET_PROTOCOL;
-	strncpy(s->c->why, why, sizeof s->c->why - 1);
-}
-
-static void close_idle(struct ps_net_client *c)
-{
-	drop_session(c);
-	ps_net_client_close_connection(c);
-}
-
-void ps_net_h2c_settle(struct ps_net_client *c)
-{
-	struct ps_net_h2c_session *s = c->h2->session;
-	if (c->state != PS_NET_OPEN || !s)
-		return;
-	/* nghttp2 wants to read until it has said GOAWAY for a breach of the protocol. */
-	bool over = !nghttp2_session_want_read(s->ng) && !nghttp2_session_want_write(s->ng) &&
-		    !ps_net_h2c_has_output(s);
-	if (over && s->n_calls > 0)
-		ps_net_h2c_break(s, PS_NET_MALFORMED,
-				 s->settled ? "the server breaks the rules of HTTP/2"
-					    : "the server does not speak HTTP/2");
-	if (s->broken)
-		ps_net_client_fail(c, s->outcome, 0);
-	else if (is_used_up(s) || (over && s->n_calls == 0))
-		close_idle(c);
-}
-
-/* --- calls: life --- */
 
 static struct ps_net_h2c_call *take_call(struct ps_net_client *c)
 {
@@ -325,14 +211,14 @@ static enum ps_status make_way(struct ps_net_client *c)
 		return PS_OK;
 	if (s->n_calls > 0)
 		return ps_net_client_retire(c);
-	close_idle(c); /* its last call is being told just now */
+	ps_net_h2c_close_idle(c); /* its last call is being told just now */
 	return PS_OK;
 }
 
 static enum ps_status begin(struct ps_net_client *c, struct ps_net_call *call, struct ps_error *err)
 {
 	enum ps_status status = make_way(c);
-	struct ps_net_h2c_session *s = status == PS_OK ? session_of(c) : NULL;
+	struct ps_net_h2c_session *s = status == PS_OK ? ps_net_h2c_session_of(c) : NULL;
 	struct ps_net_h2c_call *k = s ? take_call(c) : NULL;
 	if (!k)
 		return ps_error_set(err, PS_ENOMEM, "no memory for a request");
@@ -372,7 +258,7 @@ static void flush(struct ps_net_client *c)
 
 static void opened(struct ps_net_client *c, int64_t now_ns)
 {
-	struct ps_net_h2c_session *s = session_of(c);
+	struct ps_net_h2c_session *s = ps_net_h2c_session_of(c);
 	if (!s) {
 		ps_net_client_fail(c, PS_NET_MEMORY, ENOMEM);
 		return;
@@ -424,7 +310,7 @@ static void on_eof(struct ps_net_client *c, int e)
 	if (s && s->n_calls > 0)
 		ps_net_client_fail(c, PS_NET_RESET, e);
 	else
-		close_idle(c);
+		ps_net_h2c_close_idle(c);
 }
 
 static char *where(struct ps_net_client *c, size_t *ret_room)
@@ -512,7 +398,7 @@ static void fini(struct ps_net_client *c)
 {
 	if (!c->h2)
 		return;
-	drop_session(c);
+	ps_net_h2c_drop(c);
 	free_calls(c->h2);
 	nghttp2_session_callbacks_del(c->h2->callbacks);
 	nghttp2_option_del(c->h2->option);

@@ -1,6 +1,7 @@
 /* client_h2_internal.h - HTTP/2 of clients: what its files share.
  *
- *	client_h2.c	   sessions and calls: life, deadlines, ends
+ *	client_h2.c	   calls: life, deadlines, ends
+ *	client_h2_session.c sessions: life
  *	client_h2_frames.c what nghttp2 tells of frames that came
  *	client_h2_out.c	   frames of all calls into one queue, and who left when
  *	grpc_client.c	   messages and status of gRPC
@@ -115,6 +116,17 @@ struct ps_net_client_h2 {
 /* ps_net_h2c_end ends one call; its stream is reset unless it has ended (`closed`). */
 void ps_net_h2c_end(struct ps_net_h2c_call *k, enum ps_net_outcome outcome, int e, int64_t now_ns,
 		    bool closed);
+/* client_h2_session.c */
+/* ps_net_h2c_session_of is the session of the connection, made if there is none; NULL: no memory.
+ */
+struct ps_net_h2c_session *ps_net_h2c_session_of(struct ps_net_client *c);
+/* ps_net_h2c_drop takes the session off the connection; its memory goes when the last one has left
+ * it. ps_net_h2c_close_idle closes the connection as well; there must be no calls. */
+void ps_net_h2c_drop(struct ps_net_client *c);
+void ps_net_h2c_close_idle(struct ps_net_client *c);
+/* ps_net_h2c_is_used_up says whether the server has said that the next call needs another
+ * connection, and nothing is left of this one. */
+bool ps_net_h2c_is_used_up(const struct ps_net_h2c_session *s);
 /* ps_net_h2c_enter and _leave are around everything that may call somebody; behind leave the
  * session may be gone. */
 void ps_net_h2c_enter(struct ps_net_h2c_session *s);

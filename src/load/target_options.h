@@ -34,21 +34,15 @@ extern const char *const ps_load_protocol_choices[];
 			"several are replicas that take turns. " WITHOUT                           \
 	}
 
-#define PS_LOAD_TARGET_ROWS(S, AT)                                                                 \
-	{.name = "balance",                                                                        \
+/* How a server is reached, and what is sent and must come back: also of a campaign's tenants. */
+#define PS_LOAD_WAY_ROWS(S, AT)                                                                    \
+	{.name = "protocol",                                                                       \
 	 .type = PS_CONF_ENUM,                                                                     \
-	 .offset = offsetof(S, AT balance),                                                        \
-	 .choices = ps_load_balance_choices,                                                       \
-	 .def = "round-robin",                                                                     \
-	 .help = "Which of several replicas gets a request: the next one, or the one that owes "   \
-		 "the fewest answers."},                                                           \
-		{.name = "protocol",                                                               \
-		 .type = PS_CONF_ENUM,                                                             \
-		 .offset = offsetof(S, AT protocol),                                               \
-		 .choices = ps_load_protocol_choices,                                              \
-		 .def = "http",                                                                    \
-		 .help = "http is HTTP/1.1; grpc-stream keeps a stream open for each request in "  \
-			 "flight. A URL grpc:// asks for grpc as well."},                          \
+	 .offset = offsetof(S, AT protocol),                                                       \
+	 .choices = ps_load_protocol_choices,                                                      \
+	 .def = "http",                                                                            \
+	 .help = "http is HTTP/1.1; grpc-stream keeps a stream open for each request in "          \
+		 "flight. A URL grpc:// asks for grpc as well."},                                  \
 		{.name = "streams",                                                                \
 		 .type = PS_CONF_INT,                                                              \
 		 .offset = offsetof(S, AT streams),                                                \
@@ -79,31 +73,19 @@ extern const char *const ps_load_protocol_choices[];
 		 .metavar = "NAME",                                                                \
 		 .help = "Name that the server's certificate must have, when it is not the "       \
 			 "URL's."},                                                                \
-		{.name = "insecure",                                                               \
-		 .type = PS_CONF_BOOL,                                                             \
-		 .offset = offsetof(S, AT insecure),                                               \
-		 .help = "TLS without looking at the server's certificate."},                      \
-		{.name = "in-process",                                                             \
-		 .type = PS_CONF_TEXT,                                                             \
-		 .offset = offsetof(S, AT in_process),                                             \
-		 .metavar = "MODEL",                                                               \
-		 .help = "No server: run this model in this process, each request on a thread of " \
-			 "its own. A file (*.onnx, *.ort, *.synthetic.yaml) or a name of the "     \
-			 "zoo."},                                                                  \
-		{.name = "mix",                                                                    \
-		 .type = PS_CONF_TEXTS,                                                            \
-		 .offset = offsetof(S, AT mix),                                                    \
-		 .metavar = "MODEL[@VERSION][,batch=N][,weight=W]",                                \
-		 .max = PS_LOAD_MAX_MIX,                                                           \
-		 .help = "Several models or batch sizes, drawn by weight (1 without it) with the " \
-			 "tenant's seed, instead of one model."},                                  \
-		{.name = "input-file",                                                             \
-		 .type = PS_CONF_TEXTS,                                                            \
-		 .offset = offsetof(S, AT input_files),                                            \
-		 .metavar = "[INPUT=]FILE",                                                        \
-		 .max = PS_LOAD_MAX_FILES,                                                         \
-		 .help = "Send this input instead of a made-up one: *.npy, else raw bytes as on "  \
-			 "the wire. Several for one input are sent in turn."},                     \
+	{                                                                                          \
+		.name = "insecure", .type = PS_CONF_BOOL, .offset = offsetof(S, AT insecure),      \
+		.help = "TLS without looking at the server's certificate."                         \
+	}
+
+#define PS_LOAD_DATA_ROWS(S, AT)                                                                   \
+	{.name = "input-file",                                                                     \
+	 .type = PS_CONF_TEXTS,                                                                    \
+	 .offset = offsetof(S, AT input_files),                                                    \
+	 .metavar = "[INPUT=]FILE",                                                                \
+	 .max = PS_LOAD_MAX_FILES,                                                                 \
+	 .help = "Send this input instead of a made-up one: *.npy, else raw bytes as on "          \
+		 "the wire. Several for one input are sent in turn."},                             \
 		{.name = "expect-file",                                                            \
 		 .type = PS_CONF_TEXTS,                                                            \
 		 .offset = offsetof(S, AT expect_files),                                           \
@@ -125,6 +107,34 @@ extern const char *const ps_load_protocol_choices[];
 		.help = "Share of the requests whose answers are compared, drawn with the "        \
 			"tenant's seed."                                                           \
 	}
+
+/* All of them. */
+#define PS_LOAD_TARGET_ROWS(S, AT)                                                                 \
+	{.name = "balance",                                                                        \
+	 .heading = "How the server is reached",                                                   \
+	 .type = PS_CONF_ENUM,                                                                     \
+	 .offset = offsetof(S, AT balance),                                                        \
+	 .choices = ps_load_balance_choices,                                                       \
+	 .def = "round-robin",                                                                     \
+	 .help = "Which of several replicas gets a request: the next one, or the one that owes "   \
+		 "the fewest answers."},                                                           \
+		PS_LOAD_WAY_ROWS(S, AT),                                                           \
+		{.name = "in-process",                                                             \
+		 .type = PS_CONF_TEXT,                                                             \
+		 .offset = offsetof(S, AT in_process),                                             \
+		 .metavar = "MODEL",                                                               \
+		 .help = "No server: run this model in this process, each request on a thread of " \
+			 "its own. A file (*.onnx, *.ort, *.synthetic.yaml) or a name of the "     \
+			 "zoo."},                                                                  \
+		{.name = "mix",                                                                    \
+		 .heading = "What is sent, and what must come back",                               \
+		 .type = PS_CONF_TEXTS,                                                            \
+		 .offset = offsetof(S, AT mix),                                                    \
+		 .metavar = "MODEL[@VERSION][,batch=N][,weight=W]",                                \
+		 .max = PS_LOAD_MAX_MIX,                                                           \
+		 .help = "Several models or batch sizes, drawn by weight (1 without it) with the " \
+			 "tenant's seed, instead of one model."},                                  \
+		PS_LOAD_DATA_ROWS(S, AT)
 
 /* ps_load_target_from_options makes what a plan wants of what the rows filled. Texts are borrowed
  * from `o`, the rest lives in `arena`. `dir`: what file names are relative to, NULL: the working

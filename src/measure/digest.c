@@ -60,6 +60,17 @@ static json_t *arrival(const struct ps_load_arrival_options *a, const char *trac
 	return o;
 }
 
+/* What the files hold is among the contents; whom TLS trusts changes no result. */
+static json_t *target(const struct ps_load_target_options *t)
+{
+	json_t *o = json_object();
+	ps_json_set_string(o, "protocol", ps_load_protocol_choices[t->protocol]);
+	ps_json_set_int(o, "streams", t->streams);
+	ps_json_set_real(o, "tolerance", t->tolerance);
+	ps_json_set_real(o, "check_share", t->check_share);
+	return o;
+}
+
 static json_t *tenant(const struct ps_measure_campaign *c, int i, const char *const *contents,
 		      bool demand)
 {
@@ -73,6 +84,7 @@ static json_t *tenant(const struct ps_measure_campaign *c, int i, const char *co
 	ps_json_set_string(o, "sla", ps_sla_format(&t->sla, sla));
 	ps_json_set_int(o, "batch", t->batch);
 	(void)json_object_set_new(o, "arrival", arrival(&t->arrival, contents[c->models.len + i]));
+	(void)json_object_set_new(o, "target", target(&t->target));
 	if (demand) {
 		ps_json_set_real(o, "demand", t->demand_rps);
 	}

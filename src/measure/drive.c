@@ -60,6 +60,7 @@ static enum ps_status fill_tenants(const struct ps_measure_context *m,
 			.api_key = m->c->server.url ? m->keys[set->members[i]] : live->keys[i],
 			.sla = t->sla,
 			.batch = plan->batch ? plan->batch : (int)t->batch,
+			.target = m->targets[set->members[i]],
 		};
 		st = fill_arrival(m, set->members[i], plan, plan->rates ? plan->rates[i] : 0,
 				  &out[n++], err);
@@ -226,13 +227,9 @@ enum ps_status ps_measure_drive(struct ps_measure_context *m, const struct ps_st
 	size_t n = plan->copies > 1 ? (size_t)plan->copies : (size_t)set->member_len;
 	struct drive d = {.tenants = calloc(n, sizeof(*d.tenants)),
 			  .names = calloc(n, sizeof(*d.names))};
-	enum ps_status st = PS_OK;
-	if (!d.tenants || !d.names) {
-		st = ps_error_set(err, PS_ENOMEM, "no memory for a trial");
-	}
-	if (st == PS_OK) {
-		st = run(m, set, live, plan, &d, ret_result, err);
-	}
+	enum ps_status st = d.tenants && d.names
+				    ? run(m, set, live, plan, &d, ret_result, err)
+				    : ps_error_set(err, PS_ENOMEM, "no memory for a trial");
 	if (st == PS_OK) {
 		st = convert(m, set, live, plan, &d, ret_result, a, ret_trial, err);
 		if (st != PS_OK) {

@@ -35,6 +35,7 @@
 #include "base/arena.h"
 #include "conf/conf.h"
 #include "load/arrival_options.h"
+#include "load/target_options.h"
 #include "store/store.h"
 
 #include <stddef.h>
@@ -65,7 +66,8 @@ struct ps_measure_tenant {
 	struct ps_sla sla;
 	int64_t batch;
 	struct ps_load_arrival_options arrival; /* its rate is set for each trial */
-	char *key_file, *key_env;		/* of a remote server */
+	struct ps_load_target_options target;
+	char *key_file, *key_env; /* of a remote server */
 	struct ps_conf_where where;
 };
 

@@ -95,9 +95,12 @@ struct ps_measure_context {
 	const struct ps_store_campaign *plan; /* as read from the store */
 	char *config_dir, *model_dir, *cache_dir;
 	char **model_paths; /* absolute, per model of the campaign; NULL: a remote server's own */
-	char **contents;    /* what models hold, then traces of tenants: see ps_measure_plan */
+	char **contents; /* what models hold, then traces and files of tenants: see ps_measure_plan
+			  */
 	struct ps_load_traces traces;
 	struct ps_load_arrival_spec arrivals[PS_MEASURE_MAX_TENANTS]; /* at the demand rates */
+	struct ps_load_target_spec targets[PS_MEASURE_MAX_TENANTS];
+	struct ps_arena target_arena;
 	char *keys[PS_MEASURE_MAX_TENANTS]; /* of a remote server's tenants; NULL: none */
 	char *metrics_key;		    /* of its metrics */
 	const char *match_text;		    /* of a changed campaign, for the manifest; or NULL */
@@ -121,8 +124,8 @@ struct ps_measure_context {
 
 /* ---- models.c ---- */
 
-/* ps_measure_digest_contents fills m->contents without writing any model. PS_ENOTFOUND with the
- * line of the campaign's file. */
+/* ps_measure_digest_contents fills m->contents without writing any model; targets are made.
+ * PS_ENOTFOUND with the line of the campaign's file. */
 enum ps_status ps_measure_digest_contents(struct ps_measure_context *m, struct ps_error *err);
 /* ps_measure_find_models fills m->model_paths and writes networks of the zoo that are not there. */
 enum ps_status ps_measure_find_models(struct ps_measure_context *m, struct ps_error *err);
@@ -141,6 +144,14 @@ void ps_measure_free_arrivals(struct ps_measure_context *m);
 enum ps_status ps_measure_arrival(const struct ps_measure_context *m, int tenant, double rate_rps,
 				  int64_t total_ns, struct ps_load_arrival_spec *ret_spec,
 				  struct ps_error *err);
+
+/* ---- targets.c ---- */
+
+/* ps_measure_make_targets makes how the tenants ask from their options. PS_EUSAGE with the line of
+ * the campaign's file, PS_ENOMEM. */
+enum ps_status ps_measure_make_targets(struct ps_measure_context *m, struct ps_error *err);
+/* ps_measure_free_targets frees them. */
+void ps_measure_free_targets(struct ps_measure_context *m);
 
 /* ---- keys.c: of a remote server ---- */
 

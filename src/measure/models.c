@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 #include "engine/engine.h"
+#include "load/files.h"
 #include "model/zoo.h"
 
 #include <dirent.h>
@@ -123,33 +124,62 @@ static enum ps_status digest_model(const struct ps_measure_context *m,
 	return PS_OK;
 }
 
-/* Of a tenant without a trace: "". */
-static enum ps_status digest_trace(const struct ps_measure_context *m,
-				   const struct ps_measure_tenant *t, struct ps_strbuf *out,
+static enum ps_status digest_bytes(const char *path, size_t limit, struct ps_strbuf *out,
 				   struct ps_error *err)
 {
 	char digest[PS_TENANCY_DIGEST_SIZE], *text = NULL;
 	size_t len = 0;
-	ps_strbuf_puts(out, "");
-	if (!t->arrival.trace) {
-		return PS_OK;
-	}
-	char *path = ps_measure_path(m->c->folder, t->arrival.trace);
-	enum ps_status st =
-		path ? ps_file_read(path, MAX_TRACE_BYTES, &text, &len, err) : no_memory(err);
+	enum ps_status st = ps_file_read(path, limit, &text, &len, err);
 	if (st == PS_OK) {
 		ps_tenancy_digest(text, len, digest);
 		ps_strbuf_puts(out, digest);
 	}
 	free(text);
+	return st;
+}
+
+static enum ps_status digest_trace(const struct ps_measure_context *m,
+				   const struct ps_measure_tenant *t, struct ps_strbuf *out,
+				   struct ps_error *err)
+{
+	if (!t->arrival.trace) {
+		return PS_OK;
+	}
+	char *path = ps_measure_path(m->c->folder, t->arrival.trace);
+	enum ps_status st = path ? digest_bytes(path, MAX_TRACE_BYTES, out, err) : no_memory(err);
 	free(path);
 	return st;
+}
+
+static enum ps_status digest_files(const struct ps_load_file *files, size_t len, const char *what,
+				   struct ps_strbuf *out, struct ps_error *err)
+{
+	enum ps_status st = PS_OK;
+	for (size_t i = 0; i < len && st == PS_OK; i++) {
+		ps_strbuf_printf(out, " %s:%s:", what, files[i].tensor ? files[i].tensor : "");
+		st = digest_bytes(files[i].path, PS_LOAD_MAX_FILE_BYTES, out, err);
+	}
+	return st;
+}
+
+/* Of a tenant without a trace and files: "". */
+static enum ps_status digest_tenant(const struct ps_measure_context *m, size_t i,
+				    struct ps_strbuf *out, struct ps_error *err)
+{
+	const struct ps_measure_tenant *t =
+		&((const struct ps_measure_tenant *)m->c->tenants.items)[i];
+	const struct ps_load_target_spec *s = &m->targets[i];
+	ps_strbuf_puts(out, "");
+	enum ps_status st = digest_trace(m, t, out, err);
+	if (st == PS_OK) {
+		st = digest_files(s->inputs, s->input_len, "input", out, err);
+	}
+	return st == PS_OK ? digest_files(s->expected, s->expected_len, "expect", out, err) : st;
 }
 
 enum ps_status ps_measure_digest_contents(struct ps_measure_context *m, struct ps_error *err)
 {
 	const struct ps_measure_model *x = m->c->models.items;
-	const struct ps_measure_tenant *t = m->c->tenants.items;
 	size_t n = m->c->models.len, all = n + m->c->tenants.len;
 	enum ps_status st = PS_OK;
 	m->contents = calloc(all, sizeof(*m->contents));
@@ -159,7 +189,7 @@ enum ps_status ps_measure_digest_contents(struct ps_measure_context *m, struct p
 	for (size_t i = 0; i < all && st == PS_OK; i++) {
 		struct ps_strbuf b;
 		ps_strbuf_init(&b);
-		st = i < n ? digest_model(m, &x[i], &b, err) : digest_trace(m, &t[i - n], &b, err);
+		st = i < n ? digest_model(m, &x[i], &b, err) : digest_tenant(m, i - n, &b, err);
 		m->contents[i] = ps_strbuf_take_data(&b);
 		if (st == PS_OK && !m->contents[i]) {
 			st = no_memory(err);

@@ -60,9 +60,12 @@ static enum ps_status fill(const struct ps_measure_run *run, const struct ps_sto
 static enum ps_status preview(const struct ps_measure_run *run, struct ps_measure_context *m,
 			      struct ps_measure_preview *p, struct ps_error *err)
 {
-	struct ps_store_campaign plan;
+	struct ps_store_campaign plan = {0};
 	struct ps_measure_match match = {.same = false};
 	enum ps_status st = ps_measure_make_arrivals(m, err);
+	if (st == PS_OK) {
+		st = ps_measure_make_targets(m, err);
+	}
 	if (st == PS_OK) {
 		st = ps_measure_digest_contents(m, err);
 	}
@@ -97,6 +100,7 @@ enum ps_status ps_measure_preview(const struct ps_measure_run *run,
 	enum ps_status st = preview(run, m, ret_preview, err);
 	ps_measure_free_models(m);
 	ps_measure_free_arrivals(m);
+	ps_measure_free_targets(m);
 	free(m);
 	if (st != PS_OK) {
 		ps_measure_preview_free(ret_preview);

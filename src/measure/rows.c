@@ -52,6 +52,8 @@ static const struct ps_conf_option tenant_rows[] = {
 	 .max = 1024,
 	 .help = "Inferences per request."},
 	PS_LOAD_ARRIVAL_ROWS(struct ps_measure_tenant, arrival.),
+	PS_LOAD_WAY_ROWS(struct ps_measure_tenant, target.),
+	PS_LOAD_DATA_ROWS(struct ps_measure_tenant, target.),
 	{.name = "key-file",
 	 .type = PS_CONF_TEXT,
 	 FIELD(ps_measure_tenant, key_file),

@@ -229,6 +229,9 @@ static enum ps_status prepare(struct ps_measure_context *m, struct ps_error *err
 		st = ps_measure_make_arrivals(m, err);
 	}
 	if (st == PS_OK) {
+		st = ps_measure_make_targets(m, err);
+	}
+	if (st == PS_OK) {
 		st = ps_measure_digest_contents(m, err);
 	}
 	if (st == PS_OK) {
@@ -281,6 +284,7 @@ static void free_context(struct ps_measure_context *m)
 	ps_measure_free_models(m);
 	ps_measure_free_keys(m);
 	ps_measure_free_arrivals(m);
+	ps_measure_free_targets(m);
 	free(m->config_dir);
 	free(m->model_dir);
 	free(m->cache_dir);

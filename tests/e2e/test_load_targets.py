@@ -17,6 +17,7 @@ import grpc
 import numpy
 from tritonclient.grpc import service_pb2
 
+from support.campaigns import Folder
 from support.perseus import PERSEUS, Server, needs_onnxruntime, new_key, run, synthetic, tensor
 from support.scripted_server import METADATA, ScriptedServer, answer, http
 
@@ -387,6 +388,27 @@ class Changes(Temporary):
         _, t, _ = self.run_with(script, None, "--check-repeats", "--inputs", 1)
         self.assertEqual(t["outcomes"]["wrong_answer"], t["scheduled"] - 1)
         self.assertIn("element 0", t["first_failure"])
+
+
+class Campaigns(Folder):
+    def test_tenants_of_a_campaign_ask_in_their_own_way(self):
+        """Two tenants of one server: gRPC with the right expectation, HTTP/2 with a wrong one."""
+        for name, value in (("x", 1), ("z", 2)):
+            numpy.save(self.dir / f"{name}.npy", numpy.full((1, 4), value, numpy.float32))
+        for name in "ab":
+            self.model(name, mean="0ms", echo=True)
+        path = self.write(
+            tenants=[{"name": "ta", "model": "a", "demand": 30, "sla": "p95<=900ms",
+                      "protocol": "grpc", "input_file": "x.npy", "expect_file": "y=x.npy"},
+                     {"name": "tb", "model": "b", "demand": 30, "sla": "p95<=900ms",
+                      "protocol": "http2", "input_file": "x.npy", "expect_file": "z.npy"}],
+            search={"sets": "none"}, confirm={"trials": 0},
+            grids=[{"name": "g", "trials": 1, "duration": "1s", "warmup": "0s",
+                    "axes": [{"tenant": "ta", "rates": [30]}, {"tenant": "tb", "rates": [30]}]}])
+        done = self.measure(path, "--json")
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        rows = dict(self.query("SELECT tenant_idx, outcomes FROM result"))
+        self.assertEqual([list(json.loads(rows[i])) for i in (0, 1)], [["ok"], ["wrong_answer"]])
 
 
 class GrpcFaults(Temporary):

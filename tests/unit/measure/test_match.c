@@ -88,6 +88,10 @@ static void test_changes(void **state)
 		{"b, model: n", "b, model: m", 4, 8, 0, 1},
 		/* how a tenant's requests come */
 		{"b, model: n,", "b, model: n, arrival: gamma, cv: 2,", 4, 9, 0, 0},
+		/* how they travel, and what must come back; whom TLS trusts is all the same */
+		{"b, model: n,", "b, model: n, protocol: grpc,", 4, 9, 0, 0},
+		{"b, model: n,", "b, model: n, tolerance: 1e-3,", 4, 9, 0, 0},
+		{"b, model: n,", "b, model: n, tls_ca: other.pem,", 13, 0, 0, 0},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -1,0 +1,30 @@
+/* targets.c - how the requests of tenants go to the server, what they hold and what must come back:
+ * from their options. */
+#include "measure/measure_internal.h"
+
+static enum ps_status make(struct ps_measure_context *m, int i, struct ps_error *err)
+{
+	const struct ps_measure_tenant *t =
+		&((const struct ps_measure_tenant *)m->c->tenants.items)[i];
+	enum ps_status st = ps_load_target_from_options(&t->target, m->c->folder, &m->target_arena,
+							&m->targets[i], err);
+	if (st != PS_OK && err) {
+		ps_error_where(err, "%.100s:%d:tenants", m->c->path, t->where.line);
+	}
+	return st;
+}
+
+enum ps_status ps_measure_make_targets(struct ps_measure_context *m, struct ps_error *err)
+{
+	enum ps_status st = PS_OK;
+	ps_arena_init(&m->target_arena, 0);
+	for (int i = 0; i < (int)m->c->tenants.len && st == PS_OK; i++) {
+		st = make(m, i, err);
+	}
+	return st;
+}
+
+void ps_measure_free_targets(struct ps_measure_context *m)
+{
+	ps_arena_fini(&m->target_arena);
+}

@@ -3,6 +3,7 @@
 #include "cli/load_files_internal.h"
 #include "cli/load_live_internal.h"
 #include "cli/load_log_internal.h"
+#include "cli/load_modes_internal.h"
 #include "cli/load_plan_internal.h"
 #include "cli/load_text_internal.h"
 
@@ -83,11 +84,14 @@ static int run(void *options)
 	struct ps_error err = {0};
 	int code;
 
-	if (ps_cli_load_setup_make(o, &setup, &err) != PS_OK) {
+	if (ps_cli_load_modes_prepare(o, &err) != PS_OK ||
+	    ps_cli_load_setup_make(o, &setup, &err) != PS_OK) {
 		return ps_cli_fail(&err);
 	}
 	if (ps_cli_load_files_check(o, &setup.plan, &err) != PS_OK) {
 		code = ps_cli_fail(&err);
+	} else if (ps_cli_load_modes_any(&o->m)) {
+		code = ps_cli_load_modes_run(&o->m, &setup.plan, o->json);
 	} else {
 		code = perform(o, &setup.plan);
 	}

@@ -3,6 +3,7 @@
 #include "cli/load_options_internal.h"
 
 #include "cli/cli.h"
+#include "cli/load_modes_internal.h"
 #include "load/load.h"
 
 static const char *const warmup_words[] = {"auto", NULL};
@@ -18,22 +19,25 @@ static const char *const warmup_words[] = {"auto", NULL};
 		 .offset = offsetof(S, AT version),                                                \
 		 .metavar = "VERSION",                                                             \
 		 .help = "Version of the model; without it the server chooses."},                  \
-		PS_LOAD_RATE_ROW(S, AT a.), PS_LOAD_ARRIVAL_ROWS(S, AT a.),                        \
-		PS_LOAD_CLOSED_ROWS(S, AT a.), PS_LOAD_TARGET_ROWS(S, AT g.),                      \
+		PS_LOAD_RATE_ROW(S, AT a.),                                                        \
 		{.name = "sla",                                                                    \
 		 .type = PS_CONF_SLA,                                                              \
 		 .offset = offsetof(S, AT sla),                                                    \
 		 .metavar = "SLA",                                                                 \
 		 .help = "What the latencies are judged by, such as 'p95<=200ms' or "              \
 			 "'p99<=1s,success>=99.9%'."},                                             \
-		{.name = "api-key",                                                                \
-		 .type = PS_CONF_TEXT,                                                             \
-		 .offset = offsetof(S, AT api_key),                                                \
-		 .metavar = "KEY",                                                                 \
-		 .flags = PS_CONF_SECRET,                                                          \
-		 .help = "Sent as a bearer token. Without it PERSEUS_API_KEY of the environment, " \
-			 "which "                                                                  \
-			 "other users of the machine cannot see."},                                \
+	{                                                                                          \
+		.name = "api-key", .type = PS_CONF_TEXT, .offset = offsetof(S, AT api_key),        \
+		.metavar = "KEY", .flags = PS_CONF_SECRET,                                         \
+		.help = "Sent as a bearer token. Without it PERSEUS_API_KEY of the environment, "  \
+			"which "                                                                   \
+			"other users of the machine cannot see."                                   \
+	}
+
+/* The rest, under headings on a command line. */
+#define TENANT_MORE_ROWS(S, AT)                                                                    \
+	PS_LOAD_ARRIVAL_ROWS(S, AT a.), PS_LOAD_CLOSED_ROWS(S, AT a.),                             \
+		PS_LOAD_TARGET_ROWS(S, AT g.),                                                     \
 		{.name = "batch",                                                                  \
 		 .type = PS_CONF_INT,                                                              \
 		 .offset = offsetof(S, AT batch),                                                  \
@@ -69,6 +73,7 @@ static const char *const warmup_words[] = {"auto", NULL};
 
 #define RUN_ROWS(S, AT)                                                                            \
 	{.name = "duration",                                                                       \
+	 .heading = "The run",                                                                     \
 	 .type = PS_CONF_DURATION,                                                                 \
 	 .offset = offsetof(S, AT duration),                                                       \
 	 .metavar = "TIME",                                                                        \
@@ -119,6 +124,7 @@ static const struct ps_conf_option tenant_rows[] = {
 	 .help = "Name of the tenant; also the name of its random stream."},
 	PS_LOAD_URL_ROW(struct ps_cli_load_tenant, g., "Without it the file's."),
 	TENANT_ROWS(struct ps_cli_load_tenant, ),
+	TENANT_MORE_ROWS(struct ps_cli_load_tenant, ),
 	{0},
 };
 
@@ -156,13 +162,18 @@ const struct ps_conf_schema ps_cli_load_file_schema = {
 static const struct ps_conf_option rows[] = {
 	PS_LOAD_URL_ROW(struct ps_cli_load_options, t.g., PS_CLI_LOAD_URL " without it."),
 	TENANT_ROWS(struct ps_cli_load_options, t.),
-	RUN_ROWS(struct ps_cli_load_options, r.),
 	{.name = "file",
 	 .type = PS_CONF_TEXT,
 	 .offset = offsetof(struct ps_cli_load_options, file),
 	 .metavar = "FILE",
-	 .help = "Several tenants at once, from a YAML file that then says all of the above."},
+	 .help = "Several tenants at once, from a YAML file that then says who asks for what, and "
+		 "when."},
+	PS_CLI_JSON(struct ps_cli_load_options),
+	TENANT_MORE_ROWS(struct ps_cli_load_options, t.),
+	RUN_ROWS(struct ps_cli_load_options, r.),
+	PS_CLI_LOAD_MODE_ROWS(struct ps_cli_load_options, m.),
 	{.name = "records",
+	 .heading = "What is written",
 	 .type = PS_CONF_TEXT,
 	 .offset = offsetof(struct ps_cli_load_options, records),
 	 .metavar = "FILE",
@@ -180,6 +191,7 @@ static const struct ps_conf_option rows[] = {
 		 "(summary) or hdr (percentile table of HdrHistogram). The last two are of one "
 		 "tenant: with several, {tenant} in FILE stands for the name."},
 	{.name = "spin",
+	 .heading = "How it is sent",
 	 .type = PS_CONF_DURATION,
 	 .offset = offsetof(struct ps_cli_load_options, spin),
 	 .metavar = "TIME",
@@ -214,7 +226,6 @@ static const struct ps_conf_option rows[] = {
 	 .offset = offsetof(struct ps_cli_load_options, timestamping),
 	 .help = "Answers count from when the kernel had them, not from when they were read, "
 		 "where it says so (TCP)."},
-	PS_CLI_JSON(struct ps_cli_load_options),
 	{0},
 };
 

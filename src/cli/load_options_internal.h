@@ -23,9 +23,18 @@ struct ps_cli_load_run {
 	int64_t duration, warmup, timeout, seed, connections;
 };
 
+/* More than one fixed load: load_modes_internal.h. Zeroed: one fixed load. */
+struct ps_cli_load_modes {
+	bool find_capacity, keep_going, offline;
+	char *sweep_rate, *sweep_concurrency;
+	double half_width;
+	int64_t steps;
+};
+
 struct ps_cli_load_options {
 	struct ps_cli_load_tenant t;
 	struct ps_cli_load_run r;
+	struct ps_cli_load_modes m;
 	int64_t spin, probe, threads;
 	struct ps_cpus cpus;
 	bool timestamping;

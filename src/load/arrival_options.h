@@ -56,6 +56,7 @@ extern const char *const ps_load_think_choices[];
 
 #define PS_LOAD_ARRIVAL_ROWS(S, AT)                                                                \
 	{.name = "arrival",                                                                        \
+	 .heading = "When requests are due",                                                       \
 	 .type = PS_CONF_ENUM,                                                                     \
 	 .offset = offsetof(S, AT arrival),                                                        \
 	 .choices = ps_load_arrival_choices,                                                       \

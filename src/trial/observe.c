@@ -5,6 +5,7 @@
 
 #define BACKLOG_LEVEL	    0.01 /* of the trend test */
 #define EXPECTED_VIOLATIONS 10
+#define MOST_STRETCH	    10	 /* a rate near 0 would make a step last for ever */
 #define BACKLOG_RISE	    0.25 /* of the limit: less than that is no danger to it within a step */
 
 /* Requests without an answer are given the largest latency seen or twice the limit, whichever is
@@ -133,6 +134,7 @@ int64_t ps_trial_step_length_ns(const struct ps_trial_plan *plan, double scale)
 	for (int i = 0; i < plan->n_tenants; i++) {
 		int64_t least = ps_trial_step_min_ns(&plan->sla[i], plan->rate_rps[i] * scale,
 						     EXPECTED_VIOLATIONS);
+		least = least / MOST_STRETCH < plan->step_ns ? least : plan->step_ns * MOST_STRETCH;
 		length = least > length ? least : length;
 		if (plan->stop_half_width > 0) {
 			double grow = 2 * (double)plan->sla[i].limit_ns / plan->stop_half_width;

@@ -197,8 +197,9 @@ const char *ps_trial_stop_name(enum ps_trial_stop stop);
  * allowed ones are expected (10 is a good number): n / ((1 - p) rate). */
 int64_t ps_trial_step_min_ns(const struct ps_sla *sla, double rate_rps, double n_violations);
 /* ps_trial_step_length_ns returns how long the step at `scale` should be: step_ns, or more when a
- * tenant would see less than 10 of the allowed violations, or when 2 limits / stop_half_width is
- * longer (a backlog needs time to grow: short steps overstate a capacity). */
+ * tenant would see less than 10 of the allowed violations (ten times step_ns at most), or when 2
+ * limits / stop_half_width is longer (a backlog needs time to grow: short steps overstate a
+ * capacity). */
 int64_t ps_trial_step_length_ns(const struct ps_trial_plan *plan, double scale);
 
 /* ---- blocks ---- */

@@ -37,6 +37,11 @@ void ps_thread_prompt(void)
 	set_slice(SHORTEST_SLICE_NS);
 }
 
+void ps_thread_prompt_end(void)
+{
+	set_slice(0);
+}
+
 void ps_thread_step_back(int nice)
 {
 	set_slice(0);

@@ -1,6 +1,6 @@
 /* thread.h - what the calling thread asks of the kernel's scheduler.   Layer 0.
  *
- * Both calls concern the calling thread alone, need no rights and do not block. Threads and
+ * All calls concern the calling thread alone, need no rights and do not block. Threads and
  * programs that it starts afterwards begin with the same.
  */
 #ifndef PS_BASE_THREAD_H
@@ -11,6 +11,8 @@
  * share of the CPU stays what it was. Linux before 6.12 has no such slice: nothing changes there.
  */
 void ps_thread_prompt(void);
+/* ps_thread_prompt_end undoes that. */
+void ps_thread_prompt_end(void);
 /* ps_thread_step_back undoes that and raises the niceness to `nice` (0..19; a thread that is nicer
  * already stays so). */
 void ps_thread_step_back(int nice);

@@ -1,6 +1,8 @@
 /* threads.c - see threads.h. */
 #include "load/threads.h"
 
+#include "base/thread.h"
+
 #include <sys/prctl.h>
 
 uint32_t ps_load_share(uint32_t total, size_t number, size_t threads)
@@ -93,12 +95,14 @@ enum ps_status ps_load_thread_enter(struct ps_load_thread_state *ts, const struc
 	if (st == PS_OK) {
 		(void)prctl(PR_SET_TIMERSLACK, 1UL);
 		*ret_slack_ns = prctl(PR_GET_TIMERSLACK);
+		ps_thread_prompt();
 	}
 	return st;
 }
 
 void ps_load_thread_leave(const struct ps_load_thread_state *ts)
 {
+	ps_thread_prompt_end();
 	if (ts->slack_ns > 0) {
 		(void)prctl(PR_SET_TIMERSLACK, (unsigned long)ts->slack_ns);
 	}

@@ -45,8 +45,9 @@ struct ps_load_thread_state {
 };
 
 /* ps_load_thread_enter puts the calling thread on CPU number `number` of `cpus` (counted round;
- * empty: leaves it) and sets its timer slack to 1 ns; *ret_slack_ns is what the kernel says
- * then, -1 when it says nothing. PS_EINVAL: no such CPU, or not allowed. */
+ * empty: leaves it), sets its timer slack to 1 ns and asks to run soon after it wakes;
+ * *ret_slack_ns is what the kernel says then, -1 when it says nothing. PS_EINVAL: no such CPU, or
+ * not allowed. */
 enum ps_status ps_load_thread_enter(struct ps_load_thread_state *ts, const struct ps_cpus *cpus,
 				    size_t number, int64_t *ret_slack_ns, struct ps_error *err);
 /* ps_load_thread_leave puts it back as it was. */

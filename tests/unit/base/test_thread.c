@@ -38,6 +38,10 @@ static void test_prompt_and_back(void **state)
 		print_message("this kernel has no slices to ask for\n");
 	else
 		assert_int_equal(prompt.runtime_ns, 100000);
+	ps_thread_prompt_end();
+	assert_int_equal(now().runtime_ns, before.runtime_ns);
+	assert_int_equal(now().nice, before.nice);
+	ps_thread_prompt();
 	ps_thread_step_back(before.nice + 3);
 	back = now();
 	assert_int_equal(back.runtime_ns, before.runtime_ns);

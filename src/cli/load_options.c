@@ -68,7 +68,8 @@ static const char *const warmup_words[] = {"auto", NULL};
 	{                                                                                          \
 		.name = "check-repeats", .type = PS_CONF_BOOL,                                     \
 		.offset = offsetof(S, AT check_repeats),                                           \
-		.help = "An equal input must get an equal answer, to the byte."                    \
+		.help = "The first answer to an input is what later ones must equal, within the "  \
+			"tolerance."                                                               \
 	}
 
 #define RUN_ROWS(S, AT)                                                                            \

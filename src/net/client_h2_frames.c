@@ -9,7 +9,7 @@
 enum {
 	HEAD_BOMB = 16, /* times max_header_bytes: from here on the connection ends */
 	MAX_FIELDS = 1000,
-	CONTINUATIONS = 16,
+	CONTINUATIONS = 64, /* of a head; nghttp2 counts pieces in which their first bytes come */
 };
 
 static struct ps_net_h2c_call *call_of(nghttp2_session *ng, int32_t id)

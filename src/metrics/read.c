@@ -434,7 +434,7 @@ enum ps_status ps_metrics_read(const char *text, size_t len, struct ps_metrics_p
 enum ps_status ps_metrics_read_any(const char *text, size_t len, struct ps_metrics_page **ret_page,
 				   struct ps_metrics_loss *ret_loss, struct ps_error *err)
 {
-	struct ps_error local;
+	struct ps_error local = {.status = PS_OK};
 	struct ps_metrics_reader r = {.any = true, .err = err ? err : &local};
 	struct ps_metrics_loss loss = {0};
 	enum ps_status status = read_page(&r, text, len, &loss, ret_page);

@@ -224,7 +224,7 @@ static enum ps_status survive(struct checker *c, enum ps_status st)
 enum ps_status ps_store_check_all(struct ps_store *s, ps_store_finding_fn *fn, void *ctx,
 				  struct ps_store_checked *ret_checked, struct ps_error *err)
 {
-	struct ps_error local;
+	struct ps_error local = {.status = PS_OK};
 	struct checker c = {.s = s, .fn = fn, .ctx = ctx, .err = err ? err : &local};
 	char sql[64];
 	(void)snprintf(sql, sizeof(sql), "PRAGMA integrity_check(%d)", MAX_INTEGRITY);

@@ -109,7 +109,7 @@ static enum ps_status digest(struct ps_store *s, const enum ps_store_stmt *stmts
 			     int64_t key, bool labels, char ret[PS_STORE_SEAL_SIZE],
 			     struct ps_error *err)
 {
-	unsigned char bytes[EVP_MAX_MD_SIZE];
+	unsigned char bytes[EVP_MAX_MD_SIZE] = {0};
 	unsigned len = 0;
 	struct sealer d = {.ctx = EVP_MD_CTX_new()};
 	enum ps_status st = PS_OK;
@@ -121,7 +121,7 @@ static enum ps_status digest(struct ps_store *s, const enum ps_store_stmt *stmts
 		st = ps_error_set(err, PS_ENOMEM, "cannot make a digest");
 	}
 	EVP_MD_CTX_free(d.ctx);
-	for (unsigned i = 0; st == PS_OK && i < 32; i++) {
+	for (unsigned i = 0; st == PS_OK && i < len; i++) {
 		(void)snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
 	}
 	return st;

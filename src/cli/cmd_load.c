@@ -5,6 +5,7 @@
 #include "cli/load_log_internal.h"
 #include "cli/load_modes_internal.h"
 #include "cli/load_plan_internal.h"
+#include "cli/load_rounds_internal.h"
 #include "cli/load_text_internal.h"
 
 #define MIN_SUCCESS 0.99 /* of a tenant without an SLA */
@@ -60,7 +61,7 @@ static int perform(const struct ps_cli_load_options *o, const struct ps_load_pla
 
 	ps_cli_stop_on_signals();
 	ps_cli_load_live_init(&live);
-	st = ps_load_run(plan, show_progress, &live, &r, &err);
+	st = ps_cli_load_rounds(plan, o->until_decided, show_progress, &live, &r, &err);
 	ps_cli_load_live_done(&live);
 	if (st != PS_OK) {
 		return ps_cli_fail(&err);
@@ -88,7 +89,8 @@ static int run(void *options)
 	    ps_cli_load_setup_make(o, &setup, &err) != PS_OK) {
 		return ps_cli_fail(&err);
 	}
-	if (ps_cli_load_files_check(o, &setup.plan, &err) != PS_OK) {
+	if (ps_cli_load_files_check(o, &setup.plan, &err) != PS_OK ||
+	    ps_cli_load_rounds_check(o, &setup.plan, &err) != PS_OK) {
 		code = ps_cli_fail(&err);
 	} else if (ps_cli_load_modes_any(&o->m)) {
 		code = ps_cli_load_modes_run(&o->m, &setup.plan, o->json);

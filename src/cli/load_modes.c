@@ -43,6 +43,11 @@ static enum ps_status check_options(const struct ps_cli_load_options *o, struct 
 				    "files of requests are of one trial: not of a search or a "
 				    "sweep");
 	}
+	if (modes == 1 && o->until_decided > 0) {
+		return ps_error_set(err, PS_EUSAGE,
+				    "--until-decided is for a fixed load: a search and a sweep "
+				    "choose their trials");
+	}
 	if (m->offline && (modes == 1 || o->file || o->t.a.rate > 0)) {
 		return ps_error_set(err, PS_EUSAGE,
 				    "--offline is as fast as it goes: it has no place beside %s",

@@ -172,6 +172,17 @@ static const struct ps_conf_option rows[] = {
 	PS_CLI_JSON(struct ps_cli_load_options),
 	TENANT_MORE_ROWS(struct ps_cli_load_options, t.),
 	RUN_ROWS(struct ps_cli_load_options, r.),
+	{.name = "until-decided",
+	 .type = PS_CONF_DURATION,
+	 .offset = offsetof(struct ps_cli_load_options, until_decided),
+	 .metavar = "TIME",
+	 .def = "0",
+	 .min = 0,
+	 .max = PS_LOAD_MAX_SECONDS * 1e9,
+	 .help = "While an SLA is undecided run again, twice as long each time, all rounds "
+		 "together "
+		 "for at most so long; each look spends half of the error of the one before. "
+		 "0: one run."},
 	PS_CLI_LOAD_MODE_ROWS(struct ps_cli_load_options, m.),
 	{.name = "records",
 	 .heading = "What is written",

@@ -35,7 +35,7 @@ struct ps_cli_load_options {
 	struct ps_cli_load_tenant t;
 	struct ps_cli_load_run r;
 	struct ps_cli_load_modes m;
-	int64_t spin, probe, threads;
+	int64_t spin, probe, threads, until_decided;
 	struct ps_cpus cpus;
 	bool timestamping;
 	char *file, *records, *log;

@@ -213,6 +213,10 @@ void ps_cli_load_text(const struct ps_load_plan *plan, const struct ps_load_resu
 			 ps_units_format_duration(r->warmup_ns, b),
 			 r->warmup_found ? " (found by MSER-5)" : "", (unsigned long long)r->seed,
 			 r->cancelled ? ", stopped early" : "");
+	if (r->look > 0) {
+		ps_strbuf_printf(out, "look %d of a load that was repeated until decided\n",
+				 r->look);
+	}
 	ps_strbuf_puts(out, "latency: " PS_LOAD_CLOCK ", over all requests\n"
 			    "percentiles: nearest rank, with 95 % intervals\n");
 	for (size_t i = 0; i < r->tenant_len; i++) {

@@ -95,6 +95,8 @@ enum ps_status ps_load_judge_run(const struct ps_load_plan *plan, int64_t timeou
 	bool steady = true;
 	enum ps_status st = PS_OK;
 
+	r->look = plan->look;
+
 	if (plan->warmup_auto && !r->cancelled) {
 		st = ps_load_warmup_cut(plan, timeout_ns, r, &steady);
 	}
@@ -102,7 +104,8 @@ enum ps_status ps_load_judge_run(const struct ps_load_plan *plan, int64_t timeou
 		struct ps_load_tenant_result *t = &r->tenants[i];
 		struct ps_load_judge_terms terms = {.sla = &plan->tenants[i].sla,
 						    .timeout_ns = timeout_ns,
-						    .cancelled = r->cancelled};
+						    .cancelled = r->cancelled,
+						    .look = plan->look};
 
 		name_tenant(t, &plan->tenants[i]);
 		st = ps_load_judge(t, &terms);

@@ -71,6 +71,7 @@ struct ps_load_plan {
 			       * in histograms and series, not recorded one by one */
 	bool timestamping;    /* the instants of answers are those at which the kernel had them,
 			       * where it says so */
+	int look;	      /* from 1, of a load repeated at doubling sizes; 0: the only one */
 	bool warmup_auto;     /* the warm-up is found in the data: see warmup.h */
 };
 

@@ -343,6 +343,7 @@ static void add_run(json_t *o, const struct ps_load_result *r)
 	ps_json_set_bool(o, "cancelled", r->cancelled);
 	/* A string: a 64-bit number would not survive readers that use doubles. */
 	json_object_set_new(o, "seed", json_sprintf("%llu", (unsigned long long)r->seed));
+	ps_json_set_int(o, "look", r->look);
 	ps_json_set_real(o, "warmup_s", (double)r->warmup_ns / 1e9);
 	ps_json_set_bool(o, "warmup_found", r->warmup_found);
 	ps_json_set_real(o, "duration_s", (double)r->duration_ns / 1e9);

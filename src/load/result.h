@@ -153,6 +153,7 @@ struct ps_load_result {
 	int64_t start_ns; /* CLOCK_MONOTONIC instant of the first possible arrival (warm-up) */
 	int64_t wall_ns;  /* the same on the wall clock */
 	int64_t warmup_ns, duration_ns; /* as cut, when the warm-up was found in the data */
+	int look;			/* which of several, as in the plan; 0: the only one */
 	bool warmup_found;		/* the warm-up was cut by MSER-5: see warmup.h */
 	int64_t end_ns;			/* monotonic, when the last answer was in or given up */
 	int64_t cpu_ns;			/* CPU time of the sending threads between start and end */

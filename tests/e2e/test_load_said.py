@@ -132,6 +132,44 @@ class Files(unittest.TestCase):
         self.assertTrue(cut.stdout)
 
 
+class Rounds(unittest.TestCase):
+    def decide(self, delay, most, *args):
+        with ScriptedServer(lambda n, s: delay) as s:
+            done = load("--url", s.url, "--model", "m", "--arrival", "constant", "--rate", 100,
+                        "--duration", "250ms", "--warmup", "0s", "--sla", "p90<=150ms",
+                        "--until-decided", most, "--json", *args)
+            return json.loads(done.stdout), len(s.requests)
+
+    def test_rounds_double_until_the_sla_is_decided(self):
+        """25, 50, 100 requests: for p90, 51 good ones are needed at the first look, 57 at the
+        second, 64 at the third, all independent."""
+        r, sent = self.decide(0.001, "20s")
+        self.assertEqual(r["tenants"][0]["sla"]["verdict"], "met", r["tenants"][0]["reasons"])
+        self.assertGreaterEqual(r["look"], 3)
+        self.assertEqual(r["duration_s"], 0.25 * 2 ** (r["look"] - 1))
+        self.assertEqual(int(r["seed"]), r["look"])
+        self.assertEqual(sent, round(100 * 0.25 * (2 ** r["look"] - 1)))
+
+    def test_a_violation_ends_it_though_the_run_is_too_short_for_an_interval(self):
+        r, sent = self.decide(0.25, "20s")
+        self.assertEqual(r["tenants"][0]["sla"]["verdict"], "violated")
+        self.assertLessEqual(r["look"], 4)  # the first one, where latencies are independent
+        self.assertEqual(sent, round(25 * (2 ** r["look"] - 1)))
+
+    def test_the_bound_holds(self):
+        r, sent = self.decide(0.001, "800ms")
+        self.assertEqual((r["tenants"][0]["sla"]["verdict"], r["look"], sent), ("undecided", 2, 75))
+
+    def test_mistakes(self):
+        rate = ("--rate", 5)
+        for args, text in (
+                (rate, "no tenant has an SLA"),
+                ((*rate, "--sla", "p90<=1s", "--duration", "5s"), "first round")):
+            done = load("--model", "m", "--until-decided", "2s", *args)
+            self.assertEqual(done.returncode, 64, done.stderr)
+            self.assertIn(text, done.stderr)
+
+
 class Screen:
     """The little of a terminal that the view uses."""
 

@@ -164,7 +164,8 @@ class Rounds(unittest.TestCase):
         rate = ("--rate", 5)
         for args, text in (
                 (rate, "no tenant has an SLA"),
-                ((*rate, "--sla", "p90<=1s", "--duration", "5s"), "first round")):
+                ((*rate, "--sla", "p90<=1s", "--duration", "5s"), "first round"),
+                (("--sla", "p90<=1s", "--duration", "1s", "--find-capacity"), "fixed load")):
             done = load("--model", "m", "--until-decided", "2s", *args)
             self.assertEqual(done.returncode, 64, done.stderr)
             self.assertIn(text, done.stderr)

@@ -30,7 +30,7 @@ static enum ps_status from_file(const struct ps_measure_campaign *c, const char 
 	char *path = ps_measure_path(c->folder, file), *text = NULL;
 	enum ps_status st = path ? ps_file_read(path, MAX_KEY_FILE_BYTES, &text, &len, err)
 				 : ps_error_set(err, PS_ENOMEM, "no memory for a path");
-	if (st == PS_OK && !first_line(text)) {
+	if (st == PS_OK && (!text || !first_line(text))) {
 		st = ps_error_set(err, PS_EINVAL,
 				  "the first line is no key (1 to %d bytes, no blanks)",
 				  MAX_KEY_BYTES);

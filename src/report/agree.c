@@ -18,7 +18,8 @@ struct work {
 
 static enum ps_status no_memory(struct ps_error *err)
 {
-	return ps_error_set(err, PS_ENOMEM, "no memory to compare campaigns");
+	ps_error_set(err, PS_ENOMEM, "no memory to compare campaigns");
+	return PS_ENOMEM;
 }
 
 int ps_report_agree_limit(int n, double p)

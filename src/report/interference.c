@@ -150,7 +150,7 @@ static enum ps_status demand_row(struct work *w, int s, int member, const double
 
 static enum ps_status demand_rows(struct work *w, struct ps_error *err)
 {
-	double rates[PS_STORE_MAX_TENANTS];
+	double rates[PS_STORE_MAX_TENANTS] = {0};
 	enum ps_status st = PS_OK;
 
 	for (int size = 2; size <= PS_STORE_MAX_TENANTS; size++)
@@ -189,7 +189,7 @@ static const struct ps_store_cell *silent_point(const struct ps_store_campaign *
 						const struct ps_store_cell *x, int member,
 						double rate)
 {
-	double rates[PS_STORE_MAX_TENANTS];
+	double rates[PS_STORE_MAX_TENANTS] = {0};
 
 	for (size_t i = 0; i < c->cell_len; i++) {
 		const struct ps_store_cell *y = &c->cells[i];
@@ -249,7 +249,7 @@ static bool is_first(const struct ps_store_campaign *c, size_t i)
 
 static enum ps_status grid_rows(struct work *w, struct ps_error *err)
 {
-	double rates[PS_STORE_MAX_TENANTS];
+	double rates[PS_STORE_MAX_TENANTS] = {0};
 	enum ps_status st = PS_OK;
 
 	for (size_t i = 0; i < w->c->cell_len && st == PS_OK; i++) {

@@ -225,7 +225,7 @@ class ClosedLoop(unittest.TestCase):
             _, t, _, rows = load_json(s, "--concurrency", 5, "--think-time", "40ms", "--duration", "2s",
                                       "--warmup", "0.3s", "--threads", 2)
         # 5 users, 50 ms from question to question on average: about 100/s
-        self.assertGreater(t["throughput_rps"], 60)
+        self.assertGreater(t["throughput_rps"], 40)
         self.assertLess(t["throughput_rps"], 120)
         self.assertEqual(t["outcomes"]["ok"], t["scheduled"])
 

@@ -45,7 +45,8 @@ class Manifest(unittest.TestCase):
         run, = self.runs(model)
         self.assertEqual(run["options"], {
             "program": os.path.realpath(perseus.PERSEUS), "campaign": str(self.dir / "c.yaml"),
-            "store": str(self.db), "workdir": str(self.work), "resume": False})
+            "store": str(self.db), "workdir": str(self.work), "resume": False,
+            "changed": None})
         self.assertNotIn("onnxruntime", run)
         before, again = self.runs(model, "--resume")
         self.assertEqual(before, run)

@@ -1,4 +1,4 @@
-/* store.h - the results of campaigns, in one SQLite file.   Layer 2. Uses base only.
+/* store.h - the results of campaigns, in one SQLite file.   Layer 2. Uses base, stats.
  *
  * A file holds campaigns; a campaign has tenants, sets of tenants and cells; a cell has trials; a
  * trial has one result per tenant, a series per second and samples of the host. A cell is

@@ -100,6 +100,14 @@ static void put_verdict(struct ps_strbuf *out, const struct ps_load_tenant *plan
 	}
 }
 
+/* A line for what should not have happened, when it has. */
+static void put_count(struct ps_strbuf *out, uint64_t n, const char *name, const char *what)
+{
+	if (n > 0) {
+		ps_strbuf_printf(out, "  %-12s %llu %s\n", name, (unsigned long long)n, what);
+	}
+}
+
 static void put_answers(struct ps_strbuf *out, const struct ps_load_tenant_result *t)
 {
 	const struct ps_load_notes *n = &t->notes;
@@ -112,6 +120,11 @@ static void put_answers(struct ps_strbuf *out, const struct ps_load_tenant_resul
 		ps_strbuf_printf(out, "  compared     %llu answers with what was expected\n",
 				 (unsigned long long)n->checked);
 	}
+	put_count(out, n->unchecked, "not compared", "answers, too large to keep one of them");
+	put_count(out, n->version_changes, "changed", "answers of another version of the model");
+	put_count(out, n->output_changes, "changed", "answers with other outputs than declared");
+	put_count(out, n->redirects, "redirects", "answers that point elsewhere: not followed");
+	put_count(out, n->key_refusals, "keys", "requests whose key was refused");
 	if (t->kernel_stamped) {
 		ps_strbuf_printf(out, "  stamped      %llu answers by the kernel\n",
 				 (unsigned long long)t->kernel_stamped);

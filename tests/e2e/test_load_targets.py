@@ -355,6 +355,17 @@ class Changes(Temporary):
         self.assertEqual(t["outcomes"]["ok"], t["scheduled"])
         self.assertEqual(t["checks"]["version_changes"], t["scheduled"] - 30)
 
+    def test_the_text_says_it_as_well(self):
+        replies = (answer(), answer(version="2"), answer(name="z"), http(401, b'{"error":"no"}'),
+                   http(302, b"", "Location: /\r\n"))
+        with ScriptedServer(lambda n, s: replies[n % 5]) as s:
+            done = run("load", "--url", s.url, "--model", "m", "--arrival", "constant", *QUICK)
+        for line in ("changed      10 answers of another version of the model",
+                     "changed      10 answers with other outputs than declared",
+                     "redirects    10 answers that point elsewhere: not followed",
+                     "keys         10 requests whose key was refused"):
+            self.assertIn(line, done.stdout)
+
     def test_other_outputs(self):
         _, t, _ = self.run_with(lambda n, s: "good" if n < 30 else "wrong-shape")
         self.assertEqual(t["outcomes"]["wrong_answer"], t["scheduled"] - 30)

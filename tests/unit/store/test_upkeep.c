@@ -460,6 +460,37 @@ static void test_merge_previous(void **state)
 			 1);
 }
 
+/* A clock that is set back, or stands still, only labels: the campaign begun last is the last. */
+static void test_wall_clock(void **state)
+{
+	static const char *const names[] = {"noon", "noon", "morning"};
+	struct ps_store *s = open_store("a.db", PS_STORE_CREATE);
+	struct ps_store_campaign *last = NULL;
+	struct ps_store_listing *list = NULL;
+	size_t n = 0;
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		const struct ps_store_campaign c = {.name = names[i],
+						    .file_text = "x",
+						    .started_wall_ns = i < 2 ? 1000 : 10,
+						    .tenants = tenants,
+						    .tenant_len = 2,
+						    .sets = sets,
+						    .set_len = 2};
+		int64_t id = 0;
+		assert_int_equal(ps_store_campaign_begin(s, &c, &id, NULL), PS_OK);
+	}
+	assert_int_equal(ps_store_campaign_read(s, 0, &last, NULL), PS_OK);
+	assert_string_equal(last->name, "morning");
+	ps_store_campaign_free(last);
+	assert_int_equal(ps_store_list(s, &list, &n, NULL), PS_OK);
+	assert_int_equal(n, 3);
+	assert_string_equal(list[0].name, "morning");
+	free(list);
+	ps_store_close(s);
+	assert_int_equal(check("a.db"), 0);
+}
+
 /* Every table is merged and every file of an export fits its columns: a new table must be told to
  * both. */
 static void test_tables(void **state)
@@ -529,8 +560,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_check),	       T(test_flipped_bytes),  T(test_older),  T(test_merge),
-		T(test_merge_refuses), T(test_merge_previous), T(test_tables), T(test_export),
+		T(test_check),	    T(test_flipped_bytes), T(test_older),
+		T(test_merge),	    T(test_merge_refuses), T(test_merge_previous),
+		T(test_wall_clock), T(test_tables),	   T(test_export),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

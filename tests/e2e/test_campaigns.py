@@ -1,19 +1,23 @@
 """perseus measure: every kind of cell on synthetic models, blocks that end early, a server that runs
-elsewhere, and kill -9 in the middle of all of that."""
+elsewhere, servers that misbehave, and kill -9 in the middle of all of that."""
 # timeout: 300
+import asyncio
 import hashlib
 import json
 import os
 import random
 import secrets
 import signal
+import socket
 import subprocess
+import threading
 import unittest
 
 import yaml
 
 from support import perseus
-from support.campaigns import Folder
+from support.campaigns import SLA, Folder
+from support.scripted_server import ScriptedServer
 
 FAST = {"scale": "150ms", "steps": 2, "step": "250ms", "warmup": "10ms", "checks": 1}
 LOAD = {"duration": "250ms", "warmup": "10ms"}
@@ -219,6 +223,120 @@ class Remote(Folder):
         for reason, in self.query("SELECT reason FROM cell WHERE state = 'failed'"):
             self.assertIn("did not answer", reason)
         self.assertEqual(self.query("SELECT count(*) FROM cell WHERE state = 'done'"), [(2,)])
+
+
+class Faults(Folder):
+    """Servers that misbehave: counted by kind, and the campaign goes on."""
+
+    def campaign(self, url, **more):
+        """Four cells: two blocks at the demand rates, of two tenants, without a search."""
+        c = {"name": "faults", "seed": 3, "server": {"url": url}, "together": "none",
+             "models": [{"name": "m"}],
+             "tenants": [{"name": n, "model": "m", "demand": "100/s", "sla": SLA}
+                         for n in ("ta", "tb")],
+             "search": {"sets": "none"}, "timeout": "200ms",
+             "confirm": {"trials": 2, "duration": "200ms", "warmup": "0s"}}
+        c.update(more)
+        path = self.dir / "c.yaml"
+        path.write_text(yaml.safe_dump(c, sort_keys=False))
+        return path
+
+    def test_answers(self):
+        """Whatever it answers, the trials are stored with their outcomes and nothing hangs."""
+        rows = [("garbage", "garbage"), ("half", "reset"), ("reset", "reset"), ("503", "refused"),
+                ("400", "rejected"), ("not-oip", "garbage"), ("missing-output", "wrong_answer"),
+                ("never", "timeout")]
+        for action, outcome in rows:
+            with self.subTest(action), ScriptedServer(lambda n, s, a=action: a) as s:
+                self.db = self.dir / f"{action}.db"
+                done = self.measure(self.campaign(s.url), "--json")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                kinds = set()
+                for outcomes, scheduled, met in self.query(
+                        "SELECT outcomes, scheduled, sla_met FROM result"):
+                    counted = json.loads(outcomes)
+                    self.assertEqual(sum(counted.values()), scheduled)
+                    self.assertEqual(met, 0)
+                    kinds |= counted.keys()
+                self.assertIn(outcome, kinds)
+
+    def test_no_oip_server(self):
+        """Something else listens there, or it redirects: the cells fail and say what it said."""
+        for answer, word in ((b"HTTP/1.1 302 X\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n", "302"),
+                             (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", "no JSON"),
+                             (b"SSH-2.0-OpenSSH_9\r\n", "did not answer"), (b"", "did not answer")):
+            with self.subTest(word), Answers(answer) as a:
+                self.db = self.dir / f"{len(answer)}.db"
+                done = self.measure(self.campaign(a.url), "--json")
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertEqual(json.loads(done.stdout)["cells_failed"], 4)
+                for reason, in self.query("SELECT reason FROM cell"):
+                    self.assertIn(word, reason)
+
+    def test_dies_and_comes_back(self):
+        """A server that dies in the second cell fails the rest; resumed at another one with the same
+        URL, only those are measured."""
+        with ScriptedServer(lambda n, s: "die" if n == 40 else 0) as s:
+            path = self.campaign(s.url)
+            self.measure(path)
+            port = s.port
+        states = [x for x, in self.query("SELECT state FROM cell ORDER BY plan_order")]
+        # the trial during which it died is a result: its requests failed
+        self.assertEqual(states[0], "done")
+        self.assertIn("failed", states)
+        done = states.count("done")
+        with Again(port) as s:
+            again = self.measure(path, "--resume", "--json")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual(json.loads(again.stdout)["cells_done"], 4)
+        self.assertEqual(self.query("SELECT count(*) FROM cell WHERE attempt = 1"), [(done,)])
+
+
+class Again(ScriptedServer):
+    """A good server at a given port."""
+
+    def __init__(self, port):
+        super().__init__(lambda n, s: 0)
+        self.wanted = port
+
+    async def _main(self):
+        self.loop = asyncio.get_running_loop()
+        self.stop = asyncio.Event()
+        self.writers = set()
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.wanted)
+        self.port = self.wanted
+        self.started.set()
+        await self.stop.wait()
+        self.die()
+
+
+class Answers:
+    """Says the same bytes to whoever asks, and closes."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+
+    def serve(self):
+        while True:
+            try:
+                s, _ = self.socket.accept()
+            except OSError:
+                return
+            with s:
+                s.recv(65536)
+                s.sendall(self.answer)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self.thread.join()
 
 
 class Served:

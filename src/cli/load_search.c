@@ -23,7 +23,6 @@
 #define CONFIRM_STEPS 2	    /* a confirming trial is so many steps long */
 #define MOST_REQUESTS 900e3 /* of one trial: all are kept, one by one */
 #define MOST_STEP_NS  (INT64_C(900) * 1000000000)
-#define WARMUP_SHARE  10 /* of a step; a step near saturation takes long to fill its queue */
 #define WIDE	      76 /* columns of the whole table */
 
 /* What the table shows of a step beside what trial/ keeps of it. */
@@ -168,8 +167,8 @@ static enum ps_status set_load(struct search *s, const struct ps_trial_next *nex
 	step_ns *= confirm ? CONFIRM_STEPS : 1;
 	s->t.plan.duration_ns = (int64_t)fmin((double)step_ns, MOST_REQUESTS / most_rps * 1e9);
 	s->t.plan.warmup_ns = s->t.base->warmup_ns;
-	if (s->t.plan.warmup_ns < step_ns / WARMUP_SHARE) {
-		s->t.plan.warmup_ns = step_ns / WARMUP_SHARE;
+	if (s->t.plan.warmup_ns < ps_trial_step_warmup_ns(plan)) {
+		s->t.plan.warmup_ns = ps_trial_step_warmup_ns(plan);
 	}
 	for (int i = 0; st == PS_OK && i < plan->n_tenants; i++) {
 		st = ps_cli_load_trials_rate(&s->t, (size_t)i, next->scale * plan->rate_rps[i],

@@ -9,8 +9,8 @@
 #define C_POINTS      72
 #define SLOPE_POINTS  13
 #define SHAPES	      2
-#define SLOPE_MEDIAN  5.0
-#define SLOPE_SIGMA   1.1
+#define SLOPE_MEDIAN  10.0 /* 1 at a fifth of what a queue can do, 41 at nine tenths */
+#define SLOPE_SIGMA   1.3
 #define SLOPE_REACH   2.4 /* the grid ends at so many sigmas */
 #define ZOOMS	      8
 #define NEGLIGIBLE    10   /* of the logarithm */

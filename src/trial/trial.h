@@ -16,7 +16,7 @@
  *	C is that tenant's capacity. The likelihood is binomial on effective counts (correlated
  *	requests count for less); a step whose backlog rose speaks for C below its scale with the
  *	strength of that test. The posterior of C, with weak priors (C even over (0, 1.1 x
- *	scale_max], the slope b x dg/dlog x at C log-normal around 5 within a factor of 3), is
+ *	scale_max], the slope b x dg/dlog x at C log-normal around 10, factor 4), is
  *	computed on a grid. The capacity is its median, the interval its equal tails. It needs no
  *	large samples: after four short steps it is wide, and with more data it narrows.
  *
@@ -196,6 +196,9 @@ const char *ps_trial_stop_name(enum ps_trial_stop stop);
 /* ps_trial_step_min_ns returns how long a step must be at `rate_rps` so that `n_violations` of the
  * allowed ones are expected (10 is a good number): n / ((1 - p) rate). */
 int64_t ps_trial_step_min_ns(const struct ps_sla *sla, double rate_rps, double n_violations);
+/* ps_trial_step_warmup_ns returns how long a step should be warmed up: 20 of the longest limit. A
+ * queue that began empty looks better than it is, and its filling looks like a rising backlog. */
+int64_t ps_trial_step_warmup_ns(const struct ps_trial_plan *plan);
 /* ps_trial_step_length_ns returns how long the step at `scale` should be: step_ns, or more when a
  * tenant would see less than 10 of the allowed violations (ten times step_ns at most), or when 2
  * limits / stop_half_width is longer (a backlog needs time to grow: short steps overstate a

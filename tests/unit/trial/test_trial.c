@@ -392,8 +392,9 @@ static void test_step_length_of_a_plan(void **state)
 		{200000000000, 100000000, 0.05, 10, 200},
 		{3000000000, 100000000, 0.05, 10, 20}, /* 10 / (0.05 x 10 / s) */
 		{1000000000, 100000000, 0.05, 10, 10}, /* but not over ten times */
-		{1000000000, 100000000, 0.05, 1000, 4},
-		{1000000000, 100000000, 0, 1000, 1},
+		{1000000000, 10000000, 0.01, 1000, 2},
+		{1000000000, 100000000, 0.05, 1000, 8}, /* four warm-ups of 20 limits */
+		{1000000000, 10000000, 0, 1000, 1},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct ps_trial_plan plan = {.n_tenants = 1,
@@ -404,6 +405,7 @@ static void test_step_length_of_a_plan(void **state)
 		double s = (double)ps_trial_step_length_ns(&plan, rows[i].scale) / 1e9;
 		if (!(fabs(s / rows[i].want_s - 1) < 1e-6))
 			fail_msg("row %zu: %g s", i, s);
+		assert_int_equal(ps_trial_step_warmup_ns(&plan), 20 * rows[i].limit_ns);
 	}
 }
 

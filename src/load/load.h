@@ -1,5 +1,5 @@
-/* load.h - the open-loop load generator.   Layer 3. What a run shall do: load/plan.h. What comes out
- * of it, and how that is named: load/result.h.
+/* load.h - the open-loop load generator.   Layer 3. What a run shall do: load/plan.h. What comes
+ * out of it, and how that is named: load/result.h.
  *
  * A plan names tenants and what each asks of which server; ps_load_run performs it and fills a
  * result. The calling thread sends, and further ones when the plan asks for them: arrival number n

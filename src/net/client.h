@@ -216,8 +216,9 @@ enum ps_status ps_net_client_send(struct ps_net_client *c, struct ps_net_call *c
 				  struct ps_error *err);
 /* ps_net_client_room says how many more calls can be sent now: max_calls, or fewer by the server's
  * SETTINGS_MAX_CONCURRENT_STREAMS, less those under way. A server that lowers its bound later makes
- * sent calls wait for it. When the server leaves the connection (GOAWAY), calls under way go on
- * there and the next one opens another; should it leave that one as well meanwhile, there is no
+ * sent calls wait for it. When the server leaves the connection (GOAWAY), or nothing came on it
+ * from when a call was sent until its deadline, calls under way go on there and the next one opens
+ * another; should it leave that one as well meanwhile, there is no
  * room until those of the first have ended. */
 int ps_net_client_room(const struct ps_net_client *c);
 int ps_net_client_calls(const struct ps_net_client *c); /* under way */

@@ -37,10 +37,10 @@ class Host(Folder):
         # ten a second, and cheap
         n, first, last = self.query("SELECT count(*), min(at_ns), max(at_ns) FROM sample"
                                     " WHERE trial = ?", trial)[0]
-        self.assertGreaterEqual(n, 15)
         self.assertLessEqual(n, 26)
-        if not os.environ.get("PS_SANITIZED"):
-            self.assertLess(host["cost_share"], 0.005)
+        self.assertLess(host["cost_share"], 0.005)
+        if not os.environ.get("PS_SANITIZED"):  # there it costs more, so it looks more seldom
+            self.assertGreaterEqual(n, 12)
         # each known, or absent with its reason
         absent = host["absent"]
         for column, what in (("server_cycles", "counters"), ("server_run_delay_ns", "run_delay"),

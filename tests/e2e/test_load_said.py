@@ -73,6 +73,9 @@ class Files(unittest.TestCase):
                 printed = json.loads(done.stdout)
                 self.assertEqual(printed, json.loads(out.read_text()))
                 validate(printed)
+                self.assertGreater(printed["machine"]["cpus"], 0)
+                for t in printed["tenants"]:
+                    self.assertLess(t["littles_law"]["difference_ratio"], 0.01)
                 self.assertEqual(printed["format_version"],
                                  schema["properties"]["format_version"]["const"])
 

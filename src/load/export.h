@@ -21,8 +21,8 @@ bool ps_load_export_perf_analyzer(const struct ps_load_result *r, struct ps_strb
 
 /* ps_load_export_loadgen appends a summary in the phrases of MLPerf LoadGen's, of one tenant. An
  * open loop is its scenario Server, one user SingleStream; several users have none and are named
- * so. Without an SLA nothing is said about constraints and early stopping. Early stopping is judged
- * on effective counts. */
+ * so. Without an SLA nothing is said about constraints and early stopping, which is satisfied when
+ * the SLA is met: LoadGen's rule on effective counts, and the success ratio. */
 void ps_load_export_loadgen(const struct ps_load_result *r, size_t tenant, struct ps_strbuf *out);
 
 /* ps_load_export_hdr appends the percentile table of HdrHistogram of one tenant's latency:

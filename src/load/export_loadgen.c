@@ -18,10 +18,10 @@ static uint64_t least_queries(const struct ps_sla *sla)
 	return ps_stats_early_stop_min(sla->percentile, 0, PS_LOAD_MET_CONFIDENCE);
 }
 
-static bool stops_early(const struct ps_load_tenant_result *t, uint64_t *ret_needs_more)
+/* Our verdict: the same rule, on effective counts, and success besides. */
+static bool stops_early(const struct ps_load_tenant_result *t)
 {
-	return ps_stats_early_stop(t->sla.percentile, t->scheduled, t->scheduled - t->good,
-				   t->effective_ratio, PS_LOAD_MET_CONFIDENCE, 0, ret_needs_more);
+	return t->sla_verdict == PS_LOAD_SLA_MET;
 }
 
 static bool in_limit(const struct ps_load_tenant_result *t)
@@ -31,11 +31,9 @@ static bool in_limit(const struct ps_load_tenant_result *t)
 
 static bool is_valid(const struct ps_load_result *r, const struct ps_load_tenant_result *t)
 {
-	uint64_t more;
-
 	return t->valid && !r->cancelled &&
 	       (!ps_sla_is_set(&t->sla) ||
-		(in_limit(t) && t->scheduled >= least_queries(&t->sla) && stops_early(t, &more)));
+		(in_limit(t) && t->scheduled >= least_queries(&t->sla) && stops_early(t)));
 }
 
 static void put_scenario(const struct ps_load_tenant_result *t, struct ps_strbuf *out)
@@ -60,9 +58,7 @@ static void put_ns(struct ps_strbuf *out, const char *label, int64_t ns)
 
 static void put_early_stopping(const struct ps_load_tenant_result *t, struct ps_strbuf *out)
 {
-	uint64_t more;
-
-	if (stops_early(t, &more)) {
+	if (stops_early(t)) {
 		ps_strbuf_puts(out, "Early Stopping Result:\n * Run successful.\n");
 		return;
 	}
@@ -72,14 +68,12 @@ static void put_early_stopping(const struct ps_load_tenant_result *t, struct ps_
 			 " * Would need to run at least %" PRIu64 " more queries,\n"
 			 " with the run being successful if every additional\n"
 			 " query were under latency.\n",
-			 t->scheduled, more);
+			 t->scheduled, t->sla_needs_more);
 }
 
 static void put_result(const struct ps_load_result *r, const struct ps_load_tenant_result *t,
 		       struct ps_strbuf *out)
 {
-	uint64_t more;
-
 	ps_strbuf_printf(out, "Result is : %s\n", is_valid(r, t) ? "VALID" : "INVALID");
 	if (ps_sla_is_set(&t->sla)) {
 		ps_strbuf_printf(out,
@@ -88,8 +82,7 @@ static void put_result(const struct ps_load_result *r, const struct ps_load_tena
 				 "  Min queries satisfied : %s\n"
 				 "  Early stopping satisfied: %s\n",
 				 yes(in_limit(t)), yes(!r->cancelled),
-				 yes(t->scheduled >= least_queries(&t->sla)),
-				 yes(stops_early(t, &more)));
+				 yes(t->scheduled >= least_queries(&t->sla)), yes(stops_early(t)));
 	} else {
 		ps_strbuf_printf(out, "  Min duration satisfied : %s\n", yes(!r->cancelled));
 	}

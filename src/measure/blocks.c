@@ -7,10 +7,12 @@
  * coverage of what it leaves. */
 #include "measure/measure_internal.h"
 
+#include "load/reason.h"
 #include "stats/stats.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct ps_measure_blocks {
 	const struct ps_store_campaign *plan;
@@ -59,6 +61,19 @@ void ps_measure_blocks_free(struct ps_measure_blocks *b)
 	}
 }
 
+/* As in the report: a backlog that rises is the server's doing, any other reason is not. */
+static bool is_trusted(const struct ps_store_result *r)
+{
+	for (const char *line = r->valid ? NULL : r->reasons; line && *line;) {
+		if (ps_load_reason_of(line) != PS_LOAD_REASON_RISING) {
+			return false;
+		}
+		line += strcspn(line, "\n");
+		line += *line == '\n';
+	}
+	return r->valid || (r->reasons && *r->reasons);
+}
+
 static int member_of(const struct ps_store_set *set, int tenant)
 {
 	for (int i = 0; i < set->member_len && i < PS_MEASURE_MAX_MEMBERS; i++) {
@@ -81,7 +96,7 @@ enum ps_status ps_measure_blocks_add(struct ps_measure_blocks *b, const struct p
 	for (size_t i = 0; i < t->result_len && st == PS_OK; i++) {
 		const struct ps_store_result *r = &t->results[i];
 		int member = member_of(&b->plan->sets[cell->set], r->tenant);
-		if (member < 0 || !r->valid || r->latency.len == 0 ||
+		if (member < 0 || !is_trusted(r) || r->latency.len == 0 ||
 		    ps_hist_read(&h, r->latency.data, r->latency.len, NULL) != PS_OK ||
 		    ps_hist_total(&h) == 0) {
 			continue;

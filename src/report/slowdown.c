@@ -128,10 +128,11 @@ enum ps_status ps_report_cpu_saving(const struct ps_store_campaign *c, int set,
 				    struct ps_error *err)
 {
 	int n = count_blocks(c);
-	double *together = calloc(2 * (size_t)n + 1, sizeof *together), *alone = together + n;
+	double *together = calloc(2 * (size_t)n + 1, sizeof *together);
 
 	if (!together)
 		return ps_error_set(err, PS_ENOMEM, "no memory for the report");
+	double *alone = together + n;
 	for (int b = 0; b < n; b++) {
 		together[b] = cpu_of(c, set, b);
 		for (int i = 0; i < c->sets[set].member_len; i++)

@@ -157,7 +157,7 @@ struct ps_net_call {
 	size_t n_body;
 	int64_t grpc_timeout_ns; /* said in grpc-timeout; 0: not said. Part of what is prepared */
 	int64_t deadline_ns;	 /* of the loop's clock; 0: none. HTTP/2: the stream is reset, the
-				  * connection goes on */
+				  * connection goes on if anything came on it meanwhile */
 	bool close; /* HTTP/1.1: ask for Connection: close and close after the answer */
 	void (*on_message)(struct ps_net_call *c, const struct ps_net_arrived *m); /* streams */
 	void (*on_done)(struct ps_net_call *c); /* exactly once, never inside ps_net_client_send */

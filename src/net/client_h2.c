@@ -143,6 +143,23 @@ static void end_all(struct ps_net_client *c, enum ps_net_outcome outcome, int e,
 	ps_net_h2c_leave(s);
 }
 
+/* Nothing came since this call left, or it could not even leave. */
+static bool is_silent(const struct ps_net_client *c, const struct ps_net_h2c_call *k)
+{
+	bool stuck = ps_net_wire_is_stuck(&c->wire) || ps_net_h2c_has_output(k->s);
+	return k->call->sent_ns ? c->wire.read_ns < k->call->sent_ns : stuck;
+}
+
+/* A connection whose other end may be gone without a word takes no more calls: they would time out
+ * one after the other where another connection serves, and their resets pile up unread. Calls under
+ * way may still be answered. */
+static void time_out(struct ps_net_client *c, struct ps_net_h2c_call *k, int64_t now_ns)
+{
+	if (c->state == PS_NET_OPEN && is_silent(c, k))
+		k->s->goaway = true;
+	ps_net_h2c_end(k, ps_net_client_late(c), 0, now_ns, false);
+}
+
 static int64_t expire(struct ps_net_client *c, int64_t now_ns)
 {
 	struct ps_net_h2c_session *s = c->h2->session;
@@ -154,7 +171,7 @@ static int64_t expire(struct ps_net_client *c, int64_t now_ns)
 	while (!s->doomed && k) {
 		int64_t at_ns = k->call->deadline_ns;
 		if (at_ns && now_ns >= at_ns) {
-			ps_net_h2c_end(k, ps_net_client_late(c), 0, now_ns, false);
+			time_out(c, k, now_ns);
 			k = s->calls; /* whoever was told may have ended others */
 			next_ns = INT64_MAX;
 			continue;

@@ -853,6 +853,48 @@ static void a_stall(void **state)
 	assert_true(c->sent_ns > 0 && c->first_byte_ns == 0);
 }
 
+/* The other end may be gone without a word: no further call is given to such a connection. One on
+ * which anything came meanwhile is kept. */
+static void a_silent_connection_is_left(void **state)
+{
+	(void)state;
+	struct ps_net_call *c = rig_call(0, PS_NET_CALL_HTTP, "/");
+	ps_net_client_connect(R.client);
+	until_heard();
+	B.n = 0;
+	settings();
+	rig_say(B.bytes, B.n);
+	for (int i = 0; i < 20; i++)
+		rig_turn();
+	for (int i = 0; i < 2; i++) {
+		c = rig_call(i, PS_NET_CALL_HTTP, "/");
+		c->deadline_ns = ps_clock_now_ns() + 150 * PS_NS_PER_MS;
+		rig_send(c);
+		for (int k = 0; k < 1000 && !c->sent_ns; k++)
+			rig_turn();
+		B.n = 0;
+		if (i == 0)
+			frame(NGHTTP2_PING, 0, 0, "12345678", 8);
+		rig_say(B.bytes, B.n);
+		rig_until(&R.done, i + 1);
+		assert_int_equal(c->outcome, PS_NET_TIMEOUT);
+		for (int k = 0; k < 5; k++)
+			rig_turn();
+		assert_int_equal(ps_net_client_is_connected(R.client), i == 0);
+	}
+	rig_hang_up(false);
+	R.n_got = 0;
+	rig_send(rig_call(2, PS_NET_CALL_HTTP, "/next"));
+	until_heard();
+	B.n = 0;
+	settings();
+	LAST(":status", "200");
+	rig_say(B.bytes, B.n);
+	rig_until(&R.done, 3);
+	assert_int_equal(R.calls[2].call.outcome, PS_NET_OK);
+	assert_false(R.calls[2].call.reused);
+}
+
 /* Bytes that nobody asked for, while nothing is under way. */
 static void noise_on_an_idle_connection(void **state)
 {
@@ -883,6 +925,7 @@ int main(void)
 		T(windows_are_kept),
 		T(an_early_answer),
 		T(a_stall),
+		T(a_silent_connection_is_left),
 		T(noise_on_an_idle_connection),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ QUICK = os.environ.get("PS_BENCH_QUICK") == "1"
 MAX_STEAL = 0.02
 MAX_REPEATS = 2
 MIN_BLOCKS = 4  # under this no interval is given
-REPEAT_SHARE = 0.15  # of the time that the figure is said to take (bench/run tells it)
+REPEAT_SHARE = 0.1  # of the time that the figure is said to take (bench/run tells it)
 TIME = {"repeats_left_s": REPEAT_SHARE * float(os.environ.get("PS_BENCH_SECONDS", "inf"))}
 
 # Student's t, 97.5 %, for 1 to 30 degrees of freedom; beyond, the normal value is within 2 %.

@@ -3,11 +3,10 @@
  *	closed loops of 2, 4, 8 ... users, until more of them bring no more: what the server can do
  *	-> trials that trial/ chooses -> fresh trials that confirm -> table or JSON
  */
-#include "cli/load_modes_internal.h"
+#include "cli/load_search_internal.h"
 
 #include "base/units.h"
 #include "load/reason.h"
-#include "trial/trial.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,30 +22,10 @@
 #define CONFIRM_STEPS 2	    /* a confirming trial is so many steps long */
 #define MOST_REQUESTS 900e3 /* of one trial: all are kept, one by one */
 #define MOST_STEP_NS  (INT64_C(900) * 1000000000)
-#define WIDE	      76 /* columns of the whole table */
-
-/* What the table shows of a step beside what trial/ keeps of it. */
-struct shown {
-	int64_t duration_ns;
-	int64_t quantile_ns[PS_TRIAL_MAX_TENANTS]; /* the SLA's own */
-};
-
-struct search {
-	const struct ps_cli_load_modes *m;
-	struct ps_cli_load_trials t;
-	struct ps_trial_search s;
-	struct shown shown[PS_TRIAL_MAX_STEPS];
-	double closed_rps; /* in units of the ray */
-	int closed_users;
-	int repeats;			  /* trials done again */
-	int late;			  /* trials that count though the generator was late */
-	char reason[PS_LOAD_REASON_SIZE]; /* of the first of them */
-	bool stopped;
-};
 
 /* ---- what the server can do ---- */
 
-static enum ps_status closed_loop(struct search *s, int users, double *ret_scale,
+static enum ps_status closed_loop(struct ps_cli_load_searched *s, int users, double *ret_scale,
 				  struct ps_error *err)
 {
 	struct ps_load_result r;
@@ -82,7 +61,7 @@ static enum ps_status closed_loop(struct search *s, int users, double *ret_scale
 	return st;
 }
 
-static enum ps_status find_scale(struct search *s, struct ps_error *err)
+static enum ps_status find_scale(struct ps_cli_load_searched *s, struct ps_error *err)
 {
 	enum ps_status st = PS_OK;
 	double before, scale = 0;
@@ -151,7 +130,7 @@ static const char *why_late(const struct ps_load_result *r)
 	return NULL;
 }
 
-static enum ps_status set_load(struct search *s, const struct ps_trial_next *next,
+static enum ps_status set_load(struct ps_cli_load_searched *s, const struct ps_trial_next *next,
 			       struct ps_error *err)
 {
 	const struct ps_trial_plan *plan = &s->s.plan;
@@ -181,10 +160,10 @@ static enum ps_status set_load(struct search *s, const struct ps_trial_next *nex
 	return st;
 }
 
-static enum ps_status take_step(struct search *s, const struct ps_trial_next *next,
+static enum ps_status take_step(struct ps_cli_load_searched *s, const struct ps_trial_next *next,
 				const struct ps_load_result *r, struct ps_error *err)
 {
-	struct shown *shown = &s->shown[s->s.n_steps];
+	struct ps_cli_load_shown *shown = &s->shown[s->s.n_steps];
 	struct ps_trial_step step = {.scale = next->scale,
 				     .kind = next->action == PS_TRIAL_RUN ? PS_TRIAL_SEARCH
 									  : PS_TRIAL_CONFIRM};
@@ -200,7 +179,7 @@ static enum ps_status take_step(struct search *s, const struct ps_trial_next *ne
 
 /* A trial in which the generator was late is tried again, some times in all; when it cannot do
  * better its trial counts all the same, and the search is INVALID. */
-static enum ps_status run_step(struct search *s, const struct ps_trial_next *next,
+static enum ps_status run_step(struct ps_cli_load_searched *s, const struct ps_trial_next *next,
 			       struct ps_error *err)
 {
 	struct ps_load_result r;
@@ -230,7 +209,8 @@ static enum ps_status run_step(struct search *s, const struct ps_trial_next *nex
 
 /* ---- from the options ---- */
 
-static enum ps_status make_plan(struct search *s, struct ps_trial_plan *plan, struct ps_error *err)
+static enum ps_status make_plan(struct ps_cli_load_searched *s, struct ps_trial_plan *plan,
+				struct ps_error *err)
 {
 	const struct ps_load_plan *base = s->t.base;
 
@@ -266,7 +246,7 @@ static enum ps_status make_plan(struct search *s, struct ps_trial_plan *plan, st
 	return PS_OK;
 }
 
-static enum ps_status perform(struct search *s, struct ps_error *err)
+static enum ps_status perform(struct ps_cli_load_searched *s, struct ps_error *err)
 {
 	struct ps_trial_plan plan;
 	struct ps_trial_next next;
@@ -292,236 +272,10 @@ static enum ps_status perform(struct search *s, struct ps_error *err)
 	return st;
 }
 
-/* ---- what it found ---- */
-
-static const char *confirmed_name(enum ps_trial_confirmed c)
-{
-	static const char *const names[] = {"not tried", "confirmed", "refuted"};
-
-	return names[c];
-}
-
-/* No capacity is claimed that a fresh trial did not keep. */
-static bool is_known(const struct search *s)
-{
-	const struct ps_trial_answer *a = &s->s.answer;
-
-	return !s->stopped && s->late == 0 && a->confirmed == PS_TRIAL_CONFIRMED &&
-	       a->scale.value > 0;
-}
-
-static void put_capacity(struct ps_strbuf *out, const struct search *s)
-{
-	const struct ps_trial_answer *a = &s->s.answer;
-	const char *unit = s->s.plan.n_tenants == 1 ? "requests/s" : "times the rates";
-
-	if (a->steps_used == 0) {
-		ps_strbuf_puts(out, "capacity: unknown, stopped before the first trial ended\n");
-	} else if (!is_known(s)) {
-		ps_strbuf_printf(out,
-				 "capacity: not shown; %s. The fit over all trials: %.4g [%.4g, "
-				 "%s%.4g] %s\n",
-				 s->stopped    ? "stopped early"
-				 : s->late > 0 ? "INVALID"
-				 : a->confirmed == PS_TRIAL_REFUTED
-					 ? "every fresh trial violated an SLA"
-					 : "no rate was worth a fresh trial",
-				 a->scale.value, a->scale.lo, a->open_above ? "over " : "",
-				 a->scale.hi, unit);
-	} else {
-		ps_strbuf_printf(out, "capacity: %.4g %s, 95 %%: %.4g to %s%.4g\n", a->scale.value,
-				 unit, a->scale.lo, a->open_above ? "over " : "", a->scale.hi);
-		ps_strbuf_printf(out, "  a fresh trial at %.4g kept every SLA\n",
-				 a->confirmed_scale);
-	}
-	if (a->cut) {
-		ps_strbuf_puts(out, "  lowered: a fresh trial at a higher rate violated an SLA\n");
-	}
-	if (s->late > 0) {
-		ps_strbuf_printf(out, "  invalid: the generator was late in %d of %d trials: %s\n",
-				 s->late, s->s.n_steps, s->reason);
-	}
-	ps_strbuf_printf(out, "  ended as %s; a closed loop of %d users had %.4g\n",
-			 ps_trial_stop_name(s->s.stop), s->closed_users, s->closed_rps);
-}
-
-static void put_tenants(struct ps_strbuf *out, const struct search *s)
-{
-	const struct ps_trial_answer *a = &s->s.answer;
-	char sla[PS_SLA_SIZE];
-
-	for (int i = 0; i < s->s.plan.n_tenants; i++) {
-		ps_strbuf_printf(out, "  %s under %s", s->t.tenants[i].name,
-				 ps_sla_format(&s->s.plan.sla[i], sla));
-		if (s->s.plan.n_tenants > 1) {
-			ps_strbuf_printf(out, ": %.4g requests/s%s",
-					 a->scale.value * s->s.plan.rate_rps[i],
-					 a->binding_tenant == i ? " (binds)" : "");
-		}
-		ps_strbuf_putc(out, '\n');
-	}
-}
-
-/* The tenant that a row shows: the one that failed, else the one that binds. */
-static int row_tenant(const struct search *s, const struct ps_trial_step *step)
-{
-	return step->verdict_tenant >= 0 ? step->verdict_tenant : s->s.answer.binding_tenant;
-}
-
-static void put_step(struct ps_strbuf *out, const struct search *s, int k, bool wide)
-{
-	const struct ps_trial_step *step = &s->s.steps[k];
-	int tenant = row_tenant(s, step);
-	const struct ps_trial_seen *seen = &step->seen[tenant];
-	int64_t q = s->shown[k].quantile_ns[tenant];
-	char a[PS_UNITS_SIZE], b[PS_UNITS_SIZE];
-	double over = seen->requests ? 100 * (double)seen->violations / (double)seen->requests : 0;
-
-	ps_strbuf_printf(out, "%10.4g", step->scale);
-	if (wide) {
-		ps_strbuf_printf(out, " %9s %9lld",
-				 ps_units_format_duration(s->shown[k].duration_ns, a),
-				 (long long)seen->requests);
-	}
-	ps_strbuf_printf(out, " %7.3f %% %9s %s%s", over,
-			 q == PS_HIST_INFINITE ? "never" : ps_units_format_duration(q, b),
-			 ps_trial_verdict_name(step->verdict),
-			 step->kind == PS_TRIAL_CONFIRM ? ", confirming" : "");
-	if (wide && s->s.plan.n_tenants > 1) {
-		ps_strbuf_printf(out, " (%s)", s->t.tenants[tenant].name);
-	}
-	ps_strbuf_putc(out, '\n');
-}
-
-static void put_text(struct ps_strbuf *out, const struct search *s, int columns)
-{
-	bool wide = columns >= WIDE;
-
-	put_capacity(out, s);
-	put_tenants(out, s);
-	if (s->s.n_steps > 0) {
-		ps_strbuf_printf(out, "\n%10s", s->s.plan.n_tenants == 1 ? "rate/s" : "times");
-		if (wide) {
-			ps_strbuf_printf(out, " %9s %9s", "length", "requests");
-		}
-		ps_strbuf_printf(out, " %9s %9s verdict\n", "over", "quantile");
-	}
-	for (int k = 0; k < s->s.n_steps; k++) {
-		put_step(out, s, k, wide);
-	}
-}
-
-static json_t *interval_json(const struct ps_stats_interval *i, double unit)
-{
-	json_t *o = json_object();
-
-	ps_json_set_real(o, "value", i->value * unit);
-	ps_json_set_real(o, "low", i->lo * unit);
-	ps_json_set_real(o, "high", i->hi * unit);
-	return o;
-}
-
-static json_t *tenant_json(const struct search *s, int i)
-{
-	const struct ps_trial_answer *a = &s->s.answer;
-	json_t *o = json_object();
-	char sla[PS_SLA_SIZE];
-
-	ps_json_set_string(o, "tenant", s->t.tenants[i].name);
-	ps_json_set_string(o, "sla", ps_sla_format(&s->s.plan.sla[i], sla));
-	(void)json_object_set_new(o, "rate_rps", interval_json(&a->scale, s->s.plan.rate_rps[i]));
-	(void)json_object_set_new(o, "own_scale", interval_json(&a->tenant_scale[i], 1));
-	return o;
-}
-
-static json_t *seen_json(const struct search *s, int step, int tenant)
-{
-	const struct ps_trial_seen *seen = &s->s.steps[step].seen[tenant];
-	int64_t q = s->shown[step].quantile_ns[tenant];
-	json_t *o = json_object();
-
-	ps_json_set_int(o, "requests", seen->requests);
-	ps_json_set_int(o, "over", seen->violations);
-	ps_json_set_int(o, "failures", seen->failures);
-	ps_json_set_real(o, "effective_ratio", seen->effective_ratio);
-	ps_json_set_real(o, "p_backlog", seen->p_backlog);
-	ps_json_set_real(o, "quantile_ms", q == PS_HIST_INFINITE ? NAN : (double)q / 1e6);
-	return o;
-}
-
-static json_t *step_json(const struct search *s, int k)
-{
-	const struct ps_trial_step *step = &s->s.steps[k];
-	json_t *o = json_object(), *tenants = json_array();
-
-	ps_json_set_real(o, "scale", step->scale);
-	ps_json_set_bool(o, "confirming", step->kind == PS_TRIAL_CONFIRM);
-	ps_json_set_real(o, "duration_s", (double)s->shown[k].duration_ns / 1e9);
-	ps_json_set_string(o, "verdict", ps_trial_verdict_name(step->verdict));
-	ps_json_set_string(o, "verdict_tenant",
-			   step->verdict_tenant >= 0 ? s->t.tenants[step->verdict_tenant].name
-						     : NULL);
-	for (int i = 0; i < s->s.plan.n_tenants; i++) {
-		(void)json_array_append_new(tenants, seen_json(s, k, i));
-	}
-	(void)json_object_set_new(o, "tenants", tenants);
-	return o;
-}
-
-static json_t *search_json(const struct search *s)
-{
-	const struct ps_trial_answer *a = &s->s.answer;
-	json_t *o = json_object(), *tenants = json_array(), *steps = json_array();
-
-	ps_json_set_string(o, "mode", "find-capacity");
-	ps_json_set_int(o, "version", 1);
-	ps_json_set_bool(o, "known", is_known(s));
-	ps_json_set_bool(o, "cancelled", s->stopped);
-	ps_json_set_bool(o, "valid", s->late == 0);
-	ps_json_set_string(o, "reason", s->late > 0 ? s->reason : NULL);
-	(void)json_object_set_new(o, "scale", interval_json(&a->scale, 1));
-	ps_json_set_real(o, "confidence", a->scale.confidence);
-	ps_json_set_real(o, "half_width", a->half_width);
-	ps_json_set_bool(o, "open_below", a->open_below);
-	ps_json_set_bool(o, "open_above", a->open_above);
-	ps_json_set_string(o, "confirmed", confirmed_name(a->confirmed));
-	ps_json_set_real(o, "confirmed_scale", a->confirmed_scale);
-	ps_json_set_bool(o, "cut", a->cut);
-	ps_json_set_string(o, "stop", ps_trial_stop_name(s->s.stop));
-	ps_json_set_string(o, "binding_tenant", s->t.tenants[a->binding_tenant].name);
-	ps_json_set_real(o, "closed_loop_scale", s->closed_rps);
-	ps_json_set_int(o, "closed_loop_users", s->closed_users);
-	for (int i = 0; i < s->s.plan.n_tenants; i++) {
-		(void)json_array_append_new(tenants, tenant_json(s, i));
-	}
-	for (int k = 0; k < s->s.n_steps; k++) {
-		(void)json_array_append_new(steps, step_json(s, k));
-	}
-	(void)json_object_set_new(o, "tenants", tenants);
-	(void)json_object_set_new(o, "steps", steps);
-	return o;
-}
-
-static enum ps_status print(const struct search *s, bool json, struct ps_error *err)
-{
-	struct ps_strbuf out;
-	enum ps_status st;
-
-	if (json) {
-		return ps_cli_print_json(search_json(s), err);
-	}
-	ps_strbuf_init(&out);
-	put_text(&out, s, ps_cli_width(1));
-	st = ps_strbuf_status(&out) == PS_OK ? ps_cli_print(out.data, out.len, err)
-					     : ps_error_set(err, PS_ENOMEM, "no memory");
-	ps_strbuf_fini(&out);
-	return st;
-}
-
 int ps_cli_load_search(const struct ps_cli_load_modes *m, const struct ps_load_plan *plan,
 		       bool json)
 {
-	struct search *s = calloc(1, sizeof(*s));
+	struct ps_cli_load_searched *s = calloc(1, sizeof(*s));
 	struct ps_error err = {0};
 	enum ps_status st;
 	int code;
@@ -537,9 +291,11 @@ int ps_cli_load_search(const struct ps_cli_load_modes *m, const struct ps_load_p
 	}
 	ps_cli_progress_done(&s->t.line);
 	if (st == PS_OK) {
-		st = print(s, json, &err);
+		st = ps_cli_load_search_print(s, json, &err);
 	}
-	code = st != PS_OK ? ps_cli_fail(&err) : is_known(s) ? PS_CLI_OK : PS_CLI_NEGATIVE;
+	code = st != PS_OK		     ? ps_cli_fail(&err)
+	       : ps_cli_load_search_known(s) ? PS_CLI_OK
+					     : PS_CLI_NEGATIVE;
 	ps_cli_load_trials_fini(&s->t);
 	free(s);
 	return code;

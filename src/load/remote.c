@@ -180,18 +180,40 @@ static enum ps_load_outcome outcome_of_net(enum ps_net_outcome o)
 	case PS_NET_GOAWAY:
 		return PS_LOAD_RESET;
 	case PS_NET_MALFORMED:
+	case PS_NET_PROTOCOL: /* connected, and what came was not the protocol */
 	case PS_NET_TOO_BIG:
 		return PS_LOAD_GARBAGE;
-	default: /* refused, no route, no TLS, no descriptors: nothing could be exchanged */
+	default: /* nobody there, no route, no TLS, no descriptors: nothing could be exchanged */
 		return PS_LOAD_CONNECT;
 	}
 }
 
+/* What a user is told: the identifiers of outcomes are for counting. */
+static const char *words_of_net(enum ps_net_outcome o)
+{
+	static const char *const words[PS_NET_OUTCOME_COUNT] = {
+		[PS_NET_REFUSED] = "nobody listens",
+		[PS_NET_CONNECT] = "no connection",
+		[PS_NET_CONNECT_TIMEOUT] = "no connection in time",
+		[PS_NET_TLS] = "no TLS",
+		[PS_NET_PROTOCOL] = "another protocol",
+		[PS_NET_TIMEOUT] = "no answer in time",
+		[PS_NET_RESET] = "the connection ended before the answer",
+		[PS_NET_HALF] = "the connection ended inside the answer",
+		[PS_NET_STREAM] = "the server reset the stream",
+		[PS_NET_GOAWAY] = "the server left the connection without looking at it",
+		[PS_NET_MALFORMED] = "not by the protocol",
+		[PS_NET_TOO_BIG] = "the answer is larger than the model's outputs can be",
+	};
+
+	return words[o] ? words[o] : ps_net_outcome_name(o);
+}
+
 static void say_net(const struct ps_net_call *c, const char *why, struct ps_error *err)
 {
-	ps_error_set(err, ps_net_outcome_status(c->outcome), "%s%s%s%s%s",
-		     ps_net_outcome_name(c->outcome), c->system_errno ? ": " : "",
-		     c->system_errno ? strerror(c->system_errno) : "", why[0] ? ": " : "", why);
+	ps_error_set(err, ps_net_outcome_status(c->outcome), "%s%s%s%s%s", words_of_net(c->outcome),
+		     c->system_errno ? ": " : "", c->system_errno ? strerror(c->system_errno) : "",
+		     why[0] ? ": " : "", why);
 }
 
 static const char *find_header(const struct ps_net_call *c, const char *name)

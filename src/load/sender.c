@@ -106,6 +106,11 @@ static void finish_unsent(struct ps_load_tenant_run *tr, struct ps_load_waiting 
 	}
 }
 
+static bool is_late(const struct ps_load_run *run, struct ps_load_waiting w, int64_t now_ns)
+{
+	return run->start_ns + w.scheduled_ns + run->timeout_ns <= now_ns;
+}
+
 /* Set to the first that waits, or to one that has left the ring since: then it is set again when
  * it fires, which is cheaper than to move it with each that leaves. */
 static void arm_expiry(struct ps_load_tenant_run *tr)
@@ -119,16 +124,20 @@ static void arm_expiry(struct ps_load_tenant_run *tr)
 	}
 }
 
-static void on_expiry(struct ps_evloop_timer *timer, int64_t now_ns)
+static void expire_waiting(struct ps_load_tenant_run *tr, int64_t now_ns)
 {
-	struct ps_load_tenant_run *tr = timer->ctx;
-	int64_t limit = now_ns - tr->th->run->start_ns - tr->th->run->timeout_ns;
-
-	while (tr->waiting.len && ps_load_ring_peek(&tr->waiting)->scheduled_ns <= limit) {
+	while (tr->waiting.len && is_late(tr->th->run, *ps_load_ring_peek(&tr->waiting), now_ns)) {
 		count_waiting(tr, -1);
 		finish_unsent(tr, ps_load_ring_pop(&tr->waiting), now_ns,
 			      "no connection became free in time");
 	}
+}
+
+static void on_expiry(struct ps_evloop_timer *timer, int64_t now_ns)
+{
+	struct ps_load_tenant_run *tr = timer->ctx;
+
+	expire_waiting(tr, now_ns);
 	arm_expiry(tr);
 }
 
@@ -209,7 +218,7 @@ void ps_load_sender_hand_out(struct ps_load_tenant_run *tr, struct ps_load_waiti
 	if (tr->tally) {
 		tr->tally->scheduled++;
 	}
-	if (run->start_ns + w.scheduled_ns + run->timeout_ns <= now_ns) {
+	if (is_late(run, w, now_ns)) {
 		finish_unsent(tr, w, now_ns, "the generator could not send it in time");
 		return;
 	}
@@ -220,17 +229,22 @@ void ps_load_sender_hand_out(struct ps_load_tenant_run *tr, struct ps_load_waiti
 	}
 }
 
+/* Time-outs free slots by the thousand when a server stalls. What is too late by then must not be
+ * sent on them: it would time out at once, in the same round, and free the slot for the next. */
 static void serve_waiting(struct ps_load_tenant_run *tr)
 {
-	while (tr->waiting.len && !ps_load_thread_stopped(tr->th)) {
-		struct ps_load_slot *slot = ps_load_port_take(tr->port);
+	while (!ps_load_thread_stopped(tr->th)) {
+		int64_t now_ns = ps_evloop_now_ns(tr->th->loop);
+		struct ps_load_slot *slot;
 		struct ps_load_waiting w;
 
+		expire_waiting(tr, now_ns);
+		slot = tr->waiting.len ? ps_load_port_take(tr->port) : NULL;
 		if (!slot) {
 			return;
 		}
 		w = ps_load_ring_pop(&tr->waiting);
-		if (!send_on(slot, w, ps_evloop_now_ns(tr->th->loop))) {
+		if (!send_on(slot, w, now_ns)) {
 			ps_load_ring_unpop(&tr->waiting, w);
 			return;
 		}

@@ -215,7 +215,7 @@ static void on_stream_done(struct ps_net_call *c)
 		a->outcome = PS_LOAD_RESET;
 	}
 	if (s->late) {
-		ps_error_set(&s->base.pub.port->err, PS_ETIMEOUT, "timeout");
+		ps_error_set(&s->base.pub.port->err, PS_ETIMEOUT, "no answer in time");
 		a->outcome = PS_LOAD_TIMEOUT;
 		a->cancelled = false;
 	}

@@ -377,7 +377,7 @@ class Changes(Temporary):
         much = answer(values=(1.0,) * (1 << 19), shape=(1, 1 << 19))
         _, t, _ = self.run_with(lambda n, s: much if n % 2 else "good", meta)
         self.assertEqual(t["outcomes"]["garbage"], t["scheduled"] // 2)
-        self.assertIn("too_big", t["first_failure"])
+        self.assertIn("larger than the model", t["first_failure"])
         self.assertEqual(t["outcomes"]["ok"], t["scheduled"] // 2)
 
     def test_redirects_and_refused_keys_are_not_followed_and_counted(self):

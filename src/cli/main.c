@@ -3,6 +3,7 @@
 #include "commands_internal.h"
 #include "help_internal.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -167,6 +168,9 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	/* A limit on the size of files is to be an error of the write, as a full disk is: by
+	 * default it would end the program without a word. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
 		struct ps_error err;
 		ps_error_set(&err, PS_EUSAGE, "a command is missing");

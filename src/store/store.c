@@ -70,6 +70,8 @@ static const char *hint_of(enum ps_status st)
 		return "another program uses this file: wait for it, or name another file";
 	case PS_ECORRUPT:
 		return "name another file, or restore this one from a copy";
+	case PS_EIO:
+		return "is the disk full or failing, or is there a limit on files (ulimit -f)?";
 	case PS_EFORBIDDEN:
 		return "check the permissions of the file and its folder";
 	default:
@@ -80,11 +82,15 @@ static const char *hint_of(enum ps_status st)
 enum ps_status ps_store_error(struct ps_store *s, struct ps_error *err, int rc, const char *doing)
 {
 	enum ps_status st = ps_store_status(rc);
-	/* The system's errno tells a full disk from other write errors. */
-	if (st == PS_EIO && s->db && sqlite3_system_errno(s->db) == ENOSPC) {
+	/* The system's errno tells a full disk, or a limit, from other write errors. */
+	int e = st == PS_EIO && s->db ? sqlite3_system_errno(s->db) : 0;
+
+	if (e == ENOSPC || e == EDQUOT || e == EFBIG) {
 		st = PS_ENOSPC;
 	}
-	ps_error_set(err, st, "cannot %s: %s", doing, s->db ? sqlite3_errmsg(s->db) : "no memory");
+	ps_error_set(err, st, "cannot %s: %s%s%s", doing,
+		     s->db ? sqlite3_errmsg(s->db) : "no memory", e ? ": " : "",
+		     e ? strerror(e) : "");
 	ps_error_where(err, "%s", s->path);
 	if (hint_of(st)) {
 		ps_error_hint(err, "%s", hint_of(st));

@@ -4,6 +4,7 @@ import csv
 import fcntl
 import os
 import pathlib
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -108,6 +109,22 @@ class Store(unittest.TestCase):
             self.assertNotEqual(r.returncode, 0)
             self.assertIn("another perseus is writing to this store", r.stderr)
             self.assertIn("all as written", self.ok("check", self.db))  # readers may read
+
+    def test_a_limit_on_the_size_of_files(self):
+        """`ulimit -f`: an error that names the file, not the end of the program without a word."""
+        def limited():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (51200, 51200))
+
+        out = self.dir / "all.db"
+        r = run("store", "merge", self.db, "-o", out, preexec_fn=limited)
+        self.assertGreater(r.returncode, 1, r.stderr)
+        self.assertIn(str(out), r.stderr)
+        self.assertIn("ulimit -f", r.stderr)
+        self.assertFalse(out.exists())
+        r = run("store", "export", self.db, "-o", self.dir / "csv", "--requests",
+                preexec_fn=limited)
+        self.assertGreaterEqual(r.returncode, 0, r.stderr)  # no signal ended it
+        self.assertIn("all as written", self.ok("check", self.db))
 
     def test_full_and_read_only_disks(self):
         small = self.dir / "small"

@@ -35,7 +35,8 @@ static void on_done(struct ps_net_call *call)
 		g->body = malloc(call->answer_bytes + 1);
 	}
 	if (g->body) {
-		memcpy(g->body, call->answer_body, call->answer_bytes);
+		if (call->answer_bytes > 0) /* without a body there is no address */
+			memcpy(g->body, call->answer_body, call->answer_bytes);
 		g->body[call->answer_bytes] = '\0';
 		g->len = call->answer_bytes;
 	}

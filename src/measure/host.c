@@ -276,18 +276,38 @@ static json_t *generator(const struct ps_measure_campaign *c, const struct ps_st
 	return o;
 }
 
+/* `why` as a further line of `reasons`, which may be NULL. NULL: no memory. */
+static const char *with_reason(struct ps_arena *a, const char *reasons, const char *why)
+{
+	size_t old = reasons ? strlen(reasons) + 1 : 0;
+	size_t size = old + strlen(why) + 1;
+	char *text = ps_arena_alloc(a, size);
+	if (text) {
+		(void)snprintf(text, size, "%s%s%s", old ? reasons : "", old ? "\n" : "", why);
+	}
+	return text;
+}
+
+/* To the results too: reports, blocks and searches decide by theirs. */
 static enum ps_status add_reason(struct ps_arena *a, struct ps_store_trial *trial, const char *why,
 				 struct ps_error *err)
 {
-	size_t old = trial->reasons ? strlen(trial->reasons) + 1 : 0;
-	size_t size = old + strlen(why) + 1;
-	char *text = ps_arena_alloc(a, size);
-	if (!text) {
+	struct ps_store_result *results =
+		ps_arena_zalloc(a, sizeof(*results) * (trial->result_len + 1));
+	trial->reasons = with_reason(a, trial->reasons, why);
+	trial->valid = false;
+	if (!results || !trial->reasons) {
 		return no_memory(err);
 	}
-	(void)snprintf(text, size, "%s%s%s", old ? trial->reasons : "", old ? "\n" : "", why);
-	trial->reasons = text;
-	trial->valid = false;
+	for (size_t i = 0; i < trial->result_len; i++) {
+		results[i] = trial->results[i];
+		results[i].reasons = with_reason(a, results[i].reasons, why);
+		results[i].valid = false;
+		if (!results[i].reasons) {
+			return no_memory(err);
+		}
+	}
+	trial->results = results;
 	return PS_OK;
 }
 

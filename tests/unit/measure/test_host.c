@@ -1,3 +1,4 @@
+// needs: report
 /* What the host counted, as the store keeps it: counters from the load's start, what is not known
  * stays unknown, CPU time by tenant, and memory that nothing limited. */
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 
 #include "base/clock.h"
 #include "measure/measure_internal.h"
+#include "report/report_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -149,11 +151,16 @@ static void test_memory(void **state)
 		make(&m, in, 2);
 		m.c.slice.memory_bytes = rows[i].limit;
 		m.t.reasons = "before";
+		m.results[0].valid = true;
+		m.results[1].reasons = "unsteady-rising: before";
 		assert_int_equal(ps_measure_convert_host(&m.c, &m.w, rows[i].limited, &m.r, &m.a,
 							 &m.t, NULL),
 				 PS_OK);
 		assert_int_equal(m.t.valid, rows[i].valid);
 		assert_true(rows[i].valid == !strstr(m.t.reasons, "before\nmemory-over: "));
+		for (int k = 0; k < 2; k++) { /* what the report goes by */
+			assert_int_equal(ps_report_is_trusted(&m.t.results[k]), rows[i].valid);
+		}
 		fini(&m);
 	}
 }

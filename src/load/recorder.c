@@ -197,6 +197,18 @@ bool ps_load_recorder_end(struct ps_load_recorder *rec, const struct ps_load_rec
 	return good;
 }
 
+/* The words may be a server's: they go to terminals, where an escape would act. */
+static void make_printable(char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < 0x20 || c == 0x7f) {
+			*text = '?';
+		}
+	}
+}
+
 void ps_load_recorder_failure(struct ps_load_recorder *rec, const struct ps_load_record *q,
 			      const char *why)
 {
@@ -206,6 +218,7 @@ void ps_load_recorder_failure(struct ps_load_recorder *rec, const struct ps_load
 	rec->first_failure_ns = q->scheduled_ns;
 	snprintf(rec->r->first_failure, sizeof(rec->r->first_failure), "%s: %s",
 		 ps_load_outcome_name((enum ps_load_outcome)q->outcome), why);
+	make_printable(rec->r->first_failure);
 }
 
 /* ---- merging ---- */

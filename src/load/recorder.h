@@ -50,7 +50,8 @@ enum ps_status ps_load_recorder_init_shared(struct ps_load_recorder *rec,
 bool ps_load_recorder_end(struct ps_load_recorder *rec, const struct ps_load_record *record,
 			  bool sampled);
 
-/* ps_load_recorder_failure notes in words why a request failed, if it is the first of them. */
+/* ps_load_recorder_failure notes in words why a request failed, if it is the first of them. Control
+ * characters in `why` become '?'. */
 void ps_load_recorder_failure(struct ps_load_recorder *rec, const struct ps_load_record *record,
 			      const char *why);
 

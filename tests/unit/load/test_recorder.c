@@ -269,6 +269,34 @@ static void test_throughput(void **state)
 	}
 }
 
+/* What a server says is printed to terminals: nothing in it may act there. */
+static void test_failures_are_printable(void **state)
+{
+	static const struct {
+		const char *why, *want;
+	} rows[] = {
+		{"no such model", "no such model"},
+		{"\x1b[2Jgone\r\nnow\x7f", "?[2Jgone??now?"},
+		{"\x01\t\x1f ~", "??? ~"},
+		{"zw\xc3\xb6lf", "zw\xc3\xb6lf"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_load_tenant_result r = {0};
+		struct ps_load_record q = {.outcome = PS_LOAD_RESET};
+		struct ps_load_recorder rec;
+		const char *colon;
+
+		assert_int_equal(ps_load_recorder_init(&rec, &r, &plan, &tenant, 1), PS_OK);
+		ps_load_recorder_failure(&rec, &q, rows[i].why);
+		colon = strstr(r.first_failure, ": ");
+		assert_non_null(colon);
+		assert_string_equal(colon + 2, rows[i].want);
+		ps_load_tenant_result_fini(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_late_ones_are_counted),
 		cmocka_unit_test(test_a_rate_not_kept_is_invalid),
 		cmocka_unit_test(test_throughput),
+		cmocka_unit_test(test_failures_are_printable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

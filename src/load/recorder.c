@@ -336,8 +336,9 @@ void ps_load_recorder_finish(struct ps_load_recorder *rec)
 	double busy = (double)(rec->last_ok_ns - rec->warmup_ns) / 1e9;
 
 	/* The users of a closed loop begin the measured part with requests under way, and so they
-	 * end it: its last answers stand for those of the first, which are not counted. */
-	busy = rec->closed || busy < duration ? duration : busy;
+	 * end it: its last answers stand for those of the first, which are not counted. Without a
+	 * warm-up they begin with nothing under way. */
+	busy = (rec->closed && rec->warmup_ns > 0) || busy < duration ? duration : busy;
 
 	r->offered_rps = (double)r->scheduled / duration;
 	r->achieved_rps = (double)r->sent / duration;

@@ -236,27 +236,32 @@ static void test_a_rate_not_kept_is_invalid(void **state)
 	}
 }
 
-/* The last answer comes a second after the end: an open loop took that long, a closed one did not.
- */
+/* The last answer comes a second after the end: an open loop took that long, a closed one did not,
+ * if it was under way at the beginning of the measured part. */
 static void test_throughput(void **state)
 {
 	static const struct {
 		enum ps_load_arrival_kind kind;
+		int64_t warmup_ns;
 		double want_rps;
-	} rows[] = {{PS_LOAD_POISSON, 2}, {PS_LOAD_CLOSED, 2.5}, {PS_LOAD_OFFLINE, 2.5}};
+	} rows[] = {{PS_LOAD_POISSON, SEC, 2},	 {PS_LOAD_CLOSED, SEC, 2.5},
+		    {PS_LOAD_OFFLINE, SEC, 2.5}, {PS_LOAD_POISSON, 0, 2},
+		    {PS_LOAD_CLOSED, 0, 2},	 {PS_LOAD_OFFLINE, 0, 2}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct ps_load_tenant t = {.name = "t", .arrival = {.kind = rows[i].kind}};
+		struct ps_load_plan p = {.warmup_ns = rows[i].warmup_ns, .duration_ns = 4 * SEC};
+		int64_t at = p.warmup_ns + 3 * SEC, done = p.warmup_ns + 5 * SEC;
 		struct ps_load_tenant_result r = {0};
 		struct ps_load_recorder rec;
 
-		assert_int_equal(ps_load_recorder_init(&rec, &r, &plan, &t, 10), PS_OK);
+		assert_int_equal(ps_load_recorder_init(&rec, &r, &p, &t, 10), PS_OK);
 		for (int k = 0; k < 10; k++) {
-			struct ps_load_record q = {.scheduled_ns = 4 * SEC,
-						   .sent_ns = 4 * SEC,
-						   .first_byte_ns = 6 * SEC,
-						   .done_ns = 6 * SEC,
+			struct ps_load_record q = {.scheduled_ns = at,
+						   .sent_ns = at,
+						   .first_byte_ns = done,
+						   .done_ns = done,
 						   .server_queue_ns = -1,
 						   .server_compute_ns = -1,
 						   .http_status = 200};

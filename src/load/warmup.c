@@ -59,9 +59,10 @@ static void keep_of_sender(struct ps_load_tenant_result *to, const struct ps_loa
 	to->request_bytes = t->request_bytes;
 	to->connections = t->connections;
 	to->peak_in_flight = t->peak_in_flight;
-	to->kernel_stamped = t->kernel_stamped;
 	to->little = t->little;
 	to->notes = t->notes;
+	to->replica_len = t->replica_len;
+	memcpy(to->replicas, t->replicas, sizeof(to->replicas));
 	to->metadata_changes = t->metadata_changes;
 	memcpy(to->metadata_change_text, t->metadata_change_text, sizeof(to->metadata_change_text));
 	memcpy(to->first_failure, t->first_failure, sizeof(to->first_failure));

@@ -57,7 +57,8 @@ static void put(struct fixture *f, size_t tenant, int64_t at, int64_t latency)
 				   .server_queue_ns = -1,
 				   .server_compute_ns = -1,
 				   .http_status = 200,
-				   .outcome = PS_LOAD_OK};
+				   .outcome = PS_LOAD_OK,
+				   .kernel = 1};
 
 	ps_load_recorder_end(&f->rec[tenant], &q, true);
 }
@@ -103,6 +104,11 @@ static void the_warmup_is_cut_where_it_ends(void **state)
 	f.plan.warmup_auto = true;
 	put_run(&f, 0, 0);
 	put_run(&f, 1, 4 * SEC);
+	for (int i = 0; i < 2; i++) {
+		f.r.tenants[i].replica_len = 2;
+		f.r.tenants[i].replicas[0] = "http://x";
+		f.r.tenants[i].replicas[1] = "http://y";
+	}
 	judge(&f);
 	assert_true(f.r.warmup_found && f.r.valid);
 	/* The later cut of the two holds for both. */
@@ -113,6 +119,10 @@ static void the_warmup_is_cut_where_it_ends(void **state)
 
 		assert_int_equal(t->scheduled + t->warmup_scheduled, RUN_S * 100);
 		assert_int_equal(t->record_len, RUN_S * 100);
+		assert_int_equal(t->kernel_stamped, t->scheduled);
+		assert_int_equal(t->replica_len, 2);
+		assert_string_equal(t->replicas[0], "http://x");
+		assert_string_equal(t->replicas[1], "http://y");
 		assert_int_equal(ps_hist_total(&t->latency), t->scheduled);
 		assert_int_equal(ps_hist_count(&t->uncorrected), t->scheduled);
 		assert_true(t->latency.max_ns < 140 * MS);

@@ -6,7 +6,7 @@
 #include "cli/load_search_internal.h"
 
 #include "base/units.h"
-#include "load/reason.h"
+#include "load/fault.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,10 +18,32 @@
 #define SCALE_NS      (INT64_C(3) * 1000000000)
 #define SCALE_WARM_NS (INT64_C(1) * 1000000000)
 #define CONFIRMS      3
-#define REPEATS	      2	    /* of a trial in which the generator was late */
+#define REPEATS	      2	    /* of trials that say nothing of the server */
 #define CONFIRM_STEPS 2	    /* a confirming trial is so many steps long */
 #define MOST_REQUESTS 900e3 /* of one trial: all are kept, one by one */
 #define MOST_STEP_NS  (INT64_C(900) * 1000000000)
+
+/* A trial that says nothing of the server is done again, some times in all; when that does not help
+ * it counts all the same, and the search is INVALID. */
+static enum ps_status run_trial(struct ps_cli_load_searched *s, struct ps_load_result *ret,
+				struct ps_error *err)
+{
+	enum ps_status st = ps_cli_load_trials_run(&s->t, ret, err);
+
+	while (st == PS_OK && !ret->cancelled && s->repeats < REPEATS && ps_load_fault(ret)) {
+		ps_load_result_fini(ret);
+		s->repeats++;
+		st = ps_cli_load_trials_run(&s->t, ret, err);
+	}
+	if (st != PS_OK) {
+		return st;
+	}
+	s->stopped = ret->cancelled;
+	if (ps_load_fault(ret) && !s->stopped && !s->late++) {
+		(void)snprintf(s->reason, sizeof(s->reason), "%s", ps_load_fault(ret));
+	}
+	return PS_OK;
+}
 
 /* ---- what the server can do ---- */
 
@@ -39,11 +61,10 @@ static enum ps_status closed_loop(struct ps_cli_load_searched *s, int users, dou
 	s->t.plan.warmup_ns = SCALE_WARM_NS;
 	s->t.plan.duration_ns = SCALE_NS;
 	(void)snprintf(s->t.what, sizeof(s->t.what), "closed loop of %d users", users);
-	st = ps_cli_load_trials_run(&s->t, &r, err);
+	st = run_trial(s, &r, err);
 	if (st != PS_OK) {
 		return st;
 	}
-	s->stopped = r.cancelled;
 	for (size_t i = 0; i < r.tenant_len; i++) {
 		const struct ps_load_tenant_result *t = &r.tenants[i];
 
@@ -111,25 +132,6 @@ static enum ps_status observe(const struct ps_load_tenant_result *t, const struc
 	return st;
 }
 
-/* A server that is too slow makes requests wait for a connection: that is its doing, and counts. A
- * generator that is late has measured itself. NULL: it was not. */
-static const char *why_late(const struct ps_load_result *r)
-{
-	for (size_t i = 0; i < r->tenant_len; i++) {
-		const struct ps_load_tenant_result *t = &r->tenants[i];
-
-		for (int k = 0; k < t->reason_len; k++) {
-			enum ps_load_reason code = ps_load_reason_of(t->reasons[k]);
-
-			if (t->late_limit == 0 &&
-			    (code == PS_LOAD_REASON_LAG || code == PS_LOAD_REASON_UNSENT)) {
-				return t->reasons[k];
-			}
-		}
-	}
-	return NULL;
-}
-
 static enum ps_status set_load(struct ps_cli_load_searched *s, const struct ps_trial_next *next,
 			       struct ps_error *err)
 {
@@ -177,33 +179,22 @@ static enum ps_status take_step(struct ps_cli_load_searched *s, const struct ps_
 	return st == PS_OK ? ps_trial_search_add(&s->s, &step, err) : st;
 }
 
-/* A trial in which the generator was late is tried again, some times in all; when it cannot do
- * better its trial counts all the same, and the search is INVALID. */
 static enum ps_status run_step(struct ps_cli_load_searched *s, const struct ps_trial_next *next,
 			       struct ps_error *err)
 {
 	struct ps_load_result r;
 	enum ps_status st = set_load(s, next, err);
-	const char *late = NULL;
-	bool again = true;
 
-	while (st == PS_OK && again) {
-		st = ps_cli_load_trials_run(&s->t, &r, err);
-		if (st != PS_OK) {
-			return st;
-		}
-		s->stopped = r.cancelled;
-		late = why_late(&r);
-		again = late && s->repeats < REPEATS && !s->stopped;
-		s->repeats += again;
-		if (!again && late && !s->late++) {
-			(void)snprintf(s->reason, sizeof(s->reason), "%s", late);
-		}
-		if (!again && !s->stopped) {
-			st = take_step(s, next, &r, err);
-		}
-		ps_load_result_fini(&r);
+	if (st == PS_OK) {
+		st = run_trial(s, &r, err);
 	}
+	if (st != PS_OK) {
+		return st;
+	}
+	if (!s->stopped) {
+		st = take_step(s, next, &r, err);
+	}
+	ps_load_result_fini(&r);
 	return st;
 }
 

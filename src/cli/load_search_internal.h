@@ -19,14 +19,14 @@ struct ps_cli_load_searched {
 	struct ps_cli_load_shown shown[PS_TRIAL_MAX_STEPS];
 	double closed_rps; /* in units of the ray */
 	int closed_users;
-	int repeats;			  /* trials done again */
-	int late;			  /* trials that count though the generator was late */
+	int repeats; /* trials done again */
+	int late;    /* trials that count though they say nothing of the server */
 	char reason[PS_LOAD_REASON_SIZE]; /* of the first of them */
 	bool stopped;
 };
 
 /* ps_cli_load_search_known says whether there is a capacity to claim: a fresh trial kept it, and no
- * trial that counts was the generator's own doing. */
+ * trial that counts had a fault (load/fault.h). */
 bool ps_cli_load_search_known(const struct ps_cli_load_searched *s);
 /* ps_cli_load_search_print writes it to stdout: a table as wide as the terminal, or JSON. PS_EIO,
  * PS_ENOMEM. */

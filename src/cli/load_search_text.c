@@ -50,8 +50,9 @@ static void put_capacity(struct ps_strbuf *out, const struct ps_cli_load_searche
 		ps_strbuf_puts(out, "  lowered: a fresh trial at a higher rate violated an SLA\n");
 	}
 	if (s->late > 0) {
-		ps_strbuf_printf(out, "  invalid: the generator was late in %d of %d trials: %s\n",
-				 s->late, s->s.n_steps, s->reason);
+		ps_strbuf_printf(out,
+				 "  invalid: %d of the trials measured not the server alone: %s\n",
+				 s->late, s->reason);
 	}
 	ps_strbuf_printf(out, "  ended as %s; a closed loop of %d users had %.4g\n",
 			 ps_trial_stop_name(s->s.stop), s->closed_users, s->closed_rps);

@@ -2,6 +2,7 @@
 #include "cli/load_modes_internal.h"
 
 #include "base/units.h"
+#include "load/fault.h"
 #include "trial/sweep.h"
 
 #include <math.h>
@@ -29,7 +30,7 @@ struct sweep {
 	double base_rps; /* of all tenants together */
 	struct row rows[PS_TRIAL_MAX_SWEEP];
 	struct ps_trial_sweep_row decides[PS_TRIAL_MAX_SWEEP];
-	int len;
+	int len, decide_len;
 	bool saturated, stopped;
 };
 
@@ -134,8 +135,12 @@ static enum ps_status run_row(struct sweep *s, struct ps_error *err)
 	s->stopped = result.cancelled;
 	if (!s->stopped) {
 		take_result(r, &result, s->users);
-		s->decides[s->len++] = r->decides;
-		s->saturated = ps_trial_sweep_saturated(s->decides, s->len);
+		s->len++;
+	}
+	/* What was not the server's doing does not show that it is saturated. */
+	if (!s->stopped && !ps_load_fault(&result)) {
+		s->decides[s->decide_len++] = r->decides;
+		s->saturated = ps_trial_sweep_saturated(s->decides, s->decide_len);
 	}
 	ps_load_result_fini(&result);
 	return PS_OK;

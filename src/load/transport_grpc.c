@@ -3,7 +3,8 @@
  *
  * A stream carries one request at a time here, so that its answer needs no number to be known by. A
  * request that times out ends its stream (the answer may still come, and would be taken for the
- * next one's); the slot's next request opens another.
+ * next one's); the slot's next request opens another. So does an answer that nobody asked for: what
+ * follows it on the stream could not be told from the next one's.
  */
 #include "load/remote_internal.h"
 #include "oip/grpc.h"
@@ -138,7 +139,8 @@ struct stream_slot {
 	struct ps_net_header auth;
 	struct ps_evloop_timer deadline;
 	bool open;
-	bool late; /* the stream is being ended because the request timed out */
+	bool late;  /* the stream is being ended because the request timed out */
+	bool stray; /* ... because an answer came before its request had left */
 };
 
 static struct stream_slot *stream_of(struct ps_load_islot *s)
@@ -176,8 +178,13 @@ static void on_message(struct ps_net_call *c, const struct ps_net_arrived *m)
 	struct stream_slot *s = c->ctx;
 	struct ps_load_answer *a = &s->base.pub.answer;
 
-	if (!s->base.busy) {
-		return; /* more answers than requests: a model that answers several times */
+	/* More answers than requests: a model that answers several times. A message that has not
+	 * left is the client's until the call is over: the next one may not take its place. */
+	if (!s->base.busy || s->message.sent_all_ns == 0) {
+		s->stray = s->base.busy;
+		ps_net_call_cancel(c);
+		s->stray = false;
+		return;
 	}
 	a->sent_ns = s->message.sent_ns;
 	a->first_byte_ns = m->first_byte_ns;
@@ -213,6 +220,12 @@ static void on_stream_done(struct ps_net_call *c)
 		ps_error_set(&s->base.pub.port->err, PS_EIO,
 			     "the server ended the stream without an answer");
 		a->outcome = PS_LOAD_RESET;
+	}
+	if (s->stray) {
+		ps_error_set(&s->base.pub.port->err, PS_EPARSE,
+			     "an answer came before its request had left");
+		a->outcome = PS_LOAD_GARBAGE;
+		a->cancelled = false;
 	}
 	if (s->late) {
 		ps_error_set(&s->base.pub.port->err, PS_ETIMEOUT, "no answer in time");

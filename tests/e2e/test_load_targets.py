@@ -426,7 +426,7 @@ class GrpcFaults(Temporary):
     """A gRPC server made of raw bytes, which answers as it is told."""
 
     @contextlib.contextmanager
-    def server(self, unary=None, stream=None):
+    def server(self, unary=None, stream=None, times=1):
         meta = service_pb2.ModelMetadataResponse(name="m", versions=["1"], platform="scripted")
         for side, name, n in ((meta.inputs, "x", 16), (meta.outputs, "y", 4)):
             side.add(name=name, datatype="FP32", shape=[-1, n])
@@ -442,7 +442,7 @@ class GrpcFaults(Temporary):
 
         def streamed(requests, context):
             for request in requests:
-                yield handle(stream)(request, context)
+                yield from [handle(stream)(request, context)] * times
 
         service = {"ModelMetadata": grpc.unary_unary_rpc_method_handler(
             lambda r, c: meta.SerializeToString())}
@@ -507,6 +507,19 @@ class GrpcFaults(Temporary):
                            "constant", "--rate", 80, "--duration", "0.5s", "--warmup", "0s")
         self.assertEqual({k: v for k, v in t["outcomes"].items() if v},
                          {"ok": 10, "rejected": 10, "garbage": 10, "refused": 10})
+
+    def test_a_stream_that_answers_twice(self):
+        inner = service_pb2.ModelInferResponse.FromString(self.good())
+        good = service_pb2.ModelStreamInferResponse(infer_response=inner).SerializeToString()
+        with self.server(stream=lambda n, request, context: good, times=2) as url:
+            # 2 MiB do not leave at once: the second answer comes while the next request leaves.
+            _, t, stderr = load("--url", url, "--protocol", "grpc-stream", "--model", "m",
+                                "--concurrency", 1, "--batch", 32768, "--duration", "0.5s",
+                                "--warmup", "0s")
+        self.assertIsNotNone(t, stderr)
+        outcomes = {k: v for k, v in t["outcomes"].items() if v}
+        self.assertEqual(set(outcomes), {"ok", "garbage"}, t["first_failure"])
+        self.assertIn("before its request had left", t["first_failure"])
 
     def test_answers_that_never_come(self):
         release = threading.Event()

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OFFLINE_DEFAULT 16 /* under way */
+#define OFFLINE_DEFAULT	   16 /* under way */
+#define HALF_WIDTH_DEFAULT 0.1
+#define STEPS_DEFAULT	   16
 
 bool ps_cli_load_modes_any(const struct ps_cli_load_modes *m)
 {
@@ -18,6 +20,16 @@ static const char *mode_name(const struct ps_cli_load_modes *m)
 	return m->find_capacity ? "--find-capacity"
 	       : m->sweep_rate	? "--sweep-rate"
 				: "--sweep-concurrency";
+}
+
+/* An arrival whose rates no mode can choose; NULL: it can. */
+static const char *own_rates(const struct ps_cli_load_options *o)
+{
+	const char *arrival = ps_load_arrival_choices[o->t.a.arrival];
+
+	return strcmp(arrival, "steps") == 0	 ? "has rates of its own"
+	       : strcmp(arrival, "offline") == 0 ? "has no rate"
+						 : NULL;
 }
 
 static enum ps_status check_options(const struct ps_cli_load_options *o, struct ps_error *err)
@@ -32,6 +44,15 @@ static enum ps_status check_options(const struct ps_cli_load_options *o, struct 
 	}
 	if (m->keep_going && !m->sweep_rate && !m->sweep_concurrency) {
 		return ps_error_set(err, PS_EUSAGE, "--keep-going is for sweeps");
+	}
+	if (!m->find_capacity && (m->steps > 0 || m->half_width > 0)) {
+		return ps_error_set(err, PS_EUSAGE, "%s is for --find-capacity",
+				    m->steps > 0 ? "--steps" : "--half-width");
+	}
+	if (modes == 1 && own_rates(o)) {
+		return ps_error_set(err, PS_EUSAGE, "%s chooses the %s itself: --arrival %s %s",
+				    mode_name(m), m->sweep_concurrency ? "users" : "rates",
+				    ps_load_arrival_choices[o->t.a.arrival], own_rates(o));
 	}
 	if (modes == 1 && (o->t.a.rate > 0 || o->t.a.concurrency > 0)) {
 		return ps_error_set(err, PS_EUSAGE, "%s chooses the %s itself: leave out --%s",
@@ -69,6 +90,8 @@ enum ps_status ps_cli_load_modes_prepare(struct ps_cli_load_options *o, struct p
 		o->t.a.arrival = PS_LOAD_OFFLINE;
 		o->t.a.concurrency = o->t.a.concurrency > 0 ? o->t.a.concurrency : OFFLINE_DEFAULT;
 	}
+	o->m.steps = o->m.steps > 0 ? o->m.steps : STEPS_DEFAULT;
+	o->m.half_width = o->m.half_width > 0 ? o->m.half_width : HALF_WIDTH_DEFAULT;
 	/* Any rate: each trial is brought to its own. */
 	if (ps_cli_load_modes_any(&o->m) && !o->file) {
 		o->t.a.rate = 1;

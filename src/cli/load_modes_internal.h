@@ -22,19 +22,18 @@
 		{.name = "half-width",                                                             \
 		 .type = PS_CONF_RATIO,                                                            \
 		 .offset = offsetof(S, AT half_width),                                             \
-		 .def = "10%",                                                                     \
 		 .min = 0.005,                                                                     \
 		 .max = 0.5,                                                                       \
 		 .help = "Capacity search: stop when half the interval is at most this share of "  \
-			 "the capacity."},                                                         \
+			 "the capacity; 10 % without it."},                                        \
 		{.name = "steps",                                                                  \
 		 .type = PS_CONF_INT,                                                              \
 		 .offset = offsetof(S, AT steps),                                                  \
 		 .metavar = "N",                                                                   \
-		 .def = "16",                                                                      \
 		 .min = 4,                                                                         \
 		 .max = 100,                                                                       \
-		 .help = "Capacity search: at most so many trials before the confirming ones."},   \
+		 .help = "Capacity search: at most so many trials before the confirming ones; 16 " \
+			 "without it."},                                                           \
 		{.name = "sweep-rate",                                                             \
 		 .type = PS_CONF_TEXT,                                                             \
 		 .offset = offsetof(S, AT sweep_rate),                                             \

@@ -27,7 +27,7 @@ struct ps_cli_load_run {
 struct ps_cli_load_modes {
 	bool find_capacity, keep_going, offline;
 	char *sweep_rate, *sweep_concurrency;
-	double half_width;
+	double half_width; /* 0 until prepared: not given; the same of steps */
 	int64_t steps;
 };
 

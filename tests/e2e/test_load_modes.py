@@ -38,6 +38,11 @@ class Refusals(unittest.TestCase):
             (("--sweep-concurrency", "0.1,0.2"), "out of range"),
             (("--sweep-rate", "1,2", "--records", "/dev/null"), "of one trial"),
             (("--rate", 5, "--keep-going"), "for sweeps"),
+            (("--rate", 5, "--steps", 8), "--steps is for --find-capacity"),
+            (("--sweep-rate", "1,2", "--half-width", "5%"), "--half-width is for --find-capacity"),
+            (("--find-capacity", "--sla", "p95<=1s", "--arrival", "steps", "--rate-steps", "1:1s"),
+             "--arrival steps has rates of its own"),
+            (("--sweep-rate", "1,2", "--arrival", "offline"), "--arrival offline has no rate"),
         ):
             done = load(*nowhere, *args)
             self.assertEqual(done.returncode, 64, (args, done.stderr))

@@ -61,8 +61,7 @@ void ps_measure_blocks_free(struct ps_measure_blocks *b)
 	}
 }
 
-/* As in the report: a backlog that rises is the server's doing, any other reason is not. */
-static bool is_trusted(const struct ps_store_result *r)
+bool ps_measure_is_trusted(const struct ps_store_result *r)
 {
 	for (const char *line = r->valid ? NULL : r->reasons; line && *line;) {
 		if (ps_load_reason_of(line) != PS_LOAD_REASON_RISING) {
@@ -96,7 +95,7 @@ enum ps_status ps_measure_blocks_add(struct ps_measure_blocks *b, const struct p
 	for (size_t i = 0; i < t->result_len && st == PS_OK; i++) {
 		const struct ps_store_result *r = &t->results[i];
 		int member = member_of(&b->plan->sets[cell->set], r->tenant);
-		if (member < 0 || !is_trusted(r) || r->latency.len == 0 ||
+		if (member < 0 || !ps_measure_is_trusted(r) || r->latency.len == 0 ||
 		    ps_hist_read(&h, r->latency.data, r->latency.len, NULL) != PS_OK ||
 		    ps_hist_total(&h) == 0) {
 			continue;

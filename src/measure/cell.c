@@ -162,7 +162,8 @@ static void note(struct ps_measure_cell *c, enum ps_status st, const struct ps_e
 	char text[512];
 	if (st != PS_OK) {
 		(void)snprintf(text, sizeof(text), "%s: FAILED: %.300s", c->m->cell, err->what);
-	} else if (c->out.capacity.known) {
+	} else if (c->plan->kind == PS_STORE_SEARCH || c->plan->kind == PS_STORE_FRONTIER ||
+		   c->plan->kind == PS_STORE_PACK) {
 		ps_measure_search_note(c, text, sizeof(text));
 	} else if (c->plan->kind == PS_STORE_COLD || c->plan->kind == PS_STORE_PROFILE ||
 		   c->plan->kind == PS_STORE_OPERATORS) {

@@ -4,7 +4,8 @@
 
 #include "measure/measure_internal.h"
 
-#define PS_MEASURE_MAX_FIGURES 512
+#define PS_MEASURE_MAX_FIGURES	  512
+#define PS_MEASURE_SEARCH_REPEATS 2 /* of INVALID trials, in one search */
 
 struct ps_measure_cell {
 	struct ps_measure_context *m;
@@ -12,13 +13,15 @@ struct ps_measure_cell {
 	const struct ps_store_set *set;
 	struct ps_measure_live live;
 	struct ps_arena arena; /* of everything that is written in the end */
-	struct ps_store_trial trials[PS_TRIAL_MAX_STEPS + 2];
+	struct ps_store_trial trials[PS_TRIAL_MAX_STEPS + 2 + PS_MEASURE_SEARCH_REPEATS];
 	int trial_len;
 	struct ps_store_figure figures[PS_MEASURE_MAX_FIGURES];
 	int figure_len;
 	struct ps_store_cell out;
 	double confirmed_scale; /* where a fresh trial held; 0: nowhere */
 	bool cut_by_time;	/* the search ended for want of time */
+	/* of a search: trials that were INVALID, and so repeated, counted all the same, not used */
+	int repeats, invalid_steps, invalid_checks;
 };
 
 /* ps_measure_cell_member returns the tenant at place i of the cell's set. */
@@ -35,6 +38,19 @@ void ps_measure_rates_text(const double *rates, int n, char *buf, size_t size);
 
 /* ps_measure_cell_search runs cells of kind SEARCH, FRONTIER and PACK: live is up. */
 enum ps_status ps_measure_cell_search(struct ps_measure_cell *c, struct ps_error *err);
+/* What a search makes of a trial. */
+enum ps_measure_use {
+	PS_MEASURE_USE_IT,
+	PS_MEASURE_USE_AGAIN,	/* INVALID, and there are repeats left */
+	PS_MEASURE_USE_COUNTED, /* an INVALID step that counts all the same, and is stated */
+	PS_MEASURE_USE_NOT,	/* an INVALID check: it shows nothing */
+};
+/* ps_measure_search_use says it, after `repeats` so far. A rising backlog is a fault of the
+ * server, any other reason one of the instrument. Pure. */
+enum ps_measure_use ps_measure_search_use(const struct ps_store_trial *t, bool check, int repeats);
+/* ps_measure_search_knows says whether a search showed a capacity: not when all its checks failed
+ * and nothing below them passed. Pure. */
+bool ps_measure_search_knows(const struct ps_trial_answer *a);
 /* ps_measure_search_note says what was found. */
 void ps_measure_search_note(const struct ps_measure_cell *c, char *text, size_t size);
 /* ps_measure_cell_single runs cells of one trial: CONFIRM, CAPACITY, RATES. */

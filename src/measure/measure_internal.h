@@ -272,6 +272,9 @@ enum ps_status ps_measure_convert_scrapes(const struct ps_metrics_page *before,
 
 struct ps_measure_blocks;
 
+/* ps_measure_is_trusted says, as the report does, whether a result is VALID, or INVALID for a
+ * rising backlog alone: that is the server's doing, any other reason is not. Pure. */
+bool ps_measure_is_trusted(const struct ps_store_result *r);
 /* ps_measure_blocks_new makes an empty record of medians. NULL: no memory. */
 struct ps_measure_blocks *ps_measure_blocks_new(const struct ps_store_campaign *plan);
 void ps_measure_blocks_free(struct ps_measure_blocks *b);

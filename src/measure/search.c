@@ -112,6 +112,60 @@ static int copies_of(double scale, bool check, int most)
 	return n < 1 ? 1 : n > most ? most : (int)n;
 }
 
+enum ps_measure_use ps_measure_search_use(const struct ps_store_trial *t, bool check, int repeats)
+{
+	bool trusted = true;
+	for (size_t i = 0; i < t->result_len; i++) {
+		trusted = trusted && ps_measure_is_trusted(&t->results[i]);
+	}
+	return trusted				     ? PS_MEASURE_USE_IT
+	       : repeats < PS_MEASURE_SEARCH_REPEATS ? PS_MEASURE_USE_AGAIN
+	       : check				     ? PS_MEASURE_USE_NOT
+						     : PS_MEASURE_USE_COUNTED;
+}
+
+/* Every request of a step is judged: one that was not kept cannot be. */
+static enum ps_status all_kept(const struct ps_load_result *r, struct ps_error *err)
+{
+	for (size_t i = 0; i < r->tenant_len; i++) {
+		if (r->tenants[i].records_dropped > 0) {
+			return ps_error_set(err, PS_ETOOBIG,
+					    "%llu requests of tenant %s found no room in a step",
+					    (unsigned long long)r->tenants[i].records_dropped,
+					    r->tenants[i].name);
+		}
+	}
+	return PS_OK;
+}
+
+/* Hands a trial over to the search, or not: what the instrument did wrong says nothing of the
+ * server, so that such a check neither confirms nor refutes. */
+static enum ps_status take_step(struct ps_measure_cell *c, struct ps_trial_search *s,
+				const struct ps_trial_step *step, struct ps_error *err)
+{
+	struct ps_store_trial *t = &c->trials[c->trial_len - 1];
+	bool check = step->kind == PS_TRIAL_CONFIRM;
+	enum ps_measure_use use = ps_measure_search_use(t, check, c->repeats);
+	if (use == PS_MEASURE_USE_AGAIN) {
+		c->repeats++;
+		t->verdict = "repeated";
+		return PS_OK;
+	}
+	if (use == PS_MEASURE_USE_NOT) {
+		c->invalid_checks++;
+		s->plan.max_confirms--; /* it was one of them, and is not asked for again */
+		t->verdict = "not used";
+		return PS_OK;
+	}
+	c->invalid_steps += use == PS_MEASURE_USE_COUNTED;
+	enum ps_status st = ps_trial_search_add(s, step, err);
+	if (st == PS_OK) {
+		t->verdict = ps_trial_verdict_name(s->steps[s->n_steps - 1].verdict);
+		t->met = s->steps[s->n_steps - 1].verdict == PS_TRIAL_PASS;
+	}
+	return st;
+}
+
 static enum ps_status run_step(struct ps_measure_cell *c, struct ps_trial_search *s,
 			       const struct ray *ray, const struct ps_trial_next *next,
 			       struct ps_error *err)
@@ -144,19 +198,12 @@ static enum ps_status run_step(struct ps_measure_cell *c, struct ps_trial_search
 	if (st != PS_OK) {
 		return st;
 	}
+	st = all_kept(&r, err);
 	for (int i = 0; i < c->set->member_len && st == PS_OK; i++) {
 		st = observe(&r.tenants[i], &s->plan.sla[i], plan.warmup_ns, &step.seen[i], err);
 	}
 	ps_load_result_fini(&r);
-	if (st == PS_OK) {
-		st = ps_trial_search_add(s, &step, err);
-	}
-	if (st == PS_OK) {
-		struct ps_store_trial *t = &c->trials[c->trial_len - 1];
-		t->verdict = ps_trial_verdict_name(s->steps[s->n_steps - 1].verdict);
-		t->met = s->steps[s->n_steps - 1].verdict == PS_TRIAL_PASS;
-	}
-	return st;
+	return st == PS_OK ? take_step(c, s, &step, err) : st;
 }
 
 static const char *method_text(struct ps_measure_cell *c, const struct ps_trial_search *s)
@@ -165,6 +212,9 @@ static const char *method_text(struct ps_measure_cell *c, const struct ps_trial_
 	json_t *o = json_object(), *tenants = json_array();
 	ps_json_set_string(o, "method", "fit of the share of violations over all steps");
 	ps_json_set_int(o, "steps", s->n_steps);
+	ps_json_set_int(o, "repeats", c->repeats);
+	ps_json_set_int(o, "invalid_steps", c->invalid_steps);
+	ps_json_set_int(o, "invalid_checks", c->invalid_checks);
 	ps_json_set_string(o, "stop", c->cut_by_time ? "time" : ps_trial_stop_name(s->stop));
 	ps_json_set_real(o, "scale_max", s->plan.scale_max);
 	ps_json_set_real(o, "confidence", a->scale.confidence);
@@ -195,29 +245,20 @@ static const char *method_text(struct ps_measure_cell *c, const struct ps_trial_
 }
 
 /* A fresh trial that violates an SLA lowers the capacity to the highest rate below that passed.
- * When none passed, that would be 0, which a trial of some seconds cannot show: then the fit over
- * all steps, the fresh trial among them, stands, and is marked as not confirmed. */
-static void mend_answer(struct ps_trial_search *s)
+ * When none passed, nothing was shown: neither 0, which a trial of some seconds cannot show, nor
+ * what the steps alone would say. */
+bool ps_measure_search_knows(const struct ps_trial_answer *a)
 {
-	struct ps_trial_answer all;
-	enum ps_trial_confirmed confirmed = s->answer.confirmed;
-	if (!s->answer.cut || s->answer.scale.value > 0) {
-		return;
-	}
-	for (int i = 0; i < s->n_steps; i++) {
-		s->steps[i].kind = PS_TRIAL_SEARCH;
-	}
-	if (ps_trial_fit(&s->plan, s->steps, s->n_steps, &all, NULL) == PS_OK) {
-		s->answer = all;
-		s->answer.confirmed = confirmed;
-	}
+	return !a->cut || a->scale.value > 0;
 }
 
 static void keep_capacity(struct ps_measure_cell *c, struct ps_trial_search *s,
 			  const struct ray *ray)
 {
-	mend_answer(s);
 	const struct ps_trial_answer *a = &s->answer;
+	if (!ps_measure_search_knows(a)) {
+		return;
+	}
 	double *copy = ps_arena_alloc(&c->arena, sizeof(ray->rps));
 	if (!copy) {
 		return;
@@ -369,6 +410,11 @@ void ps_measure_search_note(const struct ps_measure_cell *c, char *text, size_t 
 {
 	const struct ps_store_capacity *k = &c->out.capacity;
 	char rates[96], held[96];
+	if (!k->known) {
+		(void)snprintf(text, size, "%s: not known: no rate was shown to keep the SLA",
+			       c->m->cell);
+		return;
+	}
 	scale_text(c, k->factor, rates, sizeof(rates));
 	scale_text(c, c->confirmed_scale, held, sizeof(held));
 	double low = k->factor > 0 ? k->factor_low / k->factor : NAN;

@@ -70,6 +70,10 @@ static enum ps_status open_port(struct ps_load_tenant_run *tr, size_t i, struct 
 		.ctx = tr};
 	enum ps_status st;
 
+	if (slots == 0 && !ps_load_arrival_is_closed(&tr->t->arrival)) {
+		return ps_error_set(err, PS_EINVAL, "tenant '%s': a thread without a connection",
+				    tr->t->name);
+	}
 	if (slots == 0) {
 		return PS_OK; /* a closed loop with fewer users than threads */
 	}

@@ -267,12 +267,34 @@ unsigned ps_load_target_recheck(struct ps_load_target *g, int64_t timeout_ns, ch
 
 /* ---- making one ---- */
 
+/* Of an open loop as many threads as CPUs: more would only share them. Asked before the senders
+ * start, for each of them is pinned to one. */
+static uint32_t max_slots(const struct ps_load_tenant *t)
+{
+	cpu_set_t cpus;
+	uint32_t n;
+
+	if (!t->target.in_process) {
+		return UINT32_MAX;
+	}
+	if (t->concurrency > 0) {
+		return PS_LOAD_MAX_WORKERS;
+	}
+	if (t->target.streams > 0) {
+		n = (uint32_t)t->target.streams;
+	} else {
+		n = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? (uint32_t)CPU_COUNT(&cpus) : 1;
+	}
+	return n < PS_LOAD_MAX_WORKERS ? n : PS_LOAD_MAX_WORKERS;
+}
+
 static enum ps_status fill(struct ps_load_target *g, uint64_t plan_seed, int64_t timeout_ns,
 			   struct ps_error *err)
 {
 	const struct ps_load_tenant *t = g->t;
 	enum ps_status st = check_spec(t, err);
 
+	g->max_slots = max_slots(t);
 	if (st == PS_OK) {
 		st = set_items(g, plan_seed, err);
 	}
@@ -358,23 +380,9 @@ uint32_t ps_load_target_streams(const struct ps_load_target *g)
 	return s->streams ? (uint32_t)s->streams : PS_LOAD_DEF_STREAMS;
 }
 
-/* Of an open loop as many threads as CPUs: more would only share them. */
 uint32_t ps_load_target_max_slots(const struct ps_load_target *g)
 {
-	const struct ps_load_tenant *t = g->t;
-	cpu_set_t cpus;
-
-	if (!t->target.in_process) {
-		return UINT32_MAX;
-	}
-	if (t->target.streams > 0) {
-		return t->target.streams < PS_LOAD_MAX_WORKERS ? (uint32_t)t->target.streams
-							       : PS_LOAD_MAX_WORKERS;
-	}
-	if (t->concurrency > 0) {
-		return PS_LOAD_MAX_WORKERS;
-	}
-	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? (uint32_t)CPU_COUNT(&cpus) : 1;
+	return g->max_slots;
 }
 
 static double mean(const struct ps_load_target *g, bool bytes)

@@ -184,6 +184,19 @@ class InProcess(Temporary):
             self.assertGreaterEqual(t["server_compute"]["p50_ms"], 1)
             self.assertGreaterEqual(t["service_latency"]["p50_ms"], 1)
 
+    def test_pinned_threads_share_the_workers_of_all_cpus(self):
+        if len(os.sched_getaffinity(0)) < 2:
+            self.skipTest("one CPU")
+        cpus = ",".join(map(str, sorted(os.sched_getaffinity(0))[:2]))
+        m = self.synthetic("mean: 150ms\nmode: sleep")
+        t = self.all_ok("--in-process", m, "--cpus", cpus, "--threads", 2, "--rate", 20,
+                        "--duration", "0.4s", "--warmup", "0s")
+        self.assertGreaterEqual(t["connections"], 2)
+        # Two at once on one pinned thread: the workers are not where the sender is.
+        t = self.all_ok("--in-process", m, "--cpus", cpus.split(",")[0], "--rate", 20,
+                        "--duration", "0.4s", "--warmup", "0s")
+        self.assertGreaterEqual(t["connections"], 2)
+
     def test_time_outs_and_expectations(self):
         m = self.synthetic("mean: 300ms\nmode: sleep\necho: true")
         _, t, _ = load("--in-process", m, "--concurrency", 1, "--duration", "0.5s", "--warmup",

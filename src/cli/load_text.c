@@ -19,6 +19,8 @@ static void put_percentile(struct ps_strbuf *out, const char *label,
 	if (q->has_interval) {
 		ps_strbuf_printf(out, " [%s, %s]\n", time_text(q->lo_ns, lo),
 				 time_text(q->hi_ns, hi));
+	} else if (q->needs_more == 0) {
+		ps_strbuf_printf(out, " no interval\n");
 	} else {
 		ps_strbuf_printf(out, " needs %llu more requests for an interval\n",
 				 (unsigned long long)q->needs_more);

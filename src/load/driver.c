@@ -84,7 +84,7 @@ static enum ps_status take_memory(struct ps_load_run *run, struct ps_error *err)
 	}
 	r->tenant_len = n;
 	for (size_t i = 0; i < n; i++) {
-		atomic_init(&run->room[i], ps_load_records_of(plan));
+		atomic_init(&run->room[i], ps_load_records_of(plan, &plan->tenants[i]));
 	}
 	return PS_OK;
 }

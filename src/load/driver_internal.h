@@ -147,9 +147,6 @@ void ps_load_thread_free(struct ps_load_thread *th);
 /* ps_load_slots_of returns how many slots the tenant has in all threads together. */
 uint32_t ps_load_slots_of(const struct ps_load_run *run, size_t tenant);
 
-/* ps_load_records_of returns how many single records each tenant keeps at most. */
-size_t ps_load_records_of(const struct ps_load_plan *plan);
-
 /* --- plan.c, probe.c --- */
 
 /* ps_load_plan_check refuses (PS_EINVAL) what is no plan. */

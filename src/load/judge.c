@@ -273,6 +273,31 @@ static enum ps_status fill_statistics(struct ps_load_tenant_result *r, const str
 	return st == PS_OK ? ps_stats_trend(s->t_s, s->x_ns, s->len, &r->trend) : st;
 }
 
+/* Correlation and trend are those of the first requests alone, and say nothing of the later ones:
+ * what is counted over all may not be called certain by them. */
+static void check_records(struct ps_load_tenant_result *r)
+{
+	struct ps_stats_time_quantile *all[] = {&r->p50, &r->p90,   &r->p95,
+						&r->p99, &r->p99_9, &r->sla_quantile};
+	uint64_t all_len = r->record_len + r->records_dropped;
+
+	if (r->records_dropped == 0) {
+		return;
+	}
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		all[i]->has_interval = false;
+		all[i]->needs_more = 0;
+	}
+	if (r->sla_verdict != PS_LOAD_SLA_NONE) {
+		r->sla_verdict = PS_LOAD_SLA_UNDECIDED;
+		r->sla_needs_more = 0;
+	}
+	ps_load_judge_reason(r, PS_LOAD_REASON_RECORDS,
+			     "only the first %zu of %llu requests were kept one by one: how the "
+			     "later ones went is not known",
+			     r->record_len, (unsigned long long)all_len);
+}
+
 enum ps_status ps_load_judge(struct ps_load_tenant_result *r,
 			     const struct ps_load_judge_terms *terms)
 {
@@ -298,6 +323,7 @@ enum ps_status ps_load_judge(struct ps_load_tenant_result *r,
 					     "the run was stopped early");
 		}
 		judge_sla(r, terms, &effective);
+		check_records(r);
 	}
 	ps_load_series_fini(&s);
 	return st;

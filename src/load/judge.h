@@ -8,6 +8,7 @@
  * counts;
  *  - steady: no trend of latency over the run that is significant (p < 0.01 on either side,
  *    corrected for correlation) and carries the typical latency by more than a fifth of its median;
+ *  - every request recorded one by one: else there is no interval and no verdict either;
  *  - not cancelled.
  * A run as a whole adds (judge_run.c):
  *  - Little's law: requests in flight x time and the sum of the times in the system agree within 1

@@ -19,8 +19,11 @@
 #define PS_LOAD_MAX_THREADS	64
 #define PS_LOAD_MAX_CONNECTIONS 60000 /* per plan */
 /* Requests of a tenant that no connection is free for, in each thread; one more is unsent. */
-#define PS_LOAD_MAX_WAITING	   (1u << 20)
-#define PS_LOAD_DEFAULT_RECORDS	   (1u << 20) /* per tenant, 64 bytes each, taken as they come */
+#define PS_LOAD_MAX_WAITING (1u << 20)
+/* Single records per tenant, 64 bytes each, taken as they come: room for half as many again as are
+ * expected, within these. A closed loop expects nothing and may fill MOST. */
+#define PS_LOAD_DEFAULT_RECORDS	   (1u << 20)
+#define PS_LOAD_MOST_RECORDS	   (1u << 24)
 #define PS_LOAD_MAX_SECONDS	   86400 /* of the per-second series; longer plans are refused */
 #define PS_LOAD_DEFAULT_TIMEOUT_NS INT64_C(10000000000)
 
@@ -67,8 +70,9 @@ struct ps_load_plan {
 			       * fewer; empty: on any */
 	int max_connections;  /* per tenant of an open loop, all threads together; 0: 512 */
 	int open_connections; /* opened ahead per tenant; 0: a guess from the rate, at most 16 */
-	size_t max_records;   /* per tenant; 0: PS_LOAD_DEFAULT_RECORDS. Later requests are counted
-			       * in histograms and series, not recorded one by one */
+	size_t max_records;   /* per tenant; 0: follows from what is expected. Later requests are
+			       * counted in histograms and series, not recorded one by one, and
+			       * the run is INVALID */
 	bool timestamping;    /* the instants of answers are those at which the kernel had them,
 			       * where it says so */
 	int look;	      /* from 1, of a load repeated at doubling sizes; 0: the only one */

@@ -9,11 +9,6 @@ enum { DEFAULT_CONNECTIONS = 512, MAX_OPEN_AHEAD = 16 };
 
 #define CONNECT_PATIENCE_NS (2 * PS_NS_PER_SEC)
 
-size_t ps_load_records_of(const struct ps_load_plan *plan)
-{
-	return plan->max_records ? plan->max_records : PS_LOAD_DEFAULT_RECORDS;
-}
-
 static int64_t total_ns(const struct ps_load_plan *plan)
 {
 	return plan->warmup_ns + plan->duration_ns;
@@ -91,7 +86,7 @@ static enum ps_status init_recorder(struct ps_load_tenant_run *tr, size_t i)
 		64 + 1.1 * ps_load_arrival_expected(&tr->t->arrival, (double)total_ns(run->plan));
 
 	/* No thread may begin with more than its part of the room. */
-	expected = fmin(expected, (double)ps_load_records_of(run->plan));
+	expected = fmin(expected, (double)ps_load_records_of(run->plan, tr->t));
 	return ps_load_recorder_init_shared(&tr->rec, tr->r, run->plan, tr->t,
 					    expected / (double)run->thread_len, &run->room[i]);
 }

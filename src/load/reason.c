@@ -16,6 +16,7 @@ static const char *const codes[] = {
 	[PS_LOAD_REASON_LITTLE] = "littles-law",
 	[PS_LOAD_REASON_RATE] = "rate",
 	[PS_LOAD_REASON_CHANGED] = "changed",
+	[PS_LOAD_REASON_RECORDS] = "records",
 };
 
 const char *ps_load_reason_code(enum ps_load_reason reason)

@@ -19,12 +19,14 @@ enum ps_load_reason {
 	PS_LOAD_REASON_LITTLE, /* requests in flight and time in the system contradict each other */
 	PS_LOAD_REASON_RATE,   /* the rate was not kept: sent after the end of the schedule */
 	PS_LOAD_REASON_CHANGED, /* the model changed under the run */
+	PS_LOAD_REASON_RECORDS, /* more requests than single records: correlation and trend are not
+				 * known */
 	PS_LOAD_REASON_COUNT
 };
 
 /* ps_load_reason_code returns the code: "empty", "unsent", "send-lag", "few-samples",
  * "unsteady-rising", "unsteady-falling", "stopped", "no-steady-state", "machine", "littles-law",
- * "rate" or "changed". */
+ * "rate", "changed" or "records". */
 const char *ps_load_reason_code(enum ps_load_reason reason);
 /* ps_load_reason_of returns whose code the text (up to its end or a line's) begins with,
  * PS_LOAD_REASON_COUNT when it is none of them. */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,13 +43,28 @@ static size_t take_room(struct ps_load_recorder *rec, size_t want)
 	return want < left ? want : left;
 }
 
+size_t ps_load_records_of(const struct ps_load_plan *plan, const struct ps_load_tenant *t)
+{
+	double n = PS_LOAD_MOST_RECORDS;
+
+	if (plan->max_records) {
+		return plan->max_records;
+	}
+	if (!ps_load_arrival_is_closed(&t->arrival)) {
+		n = 1.5 * ps_load_arrival_expected(&t->arrival,
+						   (double)(plan->warmup_ns + plan->duration_ns));
+		n = fmin(fmax(n, PS_LOAD_DEFAULT_RECORDS), PS_LOAD_MOST_RECORDS);
+	}
+	return (size_t)n;
+}
+
 enum ps_status ps_load_recorder_init_shared(struct ps_load_recorder *rec,
 					    struct ps_load_tenant_result *r,
 					    const struct ps_load_plan *plan,
 					    const struct ps_load_tenant *t, double expected,
 					    atomic_size_t *room)
 {
-	size_t max = plan->max_records ? plan->max_records : PS_LOAD_DEFAULT_RECORDS;
+	size_t max = ps_load_records_of(plan, t);
 
 	*rec = (struct ps_load_recorder){.r = r,
 					 .sla = t->sla,

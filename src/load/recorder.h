@@ -29,6 +29,9 @@ struct ps_load_recorder {
 	__int128 residence_ns;	  /* and done - sent of them */
 };
 
+/* ps_load_records_of returns how many single records the tenant keeps at most. */
+size_t ps_load_records_of(const struct ps_load_plan *plan, const struct ps_load_tenant *t);
+
 /* ps_load_recorder_init prepares the histograms and series of `r` and takes room for `expected`
  * records (at most the limit of the plan). PS_ENOMEM; `r` is then to be freed with
  * ps_load_result_fini as usual. */

@@ -113,8 +113,8 @@ struct ps_load_tenant_result {
 
 	double offered_rps;    /* scheduled / duration */
 	double achieved_rps;   /* sent / duration */
-	double throughput_rps; /* OK / time to the last of them: >= duration; of a closed loop OK /
-				* duration */
+	double throughput_rps; /* OK / time to the last of them: >= duration; of a closed loop with
+				* a warm-up OK / duration */
 	double goodput_rps;    /* good / duration */
 	double success_ratio;  /* OK / scheduled */
 

@@ -367,11 +367,48 @@ static void records_are_bounded_and_said(void **state)
 	f.rec.max_records = 300;
 	put_steady(&f, 1000, 0);
 	judge(&f);
+	assert_false(f.r.valid);
+	assert_true(has_reason(&f, "records: only the first 300 of 1000 requests"));
 	assert_int_equal(f.r.record_len, 300);
 	assert_int_equal(f.r.records_dropped, 700);
 	assert_int_equal(f.r.scheduled, 1000);
 	assert_int_equal(ps_hist_count(&f.r.latency), 1000);
 	end(&f);
+}
+
+/* Calm while there is room for records, a backlog behind it: what is kept would call it steady, and
+ * the SLA met. */
+static void what_is_behind_the_records_is_not_trusted(void **state)
+{
+	static const struct {
+		size_t room;
+		bool records, rising;
+	} rows[] = {{1000, true, false}, {4000, false, true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fixture f;
+		struct ps_rng rng;
+
+		begin(&f, "p95<=2s", 10);
+		f.rec.max_records = rows[i].room;
+		ps_rng_init(&rng, 5, 0);
+		for (int k = 0; k < 4000; k++) {
+			int64_t noise = (int64_t)((80 + 40 * ps_rng_uniform(&rng)) * 1e6);
+
+			put(&f, k * 10 * SEC / 4000, 0,
+			    noise + (k > 1000 ? (k - 1000) * MS / 4 : 0), PS_LOAD_OK);
+		}
+		judge(&f);
+		assert_false(f.r.valid);
+		assert_int_equal(has_reason(&f, "records: "), rows[i].records);
+		assert_int_equal(has_reason(&f, "unsteady-rising: "), rows[i].rising);
+		if (rows[i].records) {
+			assert_false(f.r.p50.has_interval || f.r.sla_quantile.has_interval);
+			assert_int_equal(f.r.sla_verdict, PS_LOAD_SLA_UNDECIDED);
+		}
+		end(&f);
+	}
 }
 
 static void seconds_add_up(void **state)
@@ -408,6 +445,7 @@ int main(void)
 		cmocka_unit_test(success_ratio_is_judged),
 		cmocka_unit_test(warmup_is_recorded_but_not_counted),
 		cmocka_unit_test(records_are_bounded_and_said),
+		cmocka_unit_test(what_is_behind_the_records_is_not_trusted),
 		cmocka_unit_test(seconds_add_up),
 	};
 

@@ -302,6 +302,33 @@ static void test_failures_are_printable(void **state)
 	}
 }
 
+static void test_room_follows_from_what_is_expected(void **state)
+{
+	static const struct {
+		enum ps_load_arrival_kind kind;
+		double rate_rps;
+		size_t max_records, want;
+	} rows[] = {
+		{PS_LOAD_POISSON, 10, 0, PS_LOAD_DEFAULT_RECORDS},
+		{PS_LOAD_CONSTANT, 2e5, 0, 1500000},
+		{PS_LOAD_POISSON, 1e7, 0, PS_LOAD_MOST_RECORDS},
+		{PS_LOAD_CLOSED, 0, 0, PS_LOAD_MOST_RECORDS},
+		{PS_LOAD_POISSON, 2e5, 90, 90},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_load_tenant t = {
+			.name = "t",
+			.arrival = {.kind = rows[i].kind, .rate_rps = rows[i].rate_rps}};
+		struct ps_load_plan p = {.warmup_ns = SEC,
+					 .duration_ns = 4 * SEC,
+					 .max_records = rows[i].max_records};
+
+		assert_int_equal(ps_load_records_of(&p, &t), rows[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +338,7 @@ int main(void)
 		cmocka_unit_test(test_a_rate_not_kept_is_invalid),
 		cmocka_unit_test(test_throughput),
 		cmocka_unit_test(test_failures_are_printable),
+		cmocka_unit_test(test_room_follows_from_what_is_expected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

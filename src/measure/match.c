@@ -60,7 +60,9 @@ static bool same_plan(const struct ps_store_campaign *plan, const struct ps_stor
 	bool same = plan->cell_len == old->cell_len && strcmp(plan->file_text, old->file_text) == 0;
 	for (size_t i = 0; i < plan->cell_len && same; i++) {
 		const struct ps_store_cell *x = &plan->cells[i], *y = &old->cells[i];
-		same = strcmp(x->key, y->key) == 0 &&
+		/* the places, too: a damaged file may name what the campaign has not */
+		same = strcmp(x->key, y->key) == 0 && x->kind == y->kind && x->set == y->set &&
+		       x->block == y->block && x->part == y->part && x->point == y->point &&
 		       (!y->digest || (x->digest && strcmp(x->digest, y->digest) == 0));
 	}
 	return same;

@@ -144,6 +144,7 @@ static enum ps_status cold_row(struct ps_report_answer *a, struct ps_report_tabl
 struct batch {
 	struct ps_hist scratch;
 	double *p50, *rate, *per;
+	size_t cap; /* of each */
 };
 
 static enum ps_status batch_row(struct ps_report_answer *a, struct ps_report_table *t,
@@ -159,7 +160,7 @@ static enum ps_status batch_row(struct ps_report_answer *a, struct ps_report_tab
 		     j++) {
 			const struct ps_store_result *r = c->cells[i].trials[j].results;
 			if (c->cells[i].trials[j].result_len != 1 || r->batch != size ||
-			    !(r->throughput_rps > 0))
+			    !(r->throughput_rps > 0) || n == b->cap)
 				continue;
 			enum ps_status st = ps_report_read_hist(&b->scratch, &r->latency, err);
 			if (st != PS_OK)
@@ -311,9 +312,9 @@ static enum ps_status rows(struct ps_report_answer *a, struct batch *b, struct p
 
 enum ps_status ps_report_models(struct ps_report_answer *a, struct ps_error *err)
 {
-	/* a cell has a batch size once at most; sizes are at most as many as its trials */
+	/* a cell has a batch size once at most, unless its file is damaged */
 	size_t n = a->campaign->cell_len + 1;
-	struct batch b = {.p50 = calloc(3 * n, sizeof *b.p50)};
+	struct batch b = {.p50 = calloc(3 * n, sizeof *b.p50), .cap = n};
 
 	head(a);
 	if (!b.p50 || ps_hist_init(&b.scratch) != PS_OK) {

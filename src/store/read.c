@@ -11,6 +11,63 @@ struct loaded {
 	struct ps_arena arena;
 };
 
+/* ---- what may be read ---- */
+
+/* Rows are the file's; what is broken in them must not reach those who use them. */
+static enum ps_status damaged(struct ps_store *s, const struct ps_store_campaign *c,
+			      const char *what, struct ps_error *err)
+{
+	ps_error_set(err, PS_ECORRUPT, "campaign %lld %s", (long long)c->id, what);
+	ps_error_where(err, "%s", s->path);
+	return PS_ECORRUPT;
+}
+
+static bool members_fit(const struct ps_store_campaign *c, const struct ps_store_set *set)
+{
+	bool ok = set->member_len > 0 && (size_t)set->member_len <= c->tenant_len;
+	for (int m = 0; ok && m < set->member_len; m++) {
+		ok = set->members[m] >= 0 && (size_t)set->members[m] < c->tenant_len;
+	}
+	return ok;
+}
+
+static enum ps_status check_head(struct ps_store *s, const struct ps_store_campaign *c,
+				 struct ps_error *err)
+{
+	bool named = c->name && c->file_text, fit = c->tenant_len <= PS_STORE_MAX_TENANTS;
+	for (size_t i = 0; i < c->tenant_len; i++) {
+		named = named && c->tenants[i].name && c->tenants[i].model;
+	}
+	for (size_t i = 0; i < c->set_len; i++) {
+		named = named && c->sets[i].name;
+		fit = fit && members_fit(c, &c->sets[i]);
+	}
+	if (!named) {
+		return damaged(s, c, "lacks the name of a tenant or a set", err);
+	}
+	return fit ? PS_OK : damaged(s, c, "has a set of tenants that it does not have", err);
+}
+
+static bool cell_fits(const struct ps_store_campaign *c, const struct ps_store_cell *x)
+{
+	bool ok = x->key && x->set >= 0 && (size_t)x->set < c->set_len && x->part >= -1 &&
+		  x->part < PS_STORE_MAX_PARTS && x->point >= -1;
+	for (size_t t = 0; t < x->trial_len; t++) {
+		for (size_t r = 0; r < x->trials[t].result_len; r++) {
+			int tenant = x->trials[t].results[r].tenant;
+			ok = ok && tenant >= 0 && (size_t)tenant < c->tenant_len;
+		}
+		for (size_t k = 0; k < x->trials[t].scrape_len; k++) {
+			ok = ok && x->trials[t].scrapes[k].series;
+		}
+	}
+	for (size_t i = 0; i < x->figure_len; i++) {
+		const struct ps_store_figure *f = &x->figures[i];
+		ok = ok && f->name && f->subject && f->unit;
+	}
+	return ok;
+}
+
 /* ---- cells ---- */
 
 static enum ps_status fill_cell(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q, void *item,
@@ -47,13 +104,26 @@ static enum ps_status fill_real(struct ps_store *s, struct ps_arena *a, sqlite3_
 	return PS_OK;
 }
 
-static enum ps_status read_capacity(struct ps_store *s, struct ps_arena *a, struct ps_store_cell *x,
+static enum ps_status read_ray(struct ps_store *s, struct loaded *l, struct ps_store_cell *x,
+			       struct ps_error *err)
+{
+	size_t n = 0;
+	enum ps_status st =
+		ps_store_read_rows(s, &l->arena, PS_STMT_RAY_READ, "i", x->id, 0, sizeof(double),
+				   fill_real, &x->capacity.ray_rps, &n, err);
+	bool set_known = x->set >= 0 && (size_t)x->set < l->c.set_len;
+	if (st == PS_OK && (!set_known || n != (size_t)l->c.sets[x->set].member_len)) {
+		st = damaged(s, &l->c, "has a capacity without a rate of each tenant", err);
+	}
+	return st;
+}
+
+static enum ps_status read_capacity(struct ps_store *s, struct loaded *l, struct ps_store_cell *x,
 				    struct ps_error *err)
 {
 	struct ps_store_capacity *c = &x->capacity;
 	sqlite3_stmt *q = NULL;
 	bool row = false;
-	size_t n = 0;
 	enum ps_status st = ps_store_bind(s, PS_STMT_CAPACITY_READ, &q, err, "i", x->id);
 	if (st == PS_OK) {
 		st = ps_store_step(s, q, &row, err);
@@ -67,10 +137,9 @@ static enum ps_status read_capacity(struct ps_store *s, struct ps_arena *a, stru
 	c->factor_high = ps_store_real(q, 2);
 	c->checked = ps_store_integer(q, 3) != 0;
 	c->check_met = ps_store_integer(q, 4) != 0;
-	c->method_json = ps_store_text(a, q, 5);
+	c->method_json = ps_store_text(&l->arena, q, 5);
 	(void)sqlite3_reset(q);
-	return ps_store_read_rows(s, a, PS_STMT_RAY_READ, "i", x->id, 0, sizeof(double), fill_real,
-				  &c->ray_rps, &n, err);
+	return read_ray(s, l, x, err);
 }
 
 static enum ps_status fill_figure(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q,
@@ -89,9 +158,10 @@ static enum ps_status fill_figure(struct ps_store *s, struct ps_arena *a, sqlite
 	return PS_OK;
 }
 
-static enum ps_status read_cell_parts(struct ps_store *s, struct ps_arena *a,
-				      struct ps_store_cell *x, struct ps_error *err)
+static enum ps_status read_cell_parts(struct ps_store *s, struct loaded *l, struct ps_store_cell *x,
+				      struct ps_error *err)
 {
+	struct ps_arena *a = &l->arena;
 	struct ps_store_trial *trials = NULL;
 	enum ps_status st =
 		ps_store_read_rows(s, a, PS_STMT_TRIALS_READ, "i", x->id, 0, sizeof(*trials),
@@ -105,7 +175,7 @@ static enum ps_status read_cell_parts(struct ps_store *s, struct ps_arena *a,
 					sizeof(*x->figures), fill_figure, &x->figures,
 					&x->figure_len, err);
 	}
-	return st == PS_OK ? read_capacity(s, a, x, err) : st;
+	return st == PS_OK ? read_capacity(s, l, x, err) : st;
 }
 
 /* ---- campaign ---- */
@@ -192,7 +262,10 @@ static enum ps_status read_cells(struct ps_store *s, struct loaded *l, struct ps
 		ps_store_read_rows(s, &l->arena, PS_STMT_CELLS_READ, "i", l->c.id, 0,
 				   sizeof(*cells), fill_cell, &cells, &l->c.cell_len, err);
 	for (size_t i = 0; i < l->c.cell_len && st == PS_OK; i++) {
-		st = read_cell_parts(s, &l->arena, &cells[i], err);
+		st = read_cell_parts(s, l, &cells[i], err);
+		if (st == PS_OK && !cell_fits(&l->c, &cells[i])) {
+			st = damaged(s, &l->c, "has a cell of what it does not have", err);
+		}
 	}
 	l->c.cells = cells;
 	return st;
@@ -237,36 +310,6 @@ static enum ps_status last_campaign(struct ps_store *s, int64_t *ret_id, struct 
 	return st;
 }
 
-/* The indexes in rows are the file's; a broken one must not reach those who use them. */
-static enum ps_status check_indexes(struct ps_store *s, const struct ps_store_campaign *c,
-				    struct ps_error *err)
-{
-	bool ok = true;
-	for (size_t i = 0; i < c->set_len; i++) {
-		for (int m = 0; m < c->sets[i].member_len; m++) {
-			ok = ok && c->sets[i].members[m] >= 0 &&
-			     (size_t)c->sets[i].members[m] < c->tenant_len;
-		}
-	}
-	for (size_t i = 0; i < c->cell_len; i++) {
-		const struct ps_store_cell *x = &c->cells[i];
-		ok = ok && x->set >= 0 && (size_t)x->set < c->set_len;
-		for (size_t t = 0; t < x->trial_len; t++) {
-			for (size_t r = 0; r < x->trials[t].result_len; r++) {
-				int tenant = x->trials[t].results[r].tenant;
-				ok = ok && tenant >= 0 && (size_t)tenant < c->tenant_len;
-			}
-		}
-	}
-	if (ok) {
-		return PS_OK;
-	}
-	ps_error_set(err, PS_ECORRUPT, "campaign %lld names sets or tenants that it does not have",
-		     (long long)c->id);
-	ps_error_where(err, "%s", s->path);
-	return PS_ECORRUPT;
-}
-
 /* One read transaction, so that a campaign that is being written is seen at one instant. */
 static enum ps_status read_all(struct ps_store *s, struct loaded *l, struct ps_error *err)
 {
@@ -283,9 +326,9 @@ static enum ps_status read_all(struct ps_store *s, struct loaded *l, struct ps_e
 		st = read_sets(s, l, err);
 	}
 	if (st == PS_OK) {
-		st = read_cells(s, l, err);
+		st = check_head(s, &l->c, err);
 	}
-	return st == PS_OK ? check_indexes(s, &l->c, err) : st;
+	return st == PS_OK ? read_cells(s, l, err) : st;
 }
 
 enum ps_status ps_store_campaign_read(struct ps_store *s, int64_t campaign_id,

@@ -35,6 +35,7 @@
 
 #define PS_STORE_SCHEMA_VERSION 3
 #define PS_STORE_MAX_TENANTS	64
+#define PS_STORE_MAX_PARTS	1024 /* of one kind: grids, frontiers, models */
 #define PS_STORE_NEVER_NS	INT64_MAX
 
 struct ps_store;
@@ -348,7 +349,8 @@ struct ps_store_listing {
 enum ps_status ps_store_list(struct ps_store *s, struct ps_store_listing **ret_list,
 			     size_t *ret_len, struct ps_error *err);
 /* ps_store_campaign_read reads a campaign with all its cells, trials, results, series and samples;
- * requests stay in the file. `campaign_id` 0: the last one begun. */
+ * requests stay in the file. `campaign_id` 0: the last one begun. PS_ECORRUPT when a row names what
+ * the campaign has not, or lacks what others go by. */
 enum ps_status ps_store_campaign_read(struct ps_store *s, int64_t campaign_id,
 				      struct ps_store_campaign **ret_campaign,
 				      struct ps_error *err);

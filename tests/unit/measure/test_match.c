@@ -170,10 +170,30 @@ static void test_states(void **state)
 	release(&now);
 }
 
+/* The same text and keys, but a damaged place: no longer the same plan. */
+static void test_damaged(void **state)
+{
+	static const char *const models[] = {"one", "two", "", ""};
+	struct planned old, now;
+	struct ps_measure_match m;
+	(void)state;
+	make(&old, BASE, models);
+	make(&now, BASE, models);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, &now.a, &m, NULL),
+				 PS_OK);
+		assert_int_equal(m.same, i == 0);
+		((struct ps_store_cell *)old.plan.cells)[CELLS - 1].part = 7;
+	}
+	release(&old);
+	release(&now);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_model_changed),
 		cmocka_unit_test(test_states),
 	};

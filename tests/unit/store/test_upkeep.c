@@ -263,6 +263,39 @@ static void test_flipped_bytes(void **state)
 	assert_true(found > 0);
 }
 
+/* Rows that contradict each other are refused, as others go by them. */
+static void test_damaged_rows(void **state)
+{
+	static const char *const rows[] = {
+		"DELETE FROM capacity_ray",
+		"INSERT INTO capacity_ray SELECT cell, 1, 5 FROM capacity",
+		"UPDATE cell SET set_idx = 7",
+		"UPDATE cell SET part = 2000000000",
+		"UPDATE cell SET part = -2",
+		"INSERT INTO set_member VALUES (1, 0, 5, 0), (1, 0, 6, 0)",
+		"DELETE FROM set_member",
+		"UPDATE result SET tenant_idx = 9",
+	};
+	(void)state;
+	make("whole.db", 3);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_store_campaign *c = NULL;
+		char *data = NULL, sql[200];
+		size_t len = 0;
+		assert_int_equal(ps_file_read(in("whole.db"), 1 << 24, &data, &len, NULL), PS_OK);
+		assert_int_equal(ps_file_write(in("hurt.db"), data, len, NULL), PS_OK);
+		free(data);
+		(void)snprintf(sql, sizeof(sql), "PRAGMA foreign_keys = off; %s", rows[i]);
+		run_sql("hurt.db", sql);
+		struct ps_store *s = open_store("hurt.db", PS_STORE_READ);
+		if (ps_store_campaign_read(s, 0, &c, NULL) != PS_ECORRUPT) {
+			fail_msg("%s", rows[i]);
+		}
+		ps_store_close(s);
+		(void)unlink(in("hurt.db"));
+	}
+}
+
 /* ---- older files ---- */
 
 static const char rows_of_1[] =
@@ -560,9 +593,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_check),	    T(test_flipped_bytes), T(test_older),
-		T(test_merge),	    T(test_merge_refuses), T(test_merge_previous),
-		T(test_wall_clock), T(test_tables),	   T(test_export),
+		T(test_check),	T(test_flipped_bytes), T(test_damaged_rows),   T(test_older),
+		T(test_merge),	T(test_merge_refuses), T(test_merge_previous), T(test_wall_clock),
+		T(test_tables), T(test_export),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

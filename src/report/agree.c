@@ -91,6 +91,15 @@ static void count_cells(struct work *w)
 
 /* ---- capacities ---- */
 
+/* A factor is in units of its ray. */
+static bool same_ray(const struct ps_store_capacity *x, const struct ps_store_capacity *y, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!(fabs(x->ray_rps[i] - y->ray_rps[i]) <= 1e-9 * fabs(x->ray_rps[i])))
+			return false;
+	return true;
+}
+
 static struct ps_stats_interval factor_ratio(const struct ps_store_capacity *x,
 					     const struct ps_store_capacity *y)
 {
@@ -121,6 +130,12 @@ static enum ps_status compare_capacities(struct work *w, struct ps_error *err)
 		char what[160];
 		if (!y || !x->capacity.known || !y->capacity.known)
 			continue;
+		int n = w->a->sets[x->set].member_len;
+		if (n != w->b->sets[y->set].member_len ||
+		    !same_ray(&x->capacity, &y->capacity, n)) {
+			w->g->too_few++;
+			continue;
+		}
 		snprintf(what, sizeof what, "capacity, %.120s", x->key);
 		st = add_row(w, what, factor_ratio(&x->capacity, &y->capacity), err);
 	}
@@ -163,8 +178,8 @@ static double figure_of(const struct ps_store_cell *x, const char *name)
 
 static bool has_blocks(const struct ps_store_cell *x)
 {
-	return x->kind == PS_STORE_CONFIRM || x->kind == PS_STORE_CAPACITY ||
-	       x->kind == PS_STORE_RATES || x->kind == PS_STORE_COLD;
+	/* not at the capacities: each campaign offers there what its own searches found */
+	return x->kind == PS_STORE_CONFIRM || x->kind == PS_STORE_RATES || x->kind == PS_STORE_COLD;
 }
 
 /* The same thing measured in another block. */
@@ -299,7 +314,7 @@ void ps_report_agree_text(const struct ps_report_agreement *g, int width, struct
 	ps_strbuf_printf(
 		&line,
 		". Both have done %d cells that depend on the same, and %d that do not; %d "
-		"figures have too few blocks, or an open end.",
+		"figures have too few blocks, an open end, or rays that differ.",
 		g->cells, g->differ, g->too_few);
 	ps_conf_wrap(out, line.data ? line.data : "", line.len, 0, 0, w);
 	ps_strbuf_fini(&line);

@@ -1,12 +1,16 @@
 /* agree.h - whether two campaigns that measured the same agree.   Layer 5. Uses base, stats, store.
  *
  * Cells that both have done, with the same key and (where both know it) the same digest of what
- *they depend on, are compared, each kind by its own figure and at its own stated confidence:
+ * they depend on, are compared, each kind by its own figure and at its own stated confidence:
  *
  *	capacities	(search, frontier, pack) the ratio of the two factors, with the interval
- *that follows from theirs on the logarithms (MOVER); not when an end is open.
- *	p50		(confirm, capacity, rates) the ratio per block, which had the same arrivals
- *in both: Student's t on its logarithm, from four common blocks on. ready time	(cold) the same.
+ *			that follows from theirs on the logarithms (MOVER); not when an end is open,
+ *			nor when the rays differ: a factor is in units of its ray, and that of a set
+ *			comes from what the campaign found of its members alone
+ *	p50		(confirm, rates) the ratio per block, which had the same arrivals in both:
+ *			Student's t on its logarithm, from four common blocks on. Not at the
+ *			capacities, which each campaign finds for itself
+ *	ready time	(cold) the same
  *
  * A comparison disagrees when its interval does not hold 1. Of n honest comparisons at 95 % about
  * n / 20 disagree; the campaigns agree when no more do than chance lets in 99 of 100 cases (the
@@ -36,7 +40,7 @@ struct ps_report_agreement {
 	int disagreeing, limit;
 	int cells;   /* that both have done and that depend on the same */
 	int differ;  /* that both have done, by another digest: not compared */
-	int too_few; /* figures with under four common blocks, or an open end: not compared */
+	int too_few; /* figures with under four common blocks, an open end or rays that differ */
 	bool agrees; /* disagreeing <= limit, and more than that was compared */
 	struct ps_arena arena;
 };

@@ -241,13 +241,42 @@ static void test_what_is_compared(void **state)
 	ps_arena_fini(&b.arena);
 }
 
+/* A factor is in units of its ray, and rates at the capacities are each campaign's own. */
+static void test_rays(void **state)
+{
+	static const struct {
+		double ray[2];
+		int too_few;
+	} rows[] = {{{1, 1}, 0}, {{1, 1 + 1e-12}, 0}, {{1, 1.01}, 1}, {{2, 1}, 1}};
+	static struct made a, b;
+	struct ps_rng rng;
+	(void)state;
+	ps_rng_init(&rng, 6, 7);
+	make(&a, &rng, 1, 1);
+	make(&b, &rng, 1, 1);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		b.cells[SETS - 1].capacity.ray_rps = rows[i].ray; /* a pair */
+		struct ps_report_agreement g = agree(&a, &b);
+		assert_int_equal(g.too_few, rows[i].too_few);
+		assert_int_equal(g.row_len, COMPARISONS - rows[i].too_few);
+		ps_report_agree_free(&g);
+	}
+	b.cells[SETS - 1].capacity.ray_rps = rows[0].ray;
+	for (int i = SETS; i < CELLS; i++)
+		a.cells[i].kind = b.cells[i].kind = PS_STORE_CAPACITY;
+	struct ps_report_agreement g = agree(&a, &b);
+	assert_int_equal(g.row_len, SETS);
+	ps_report_agree_free(&g);
+	ps_arena_fini(&a.arena);
+	ps_arena_fini(&b.arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_honest),
-		cmocka_unit_test(test_changed),
-		cmocka_unit_test(test_what_is_compared),
+		cmocka_unit_test(test_limit),	cmocka_unit_test(test_honest),
+		cmocka_unit_test(test_changed), cmocka_unit_test(test_what_is_compared),
+		cmocka_unit_test(test_rays),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

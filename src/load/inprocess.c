@@ -170,7 +170,7 @@ struct worker {
 	/* the loop's */
 	struct ps_evloop_task report;
 	struct ps_evloop_timer deadline;
-	int64_t sent_ns;
+	int64_t sent_ns, deadline_ns;
 	bool under_way, late, cancelled;
 };
 
@@ -228,7 +228,8 @@ static enum ps_load_outcome judge(struct worker *w, struct ps_load_islot *s)
 {
 	struct ps_error *err = &s->pub.port->err;
 
-	if (w->late) {
+	/* The loop may have been told of the deadline before it was told of a run that kept it. */
+	if (w->late && (w->status != PS_OK || w->finished_ns >= w->deadline_ns)) {
 		ps_error_set(err, PS_ETIMEOUT, "timeout");
 		return PS_LOAD_TIMEOUT;
 	}
@@ -356,6 +357,7 @@ static enum ps_status send(struct ps_load_islot *s, int64_t deadline_ns, struct 
 	w->running = s;
 	w->under_way = true;
 	w->late = w->cancelled = false;
+	w->deadline_ns = deadline_ns;
 	w->sent_ns = ps_clock_now_ns();
 	pthread_mutex_lock(&w->mutex);
 	w->slot = s;

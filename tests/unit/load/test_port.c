@@ -206,6 +206,22 @@ static void a_run_ends_well_late_or_cancelled(void **state)
 	unlink(t.target.in_process);
 }
 
+/* The loop was busy elsewhere and sees deadline and report at once: the run was in time. */
+static void a_run_that_ended_before_its_deadline_is_no_time_out(void **state)
+{
+	struct ps_load_tenant t = in_process("mean: 0ms");
+	struct fixture f;
+
+	(void)state;
+	open_port(&f, &t, 1);
+	send_one(&f, ps_load_port_take(f.port), 0, 200 * MS);
+	ps_clock_sleep_until_ns(ps_clock_now_ns() + 220 * MS);
+	run_until(&f, 1);
+	assert_int_equal(f.outcomes[PS_LOAD_OK], 1);
+	close_port(&f);
+	unlink(t.target.in_process);
+}
+
 static void repeats_are_compared_and_a_sample_is_a_sample(void **state)
 {
 	static const double shares[] = {0, 0.25};
@@ -314,6 +330,7 @@ int main(void)
 		cmocka_unit_test(slots_are_bounded_and_the_last_used_comes_first),
 		cmocka_unit_test(ahead_opens_what_was_asked_for),
 		cmocka_unit_test(a_run_ends_well_late_or_cancelled),
+		cmocka_unit_test(a_run_that_ended_before_its_deadline_is_no_time_out),
 		cmocka_unit_test(repeats_are_compared_and_a_sample_is_a_sample),
 		cmocka_unit_test(targets_that_cannot_be),
 		cmocka_unit_test(a_send_allocates_nothing),

@@ -43,7 +43,8 @@ static void start_bursts(struct ps_load_arrivals *a, uint64_t seed, const char *
 /* An exponential gap has no memory: what is left of one at a change of state is drawn anew. */
 static double next_burst(struct ps_load_arrivals *a)
 {
-	for (;;) {
+	/* At a tiny rate the next arrival may lie more states away than anybody can walk. */
+	while (a->at_ns < a->until_ns) {
 		double unit = ps_rng_exponential(&a->rng, 1);
 		double at = a->at_ns + unit * a->state_gap_ns[a->path.state];
 
@@ -52,6 +53,7 @@ static double next_burst(struct ps_load_arrivals *a)
 		a->at_ns = a->path.end_ns;
 		ps_load_burst_path_next(&a->path);
 	}
+	return INFINITY;
 }
 
 /* ---- rates in pieces ---- */
@@ -137,7 +139,7 @@ void ps_load_arrivals_init(struct ps_load_arrivals *a, const struct ps_load_arri
 	char stream[PS_LOAD_STREAM_SIZE];
 
 	snprintf(stream, sizeof(stream), "%s/arrivals", name);
-	*a = (struct ps_load_arrivals){.spec = *spec};
+	*a = (struct ps_load_arrivals){.spec = *spec, .until_ns = INFINITY};
 	ps_rng_init(&a->rng, seed, ps_rng_stream(stream));
 	a->spec.scale = spec->scale > 0 ? spec->scale : 1;
 	a->spec.replay.speed = (spec->replay.speed > 0 ? spec->replay.speed : 1) * a->spec.scale;

@@ -148,6 +148,7 @@ void ps_load_burst_path_next(struct ps_load_burst_path *p);
 struct ps_load_arrivals {
 	struct ps_load_arrival_spec spec; /* resolved */
 	struct ps_rng rng;
+	double until_ns;    /* nobody asks for later instants: INFINITY may stand for them */
 	double at_ns;	    /* the last instant */
 	double gap_ns;	    /* mean gap, where there is one */
 	double last_gap_ns; /* GAMMA: exact, however late it is */
@@ -162,7 +163,8 @@ struct ps_load_arrivals {
 };
 
 /* ps_load_arrivals_init starts the process at instant 0 for the tenant `name`. `spec` has passed
- * the check, is open, and what it points to stays. */
+ * the check, is open, and what it points to stays. until_ns is INFINITY; who needs no instant at or
+ * after another one sets it. */
 void ps_load_arrivals_init(struct ps_load_arrivals *a, const struct ps_load_arrival_spec *spec,
 			   uint64_t seed, const char *name);
 /* ps_load_arrivals_next returns the next instant in ns after the start; never decreases; INFINITY

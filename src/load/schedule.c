@@ -51,6 +51,7 @@ enum ps_status ps_load_schedule_init(struct ps_load_schedule *s, const struct ps
 		e->tenant = i;
 		if (!ps_load_arrival_is_closed(&t->arrival)) {
 			ps_load_arrivals_init(&e->arrivals, &t->arrival, plan->seed, t->name);
+			e->arrivals.until_ns = (double)s->end_ns;
 			push_next(s, e);
 		}
 	}

@@ -171,6 +171,24 @@ static void instants_are_rounded_once(void **state)
 	assert_true(ks_uniform(u, n) >= 1e-4);
 }
 
+/* An arrival that lies 1e21 ns away is not searched for behind the end. */
+static void tiny_rates_end(void **state)
+{
+	static const enum ps_load_arrival_kind kinds[] = {PS_LOAD_BURSTS, PS_LOAD_POISSON,
+							  PS_LOAD_CONSTANT};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct ps_load_tenant one[] = {tenant("a", kinds[i], 1e-12)};
+		struct ps_load_plan p = {.tenants = one, .tenant_len = 1, .duration_ns = SEC};
+		struct ps_load_schedule s;
+
+		assert_int_equal(ps_load_schedule_init(&s, &p, 0, 1), PS_OK);
+		assert_int_equal(ps_load_schedule_peek(&s), INT64_MAX);
+		ps_load_schedule_fini(&s);
+	}
+}
+
 static void closed_loops_are_not_scheduled(void **state)
 {
 	struct ps_load_tenant one[] = {tenant("a", PS_LOAD_CLOSED, 0),
@@ -191,6 +209,7 @@ int main(void)
 		cmocka_unit_test(tenants_are_independent),
 		cmocka_unit_test(threads_share_one_schedule),
 		cmocka_unit_test(instants_are_rounded_once),
+		cmocka_unit_test(tiny_rates_end),
 		cmocka_unit_test(closed_loops_are_not_scheduled),
 	};
 

@@ -23,7 +23,8 @@ enum {
 /* ---- the frame of an answer: all but its binary tensors ---- */
 
 struct ps_load_seen {
-	size_t n; /* of the whole answer */
+	size_t n;	    /* of the whole answer */
+	int64_t json_bytes; /* as in struct ps_load_body: how the same bytes are to be read */
 	struct {
 		size_t at, n;
 	} holes[MAX_HOLES];
@@ -70,6 +71,7 @@ static void remember(const struct ps_load_islot *s, const struct ps_load_body *b
 		return; /* the next one is then read in full as well */
 	}
 	*seen = (struct ps_load_seen){.n = b->n,
+				      .json_bytes = b->json_bytes,
 				      .n_holes = n_holes,
 				      .other_version = other_version,
 				      .request = s->request->index};
@@ -93,7 +95,8 @@ static bool looks_like(const struct ps_load_seen *seen, const struct ps_load_isl
 	const char *from = b->bytes;
 	size_t at = 0, frame;
 
-	if (!seen || seen->n != b->n || seen->request != s->request->index) {
+	if (!seen || seen->n != b->n || seen->json_bytes != b->json_bytes ||
+	    seen->request != s->request->index) {
 		return false;
 	}
 	frame = seen->n;
@@ -290,6 +293,7 @@ static void keep_body(struct ps_load_islot *s, const struct ps_load_body *b, str
 				   .n_outputs = reply->n_outputs,
 				   .bytes = bytes,
 				   .n = b->n,
+				   .json_bytes = b->json_bytes,
 				   .other_version = other_version};
 	ps_arena_init(arena, 0); /* it is the reference's now */
 	publish(s, k);
@@ -335,7 +339,8 @@ enum ps_load_outcome ps_load_answer_judge(struct ps_load_islot *s, const struct 
 		ps_error_set(&p->err, PS_EPARSE, "an answer without a body");
 		return PS_LOAD_GARBAGE;
 	}
-	if (k && k->n == b->n && memcmp(k->bytes, b->bytes, b->n) == 0) {
+	if (k && k->n == b->n && k->json_bytes == b->json_bytes &&
+	    memcmp(k->bytes, b->bytes, b->n) == 0) {
 		p->notes.checked++;
 		p->notes.version_changes += k->other_version;
 		return PS_LOAD_OK;

@@ -39,6 +39,7 @@ struct ps_load_kept {
 	int n_outputs;
 	void *bytes; /* of the whole body or message */
 	size_t n;
+	int64_t json_bytes; /* how they were read; see struct ps_load_body */
 	bool other_version;
 };
 

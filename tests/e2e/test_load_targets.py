@@ -363,6 +363,18 @@ class Changes(Temporary):
         self.assertFalse(t["valid"])
         self.assertEqual(code, 1)
 
+    def test_the_same_bytes_with_the_json_ending_elsewhere(self):
+        good = answer()
+        n = int(good.split(b"Content-Length: ")[2].split(b"\r\n")[0])
+        name = b"Inference-Header-Content-Length: "
+        bad = good.replace(name + b"%d" % n, name + b"%d" % (n - 1))
+        self.assertNotEqual(good, bad)
+        for args in ((), ("--check-repeats",)):
+            _, t, _ = self.run_with(lambda n, s: good if n < 30 else bad, None, "--inputs", 1,
+                                    *args)
+            self.assertEqual(t["outcomes"]["ok"], 30)
+            self.assertEqual(t["outcomes"]["garbage"], t["scheduled"] - 30)
+
     def test_another_version_answers(self):
         _, t, _ = self.run_with(lambda n, s: answer(version="1" if n < 30 else "2"))
         self.assertEqual(t["outcomes"]["ok"], t["scheduled"])

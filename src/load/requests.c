@@ -90,6 +90,16 @@ static enum ps_status read_expected(const struct ps_load_target *g, struct ps_lo
 	return st;
 }
 
+static size_t expected_bytes(const struct ps_load_request *q)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; q->expected && i < q->item->metadata.n_outputs; i++) {
+		bytes += q->expected[i].data ? q->expected[i].bytes : 0;
+	}
+	return bytes;
+}
+
 /* Inferences: the dynamic first dimension, which a file may set, else what was asked for. */
 static uint32_t batch_of(const struct ps_load_request *q)
 {
@@ -135,8 +145,10 @@ static enum ps_status make_item(struct ps_load_target *g, size_t k, uint64_t see
 
 		st = make(g, it, seed + k, it->len++, q, err);
 		bytes += q->inputs.bytes;
-		if (st == PS_OK && bytes > PS_LOAD_MAX_FILES_BYTES) {
-			st = ps_error_set(err, PS_ETOOBIG, "inputs of over %llu bytes",
+		g->request_bytes += q->inputs.bytes + expected_bytes(q);
+		if (st == PS_OK && g->request_bytes > PS_LOAD_MAX_FILES_BYTES) {
+			st = ps_error_set(err, PS_ETOOBIG,
+					  "inputs and expected outputs of over %llu bytes",
 					  (unsigned long long)PS_LOAD_MAX_FILES_BYTES);
 		}
 	}

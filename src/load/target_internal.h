@@ -69,6 +69,7 @@ struct ps_load_target {
 	double weights[PS_LOAD_MAX_MIX]; /* shares, for means */
 	struct ps_load_request *requests;
 	size_t request_len;
+	uint64_t request_bytes; /* of all inputs and expected outputs */
 	uint32_t max_slots;
 	size_t max_answer_bytes; /* what a server may make a connection hold; 0: metadata only */
 	atomic_size_t kept_bytes;

@@ -187,8 +187,10 @@ static void find_capacity(const void *ctx, int k, void *ret)
 	free(search);
 }
 
-static bool show_capacity(const struct condition *c, const struct outcome *o, int n)
+static bool show_capacity(const struct truth_options *options, const struct condition *c,
+			  const struct outcome *o)
 {
+	int n = options->runs;
 	int covered = 0, above = 0, precise = 0, cut = 0, wrong = 0, wide = 0, confirmed = 0;
 	double half = 0, steps = 0, error = 0;
 	char name[TRUTH_NAME_SIZE], figure[96], ours[64], note[256];
@@ -204,7 +206,8 @@ static bool show_capacity(const struct condition *c, const struct outcome *o, in
 		steps += (double)o[k].steps / n;
 		error += (double)o[k].error / n;
 	}
-	bool ok = truth_at_least(covered, n, LEAST_COVER) && wrong == 0 && wide == 0;
+	enum truth_verdict verdict = truth_both(truth_at_least(covered, n, LEAST_COVER),
+						truth_when(wrong == 0 && wide == 0));
 	snprintf(figure, sizeof(figure), "truth: capacity of %s", truth_name(&c->queue, name));
 	snprintf(ours, sizeof(ours), "held %.2f %%", 100.0 * covered / n);
 	snprintf(note, sizeof(note),
@@ -213,7 +216,8 @@ static bool show_capacity(const struct condition *c, const struct outcome *o, in
 		 "though refuted %d",
 		 n, above, n - covered - above, 100.0 * precise / n, 100 * HALF_WIDTH, 100 * half,
 		 100 * error, steps, 100.0 * confirmed / n, 100.0 * cut / n, wrong);
-	return truth_row(figure, ours, "95 % stated", ">= 93.5 %, never refuted", ok, note);
+	return truth_row(options, figure, ours, "95 % stated", ">= 93.5 %, never refuted", verdict,
+			 note);
 }
 
 /* ---- saving ---- */
@@ -264,9 +268,10 @@ static void find_saving(const void *ctx, int k, void *ret)
 	free(search);
 }
 
-static bool show_saving(const struct condition *c, const struct saving *o, int n)
+static bool show_saving(const struct truth_options *options, const struct condition *c,
+			const struct saving *o)
 {
-	int given = 0, covered = 0, above = 0;
+	int n = options->runs, given = 0, covered = 0, above = 0;
 	double half = 0;
 	char name[TRUTH_NAME_SIZE], figure[96], ours[64], note[160];
 	for (int k = 0; k < n; k++) {
@@ -275,13 +280,14 @@ static bool show_saving(const struct condition *c, const struct saving *o, int n
 		above += o[k].given && o[k].above;
 		half += o[k].given && isfinite(o[k].half) ? (double)o[k].half / n : 0;
 	}
-	bool ok = truth_at_least(covered, given, LEAST_COVER) && truth_at_most(n - given, n, 0.2);
+	enum truth_verdict verdict = truth_both(truth_at_least(covered, given, LEAST_COVER),
+						truth_at_most(n - given, n, 0.2));
 	snprintf(figure, sizeof(figure), "truth: saving of %s", truth_name(&c->queue, name));
 	snprintf(ours, sizeof(ours), "held %.2f %%", 100.0 * covered / (given ? given : 1));
 	snprintf(note, sizeof(note),
 		 "%d pairs of plans; too high %d, too low %d, none %.1f %%; half width %.1f points",
 		 n, above, given - covered - above, 100.0 * (n - given) / n, 100 * half);
-	return truth_row(figure, ours, "95 % stated", ">= 93.5 %", ok, note);
+	return truth_row(options, figure, ours, "95 % stated", ">= 93.5 %", verdict, note);
 }
 
 static bool show(const struct truth_options *o, const struct condition *c)
@@ -294,11 +300,11 @@ static bool show(const struct truth_options *o, const struct condition *c)
 	const char *only = o->only ? o->only : "";
 	if (!strstr(only, "saving")) {
 		truth_each(o, find_capacity, c, capacities, sizeof(*capacities));
-		ok &= show_capacity(c, capacities, o->runs);
+		ok &= show_capacity(o, c, capacities);
 	}
 	if (!strstr(only, "capacity")) {
 		truth_each(o, find_saving, c, savings, sizeof(*savings));
-		ok &= show_saving(c, savings, o->runs);
+		ok &= show_saving(o, c, savings);
 	}
 	free(capacities);
 	free(savings);

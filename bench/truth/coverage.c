@@ -115,9 +115,10 @@ static void one(const void *ctx, int k, void *ret)
 	ps_load_result_fini(&whole);
 }
 
-static bool show_quantile(const struct condition *c, const struct outcome *out, int n, int i)
+static bool show_quantile(const struct truth_options *o, const struct condition *c,
+			  const struct outcome *out, int i)
 {
-	int given = 0, held = 0, below = 0;
+	int n = o->runs, given = 0, held = 0, below = 0;
 	double half = 0;
 	char name[TRUTH_NAME_SIZE], figure[96], ours[64], note[160];
 	for (int k = 0; k < n; k++) {
@@ -126,7 +127,8 @@ static bool show_quantile(const struct condition *c, const struct outcome *out, 
 		below += out[k].given[i] && out[k].below[i];
 		half += out[k].given[i] ? (double)out[k].half[i] : 0;
 	}
-	bool ok = truth_at_least(held, given, LEAST_COVER) && truth_at_most(n - given, n, MOST_FEW);
+	enum truth_verdict verdict = truth_both(truth_at_least(held, given, LEAST_COVER),
+						truth_at_most(n - given, n, MOST_FEW));
 	snprintf(figure, sizeof(figure), "truth: %s, p%g", truth_name(&c->queue, name),
 		 100 * percentiles[i]);
 	snprintf(ours, sizeof(ours), "held %.2f %%", 100.0 * held / (given ? given : 1));
@@ -135,12 +137,14 @@ static bool show_quantile(const struct condition *c, const struct outcome *out, 
 		 "%.1f %%",
 		 n, c->requests, below, given - held - below, 100.0 * (n - given) / n,
 		 100 * half / (given ? given : 1));
-	return truth_row(figure, ours, "95 % stated", ">= 93.5 %, too few <= 20 %", ok, note);
+	return truth_row(o, figure, ours, "95 % stated", ">= 93.5 %, too few <= 20 %", verdict,
+			 note);
 }
 
-static bool show_met(const struct condition *c, const struct outcome *out, int n)
+static bool show_met(const struct truth_options *o, const struct condition *c,
+		     const struct outcome *out)
 {
-	int met = 0, violated = 0;
+	int n = o->runs, met = 0, violated = 0;
 	char name[TRUTH_NAME_SIZE], figure[96], ours[64], note[160];
 	double ratio = 0;
 	for (int k = 0; k < n; k++) {
@@ -154,7 +158,7 @@ static bool show_met(const struct condition *c, const struct outcome *out, int n
 		 "an SLA violated by a thousandth; violated %.1f %%, else undecided; %.0f of the "
 		 "requests count as effective",
 		 100.0 * violated / n, ratio * c->requests);
-	return truth_row(figure, ours, "1 % stated", "<= 1 %", truth_at_most(met, n, MOST_FALSE),
+	return truth_row(o, figure, ours, "1 % stated", "<= 1 %", truth_at_most(met, n, MOST_FALSE),
 			 note);
 }
 
@@ -171,8 +175,8 @@ bool truth_coverage(const struct truth_options *o)
 			continue;
 		truth_each(o, one, c, out, sizeof(*out));
 		for (int q = 0; q < QUANTILES; q++)
-			ok &= show_quantile(c, out, o->runs, q);
-		ok &= show_met(c, out, o->runs);
+			ok &= show_quantile(o, c, out, q);
+		ok &= show_met(o, c, out);
 	}
 	free(out);
 	return ok;

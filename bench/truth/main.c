@@ -51,26 +51,39 @@ void truth_each(const struct truth_options *o, truth_one_fn *one, const void *ct
 		pthread_join(threads[i], NULL);
 }
 
-bool truth_at_least(int k, int n, double share)
+enum truth_verdict truth_at_least(int k, int n, double share)
 {
-	if (n >= TRUTH_FULL_RUNS)
-		return k >= share * n;
-	return n == 0 || ps_stats_binomial_cdf(k, n, share) >= CHANCE;
+	/* Without an observation nothing is shown. Rounding of share * n is no miss. */
+	if (n > 0 && k >= share * n * (1 - 1e-12))
+		return TRUTH_MET;
+	return n == 0 || ps_stats_binomial_cdf(k, n, share) >= CHANCE ? TRUTH_UNDECIDED
+								      : TRUTH_MISSED;
 }
 
-bool truth_at_most(int k, int n, double share)
+enum truth_verdict truth_at_most(int k, int n, double share)
 {
 	return truth_at_least(n - k, n, 1 - share);
 }
 
-bool truth_row(const char *figure, const char *ours, const char *bound, const char *goal, bool ok,
-	       const char *note)
+enum truth_verdict truth_when(bool ok)
 {
+	return ok ? TRUTH_MET : TRUTH_MISSED;
+}
+
+enum truth_verdict truth_both(enum truth_verdict a, enum truth_verdict b)
+{
+	return a > b ? a : b;
+}
+
+bool truth_row(const struct truth_options *o, const char *figure, const char *ours,
+	       const char *bound, const char *goal, enum truth_verdict verdict, const char *note)
+{
+	static const char *const names[] = {"met", "undecided", "missed"};
 	printf("{\"figure\": \"%s\", \"ours\": \"%s\", \"peer\": \"%s\", \"ratio\": null, \"low\": "
 	       "null, \"high\": null, \"goal\": \"%s\", \"verdict\": \"%s\", \"note\": \"%s\"}\n",
-	       figure, ours, bound, goal, ok ? "met" : "missed", note);
+	       figure, ours, bound, goal, names[verdict], note);
 	fflush(stdout);
-	return ok;
+	return o->runs >= TRUTH_FULL_RUNS ? verdict == TRUTH_MET : verdict != TRUTH_MISSED;
 }
 
 static const struct {

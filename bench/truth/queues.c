@@ -155,11 +155,11 @@ static bool show(const struct truth_options *o, const struct row *r)
 	snprintf(goal, sizeof(goal), "within %.2g %%", 100 * allowed);
 	snprintf(note, sizeof(note), "off %+.2f %%; %.1f million arrivals, sigma %.2f %%",
 		 100 * off, (double)served / 1e6, 100 * sigma);
-	return truth_row(figure, ours, bound, goal, fabs(off) <= allowed, note);
+	return truth_row(o, figure, ours, bound, goal, truth_when(fabs(off) <= allowed), note);
 }
 
 /* N users without think time: one after the other is served, each waits for all. */
-static bool show_closed(int users)
+static bool show_closed(const struct truth_options *o, int users)
 {
 	struct ps_sim_model model = {.service = PS_SIM_FIXED, .service_ns = TRUTH_SERVICE_NS};
 	struct ps_sim_tenant t = {
@@ -189,7 +189,8 @@ static bool show_closed(int users)
 	snprintf(figure, sizeof(figure), "truth: closed loop of %d", users);
 	snprintf(ours, sizeof(ours), "%.5g/s, %.5g ms", through, latency / 1e6);
 	snprintf(bound, sizeof(bound), "%.5g/s, %.5g ms", 1e9 / TRUTH_SERVICE_NS, asked / 1e6);
-	return truth_row(figure, ours, bound, "within 1 %", ok, "throughput 1/S, latency N S");
+	return truth_row(o, figure, ours, bound, "within 1 %", truth_when(ok),
+			 "throughput 1/S, latency N S");
 }
 
 bool truth_queues(const struct truth_options *o)
@@ -208,6 +209,6 @@ bool truth_queues(const struct truth_options *o)
 		}
 	}
 	for (int users = 1; users <= 16 && !o->only; users *= 4)
-		ok &= show_closed(users);
+		ok &= show_closed(o, users);
 	return ok;
 }

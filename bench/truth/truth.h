@@ -4,8 +4,9 @@
  * so the numbers depend neither on the machine nor on the number of threads. Each part prints one
  * JSON object per row on stdout (what bench/ shows) and talks on stderr.
  *
- * A short run asks whether chance alone could give what it saw: it fails when the binomial
- * probability of so few is under 1e-4. A full run asks for the stated share itself.
+ * A row is met when it saw the stated share; undecided when it did not, but chance could explain
+ * that; missed when the binomial probability of so few is under 1e-4. A short run fails when a row
+ * is missed, a full one (TRUTH_FULL_RUNS asked for) when a row is not met.
  */
 #ifndef PS_TRUTH_TRUTH_H
 #define PS_TRUTH_TRUTH_H
@@ -62,14 +63,19 @@ typedef void truth_one_fn(const void *ctx, int k, void *out);
 void truth_each(const struct truth_options *o, truth_one_fn *one, const void *ctx, void *out,
 		size_t size);
 
-/* truth_at_least says whether k of n is a share of at least `share`: itself from TRUTH_FULL_RUNS
- * on, before that unless chance could not explain it. truth_at_most likewise. */
-bool truth_at_least(int k, int n, double share);
-bool truth_at_most(int k, int n, double share);
+enum truth_verdict { TRUTH_MET, TRUTH_UNDECIDED, TRUTH_MISSED };
 
-/* truth_row prints a row; returns ok. */
-bool truth_row(const char *figure, const char *ours, const char *bound, const char *goal, bool ok,
-	       const char *note);
+/* truth_at_least says whether k of n is a share of at least `share`; undecided when n is 0.
+ * truth_at_most likewise. */
+enum truth_verdict truth_at_least(int k, int n, double share);
+enum truth_verdict truth_at_most(int k, int n, double share);
+/* truth_when is met or missed; truth_both the worse of two. */
+enum truth_verdict truth_when(bool ok);
+enum truth_verdict truth_both(enum truth_verdict a, enum truth_verdict b);
+
+/* truth_row prints a row; returns whether a run of this length passes with it. */
+bool truth_row(const struct truth_options *o, const char *figure, const char *ours,
+	       const char *bound, const char *goal, enum truth_verdict verdict, const char *note);
 
 /* ---- the parts; true: everything held ---- */
 

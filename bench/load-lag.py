@@ -7,7 +7,8 @@ At 10,000/s, Poisson, the median over five runs of the send lag's p99: at most 1
 generator waits busily (`--spin 1ms`); without, at most twice that of a bare timer of the same process
 at the same rate, timed just before the load: what this machine can do at best. Every scheduled
 arrival must be sent. At 100,000/s, more than this server or one core of a generator may be able to,
-the run has sent 99.9 % of what was due and is VALID, or it is INVALID: never silently less.
+the run is VALID and answered 99 % of the rate, or it is INVALID because the rate was not kept
+(`rate`, `unsent`, `send-lag`): never silently less.
 """
 import json
 import statistics
@@ -39,7 +40,7 @@ def lag_row(runs, name, goal, least, note):
 
 
 def fastest(server):
-    """(rate sent, VALID, its first reason) at FAST."""
+    """(answers/s, VALID, its reasons) at FAST."""
     out, _, code = programs.timed(
         [programs.PERSEUS, "load", "--url", server.http, "--model", "fast", "--cpus",
          programs.LOAD_CPU, "--json", "--rate", FAST, "--duration", f"{FAST_SECONDS}s", "--warmup",
@@ -53,8 +54,15 @@ def fastest(server):
         raise RuntimeError(f"of {tenant['scheduled']} requests {tenant['outcomes']} ended")
     if not 0.99 < tenant["scheduled"] / (FAST * FAST_SECONDS) < 1.01:
         raise RuntimeError(f"{tenant['scheduled']} requests are no {FAST}/s")
-    reached = tenant["sent"] >= 0.999 * tenant["scheduled"]
-    return tenant["throughput_rps"], reached, tenant["valid"], (tenant["reasons"] or [""])[0]
+    return tenant["throughput_rps"], tenant["valid"], tenant["reasons"]
+
+
+def fast_verdict(rate, valid, reasons):
+    """INVALID for another reason says nothing of the rate."""
+    if valid:
+        return "met" if rate >= 0.99 * FAST else "missed"
+    about_it = any(r.split(":")[0] in ("rate", "unsent", "send-lag") for r in reasons)
+    return "met" if about_it else "undecided"
 
 
 def main():
@@ -65,7 +73,7 @@ def main():
         for _ in range(RUNS):
             asleep.append(one(server))
             spinning.append(one(server, "--spin", "1ms"))
-        rate, reached, valid, why = fastest(server)
+        rate, valid, reasons = fastest(server)
     sent = sum(t["sent"] for t, _ in asleep + spinning)
     due = sum(t["scheduled"] for t, _ in asleep + spinning)
     figures.row(f"load: sent of scheduled at {RATE}/s", f"{sent}", f"{due}", sent / due, None, None,
@@ -78,8 +86,8 @@ def main():
             lambda lag, bare: lag <= 2 * bare, note)
     figures.row(f"load: {FAST}/s achieved or INVALID", f"{rate:.0f}/s", f"{FAST}/s", rate / FAST,
                 None, None, "never silently less",
-                "met" if (reached and valid) or not valid else "missed",
-                "VALID" if valid else f"INVALID: {why}")
+                fast_verdict(rate, valid, reasons),
+                "VALID" if valid else f"INVALID: {reasons[0]}")
 
 
 main()

@@ -84,6 +84,7 @@ static enum ps_status fill_row(struct ps_measure_context *m, struct ps_arena *a,
 	plan->started_wall_ns = ps_clock_wall_ns();
 	plan->slice_cpus = keep(a, ps_cpus_format(&m->c->slice.cpus, cpus));
 	plan->slice_memory_bytes = m->c->slice.memory_bytes;
+	plan->slice_cpu_quota = m->c->slice.cpu_quota;
 	plan->full_command = full_command(m->c, a);
 	return plan->manifest_json ? PS_OK
 				   : ps_error_set(err, PS_ENOMEM, "no memory for the manifest");

@@ -573,6 +573,8 @@ static void test_export(void **state)
 	struct ps_error err;
 	(void)state;
 	make("a.db", 3);
+	run_sql("a.db", "UPDATE trial SET server_cpu_ns = -1, generator_cpu_ns = -1, steal_ns = -1,"
+			" server_rss_bytes = -1, generator_rss_bytes = -1");
 	struct ps_store *s = open_store("a.db", PS_STORE_READ);
 	if (ps_store_export(s, in("csv"), true, &err) != PS_OK) {
 		fail_msg("%s: %s", err.where, err.what);
@@ -584,6 +586,9 @@ static void test_export(void **state)
 	assert_int_equal(ps_file_read(in("csv/requests.csv"), 1 << 20, &text, &len, NULL), PS_OK);
 	assert_non_null(strstr(text, ",search/a,0,a,1,2,3,40,,5,200,0,0\r\n"));
 	assert_non_null(strstr(text, ",search/a,0,a,5,,,9,,,,1,1\r\n"));
+	free(text);
+	assert_int_equal(ps_file_read(in("csv/trials.csv"), 1 << 20, &text, &len, NULL), PS_OK);
+	assert_null(strstr(text, ",-1")); /* what is not known is empty */
 	free(text);
 	assert_int_equal(ps_store_export(s, "/proc/nowhere", false, &err), PS_ENOTFOUND);
 	ps_store_close(s);

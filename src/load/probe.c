@@ -3,8 +3,9 @@
 
 #include <math.h>
 
-#define CLOSED_RPS 1000 /* when a plan has closed loops only */
-#define MAX_RPS	   1e5
+#define CLOSED_RPS  1000 /* when a plan has closed loops only */
+#define MAX_RPS	    1e5
+#define LEAST_SHOTS 20
 
 struct probe {
 	struct ps_evloop_timer timer;
@@ -48,7 +49,10 @@ enum ps_status ps_load_probe(struct ps_load_run *run, struct ps_error *err)
 	if (run->plan->probe_ns == 0) {
 		return PS_OK;
 	}
-	p.gap_ns = (int64_t)(1e9 / rate_of(run)) + 1;
+	/* At a low rate, too, the probe shall fire a few times within its length. */
+	p.gap_ns = (int64_t)fmin(1e9 / rate_of(run),
+				 fmax((double)run->plan->probe_ns / LEAST_SHOTS, 1)) +
+		   1;
 	p.due_ns = ps_evloop_now_ns(loop) + p.gap_ns;
 	p.end_ns = p.due_ns + run->plan->probe_ns;
 	ps_evloop_timer_init(&p.timer, on_probe, &p);

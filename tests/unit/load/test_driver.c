@@ -174,6 +174,24 @@ static void test_records_stay_within_their_limit(void **state)
 	script_stop(s);
 }
 
+/* However low the rate: a probe of 20 ms does not wait for a timer of centuries. */
+static void test_a_probe_has_its_length(void **state)
+{
+	struct script_server *s = script_start(good);
+	struct ps_load_tenant t = open_tenant(s, 1e-12);
+	struct ps_load_result r;
+
+	(void)state;
+	run(&(struct ps_load_plan){.tenants = &t,
+				   .tenant_len = 1,
+				   .duration_ns = 20 * MS,
+				   .probe_ns = 20 * MS},
+	    &r);
+	assert_in_range(ps_hist_count(&r.probe), 1, 21);
+	ps_load_result_fini(&r);
+	script_stop(s);
+}
+
 /* N users, answers after 10 ms, thinking 30 ms: 25 questions a second each. */
 static void test_users_think(void **state)
 {
@@ -436,6 +454,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_threads_share_one_schedule),
 		cmocka_unit_test(test_records_stay_within_their_limit),
+		cmocka_unit_test(test_a_probe_has_its_length),
 		cmocka_unit_test(test_users_think),
 		cmocka_unit_test(test_closed_loop_keeps_its_users_busy),
 		cmocka_unit_test(test_offline_keeps_so_many_under_way),

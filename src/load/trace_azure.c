@@ -185,7 +185,8 @@ static enum ps_status add_relative(struct ps_load_reader *r, long double *first_
 {
 	if (r->trace->len == 0)
 		*first_ns = at_ns;
-	if (fabsl(at_ns - *first_ns) > PS_LOAD_TRACE_MAX_NS)
+	/* Written so that infinity less infinity, which is no number, is too far as well. */
+	if (!(fabsl(at_ns - *first_ns) <= PS_LOAD_TRACE_MAX_NS))
 		return ps_load_reader_fail(r, PS_ETOOBIG,
 					   "over nine years from the first row's instant");
 	return ps_load_reader_add(r, (double)(at_ns - *first_ns), function);

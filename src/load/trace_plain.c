@@ -96,7 +96,8 @@ static enum ps_status read_stamp(struct ps_load_reader *r, struct stamps *s, con
 		return ps_load_reader_fail(r, PS_EPARSE, "%.60s lies before the line above it",
 					   text);
 	s->last_ns = at_ns;
-	if (at_ns - s->first_ns > PS_LOAD_TRACE_MAX_NS)
+	/* Written so that infinity less infinity, which is no number, is too far as well. */
+	if (!(at_ns - s->first_ns <= PS_LOAD_TRACE_MAX_NS))
 		return too_far(r);
 	return ps_load_reader_add(r, (double)(at_ns - s->first_ns), 0);
 }

@@ -138,6 +138,7 @@ static double width_of(const struct ps_measure_blocks *b, int set, int member, i
 double ps_measure_blocks_width(const struct ps_measure_blocks *b, int n)
 {
 	double worst = 0;
+	bool any = false;
 	if (n < 1 || n > b->blocks) {
 		return INFINITY;
 	}
@@ -147,11 +148,11 @@ double ps_measure_blocks_width(const struct ps_measure_blocks *b, int n)
 		for (int i = 0; i < members && members > 1 && b->in_blocks[s]; i++) {
 			double w = width_of(b, (int)s, i, n, buffer, buffer + n);
 			worst = w > worst ? w : worst;
+			any = true;
 		}
 	}
-	bool known = buffer != NULL;
 	free(buffer);
-	return known ? worst : INFINITY;
+	return any ? worst : INFINITY;
 }
 
 bool ps_measure_blocks_enough(const struct ps_measure_blocks *b, int n, double limit)

@@ -264,6 +264,9 @@ static json_t *generator(const struct ps_measure_campaign *c, const struct ps_st
 {
 	struct ps_cpus own = {{0}}, allowed = ps_host_cpus_allowed();
 	char text[PS_CPUS_SIZE];
+	if (c->server.url) {
+		return json_null(); /* no slice here that it could be apart from */
+	}
 	json_t *o = json_object();
 	if (c->generator_cpu >= 0) {
 		ps_cpus_add(&own, (int)c->generator_cpu);

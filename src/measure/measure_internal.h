@@ -281,7 +281,8 @@ void ps_measure_blocks_free(struct ps_measure_blocks *b);
 /* ps_measure_blocks_add takes the trial at the demand rates of a set in a block. */
 enum ps_status ps_measure_blocks_add(struct ps_measure_blocks *b, const struct ps_store_cell *cell);
 /* ps_measure_blocks_width returns the largest half width of all slowdowns' intervals over blocks 0
- * to n - 1, as a share; INFINITY when one of them has none. */
+ * to n - 1, as a share; INFINITY when one of them has none, or there is
+ * none at all. */
 double ps_measure_blocks_width(const struct ps_measure_blocks *b, int n);
 /* ps_measure_blocks_enough says whether n whole blocks are enough for `limit`: n is even, at least
  * PS_MEASURE_LEAST_BLOCKS, and the width was within the limit here and two blocks before. */

@@ -59,6 +59,20 @@ static void add(struct ps_measure_blocks *b, int set, int block, double ms0, dou
 	}
 }
 
+/* Without a set of several there is no slowdown, and nothing that is precise enough. */
+static void test_nobody_together(void **state)
+{
+	static struct made m;
+	(void)state;
+	make_plan(&m);
+	m.plan.set_len = 2;
+	m.plan.cell_len = 2;
+	struct ps_measure_blocks *b = ps_measure_blocks_new(&m.plan);
+	assert_non_null(b);
+	assert_true(isinf(ps_measure_blocks_width(b, 1)));
+	ps_measure_blocks_free(b);
+}
+
 static void test_rule(void **state)
 {
 	static struct made m;
@@ -125,6 +139,7 @@ static void test_coverage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nobody_together),
 		cmocka_unit_test(test_rule),
 		cmocka_unit_test(test_coverage),
 	};

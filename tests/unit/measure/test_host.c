@@ -130,11 +130,13 @@ static void test_remote(void **state)
 	struct made m;
 	(void)state;
 	make(&m, in, 2);
+	m.c.server.url = (char[]){"http://elsewhere"};
 	assert_int_equal(ps_measure_convert_host(&m.c, &m.w, true, &m.r, &m.a, &m.t, NULL), PS_OK);
 	assert_int_equal(m.t.server_cpu_ns, -1);
 	assert_int_equal(m.t.samples[1].server_cpu_ns, -1);
 	assert_true(m.t.generator_cpu_ns > 0);
 	assert_non_null(strstr(m.t.host_json, "\"server_cpu\":null"));
+	assert_non_null(strstr(m.t.host_json, "\"generator\":null"));
 	fini(&m);
 }
 

@@ -20,8 +20,21 @@
 #define CONFIRMS      3
 #define REPEATS	      2	    /* of trials that say nothing of the server */
 #define CONFIRM_STEPS 2	    /* a confirming trial is so many steps long */
-#define MOST_REQUESTS 900e3 /* of one trial: all are kept, one by one */
+#define MOST_REQUESTS 900e3 /* of one trial and tenant, warm-up included: all are kept */
+#define MOST_SCALE    1.1   /* of what the closed loop had: see scale_max in trial.h */
 #define MOST_STEP_NS  (INT64_C(900) * 1000000000)
+
+/* Why a trial says nothing of the server; NULL: it does. One whose requests were not all kept would
+ * be judged on its beginning. */
+static const char *fault_of(const struct ps_load_result *r)
+{
+	for (size_t i = 0; i < r->tenant_len; i++) {
+		if (r->tenants[i].records_dropped > 0) {
+			return "records: more requests than are kept, one by one";
+		}
+	}
+	return ps_load_fault(r);
+}
 
 /* A trial that says nothing of the server is done again, some times in all; when that does not help
  * it counts all the same, and the search is INVALID. */
@@ -30,7 +43,7 @@ static enum ps_status run_trial(struct ps_cli_load_searched *s, struct ps_load_r
 {
 	enum ps_status st = ps_cli_load_trials_run(&s->t, ret, err);
 
-	while (st == PS_OK && !ret->cancelled && s->repeats < REPEATS && ps_load_fault(ret)) {
+	while (st == PS_OK && !ret->cancelled && s->repeats < REPEATS && fault_of(ret)) {
 		ps_load_result_fini(ret);
 		s->repeats++;
 		st = ps_cli_load_trials_run(&s->t, ret, err);
@@ -39,8 +52,8 @@ static enum ps_status run_trial(struct ps_cli_load_searched *s, struct ps_load_r
 		return st;
 	}
 	s->stopped = ret->cancelled;
-	if (ps_load_fault(ret) && !s->stopped && !s->late++) {
-		(void)snprintf(s->reason, sizeof(s->reason), "%s", ps_load_fault(ret));
+	if (fault_of(ret) && !s->stopped && !s->late++) {
+		(void)snprintf(s->reason, sizeof(s->reason), "%s", fault_of(ret));
 	}
 	return PS_OK;
 }
@@ -132,25 +145,41 @@ static enum ps_status observe(const struct ps_load_tenant_result *t, const struc
 	return st;
 }
 
+static int64_t warmup_ns(const struct ps_cli_load_searched *s)
+{
+	int64_t least = ps_trial_step_warmup_ns(&s->s.plan), given = s->t.base->warmup_ns;
+
+	return given > least ? given : least;
+}
+
+/* How long a step at `scale` may be beside its warm-up, so that every request can be kept. */
+static double room_ns(const struct ps_cli_load_searched *s, double scale)
+{
+	double most_rps = 0;
+
+	for (int i = 0; i < s->s.plan.n_tenants; i++) {
+		most_rps = fmax(most_rps, scale * s->s.plan.rate_rps[i]);
+	}
+	return MOST_REQUESTS / most_rps * 1e9 - (double)warmup_ns(s);
+}
+
+static int64_t step_ns(const struct ps_cli_load_searched *s, double scale, bool confirm)
+{
+	int64_t length = ps_trial_step_length_ns(&s->s.plan, scale);
+
+	length = length < MOST_STEP_NS ? length : MOST_STEP_NS;
+	return (int64_t)fmin((double)length * (confirm ? CONFIRM_STEPS : 1), room_ns(s, scale));
+}
+
 static enum ps_status set_load(struct ps_cli_load_searched *s, const struct ps_trial_next *next,
 			       struct ps_error *err)
 {
 	const struct ps_trial_plan *plan = &s->s.plan;
 	bool confirm = next->action == PS_TRIAL_RUN_CONFIRM;
-	int64_t step_ns = ps_trial_step_length_ns(plan, next->scale);
 	enum ps_status st = PS_OK;
-	double most_rps = 0;
 
-	for (int i = 0; i < plan->n_tenants; i++) {
-		most_rps = fmax(most_rps, next->scale * plan->rate_rps[i]);
-	}
-	step_ns = step_ns < MOST_STEP_NS ? step_ns : MOST_STEP_NS;
-	step_ns *= confirm ? CONFIRM_STEPS : 1;
-	s->t.plan.duration_ns = (int64_t)fmin((double)step_ns, MOST_REQUESTS / most_rps * 1e9);
-	s->t.plan.warmup_ns = s->t.base->warmup_ns;
-	if (s->t.plan.warmup_ns < ps_trial_step_warmup_ns(plan)) {
-		s->t.plan.warmup_ns = ps_trial_step_warmup_ns(plan);
-	}
+	s->t.plan.warmup_ns = warmup_ns(s);
+	s->t.plan.duration_ns = step_ns(s, next->scale, confirm);
 	for (int i = 0; st == PS_OK && i < plan->n_tenants; i++) {
 		st = ps_cli_load_trials_rate(&s->t, (size_t)i, next->scale * plan->rate_rps[i],
 					     err);
@@ -200,6 +229,28 @@ static enum ps_status run_step(struct ps_cli_load_searched *s, const struct ps_t
 
 /* ---- from the options ---- */
 
+/* A warm-up is 20 limits: refused where it would take the time, or the room for requests, of what
+ * it prepares. */
+static enum ps_status check_warmup(const struct ps_trial_plan *plan, struct ps_error *err)
+{
+	int64_t warmup = ps_trial_step_warmup_ns(plan), longest = 0;
+	char a[PS_UNITS_SIZE], b[PS_UNITS_SIZE], c[PS_UNITS_SIZE];
+
+	if (warmup <= MOST_STEP_NS / 4) {
+		return PS_OK;
+	}
+	for (int i = 0; i < plan->n_tenants; i++) {
+		longest = plan->sla[i].limit_ns > longest ? plan->sla[i].limit_ns : longest;
+	}
+	ps_error_set(err, PS_EUSAGE,
+		     "--find-capacity warms each step up for 20 limits: with the limit %s for %s, "
+		     "over a quarter of the longest step (%s)",
+		     ps_units_format_duration(longest, a), ps_units_format_duration(warmup, b),
+		     ps_units_format_duration(MOST_STEP_NS, c));
+	ps_error_hint(err, "try single rates: --sweep-rate");
+	return PS_EUSAGE;
+}
+
 static enum ps_status make_plan(struct ps_cli_load_searched *s, struct ps_trial_plan *plan,
 				struct ps_error *err)
 {
@@ -234,7 +285,39 @@ static enum ps_status make_plan(struct ps_cli_load_searched *s, struct ps_trial_
 					    base->tenants[i].name);
 		}
 	}
-	return PS_OK;
+	return check_warmup(plan, err);
+}
+
+static enum ps_status check_room(const struct ps_cli_load_searched *s, double scale_max,
+				 struct ps_error *err)
+{
+	char a[PS_UNITS_SIZE];
+
+	if (room_ns(s, scale_max) >= (double)warmup_ns(s)) {
+		return PS_OK;
+	}
+	ps_error_set(err, PS_EUNAVAIL,
+		     "a warm-up of %s leaves no room for a step: a trial keeps %g requests at "
+		     "most, and a closed loop had %.4g times the rates",
+		     ps_units_format_duration(warmup_ns(s), a), MOST_REQUESTS, s->closed_rps);
+	ps_error_hint(err, "a shorter --warmup, or a lower limit of the SLA");
+	return PS_EUNAVAIL;
+}
+
+/* A search may end earlier; its steps at lower rates are longer. */
+static void say_how_long(struct ps_cli_load_searched *s)
+{
+	double warmup = (double)warmup_ns(s), scale = s->s.plan.scale_max;
+	double ns = s->s.plan.max_steps * (warmup + (double)step_ns(s, scale, false)) +
+		    s->s.plan.max_confirms * (warmup + (double)step_ns(s, scale, true));
+	char a[PS_UNITS_SIZE];
+
+	if (ns > 60e9) {
+		ps_cli_progress_done(&s->t.line);
+		fprintf(stderr, "perseus: at most %d steps and %d confirming trials: about %s\n",
+			s->s.plan.max_steps, s->s.plan.max_confirms,
+			ps_units_format_eta((int64_t)ns, a));
+	}
 }
 
 static enum ps_status perform(struct ps_cli_load_searched *s, struct ps_error *err)
@@ -252,6 +335,12 @@ static enum ps_status perform(struct ps_cli_load_searched *s, struct ps_error *e
 	}
 	plan.scale_max = s->closed_rps;
 	st = ps_trial_search_init(&s->s, &plan, err);
+	if (st == PS_OK) {
+		st = check_room(s, MOST_SCALE * plan.scale_max, err);
+	}
+	if (st == PS_OK) {
+		say_how_long(s);
+	}
 	while (st == PS_OK && !s->stopped &&
 	       (next = ps_trial_search_next(&s->s)).action != PS_TRIAL_DONE) {
 		st = run_step(s, &next, err);

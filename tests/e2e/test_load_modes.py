@@ -2,6 +2,7 @@
 """perseus load --find-capacity and sweeps, against a server whose capacity is known."""
 import json
 import os
+import signal
 import subprocess
 import unittest
 
@@ -38,6 +39,7 @@ class Refusals(unittest.TestCase):
             (("--sweep-concurrency", "0.1,0.2"), "out of range"),
             (("--sweep-rate", "1,2", "--records", "/dev/null"), "of one trial"),
             (("--rate", 5, "--keep-going"), "for sweeps"),
+            (("--find-capacity", "--sla", "p95<=12s"), "20 limits: with the limit 12.0 s for 240 s"),
             (("--rate", 5, "--steps", 8), "--steps is for --find-capacity"),
             (("--sweep-rate", "1,2", "--half-width", "5%"), "--half-width is for --find-capacity"),
             (("--find-capacity", "--sla", "p95<=1s", "--arrival", "steps", "--rate-steps", "1:1s"),
@@ -84,6 +86,24 @@ class Capacity(unittest.TestCase):
                         "--steps", 4, env={"COLUMNS": "40"})
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("not shown", done.stdout)
+        self.assertNotIn("confirming trials: about", done.stderr)  # seconds
+
+    def test_a_long_search_says_so_and_one_without_room_is_refused(self):
+        with Server(models={"m": SPEC}, config=ONE_LANE) as s:
+            argv = ("--url", s.http, "--model", "m", "--find-capacity", "--sla")
+            asked = subprocess.Popen([PERSEUS, "load", *argv, "p95<=10s"], text=True,
+                                     stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+            try:
+                said = ""
+                while "confirming trials: about" not in said:
+                    said = asked.stderr.readline()
+                    self.assertNotEqual(said, "", "it ended without a word")
+            finally:
+                asked.send_signal(signal.SIGINT)
+                asked.communicate(timeout=60)
+            done = load(*argv, "p95<=1s", "--warmup", "10h")
+        self.assertEqual(done.returncode, 6, done.stderr)
+        self.assertIn("leaves no room for a step", done.stderr)
 
 
 class Sweeps(unittest.TestCase):

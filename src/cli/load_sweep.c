@@ -78,7 +78,8 @@ static enum ps_status set_load(struct sweep *s, double asked, struct ps_error *e
 }
 
 /* Of several tenants the worst latencies, and the sums of the rates. */
-static void take_tenant(struct row *r, const struct ps_load_tenant_result *t, bool closed)
+static void take_tenant(struct row *r, const struct ps_load_tenant_result *t, double seconds,
+			bool closed)
 {
 	bool first = r->p50.p == 0;
 
@@ -94,7 +95,7 @@ static void take_tenant(struct row *r, const struct ps_load_tenant_result *t, bo
 	if (first || t->trend.p_rising < r->decides.p_rising) {
 		r->decides.p_rising = closed ? 1 : t->trend.p_rising;
 		r->decides.p50_ns = (double)t->p50.value_ns;
-		r->decides.rise_ns = t->trend.slope * (double)t->second_len;
+		r->decides.rise_ns = t->trend.slope * seconds;
 	}
 	if (t->sla_verdict == PS_LOAD_SLA_VIOLATED || r->verdict == PS_LOAD_SLA_NONE ||
 	    (t->sla_verdict == PS_LOAD_SLA_UNDECIDED && r->verdict == PS_LOAD_SLA_MET)) {
@@ -109,7 +110,7 @@ static void take_result(struct row *r, const struct ps_load_result *result, bool
 {
 	r->valid = result->valid;
 	for (size_t i = 0; i < result->tenant_len; i++) {
-		take_tenant(r, &result->tenants[i], users);
+		take_tenant(r, &result->tenants[i], (double)result->duration_ns / 1e9, users);
 	}
 	r->decides.offered_rps = users ? 0 : r->offered_rps;
 	r->decides.throughput_rps = r->throughput_rps;

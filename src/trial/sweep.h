@@ -3,8 +3,9 @@
  * A sweep is a rising list of rates or of users. Going on past saturation says nothing more and
  * takes long (each step leaves a larger backlog), so it ends with the first saturated row:
  *
- *	rates: the server answered under 95 % of what was offered, or the latencies rose over the
- *	row (the trend test of a step: p <= 0.01 and by at least half the typical latency).
+ *	rates: under 95 % of what was offered had a result, which a refusal is not, or the
+ *	latencies rose over the row (the trend test of a step: p <= 0.01 and by at least half the
+ *	typical latency).
  *	users: two rows in a row brought less than 2 % more answers per second than the best before.
  */
 #ifndef PS_TRIAL_SWEEP_H
@@ -31,7 +32,7 @@ enum ps_status ps_trial_sweep_parse(const char *text, double most, bool whole,
 /* What decides about going on. */
 struct ps_trial_sweep_row {
 	double offered_rps;	/* of rates; 0: users, a closed loop */
-	double throughput_rps;	/* good or bad, answers that came */
+	double throughput_rps;	/* answers with a result, in time for the SLA or not */
 	double p_rising;	/* of the trend test over the row; 1: not tested */
 	double rise_ns, p50_ns; /* by how much the latencies rose over the row */
 };

@@ -1,10 +1,10 @@
 /* digest.c - what a cell's result depends on, as one digest. A campaign file that is changed keeps
  * the cells whose digest is still the same.
  *
- * Left out on purpose: names of sets and places in the plan (labels), prices (they are applied to
- * results), how many blocks there are (a block's result does not depend on others), time limits of
- * the campaign. The version of Perseus is in the manifest: a new build does not throw away what an
- * old one measured, but the reader sees that there were two. */
+ * Left out on purpose: places in the plan (labels; the names of sets are not, as keys have them),
+ * prices (they are applied to results), how many blocks there are (a block's result does not depend
+ * on others), time limits of the campaign. The version of Perseus is in the manifest: a new build
+ * does not throw away what an old one measured, but the reader sees that there were two. */
 #include "measure/plan_internal.h"
 
 #include <stdlib.h>

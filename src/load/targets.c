@@ -41,6 +41,11 @@ static enum ps_status check_spec(const struct ps_load_tenant *t, struct ps_error
 		return ps_error_set(err, PS_EINVAL, "at most %d users of a model in this process",
 				    PS_LOAD_MAX_WORKERS);
 	}
+	if (s->in_process && s->streams > 0 && ps_load_arrival_is_closed(&t->arrival)) {
+		return ps_error_set(err, PS_EINVAL,
+				    "a closed loop on a model in this process has a worker per "
+				    "user: no streams");
+	}
 	if (s->more_url_len >= PS_LOAD_MAX_REPLICAS) {
 		return ps_error_set(err, PS_EINVAL, "at most %d replicas", PS_LOAD_MAX_REPLICAS);
 	}

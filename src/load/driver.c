@@ -251,17 +251,16 @@ static void look_again(struct ps_load_run *run, size_t i)
 {
 	const struct ps_load_tenant *t = &run->plan->tenants[i];
 	struct ps_load_tenant_result *r = &run->result->tenants[i];
-	int64_t patience = run->result->end_ns + RECHECK_NS - ps_clock_now_ns();
 
 	r->replica_len = t->target.in_process ? 0 : 1 + t->target.more_url_len;
 	for (size_t k = 0; k < r->replica_len; k++) {
 		r->replicas[k] = k ? t->target.more_urls[k - 1] : t->url;
 	}
-	patience = run->timeout_ns < patience ? run->timeout_ns : patience;
-	if (!run->result->cancelled && patience > 0) {
-		r->metadata_changes =
-			ps_load_target_recheck(run->targets[i], patience, r->metadata_change_text,
-					       sizeof(r->metadata_change_text));
+	if (!run->result->cancelled) {
+		r->metadata_changes = ps_load_target_recheck(
+			run->targets[i], run->timeout_ns, run->result->end_ns + RECHECK_NS,
+			r->metadata_change_text, sizeof(r->metadata_change_text),
+			&r->metadata_unseen);
 	}
 }
 

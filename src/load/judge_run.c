@@ -111,6 +111,11 @@ enum ps_status ps_load_judge_run(const struct ps_load_plan *plan, int64_t timeou
 		st = ps_load_judge(t, &terms);
 		check_little(t);
 		check_model(t);
+		if (t->metadata_unseen > 0) {
+			note(r,
+			     "%s: metadata not seen again in time, %u of its models and replicas",
+			     t->name, t->metadata_unseen);
+		}
 		if (!steady) {
 			ps_load_judge_reason(t, PS_LOAD_REASON_WARMUP,
 					     "no steady state to cut the warm-up off; run longer");

@@ -56,14 +56,16 @@ enum ps_load_change {
 	PS_LOAD_CHANGE_INPUTS = 2,
 	PS_LOAD_CHANGE_OUTPUTS = 4,
 	PS_LOAD_CHANGE_PLATFORM = 8,
-	PS_LOAD_CHANGE_GONE = 16, /* the server says that there is no such model any more */
+	PS_LOAD_CHANGE_GONE = 16,	/* the server says that there is no such model any more */
+	PS_LOAD_CHANGE_UNREADABLE = 32, /* it answers, but not with metadata */
 };
 
 /* ps_load_target_recheck asks all replicas for the metadata again and returns what differs, as a
  * set of enum ps_load_change; `text` gets it in words ("": nothing). A server that does not answer
- * has changed nothing. BLOCKS at most `timeout_ns` for each. */
-unsigned ps_load_target_recheck(struct ps_load_target *g, int64_t timeout_ns, char *text,
-				size_t size);
+ * has changed nothing. BLOCKS at most `timeout_ns` for each, and not beyond `until_ns` of
+ * ps_clock_now_ns for all; *ret_unseen is how many were not asked, or did not answer, by then. */
+unsigned ps_load_target_recheck(struct ps_load_target *g, int64_t timeout_ns, int64_t until_ns,
+				char *text, size_t size, unsigned *ret_unseen);
 
 /* --- slots --- */
 

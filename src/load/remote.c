@@ -138,13 +138,14 @@ enum ps_status ps_load_remote_call(const struct ps_load_target *g, size_t replic
 							 struct ps_error *err),
 				   void *ctx, struct ps_error *err)
 {
-	const struct ps_net_client_options o = options(g, replica);
+	struct ps_net_client_options o = options(g, replica);
 	struct wait w = {.use = use, .ctx = ctx, .err = err};
 	struct ps_net_call call = *like;
 	struct ps_net_client *client = NULL;
 	struct ps_evloop *loop = NULL;
 	enum ps_status st = ps_evloop_new(NULL, &loop, err);
 
+	o.max_body_bytes = PS_LOAD_MAX_METADATA_BYTES; /* after the run as before it */
 	if (st == PS_OK) {
 		st = ps_net_client_new(loop, &o, &client, err);
 	}

@@ -105,8 +105,9 @@ struct ps_load_tenant_result {
 	uint64_t sent_after;	 /* sent more than 1 % of the duration after the end */
 	struct ps_load_little little;
 
-	struct ps_load_notes notes;		    /* what else the answers said */
-	unsigned metadata_changes;		    /* of the model, seen in the run: never valid */
+	struct ps_load_notes notes; /* what else the answers said */
+	unsigned metadata_changes;  /* of the model, seen in the run: never valid */
+	unsigned metadata_unseen;   /* of its models and replicas, not looked at again in time */
 	char metadata_change_text[256];		    /* the first one */
 	size_t replica_len;			    /* of the servers, as in the plan */
 	const char *replicas[PS_LOAD_MAX_REPLICAS]; /* their URLs; borrowed from the plan */

@@ -1,6 +1,7 @@
 /* targets.c - a tenant's target, made before the run and looked at again after it. */
 #include "load/target_internal.h"
 
+#include "base/clock.h"
 #include "base/rng.h"
 
 #include <sched.h>
@@ -231,6 +232,10 @@ static void say_change(unsigned d, const char *model, const char *where, char *t
 		snprintf(text + at, size - at, " no metadata any more");
 		return;
 	}
+	if (at < size && (d & PS_LOAD_CHANGE_UNREADABLE)) {
+		snprintf(text + at, size - at, " unreadable metadata now");
+		return;
+	}
 	for (int i = 0; i < 4 && at < size; i++) {
 		if (d & 1u << i) {
 			at += (size_t)snprintf(text + at, size - at, " other %s", names[i]);
@@ -238,34 +243,53 @@ static void say_change(unsigned d, const char *model, const char *where, char *t
 	}
 }
 
-unsigned ps_load_target_recheck(struct ps_load_target *g, int64_t timeout_ns, char *text,
-				size_t size)
+/* An answer that is no metadata is one that has changed: there was some at the start. A server that
+ * does not answer says nothing. */
+static unsigned look_again(struct ps_load_target *g, size_t item, size_t replica,
+			   int64_t timeout_ns, enum ps_status *ret_status)
+{
+	struct ps_oip_model_metadata now;
+	struct ps_arena arena;
+	unsigned d = 0;
+	enum ps_status st;
+
+	ps_arena_init(&arena, 0);
+	st = g->transport->fetch(g, &g->items[item], replica, timeout_ns, &arena, &now, NULL);
+	if (st == PS_OK) {
+		d = difference(&g->items[item].metadata, &now);
+		d &= replica ? ~(unsigned)PS_LOAD_CHANGE_VERSIONS : ~0u;
+	} else if (st == PS_ENOTFOUND) {
+		d = PS_LOAD_CHANGE_GONE;
+	} else if (st == PS_EPARSE || st == PS_EINVAL) {
+		d = PS_LOAD_CHANGE_UNREADABLE;
+	}
+	ps_arena_fini(&arena);
+	*ret_status = st;
+	return d;
+}
+
+unsigned ps_load_target_recheck(struct ps_load_target *g, int64_t timeout_ns, int64_t until_ns,
+				char *text, size_t size, unsigned *ret_unseen)
 {
 	unsigned all = 0;
 
 	text[0] = '\0';
-	for (size_t i = 0; i < g->item_len; i++) {
-		for (size_t r = 0; r < g->replica_len; r++) {
-			struct ps_oip_model_metadata now;
-			struct ps_arena arena;
-			unsigned d = PS_LOAD_CHANGE_GONE;
-			enum ps_status st;
+	*ret_unseen = 0;
+	for (size_t i = 0; i < g->item_len * g->replica_len; i++) {
+		size_t item = i / g->replica_len, replica = i % g->replica_len;
+		int64_t left = until_ns - ps_clock_now_ns();
+		enum ps_status st = PS_ETIMEOUT;
+		unsigned d = 0;
 
-			ps_arena_init(&arena, 0);
-			st = g->transport->fetch(g, &g->items[i], r, timeout_ns, &arena, &now,
-						 NULL);
-			if (st == PS_OK) {
-				d = difference(&g->items[i].metadata, &now);
-				d &= r ? ~(unsigned)PS_LOAD_CHANGE_VERSIONS : ~0u;
-			} else if (st != PS_ENOTFOUND) {
-				d = 0; /* a server that does not answer says nothing */
-			}
-			if (d) {
-				say_change(d, g->items[i].model, g->replicas[r].text, text, size);
-			}
-			all |= d;
-			ps_arena_fini(&arena);
+		if (left > 0) {
+			left = left < timeout_ns ? left : timeout_ns;
+			d = look_again(g, item, replica, left, &st);
 		}
+		if (d) {
+			say_change(d, g->items[item].model, g->replicas[replica].text, text, size);
+		}
+		*ret_unseen += st == PS_ETIMEOUT;
+		all |= d;
 	}
 	return all;
 }

@@ -64,6 +64,7 @@ static void keep_of_sender(struct ps_load_tenant_result *to, const struct ps_loa
 	to->replica_len = t->replica_len;
 	memcpy(to->replicas, t->replicas, sizeof(to->replicas));
 	to->metadata_changes = t->metadata_changes;
+	to->metadata_unseen = t->metadata_unseen;
 	memcpy(to->metadata_change_text, t->metadata_change_text, sizeof(to->metadata_change_text));
 	memcpy(to->first_failure, t->first_failure, sizeof(to->first_failure));
 }

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 from concurrent import futures
 
@@ -362,6 +363,34 @@ class Changes(Temporary):
         self.assertIn("other versions other platform", t["metadata_changed"])
         self.assertFalse(t["valid"])
         self.assertEqual(code, 1)
+
+    def test_metadata_that_is_none_any_more_or_very_long(self):
+        long = {**METADATA, "comment": "x" * (3 << 20)}  # more than an answer of the model may have
+        small = {**METADATA, "outputs": [{"name": "y", "datatype": "FP32", "shape": [1, 4]}]}
+        for then, text in ((b"{]", "unreadable"), ({**long, "platform": "p"}, "other platform")):
+            def script(n, server):
+                if n == 20:
+                    server.metadata = then if isinstance(then, bytes) else {
+                        **then, "outputs": small["outputs"]}
+                return 0
+
+            code, t, _ = self.run_with(script, small)
+            self.assertIn(text, t["metadata_changed"] or "")
+            self.assertEqual((code, t["valid"]), (1, False))
+
+    def test_servers_that_hang_after_the_run_take_two_seconds_together(self):
+        def script(n, server):
+            if n == 20:
+                server.metadata = "never"
+            return 0
+
+        mix = [a for i in range(1, 7) for a in ("--mix", f"m,batch={i}")]
+        with ScriptedServer(script) as s:
+            begin = time.monotonic()
+            done = run("load", "--json", "--url", s.url, *mix, *QUICK)
+            took = time.monotonic() - begin
+        self.assertLess(took, 6)  # not 6 x 2 s
+        self.assertIn("not seen again in time, 6 of its models", done.stdout)
 
     def test_the_same_bytes_with_the_json_ending_elsewhere(self):
         good = answer()

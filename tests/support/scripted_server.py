@@ -118,6 +118,11 @@ class ScriptedServer:
         if lines[0].startswith("GET"):
             if self.metadata == "401":
                 writer.write(http(401, b'{"error":"no key"}'))
+            elif self.metadata == "never":
+                await reader.read()
+                return False
+            elif isinstance(self.metadata, bytes):
+                writer.write(http(200, self.metadata))
             else:
                 writer.write(http(200, json.dumps(self.metadata).encode()))
             return True

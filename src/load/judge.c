@@ -203,16 +203,17 @@ static enum ps_load_sla_verdict judge_latency(struct ps_load_tenant_result *r,
 {
 	const struct ps_sla *sla = terms->sla;
 	uint64_t n = r->scheduled, over = n - r->good;
+	double error = error_of(PS_LOAD_CONFIDENCE, terms->look), ratio;
 	struct ps_stats_interval i;
 
 	if (ps_stats_early_stop_of(sla->percentile, n, over, effective, PS_LOAD_MET_CONFIDENCE,
 				   terms->look, &r->sla_needs_more)) {
 		return PS_LOAD_SLA_MET;
 	}
-	/* One-sided 95 % is the end of the two-sided 90 % interval. */
-	i = ps_stats_proportion_interval((double)over * r->effective_ratio,
-					 (double)n * r->effective_ratio,
-					 1 - 2 * error_of(PS_LOAD_CONFIDENCE, terms->look));
+	/* One-sided 95 % is the end of the two-sided 90 % interval. A look that may err less asks
+	 * more of the effective count, too. */
+	ratio = ps_stats_effective_at(effective, 1, error);
+	i = ps_stats_proportion_interval((double)over * ratio, (double)n * ratio, 1 - 2 * error);
 	return i.has_interval && i.lo > 1 - sla->percentile ? PS_LOAD_SLA_VIOLATED
 							    : PS_LOAD_SLA_UNDECIDED;
 }

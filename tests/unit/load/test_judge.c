@@ -232,6 +232,39 @@ static void each_look_spends_its_share_of_the_error(void **state)
 	}
 }
 
+/* Late requests in clusters of ten: how many are effective is an estimate, which a look that may
+ * err less trusts less. */
+static void a_later_look_asks_more_of_a_violation(void **state)
+{
+	static const struct {
+		int look;
+		enum ps_load_sla_verdict want;
+	} rows[] = {
+		{0, PS_LOAD_SLA_VIOLATED},
+		{1, PS_LOAD_SLA_VIOLATED},
+		{8, PS_LOAD_SLA_UNDECIDED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fixture f;
+		struct ps_rng rng;
+
+		ps_rng_init(&rng, 1, 0);
+		begin(&f, "p90<=100ms", 10);
+		f.look = rows[i].look;
+		for (int k = 0, late = 0; k < 1000; k++) {
+			late = k % 10 ? late : ps_rng_uniform(&rng) < 0.25;
+			put(&f, k * 10 * MS, 0,
+			    (late ? 150 : 50) * MS + (int64_t)(ps_rng_uniform(&rng) * 20e6),
+			    PS_LOAD_OK);
+		}
+		judge(&f);
+		assert_int_equal(f.r.sla_verdict, rows[i].want);
+		end(&f);
+	}
+}
+
 static void all_percentiles_have_an_interval_or_what_lacks(void **state)
 {
 	struct fixture f;
@@ -438,6 +471,7 @@ int main(void)
 		cmocka_unit_test(a_closed_loop_is_judged_by_its_mean_lag),
 		cmocka_unit_test(too_few_samples_say_how_many_more),
 		cmocka_unit_test(each_look_spends_its_share_of_the_error),
+		cmocka_unit_test(a_later_look_asks_more_of_a_violation),
 		cmocka_unit_test(all_percentiles_have_an_interval_or_what_lacks),
 		cmocka_unit_test(growing_backlog_is_unsteady),
 		cmocka_unit_test(reasons_have_codes),

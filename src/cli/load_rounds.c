@@ -1,6 +1,8 @@
 /* load_rounds.c - see load_rounds_internal.h. */
 #include "cli/load_rounds_internal.h"
 
+#include "load/reason.h"
+
 enum ps_status ps_cli_load_rounds_check(const struct ps_cli_load_options *o,
 					const struct ps_load_plan *plan, struct ps_error *err)
 {
@@ -24,11 +26,25 @@ enum ps_status ps_cli_load_rounds_check(const struct ps_cli_load_options *o,
 	return PS_OK;
 }
 
-/* A violation stands in a run that is INVALID, too: what is missing could not undo it. */
+/* A backlog that grew, or too few samples for an interval, could not undo a violation; a generator
+ * that was late, or a machine that was away, has caused it itself. */
+static bool violation_stands(const struct ps_load_tenant_result *t)
+{
+	for (int i = 0; i < t->reason_len; i++) {
+		enum ps_load_reason why = ps_load_reason_of(t->reasons[i]);
+
+		if (why != PS_LOAD_REASON_RISING && why != PS_LOAD_REASON_FEW) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool is_decided(const struct ps_load_tenant_result *t)
 {
-	return t->sla_verdict == PS_LOAD_SLA_NONE || t->sla_verdict == PS_LOAD_SLA_VIOLATED ||
-	       (t->sla_verdict == PS_LOAD_SLA_MET && t->valid);
+	return t->sla_verdict == PS_LOAD_SLA_NONE ||
+	       (t->sla_verdict == PS_LOAD_SLA_MET && t->valid) ||
+	       (t->sla_verdict == PS_LOAD_SLA_VIOLATED && violation_stands(t));
 }
 
 static bool all_decided(const struct ps_load_result *r)

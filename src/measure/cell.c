@@ -189,6 +189,7 @@ static enum ps_status write(struct ps_measure_cell *c, enum ps_status st, struct
 		c->out.figures = c->figures;
 		c->out.figure_len = (size_t)c->figure_len;
 	} else {
+		c->out.trial_len = c->out.figure_len = 0;
 		(void)snprintf(reason, sizeof(reason), "%s%s%s", err->where,
 			       err->where[0] ? ": " : "", err->what);
 		c->out.state = PS_STORE_FAILED;
@@ -231,6 +232,13 @@ enum ps_status ps_measure_cell(struct ps_measure_context *m, const struct ps_sto
 		} else {
 			struct ps_error shown = why;
 			st = write(c, ran, &why);
+			if (st == PS_ETOOBIG && ran == PS_OK) {
+				/* more than a row holds: this cell's fault, not the campaign's */
+				ran = st;
+				shown = why;
+				*ret_failed = true;
+				st = write(c, ran, &why);
+			}
 			if (st != PS_OK && e) {
 				*e = why;
 			} else {

@@ -159,6 +159,11 @@ static enum ps_status run(struct ps_measure_context *m, const struct ps_store_se
 		.seed = plan->seed,
 		.max_records = records_needed(set, plan),
 	};
+	if (load_plan.max_records > PS_MEASURE_MAX_RECORDS) {
+		return ps_error_set(err, PS_ETOOBIG,
+				    "a trial of %zu requests, over %u: make it shorter or slower",
+				    load_plan.max_records, PS_MEASURE_MAX_RECORDS);
+	}
 	enum ps_status st =
 		fill_tenants(m, set, live, plan, d->tenants, &load_plan.tenant_len, err);
 	if (st != PS_OK) {

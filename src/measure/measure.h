@@ -52,6 +52,7 @@
 #define PS_MEASURE_MAX_COPIES  512  /* of a tenant in a packing */
 #define PS_MEASURE_MAX_BATCHES 16
 #define PS_MEASURE_MAX_CELLS   20000
+#define PS_MEASURE_MAX_RECORDS (1u << 24) /* of a tenant in a trial, so that they fit a row */
 
 struct ps_measure_model {
 	char *name;

@@ -221,6 +221,9 @@ static enum ps_status not_remote(const struct ps_measure_campaign *c, const char
 
 static enum ps_status check_remote(const struct ps_measure_campaign *c, struct ps_error *err)
 {
+	if (!*c->server.url) {
+		return not_remote(c, "server.url", "the URL is empty", err);
+	}
 	if (ps_cpus_count(&c->slice.cpus) > 0 || c->slice.memory_bytes > 0 ||
 	    c->slice.cpu_quota > 0) {
 		return not_remote(c, "slice", "no slice can be made of a remote server", err);
@@ -271,6 +274,24 @@ static enum ps_status check_keys(const struct ps_measure_campaign *c, struct ps_
 	return PS_OK;
 }
 
+/* All requests of a trial are kept, with room for half as many more. Grids and searches find their
+ * rates later: a trial of theirs that is too long fails its cell. */
+static enum ps_status check_records(const struct ps_measure_campaign *c, struct ps_error *err)
+{
+	const struct ps_measure_tenant *t = c->tenants.items;
+	double seconds = (double)(c->confirm.warmup_ns + c->confirm.duration_ns) / 1e9;
+	for (size_t i = 0; i < c->tenants.len && c->confirm.trials > 0; i++) {
+		if (1.5 * t[i].demand_rps * seconds > PS_MEASURE_MAX_RECORDS) {
+			return ps_measure_wrong(
+				c, &t[i].where, "tenants.demand", err,
+				"a trial of tenant \"%.60s\" has too many requests, "
+				"over 11184810: make it shorter or slower",
+				t[i].name);
+		}
+	}
+	return PS_OK;
+}
+
 enum ps_status ps_measure_check_parts(struct ps_measure_campaign *c, struct ps_error *err)
 {
 	enum ps_status st = check_grids(c, err);
@@ -278,6 +299,7 @@ enum ps_status ps_measure_check_parts(struct ps_measure_campaign *c, struct ps_e
 	st = st == PS_OK ? check_packings(c, err) : st;
 	st = st == PS_OK ? read_batches(c, err) : st;
 	st = st == PS_OK ? check_keys(c, err) : st;
+	st = st == PS_OK ? check_records(c, err) : st;
 	if (st == PS_OK) {
 		st = c->server.url ? check_remote(c, err) : check_local(c, err);
 	}

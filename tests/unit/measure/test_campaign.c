@@ -84,6 +84,12 @@ static void test_refusals(void **state)
 		 "dir/c.yaml:slice", "remote"},
 		{"name: x\n" MODELS TENANTS "server: {url: 'http://h'}\ncold: {trials: 1}\n",
 		 "dir/c.yaml:cold", "anew"},
+		{"name: x\n" MODELS TENANTS "server: {url: ''}\n", "dir/c.yaml:server.url",
+		 "empty"},
+		{"name: x\n" MODELS
+		 "tenants:\n  - {name: a, model: m, demand: 4000/s, sla: p95<=2s}\n"
+		 "confirm: {trials: 1, duration: 1h}\n",
+		 "dir/c.yaml:5:tenants.demand", "requests"},
 		{"name: x\n" MODELS TENANTS "server: {metrics: 'http://h'}\n",
 		 "dir/c.yaml:server.metrics", "server.url"},
 		{"name: x\n" MODELS

@@ -18,10 +18,14 @@ uint32_t ps_load_slots_of(const struct ps_load_run *run, size_t i)
 {
 	const struct ps_load_tenant *t = &run->plan->tenants[i];
 	uint32_t most = ps_load_target_max_slots(run->targets[i]), slots;
+	size_t share = PS_LOAD_MAX_CONNECTIONS / run->plan->tenant_len;
 
 	if (!ps_load_arrival_is_closed(&t->arrival)) {
-		slots = run->plan->max_connections ? (uint32_t)run->plan->max_connections
-						   : DEFAULT_CONNECTIONS;
+		slots = run->plan->max_connections
+				? (uint32_t)run->plan->max_connections
+				/* Nobody asked for so many: they are no reason to refuse a plan. */
+				: (uint32_t)(share < DEFAULT_CONNECTIONS ? share
+									 : DEFAULT_CONNECTIONS);
 		slots *= ps_load_target_streams(run->targets[i]);
 	} else {
 		slots = (uint32_t)t->concurrency;

@@ -174,6 +174,28 @@ static void test_records_stay_within_their_limit(void **state)
 	script_stop(s);
 }
 
+/* 118 tenants with 512 connections each would be over the limit of a plan: nobody asked for them.
+ */
+static void test_many_tenants_share_the_connections(void **state)
+{
+	enum { MANY = 118 };
+	struct script_server *s = script_start(good);
+	struct ps_load_tenant t[MANY];
+	char names[MANY][16];
+	struct ps_load_result r;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "t%d", i);
+		t[i] = open_tenant(s, 10);
+		t[i].name = names[i];
+	}
+	run(&(struct ps_load_plan){.tenants = t, .tenant_len = MANY, .duration_ns = 10 * MS}, &r);
+	assert_int_equal(r.tenant_len, MANY);
+	ps_load_result_fini(&r);
+	script_stop(s);
+}
+
 /* However low the rate: a probe of 20 ms does not wait for a timer of centuries. */
 static void test_a_probe_has_its_length(void **state)
 {
@@ -454,6 +476,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_threads_share_one_schedule),
 		cmocka_unit_test(test_records_stay_within_their_limit),
+		cmocka_unit_test(test_many_tenants_share_the_connections),
 		cmocka_unit_test(test_a_probe_has_its_length),
 		cmocka_unit_test(test_users_think),
 		cmocka_unit_test(test_closed_loop_keeps_its_users_busy),

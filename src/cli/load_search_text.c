@@ -29,15 +29,17 @@ static void put_capacity(struct ps_strbuf *out, const struct ps_cli_load_searche
 
 	if (a->steps_used == 0) {
 		ps_strbuf_puts(out, "capacity: unknown, stopped before the first trial ended\n");
+	} else if (a->cut && !(a->scale.value > 0)) {
+		ps_strbuf_puts(out, "capacity: not shown; no rate was shown to keep the SLA\n");
 	} else if (!ps_cli_load_search_known(s)) {
-		ps_strbuf_printf(out,
-				 "capacity: not shown; %s. The fit over all trials: %.4g [%.4g, "
-				 "%s%.4g] %s\n",
+		ps_strbuf_printf(out, "capacity: not shown; %s. %s: %.4g [%.4g, %s%.4g] %s\n",
 				 s->stopped    ? "stopped early"
 				 : s->late > 0 ? "INVALID"
 				 : a->confirmed == PS_TRIAL_REFUTED
 					 ? "every fresh trial violated an SLA"
 					 : "no rate was worth a fresh trial",
+				 a->cut ? "The fit over all trials, lowered to one that passed"
+					: "The fit over all trials",
 				 a->scale.value, a->scale.lo, a->open_above ? "over " : "",
 				 a->scale.hi, unit);
 	} else {
@@ -46,8 +48,13 @@ static void put_capacity(struct ps_strbuf *out, const struct ps_cli_load_searche
 		ps_strbuf_printf(out, "  a fresh trial at %.4g kept every SLA\n",
 				 a->confirmed_scale);
 	}
-	if (a->cut) {
-		ps_strbuf_puts(out, "  lowered: a fresh trial at a higher rate violated an SLA\n");
+	if (a->cut && a->scale.value > 0) {
+		ps_strbuf_printf(out,
+				 "  lowered to %.4g, which passed: a fresh trial at or below the "
+				 "estimate violated an SLA\n",
+				 a->scale.value);
+	} else if (a->cut) {
+		ps_strbuf_puts(out, "  a fresh trial violated an SLA, and none below it passed\n");
 	}
 	if (s->late > 0) {
 		ps_strbuf_printf(out,

@@ -35,3 +35,14 @@ enum ps_load_reason ps_load_reason_of(const char *text)
 	}
 	return PS_LOAD_REASON_COUNT;
 }
+
+bool ps_load_reason_is_trusted(bool valid, const char *reasons)
+{
+	for (const char *line = valid ? NULL : reasons; line && *line;) {
+		if (ps_load_reason_of(line) != PS_LOAD_REASON_RISING)
+			return false;
+		line += strcspn(line, "\n");
+		line += *line == '\n';
+	}
+	return valid || (reasons && *reasons);
+}

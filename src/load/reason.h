@@ -6,6 +6,8 @@
 #ifndef PS_LOAD_REASON_H
 #define PS_LOAD_REASON_H
 
+#include <stdbool.h>
+
 enum ps_load_reason {
 	PS_LOAD_REASON_EMPTY,	/* nothing was due in the measured part */
 	PS_LOAD_REASON_UNSENT,	/* too few of the scheduled requests were sent */
@@ -31,5 +33,9 @@ const char *ps_load_reason_code(enum ps_load_reason reason);
 /* ps_load_reason_of returns whose code the text (up to its end or a line's) begins with,
  * PS_LOAD_REASON_COUNT when it is none of them. */
 enum ps_load_reason ps_load_reason_of(const char *text);
+
+/* ps_load_reason_is_trusted says whether a result is VALID, or INVALID for a rising backlog alone,
+ * which is the server's doing and not the instrument's. `reasons`: a line each; may be NULL. */
+bool ps_load_reason_is_trusted(bool valid, const char *reasons);
 
 #endif

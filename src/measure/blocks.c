@@ -63,14 +63,7 @@ void ps_measure_blocks_free(struct ps_measure_blocks *b)
 
 bool ps_measure_is_trusted(const struct ps_store_result *r)
 {
-	for (const char *line = r->valid ? NULL : r->reasons; line && *line;) {
-		if (ps_load_reason_of(line) != PS_LOAD_REASON_RISING) {
-			return false;
-		}
-		line += strcspn(line, "\n");
-		line += *line == '\n';
-	}
-	return r->valid || (r->reasons && *r->reasons);
+	return ps_load_reason_is_trusted(r->valid, r->reasons);
 }
 
 static int member_of(const struct ps_store_set *set, int tenant)

@@ -184,15 +184,7 @@ static enum ps_status pool_compute(struct pool *p, const struct ps_store_result 
  * miss. Any other reason is held against the instrument. */
 bool ps_report_is_trusted(const struct ps_store_result *r)
 {
-	if (r->valid)
-		return true;
-	for (const char *line = r->reasons; line && *line;) {
-		if (ps_load_reason_of(line) != PS_LOAD_REASON_RISING)
-			return false;
-		line += strcspn(line, "\n");
-		line += *line == '\n';
-	}
-	return r->reasons && *r->reasons;
+	return ps_load_reason_is_trusted(r->valid, r->reasons);
 }
 
 static enum ps_status pool_result(struct pool *p, const struct ps_store_trial *t,

@@ -15,9 +15,13 @@
  *   GAMMA     gaps of the gamma distribution, shape 1/cv^2 and mean 1/rate (Marsaglia and Tsang,
  *             2000); the first is what is left of one that began before the start: stationary
  *   BURSTS    a Markov-modulated Poisson process of two states
- *   RAMP      Poisson whose rate goes from rate_rps to `to_rps` in a line over `over_ns`, then
- * stays STEPS     Poisson whose rate is a list of steps; the last rate stays SINUSOID  Poisson of
- * rate mean x (1 + swing sin(2 pi (t / period + phase))), by thinning (Lewis and Shedler, 1979)
+ *   RAMP      Poisson; the rate goes from rate_rps to `to_rps` in a line over `over_ns`, and stays
+ *
+ *   STEPS     Poisson; the rate is a list of steps, of which the last one stays
+ *
+ *   SINUSOID  Poisson of rate mean x (1 + swing sin(2 pi (t / period + phase))), by thinning
+ *             (Lewis and Shedler, 1979)
+ *
  *   TRACE     the instants of a recorded trace (load/trace.h)
  *
  * RAMP and STEPS invert the integral of the rate, so they can also be `even`: arrivals where the

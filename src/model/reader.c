@@ -2,6 +2,7 @@
  * so that weights are never copied; nodes and descriptions of values go through protobuf-c with an
  * allocator that has a limit. */
 #include "model/onnx.h"
+#include "model/stored_internal.h"
 #include "model/wire.h"
 
 #include "base/file.h"
@@ -104,59 +105,6 @@ static bool is_float(int64_t type)
 	       type == PS_DTYPE_BF16;
 }
 
-/* What a TensorProto says, apart from its values. */
-struct tensor_head {
-	struct weight weight;
-	int64_t type, elements, raw_bytes;
-	int rank;
-	bool raw, external;
-};
-
-static bool take_dim(struct tensor_head *t, uint64_t dim)
-{
-	t->rank++;
-	return dim <= INT64_C(1) << 48 &&
-	       !__builtin_mul_overflow(t->elements, (int64_t)dim, &t->elements) &&
-	       t->elements <= INT64_C(1) << 48;
-}
-
-static bool take_dims(struct tensor_head *t, const struct ps_wire_field *f)
-{
-	if (f->type == PS_WIRE_VARINT)
-		return take_dim(t, f->value);
-	struct ps_wire packed = inside(f);
-	uint64_t dim;
-	while (packed.pos < packed.end)
-		if (!ps_wire_varint(&packed, &dim) || !take_dim(t, dim))
-			return false;
-	return true;
-}
-
-static enum ps_status read_head(struct reader *r, const struct ps_wire_field *field,
-				struct tensor_head *t)
-{
-	struct ps_wire w = inside(field);
-	struct ps_wire_field f;
-	*t = (struct tensor_head){.elements = 1, .weight.name = field->data};
-	while (ps_wire_next(&w, &f)) {
-		if (f.number == 1 && (f.type == PS_WIRE_VARINT || f.type == PS_WIRE_BYTES)) {
-			if (!take_dims(t, &f))
-				return malformed(r, field->data, "a stored tensor's shape");
-		} else if (ps_wire_is(&f, 2, PS_WIRE_VARINT)) {
-			t->type = (int64_t)(f.value & 0xffff);
-		} else if (ps_wire_is(&f, 8, PS_WIRE_BYTES)) {
-			t->weight.name = f.data;
-			t->weight.name_len = f.len;
-		} else if (ps_wire_is(&f, 9, PS_WIRE_BYTES)) {
-			t->raw = true;
-			t->raw_bytes = (int64_t)f.len;
-		} else if (ps_wire_is(&f, 14, PS_WIRE_VARINT)) {
-			t->external = f.value == 1;
-		}
-	}
-	return walked(r, &w, "a stored tensor");
-}
-
 static enum ps_status keep_weight(struct reader *r, const struct weight *weight)
 {
 	if (r->n_weights >= PS_ONNX_MAX_INITIALIZERS)
@@ -174,28 +122,34 @@ static enum ps_status keep_weight(struct reader *r, const struct weight *weight)
 	return PS_OK;
 }
 
+static enum ps_status wrong_size(struct reader *r, const uint8_t *pos, const struct ps_stored *t,
+				 int64_t want)
+{
+	char name[PS_ONNX_SHOWN];
+	ps_error_set(r->err, PS_EPARSE, "stored tensor '%s' holds %lld bytes, its shape wants %lld",
+		     shown(t->name, t->name_len, name), (long long)t->raw_bytes, (long long)want);
+	ps_error_where(r->err, "byte %lld", (long long)(pos - r->start));
+	return PS_EPARSE;
+}
+
 static enum ps_status read_weight(struct reader *r, const struct ps_wire_field *field)
 {
-	struct tensor_head t;
-	char name[PS_ONNX_SHOWN];
-	enum ps_status s = read_head(r, field, &t);
-	if (s != PS_OK)
-		return s;
+	struct ps_stored t;
+	const uint8_t *pos;
+	const char *what;
+	if (!ps_stored_read(field->data, field->len, &t, &pos, &what))
+		return malformed(r, pos, what);
 	int64_t size = (int64_t)ps_dtype_size((enum ps_dtype)t.type), want = t.elements * size;
 	if (t.raw && !t.external && size && want != t.raw_bytes) {
-		ps_error_set(r->err, PS_EPARSE,
-			     "stored tensor '%s' holds %lld bytes, its shape wants %lld",
-			     shown(t.weight.name, t.weight.name_len, name), (long long)t.raw_bytes,
-			     (long long)want);
-		ps_error_where(r->err, "byte %lld", (long long)(field->data - r->start));
-		return PS_EPARSE;
+		return wrong_size(r, field->data, &t, want);
 	}
-	t.weight.parameters = is_float(t.type) && t.rank > 0 ? t.elements : 0;
+	struct weight weight = {.name = t.name, .name_len = t.name_len};
+	weight.parameters = is_float(t.type) && t.rank > 0 ? t.elements : 0;
 	r->model->external_data |= t.external;
 	if (__builtin_add_overflow(r->model->weight_bytes, t.raw ? t.raw_bytes : want,
 				   &r->model->weight_bytes))
 		return malformed(r, field->data, "stored tensors of impossible size");
-	return keep_weight(r, &t.weight);
+	return keep_weight(r, &weight);
 }
 
 static int by_name(const void *a, const void *b)

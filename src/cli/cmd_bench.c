@@ -562,6 +562,22 @@ static double per_run(const struct bench *b, int64_t total)
 	return (double)total / (double)b->profile.runs;
 }
 
+static json_t *nodes_json(const struct bench *b)
+{
+	json_t *list = json_array();
+
+	for (size_t k = 0; k < b->profile.nodes_len; k++) {
+		const struct ps_engine_node *x = &b->profile.nodes[k];
+		json_t *row = json_object();
+		ps_json_set_string(row, "node", x->name);
+		ps_json_set_string(row, "operator", x->op);
+		ps_json_set_int(row, "calls_per_run", x->calls / b->profile.runs);
+		ps_json_set_real(row, "ns_per_run", per_run(b, x->total_ns));
+		json_array_append_new(list, row);
+	}
+	return list;
+}
+
 static json_t *operators_json(const struct bench *b)
 {
 	json_t *o = json_object(), *list = json_array();
@@ -581,6 +597,7 @@ static json_t *operators_json(const struct bench *b)
 		json_array_append_new(list, row);
 	}
 	json_object_set_new(o, "operators", list);
+	json_object_set_new(o, "nodes", nodes_json(b));
 	return o;
 }
 
@@ -612,6 +629,7 @@ static enum ps_status print_operators(const struct bench *b, struct ps_error *er
 static void clean_up(struct bench *b)
 {
 	free(b->profile.operators);
+	free(b->profile.nodes);
 	for (int k = 0; k < DISTINCT_INPUTS; k++)
 		ps_load_inputs_fini(&b->inputs[k]);
 	ps_arena_fini(&b->arena);

@@ -89,9 +89,17 @@ struct ps_engine_operator {
 	char name[64]; /* "Conv", "FusedMatMul" */
 	int64_t calls, total_ns;
 };
+/* The same by node of the network as the engine runs it, after its own fusions. */
+struct ps_engine_node {
+	char name[128]; /* "relu_2_nchwc", cut when longer */
+	char op[64];
+	int64_t calls, total_ns;
+};
 struct ps_engine_profile {
 	struct ps_engine_operator *operators; /* longest first; to be freed with free() */
 	size_t len;
+	struct ps_engine_node *nodes; /* in the order of a run; to be freed with free() */
+	size_t nodes_len;
 	int64_t runs, run_ns; /* of the runs themselves, operators and what is between them */
 };
 

@@ -35,6 +35,34 @@ static enum ps_status one_size(struct ps_measure_cell *c, int batch, struct ps_e
 	return st;
 }
 
+bool ps_measure_takes_batch(const json_t *metadata, int batch)
+{
+	const json_t *inputs = json_object_get(metadata, "inputs");
+	for (size_t i = 0; i < json_array_size(inputs); i++) {
+		const json_t *shape = json_object_get(json_array_get(inputs, i), "shape");
+		json_int_t first = json_integer_value(json_array_get(shape, 0));
+		if (json_array_size(shape) == 0 || (first >= 0 && first != batch)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* What the server says of the cell's model; the caller decrefs. */
+static enum ps_status ask_metadata(const struct ps_measure_cell *c, json_t **ret,
+				   struct ps_error *err)
+{
+	char path[128], *body = NULL;
+	size_t len = 0;
+	(void)snprintf(path, sizeof(path), "/v2/models/%s", ps_measure_cell_model(c));
+	enum ps_status st = ps_measure_ask_server(c->m, c->set, &c->live, path, &body, &len, err);
+	if (st == PS_OK && ps_json_parse(body, len, ret, err) != PS_OK) {
+		st = ps_error_set(err, PS_EUNAVAIL, "the answer to GET %s is no JSON", path);
+	}
+	free(body);
+	return st;
+}
+
 /* A model with a fixed first dimension takes one size only: that is a result, not a failure. */
 static enum ps_status keep_refusal(struct ps_measure_cell *c, int batch, struct ps_error *err)
 {
@@ -53,15 +81,16 @@ enum ps_status ps_measure_cell_profile(struct ps_measure_cell *c, struct ps_erro
 {
 	const struct ps_measure_profile *p = &c->m->c->profile;
 	int order[PS_MEASURE_MAX_BATCHES];
-	enum ps_status st = PS_OK;
+	json_t *metadata = NULL;
+	enum ps_status st = ask_metadata(c, &metadata, err);
 	ps_trial_block_order((uint64_t)c->m->c->seed, c->plan->block, p->size_len, order);
 	for (int i = 0; i < p->size_len && st == PS_OK; i++) {
 		int batch = p->sizes[order[i]];
-		st = one_size(c, batch, err);
-		if (st == PS_EINVAL && batch > 1) {
-			st = keep_refusal(c, batch, err);
-		}
+		/* a batch of one is what the load asks for when nothing else is possible */
+		bool takes = batch == 1 || ps_measure_takes_batch(metadata, batch);
+		st = takes ? one_size(c, batch, err) : keep_refusal(c, batch, err);
 	}
+	json_decref(metadata);
 	return st;
 }
 
@@ -147,6 +176,36 @@ static enum ps_status keep_row(struct ps_measure_cell *c, const json_t *row, str
 	return ps_measure_cell_figure(c, &f, err);
 }
 
+/* A node of the network as the engine runs it: what predictions of other models learn from. */
+static enum ps_status keep_node(struct ps_measure_cell *c, const json_t *row, struct ps_error *err)
+{
+	char subject[256];
+	(void)snprintf(subject, sizeof(subject), "%.64s:%.128s",
+		       ps_json_get_string(row, "operator", "?"),
+		       ps_json_get_string(row, "node", "?"));
+	const struct ps_store_figure f = {
+		.name = "node_time",
+		.subject = subject,
+		.unit = "ns",
+		.x = (double)c->m->c->operators.batch,
+		.value = ps_json_get_real(row, "ns_per_run", NAN),
+		.low = NAN,
+		.high = NAN,
+		.count = ps_json_get_int(row, "calls_per_run", 0),
+	};
+	return ps_measure_cell_figure(c, &f, err);
+}
+
+static enum ps_status keep_nodes(struct ps_measure_cell *c, const json_t *rows,
+				 struct ps_error *err)
+{
+	enum ps_status st = PS_OK;
+	for (size_t i = 0; i < json_array_size(rows) && st == PS_OK; i++) {
+		st = keep_node(c, json_array_get(rows, i), err);
+	}
+	return st;
+}
+
 static enum ps_status keep_rows(struct ps_measure_cell *c, const char *text, size_t len,
 				struct ps_error *err)
 {
@@ -169,6 +228,7 @@ static enum ps_status keep_rows(struct ps_measure_cell *c, const char *text, siz
 	for (size_t i = 0; i < json_array_size(rows) && st == PS_OK; i++) {
 		st = keep_row(c, json_array_get(rows, i), err);
 	}
+	st = st == PS_OK ? keep_nodes(c, json_object_get(o, "nodes"), err) : st;
 	json_decref(o);
 	return st;
 }

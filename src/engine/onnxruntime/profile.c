@@ -64,6 +64,14 @@ static const char *operator_of(const json_t *event)
 	return ps_json_get_string(json_object_get(event, "args"), "op_name", "?");
 }
 
+/* The node's own name: the event's without its ending. */
+static void node_of(const json_t *event, char name[128])
+{
+	const char *all = ps_json_get_string(event, "name", "");
+
+	snprintf(name, 128, "%.*s", (int)(strlen(all) - strlen(KERNEL)), all);
+}
+
 /* When the runs that count begin: the `skip` first ones are warm-up. Events of a run come before
  * the run's own, so the instant counts, not the order. */
 static int64_t begin_of(const json_t *events, int64_t skip, struct ps_engine_profile *p)
@@ -99,6 +107,47 @@ static struct ps_engine_operator *row_of(struct ps_engine_profile *p, const char
 	return &all[p->len++];
 }
 
+/* Every run visits the nodes in the same order, so that the next one is mostly the one behind. */
+static struct ps_engine_node *node_row(struct ps_engine_profile *p, size_t *last, const char *name,
+				       const char *op)
+{
+	for (size_t k = 0; k < p->nodes_len; k++) {
+		size_t at = (*last + 1 + k) % p->nodes_len;
+		if (strcmp(p->nodes[at].name, name) == 0 &&
+		    strncmp(p->nodes[at].op, op, sizeof(p->nodes[at].op) - 1) == 0) {
+			*last = at;
+			return &p->nodes[at];
+		}
+	}
+	struct ps_engine_node *all = realloc(p->nodes, (p->nodes_len + 1) * sizeof(*p->nodes));
+	if (!all)
+		return NULL;
+	p->nodes = all;
+	*last = p->nodes_len++;
+	memset(&all[*last], 0, sizeof(all[0]));
+	snprintf(all[*last].name, sizeof(all[0].name), "%s", name);
+	snprintf(all[*last].op, sizeof(all[0].op), "%s", op);
+	return &all[*last];
+}
+
+static bool add_event(struct ps_engine_profile *p, size_t *last, const json_t *event,
+		      const char *op)
+{
+	char name[128];
+	int64_t ns = 1000 * ps_json_get_int(event, "dur", 0);
+
+	node_of(event, name);
+	struct ps_engine_operator *row = row_of(p, op);
+	struct ps_engine_node *node = node_row(p, last, name, op);
+	if (!row || !node)
+		return false;
+	row->calls++;
+	row->total_ns += ns;
+	node->calls++;
+	node->total_ns += ns;
+	return true;
+}
+
 static int by_time(const void *x, const void *y)
 {
 	const struct ps_engine_operator *a = x, *b = y;
@@ -110,7 +159,7 @@ static enum ps_status add_up(const json_t *events, int64_t skip, struct ps_engin
 			     struct ps_error *err)
 {
 	int64_t from = begin_of(events, skip, p);
-	size_t k;
+	size_t k, last = 0;
 	const json_t *e;
 
 	json_array_foreach(events, k, e)
@@ -118,11 +167,8 @@ static enum ps_status add_up(const json_t *events, int64_t skip, struct ps_engin
 		const char *op = operator_of(e);
 		if (!op || ps_json_get_int(e, "ts", 0) < from)
 			continue;
-		struct ps_engine_operator *row = row_of(p, op);
-		if (!row)
+		if (!add_event(p, &last, e, op))
 			return ps_error_set(err, PS_ENOMEM, "no memory for a profile");
-		row->calls++;
-		row->total_ns += 1000 * ps_json_get_int(e, "dur", 0);
 	}
 	if (p->runs == 0 || p->len == 0)
 		return ps_error_set(err, PS_EENGINE, "the library's profile holds no run");
@@ -148,6 +194,7 @@ enum ps_status ps_ort_profile_read(const char *text, size_t len, int64_t skip,
 	json_decref(events);
 	if (st != PS_OK) {
 		free(p.operators);
+		free(p.nodes);
 		return st;
 	}
 	*ret_profile = p;

@@ -46,8 +46,46 @@ static void test_texts(void **state)
 		assert_string_equal(p.operators[0].name, rows[k].first);
 		assert_int_equal(p.operators[0].calls, rows[k].calls);
 		assert_int_equal(p.operators[0].total_ns, rows[k].total_ns);
+		assert_int_equal(p.nodes_len, 1 + (p.len > 1));
+		assert_string_equal(p.nodes[0].name, "n");
 		free(p.operators);
+		free(p.nodes);
 	}
+}
+
+#define NAMED(ts, name, op, dur)                                                                   \
+	"{\"cat\":\"Node\",\"name\":\"" name "_kernel_time\",\"ts\":" #ts ",\"dur\":" #dur         \
+	",\"args\":{\"op_name\":\"" op "\"}}"
+
+/* Two nodes of one operator are one row of operators, and two of nodes, in the order of a run. */
+static void test_nodes(void **state)
+{
+	static const char text[] = "[" RUN(100) "," NAMED(110, "a", "Conv", 10) "," NAMED(
+		120, "b", "Relu",
+		1) "," NAMED(130, "c", "Conv",
+			     5) "," RUN(200) "," NAMED(210, "a", "Conv",
+						       20) "," NAMED(220, "b", "Relu",
+								     3) "," NAMED(230, "c", "Conv",
+										  7) "]";
+	static const struct {
+		const char *name, *op;
+		int64_t total_ns;
+	} want[] = {{"a", "Conv", 30000}, {"b", "Relu", 4000}, {"c", "Conv", 12000}};
+	struct ps_engine_profile p = {.len = 0};
+	struct ps_error err;
+
+	(void)state;
+	assert_int_equal(ps_ort_profile_read(text, strlen(text), 0, &p, &err), PS_OK);
+	assert_int_equal(p.len, 2);
+	assert_int_equal(p.nodes_len, 3);
+	for (size_t k = 0; k < 3; k++) {
+		assert_string_equal(p.nodes[k].name, want[k].name);
+		assert_string_equal(p.nodes[k].op, want[k].op);
+		assert_int_equal(p.nodes[k].calls, 2);
+		assert_int_equal(p.nodes[k].total_ns, want[k].total_ns);
+	}
+	free(p.operators);
+	free(p.nodes);
 }
 
 static void test_real(void **state)
@@ -78,7 +116,9 @@ static void test_real(void **state)
 		assert_true(k == 0 || p.operators[k].total_ns <= p.operators[k - 1].total_ns);
 	}
 	assert_true(matmul);
+	assert_true(p.nodes_len >= p.len);
 	free(p.operators);
+	free(p.nodes);
 	assert_int_equal(count_files(dir, ".json"), 0); /* its file is gone */
 	ops->close(i);
 	ops->stop(e);
@@ -88,6 +128,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_nodes),
 		cmocka_unit_test(test_real),
 	};
 

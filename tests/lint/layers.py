@@ -14,6 +14,7 @@ SRC = ROOT / "src"
 PLACES = {
     r"#include <sqlite3\.h>": ["store/"],
     r"#include <yaml\.h>": ["conf/"],
+    r"#include <coin/": ["plan/"],
     r"#include <http_parser\.h>": ["net/"],
     r"#include <(sys/socket|sys/epoll|netinet/.*|arpa/inet|netdb|sys/un|sys/timerfd|sys/eventfd)\.h>":
         ["net/", "evloop/"],

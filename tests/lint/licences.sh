@@ -21,6 +21,20 @@ libssl              Apache-2.0
 libsqlite3          public domain
 libyaml-0           MIT
 libz                Zlib
+libCbc              EPL-1.0: linked dynamically, unchanged (docs/decisions/011)
+libCbcSolver        EPL-1.0
+libCgl              EPL-1.0
+libClp              EPL-1.0
+libCoinUtils        EPL-1.0
+libOsi              EPL-1.0
+libOsiClp           EPL-1.0
+libbz2              bzip2-1.0.6
+liblapack           BSD-3-Clause
+libblas             BSD-3-Clause
+libstdc++           GPL-3.0-or-later WITH GCC-exception-3.1
+libgcc_s            GPL-3.0-or-later WITH GCC-exception-3.1
+libgfortran         GPL-3.0-or-later WITH GCC-exception-3.1
+libquadmath         LGPL-2.1-or-later
 "
 bad=0
 for program in "$1" "$(dirname "$1")/perseus-convert"; do

@@ -1,0 +1,391 @@
+#include "plan/analytic.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOM 1e-9 /* sums of rates may round */
+
+static const struct ps_plan_service *service(const struct ps_plan_analytic *a, int type, int model)
+{
+	return &a->services[type * a->models + model];
+}
+
+static double strictness_of(const struct ps_plan_analytic *a, int type, int kind)
+{
+	return a->strictness[(size_t)type * (size_t)a->kinds + (size_t)kind];
+}
+
+/* ---- set-up ---- */
+
+static enum ps_status check_kind(const struct ps_plan_analytic *a, int k, struct ps_error *err)
+{
+	const struct ps_plan_demand *d = &a->demands[k];
+
+	if (d->model < 0 || d->model >= a->models || (k > 0 && d->model < d[-1].model))
+		return ps_error_set(err, PS_EINVAL, "kind %d is not in the order of models", k);
+	if (!(d->percentile > 0 && d->percentile < 1) || !(d->limit_s > 0))
+		return ps_error_set(err, PS_EINVAL, "kind %d has no agreement", k);
+	for (int h = 0; h < a->hours; h++) {
+		if (!(d->rate_rps[h] >= 0) || !isfinite(d->rate_rps[h]))
+			return ps_error_set(err, PS_EINVAL, "a rate of kind %d is no number", k);
+	}
+	return PS_OK;
+}
+
+static enum ps_status check_inputs(const struct ps_plan_analytic *a, struct ps_error *err)
+{
+	enum ps_status st = PS_OK;
+
+	if (a->hours < 1 || a->hours > PS_PLAN_MAX_HOURS)
+		return ps_error_set(err, PS_EINVAL, "%d hours are not 1 to %d", a->hours,
+				    PS_PLAN_MAX_HOURS);
+	for (int i = 0; i < a->types * a->models; i++) {
+		const struct ps_plan_service *s = &a->services[i];
+		if (s->known && (!(s->mean_s > 0) || !(s->high_s >= s->mean_s) ||
+				 !isfinite(s->high_s) || !(s->cv >= 0) || !(s->cv <= 100)))
+			return ps_error_set(err, PS_EINVAL, "a service time is no number");
+	}
+	for (int k = 0; st == PS_OK && k < a->kinds; k++)
+		st = check_kind(a, k, err);
+	return st;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* The lower edges of the levels of a type: equal shares of its distinct strictnesses. */
+static void set_edges(struct ps_plan_analytic *a, int type, double *scratch)
+{
+	double *edge = a->edge + (size_t)type * PS_PLAN_MAX_LEVELS;
+	int n = 0, distinct = 0;
+
+	for (int k = 0; k < a->kinds; k++) {
+		double x = strictness_of(a, type, k);
+		if (isfinite(x))
+			scratch[n++] = x;
+	}
+	qsort(scratch, (size_t)n, sizeof(*scratch), ascending);
+	for (int i = 0; i < n; i++) {
+		if (distinct == 0 || scratch[i] > scratch[distinct - 1] * (1 + 1e-12))
+			scratch[distinct++] = scratch[i];
+	}
+	int levels = distinct < PS_PLAN_MAX_LEVELS ? distinct : PS_PLAN_MAX_LEVELS;
+	for (int q = 0; q < PS_PLAN_MAX_LEVELS; q++)
+		edge[q] = q < levels ? scratch[(int64_t)q * distinct / levels] : INFINITY;
+}
+
+/* How many parts of a model can be together by load alone: for the necessary memory of one. */
+static void set_most_together(struct ps_plan_analytic *a, int type)
+{
+	for (int k = 0; k < a->kinds; k++) {
+		const struct ps_plan_demand *d = &a->demands[k];
+		double peak = 0, x = strictness_of(a, type, k);
+		int *most = &a->most_together[type * a->models + d->model];
+		for (int h = 0; h < a->hours; h++)
+			peak = fmax(peak, d->rate_rps[h]);
+		if (!isfinite(x))
+			continue;
+		const struct ps_plan_service *s = service(a, type, d->model);
+		double one = peak * ps_plan_load_at(x, s->high_s, s->cv);
+		double n = one > 0 ? a->hosts[type].lanes * (1 + ROOM) / one * a->hours : 1e9;
+		*most = n > *most ? (int)fmin(n, 1e9) : *most;
+	}
+}
+
+static void set_loads(struct ps_plan_analytic *a, int type)
+{
+	for (int q = 0; q < PS_PLAN_MAX_LEVELS; q++) {
+		size_t row = (size_t)type * PS_PLAN_MAX_LEVELS + (size_t)q;
+		for (int m = 0; m < a->models; m++) {
+			const struct ps_plan_service *s = service(a, type, m);
+			double x = a->edge[row];
+			a->load[row * (size_t)a->models + (size_t)m] =
+				s->known && isfinite(x) ? ps_plan_load_at(x, s->high_s, s->cv)
+							: INFINITY;
+		}
+	}
+}
+
+static void set_strictness(struct ps_plan_analytic *a, int type)
+{
+	for (int k = 0; k < a->kinds; k++) {
+		const struct ps_plan_demand *d = &a->demands[k];
+		const struct ps_plan_service *s = service(a, type, d->model);
+		bool may = s->known && (!d->allowed || d->allowed[type]);
+		a->strictness[(size_t)type * (size_t)a->kinds + (size_t)k] =
+			may ? ps_plan_strictness(s->high_s, s->cv, d->percentile, d->limit_s)
+			    : INFINITY;
+	}
+}
+
+enum ps_status ps_plan_analytic_init(struct ps_plan_analytic *a, struct ps_error *err)
+{
+	size_t types = (size_t)a->types, kinds = (size_t)a->kinds, models = (size_t)a->models;
+	enum ps_status st = check_inputs(a, err);
+
+	if (st != PS_OK)
+		return st;
+	double *scratch = malloc(kinds * sizeof(double));
+	a->levels = PS_PLAN_MAX_LEVELS;
+	a->strictness = malloc(types * kinds * sizeof(double));
+	a->edge = malloc(types * PS_PLAN_MAX_LEVELS * sizeof(double));
+	a->load = malloc(types * PS_PLAN_MAX_LEVELS * models * sizeof(double));
+	a->most_together = calloc(types * models, sizeof(int));
+	if (!scratch || !a->strictness || !a->edge || !a->load || !a->most_together) {
+		free(scratch);
+		ps_plan_analytic_fini(a);
+		return ps_error_set(err, PS_ENOMEM, "no memory for the service times");
+	}
+	for (int t = 0; t < a->types; t++) {
+		set_strictness(a, t);
+		set_edges(a, t, scratch);
+		set_loads(a, t);
+		set_most_together(a, t);
+	}
+	free(scratch);
+	return PS_OK;
+}
+
+void ps_plan_analytic_fini(struct ps_plan_analytic *a)
+{
+	free(a->strictness);
+	free(a->edge);
+	free(a->load);
+	free(a->most_together);
+	a->strictness = a->edge = a->load = NULL;
+	a->most_together = NULL;
+}
+
+/* ---- judging ---- */
+
+/* Does the waiting of a set allow x? Hour by hour; `upper` takes the upper ends of service times.
+ */
+static bool allows(const struct ps_plan_analytic *a, int type, const struct ps_plan_count *set,
+		   int n, double x, bool upper, double factor)
+{
+	double load[PS_PLAN_MAX_HOURS] = {0}, lanes = a->hosts[type].lanes * (1 + ROOM);
+
+	for (int i = 0; i < n; i++) {
+		const struct ps_plan_demand *d = &a->demands[set[i].kind];
+		const struct ps_plan_service *s = service(a, type, d->model);
+		double one = factor * set[i].count *
+			     ps_plan_load_at(x, upper ? s->high_s : s->mean_s, s->cv);
+		for (int h = 0; h < a->hours; h++) {
+			load[h] += d->rate_rps[h] * one;
+			if (!(load[h] <= lanes))
+				return false;
+		}
+	}
+	return true;
+}
+
+static double memory_of(const struct ps_plan_analytic *a, int type, const struct ps_plan_count *set,
+			int n)
+{
+	double bytes = a->hosts[type].server_bytes, peak = 0;
+	int last = -1;
+
+	for (int i = 0; i < n; i++) {
+		int m = a->demands[set[i].kind].model;
+		if (m == last)
+			continue;
+		last = m;
+		bytes += a->footprints[m].resident_bytes;
+		peak = fmax(peak, a->footprints[m].peak_bytes);
+	}
+	return bytes + peak;
+}
+
+static enum ps_plan_reason judge(const void *ctx, int type, const struct ps_plan_count *set, int n,
+				 int *ret_kind)
+{
+	const struct ps_plan_analytic *a = ctx;
+	double x = 0;
+	int strictest = n > 0 ? set[0].kind : -1;
+
+	for (int i = 0; i < n; i++) {
+		double mine = strictness_of(a, type, set[i].kind);
+		if (mine > x) {
+			x = mine;
+			strictest = set[i].kind;
+		}
+	}
+	if (ret_kind)
+		*ret_kind = strictest;
+	if (isinf(x))
+		return ps_plan_analytic_alone(a, type, strictest, NULL);
+	if (memory_of(a, type, set, n) > a->hosts[type].memory_bytes)
+		return PS_PLAN_MEMORY;
+	return allows(a, type, set, n, x, true, 1) ? PS_PLAN_FITS : PS_PLAN_LATENCY;
+}
+
+enum ps_plan_reason ps_plan_analytic_alone(const struct ps_plan_analytic *a, int type, int kind,
+					   double *ret_nearest_s)
+{
+	const struct ps_plan_demand *d = &a->demands[kind];
+	const struct ps_plan_service *s = service(a, type, d->model);
+	struct ps_plan_count one = {kind, 1};
+
+	if (ret_nearest_s)
+		*ret_nearest_s =
+			s->known ? ps_plan_latency(INFINITY, s->high_s, s->cv, d->percentile)
+				 : INFINITY;
+	if (!s->known)
+		return PS_PLAN_NO_PROFILE;
+	if (d->allowed && !d->allowed[type])
+		return PS_PLAN_NOT_ALLOWED;
+	if (memory_of(a, type, &one, 1) > a->hosts[type].memory_bytes)
+		return PS_PLAN_MEMORY;
+	double x = strictness_of(a, type, kind);
+	if (isinf(x))
+		return PS_PLAN_TOO_SLOW;
+	return allows(a, type, &one, 1, x, true, 1) ? PS_PLAN_FITS : PS_PLAN_LATENCY;
+}
+
+double ps_plan_analytic_rate(const struct ps_plan_analytic *a, int type, int kind)
+{
+	const struct ps_plan_demand *d = &a->demands[kind];
+	const struct ps_plan_service *s = service(a, type, d->model);
+	struct ps_plan_count one = {kind, 1};
+	double x = strictness_of(a, type, kind);
+
+	if (isinf(x) || memory_of(a, type, &one, 1) > a->hosts[type].memory_bytes)
+		return 0;
+	return a->hosts[type].lanes / ps_plan_load_at(x, s->high_s, s->cv);
+}
+
+/* ---- what must fit ---- */
+
+static int level(const void *ctx, int type, int kind)
+{
+	const struct ps_plan_analytic *a = ctx;
+	struct ps_plan_count one = {kind, 1};
+	double x = strictness_of(a, type, kind);
+	int q = 0;
+
+	if (judge(ctx, type, &one, 1, NULL) != PS_PLAN_FITS)
+		return -1;
+	while (q + 1 < a->levels && a->edge[type * PS_PLAN_MAX_LEVELS + q + 1] <= x * (1 + 1e-12))
+		q++;
+	return q;
+}
+
+/* A model is there once for all its tenants: as many as fit by load share its memory. */
+static void need(const void *ctx, int type, int level_, int kind, double *ret_need)
+{
+	const struct ps_plan_analytic *a = ctx;
+	const struct ps_plan_demand *d = &a->demands[kind];
+	size_t row = (size_t)type * PS_PLAN_MAX_LEVELS + (size_t)level_;
+	double load = a->load[row * (size_t)a->models + (size_t)d->model];
+	int most = a->most_together[type * a->models + d->model];
+
+	for (int h = 0; h < a->hours; h++)
+		ret_need[h] = d->rate_rps[h] > 0 ? d->rate_rps[h] * load : 0;
+	ret_need[a->hours] = a->footprints[d->model].resident_bytes / (most > 1 ? most : 1);
+}
+
+static void room(const void *ctx, int type, double *ret_room)
+{
+	const struct ps_plan_analytic *a = ctx;
+	const struct ps_plan_host *h = &a->hosts[type];
+
+	for (int i = 0; i < a->hours; i++)
+		ret_room[i] = h->lanes * (1 + ROOM);
+	ret_room[a->hours] = fmax(h->memory_bytes - h->server_bytes, 0);
+}
+
+/* ---- foreseeing ---- */
+
+/* The largest x that the waiting of a set allows. */
+static double decay(const struct ps_plan_analytic *a, int type, const struct ps_plan_count *set,
+		    int n, bool upper)
+{
+	double low = 0, high = 1;
+
+	if (!allows(a, type, set, n, 0, upper, 1))
+		return 0;
+	while (high < 1e12 && allows(a, type, set, n, high, upper, 1))
+		high *= 2;
+	for (int i = 0; i < 100; i++) {
+		double mid = (low + high) / 2;
+		if (allows(a, type, set, n, mid, upper, 1))
+			low = mid;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* By how much all rates may grow. */
+static double growth(const struct ps_plan_analytic *a, int type, const struct ps_plan_count *set,
+		     int n)
+{
+	double x = 0, low = 1, high = 2;
+
+	for (int i = 0; i < n; i++)
+		x = fmax(x, strictness_of(a, type, set[i].kind));
+	while (high < 1e6 && allows(a, type, set, n, x, true, high))
+		high *= 2;
+	for (int i = 0; i < 60; i++) {
+		double mid = (low + high) / 2;
+		if (allows(a, type, set, n, x, true, mid))
+			low = mid;
+		else
+			high = mid;
+	}
+	return low - 1;
+}
+
+static void foresee(const void *ctx, int type, const struct ps_plan_count *set, int n,
+		    struct ps_plan_forecast *ret_forecast, struct ps_plan_state *ret_state)
+{
+	const struct ps_plan_analytic *a = ctx;
+	const struct ps_plan_host *host = &a->hosts[type];
+	double middle = decay(a, type, set, n, false), upper = decay(a, type, set, n, true);
+	double used[PS_PLAN_MAX_HOURS] = {0}, bytes = memory_of(a, type, set, n);
+
+	for (int i = 0; i < n; i++) {
+		const struct ps_plan_demand *d = &a->demands[set[i].kind];
+		const struct ps_plan_service *s = service(a, type, d->model);
+		double peak = 0;
+		for (int h = 0; h < a->hours; h++) {
+			peak = fmax(peak, d->rate_rps[h]);
+			used[h] += set[i].count * d->rate_rps[h] * s->mean_s / host->lanes;
+		}
+		ret_forecast[i] = (struct ps_plan_forecast){
+			.latency_s = ps_plan_latency(middle, s->mean_s, s->cv, d->percentile),
+			.high_s = ps_plan_latency(upper, s->high_s, s->cv, d->percentile),
+			.limit_s = d->limit_s,
+			.share = peak * s->mean_s / host->lanes,
+			.extrapolated = s->extrapolated,
+		};
+	}
+	*ret_state = (struct ps_plan_state){
+		.memory_bytes = bytes,
+		.memory_share = bytes / host->memory_bytes,
+		.growth = growth(a, type, set, n),
+	};
+	for (int h = 0; h < a->hours; h++)
+		ret_state->share = fmax(ret_state->share, used[h]);
+}
+
+struct ps_plan_oracle ps_plan_analytic_oracle(const struct ps_plan_analytic *a)
+{
+	return (struct ps_plan_oracle){
+		.ctx = a,
+		.types = a->types,
+		.kinds = a->kinds,
+		.dims = a->hours + 1,
+		.levels = a->levels,
+		.level = level,
+		.need = need,
+		.room = room,
+		.judge = judge,
+		.foresee = foresee,
+	};
+}

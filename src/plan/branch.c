@@ -1,0 +1,450 @@
+/* Branch and price. The root is the linear programme over all patterns, by column generation. A
+ * node bounds how many machines of each type are rented; its children round one such number down
+ * and up. That leaves the pricing problem as it is: a bound's dual only changes a type's price.
+ *
+ * At every node the duals, scaled until exact pricing finds no pattern worth more than its price,
+ * are a certificate: bound = sum of scaled duals x parts + duals of the type bounds. A plan cheaper
+ * than the one at hand can only use patterns whose reduced cost is below the gap; when those are
+ * few, all of them are listed and CBC settles the node.
+ */
+#include "plan/plan_internal.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	MAX_ROWS = 400,	      /* kinds: beyond, the linear programme takes too long */
+	MAX_NODES = 3000,     /* of the tree */
+	QUICK_NODES = 300,    /* of a pricing that only looks for patterns, per level */
+	EXACT_NODES = 300000, /* of one that proves */
+	LIST_NODES = 100000,  /* of one that lists */
+	MAX_LISTED = 4000,    /* patterns per type */
+	MAX_INTEGER = 20000,  /* patterns that CBC gets */
+	CBC_NODES = 2000,
+	SEEDS = 8, /* greedy plans whose machines are the first patterns */
+};
+#define CBC_SHARE 0.3 /* of the time left that one integer programme may take */
+
+struct node {
+	double bound;
+	double *low, *high; /* [type] */
+};
+
+struct tree {
+	const struct ps_plan_space *s;
+	struct ps_plan_bins *bs;
+	struct ps_plan_result *result;
+	double plan_usd;
+	struct ps_plan_patterns patterns;
+	struct ps_plan_master *master;
+	int in_master;
+	double *dual, *type_dual, *rented; /* [kind], [type], [type] */
+	struct node *open;
+	int n_open, cap_open;
+	double certified; /* what the present duals prove */
+	double settled;	  /* least bound of nodes that were given up */
+	bool no_memory;
+};
+
+static bool cheaper_possible(const struct tree *t, double bound)
+{
+	double goal = t->plan_usd / (1 + t->s->options->gap);
+
+	return ps_plan_bound_round(t->s, bound) < goal - PS_PLAN_EPS * goal;
+}
+
+/* ---- one node ---- */
+
+/* What dual prices prove, after exact pricing said what the best pattern of each type is worth. */
+static double certified(struct tree *t, const struct node *n, const double *worth)
+{
+	double scale = 1, sum = 0;
+
+	for (int i = 0; i < t->s->types; i++) {
+		double price = t->s->p->types[i].usd_per_hour - t->type_dual[i];
+		if (worth[i] > price)
+			scale = fmin(scale, fmax(price, 0) / worth[i]);
+	}
+	for (int k = 0; k < t->s->kinds; k++) {
+		t->dual[k] *= scale;
+		sum += t->dual[k] * t->s->p->kinds[k].parts;
+	}
+	for (int i = 0; i < t->s->types; i++) {
+		double y = t->type_dual[i];
+		/* A dual for a bound that is not there would prove too much. */
+		if (y > 0)
+			sum += y * n->low[i];
+		else if (y < 0 && n->high[i] < DBL_MAX)
+			sum += y * n->high[i];
+		else if (y < 0)
+			return 0;
+	}
+	return sum;
+}
+
+/* Prices every type. Returns what was found anew; worth[type] is what no pattern exceeds. */
+static int price_all(struct tree *t, int64_t budget, double *ret_worth)
+{
+	int before = t->patterns.n;
+
+	for (int i = 0; i < t->s->types; i++) {
+		double price = t->s->p->types[i].usd_per_hour - t->type_dual[i];
+		struct ps_plan_pricing x = {
+			.dual = t->dual,
+			.above = price + 1e-7 * t->s->p->types[i].usd_per_hour,
+			.budget = budget,
+		};
+		if (ps_plan_price(t->s, i, &x, &t->patterns, 0) != PS_OK)
+			t->no_memory = true;
+		ret_worth[i] = x.at_most;
+		t->result->pricings++;
+		t->result->pricings_cut += x.cut;
+	}
+	return t->patterns.n - before;
+}
+
+static bool solve_master(struct tree *t, double *ret_usd, double *ret_uncovered)
+{
+	if (!ps_plan_master_add(t->master, &t->patterns, t->in_master)) {
+		t->no_memory = true;
+		return false;
+	}
+	t->in_master = t->patterns.n;
+	t->result->rounds++;
+	return ps_plan_master_solve(t->master, ret_usd, t->dual, t->type_dual, t->rented,
+				    ret_uncovered);
+}
+
+/* Column generation. True when the duals are proven: no pattern is missing from the programme. */
+static bool solve_node(struct tree *t, struct node *n, double *worth)
+{
+	for (int i = 0; i < t->s->types; i++)
+		ps_plan_master_limit(t->master, i, n->low[i], n->high[i]);
+	while (!t->no_memory && !ps_plan_space_late(t->s)) {
+		double usd, uncovered;
+		if (!solve_master(t, &usd, &uncovered))
+			return false;
+		if (price_all(t, QUICK_NODES, worth) > 0)
+			continue;
+		int64_t cut = t->result->pricings_cut;
+		int fresh = price_all(t, EXACT_NODES, worth);
+		t->certified = certified(t, n, worth);
+		n->bound = fmax(n->bound, t->certified);
+		if (!cheaper_possible(t, n->bound))
+			return true;
+		if (fresh == 0)
+			return t->result->pricings_cut == cut;
+	}
+	return false;
+}
+
+/* ---- plans from patterns ---- */
+
+/* The chosen patterns as machines, without what they hold twice. */
+static bool to_bins(struct tree *t, const struct ps_plan_patterns *ps, const int *times,
+		    struct ps_plan_bins *ret_bins)
+{
+	const struct ps_plan_space *s = t->s;
+	int *left = malloc((size_t)s->kinds * sizeof(*left));
+	bool fine = left != NULL;
+
+	for (int k = 0; fine && k < s->kinds; k++)
+		left[k] = s->p->kinds[k].parts;
+	for (int i = 0; fine && i < ps->n; i++) {
+		const struct ps_plan_pattern *p = &ps->items[i];
+		for (int j = 0; fine && j < times[i]; j++) {
+			struct ps_plan_bin b;
+			ps_plan_bin_init(&b, p->type);
+			for (int m = 0; m < p->n; m++) {
+				int k = p->set[m].kind, want = p->set[m].count;
+				left[k] -=
+					ps_plan_bin_most(s, &b, k, want < left[k] ? want : left[k]);
+			}
+			ps_plan_bin_shrink(s, &b);
+			if (b.n > 0)
+				fine = ps_plan_bins_take(ret_bins, &b);
+			ps_plan_bin_fini(&b);
+		}
+	}
+	for (int k = 0; fine && k < s->kinds; k++)
+		fine = left[k] <= 0;
+	free(left);
+	return fine;
+}
+
+static void adopt(struct tree *t, struct ps_plan_bins *bins)
+{
+	double usd = ps_plan_bins_cost(t->s, bins);
+
+	if (usd < t->plan_usd - PS_PLAN_EPS) {
+		struct ps_plan_bins old = *t->bs;
+		*t->bs = *bins;
+		*bins = old;
+		t->plan_usd = usd;
+	}
+	ps_plan_bins_fini(bins);
+}
+
+static double seconds_left(const struct tree *t)
+{
+	int64_t left = t->s->deadline_ns - ps_clock_read(t->s->options->clock);
+
+	return fmax(0, (double)left * 1e-9);
+}
+
+/* The integer programme over some patterns; its bound holds for plans of these alone. */
+static double integer(struct tree *t, const struct ps_plan_patterns *ps, const struct node *n)
+{
+	int *times = calloc((size_t)ps->n + 1, sizeof(*times));
+	struct ps_plan_bins bins = {0};
+	double bound = 0, seconds = CBC_SHARE * seconds_left(t);
+
+	if (!times || seconds <= 0) {
+		free(times);
+		return 0;
+	}
+	if (ps_plan_integer(t->s, ps, n ? n->low : NULL, n ? n->high : NULL, t->plan_usd, CBC_NODES,
+			    seconds, times, &bound)) {
+		if (to_bins(t, ps, times, &bins))
+			adopt(t, &bins);
+		else
+			ps_plan_bins_fini(&bins);
+	}
+	free(times);
+	return bound;
+}
+
+/* Lists every pattern that a cheaper plan could use under the present duals, and lets CBC choose.
+ * True when that settled the node. */
+static bool settle(struct tree *t, struct node *n)
+{
+	struct ps_plan_patterns list = {0};
+	double gap = t->plan_usd - t->certified;
+	bool whole = true;
+
+	for (int i = 0; whole && i < t->s->types; i++) {
+		double price = t->s->p->types[i].usd_per_hour - t->type_dual[i];
+		struct ps_plan_pricing x = {
+			.dual = t->dual,
+			.above = fmax(price - gap - 1e-7, 0),
+			.budget = LIST_NODES,
+		};
+		if (ps_plan_price(t->s, i, &x, &list, MAX_LISTED) != PS_OK)
+			t->no_memory = true;
+		whole = !x.cut && list.n <= MAX_INTEGER && !t->no_memory;
+	}
+	if (whole) {
+		double bound = list.n > 0 ? integer(t, &list, n) : t->plan_usd;
+		n->bound = fmax(n->bound, fmin(bound, t->plan_usd));
+	}
+	ps_plan_patterns_fini(&list);
+	return whole && !cheaper_possible(t, n->bound);
+}
+
+/* ---- the tree ---- */
+
+static void drop(struct node *n)
+{
+	free(n->low);
+	free(n->high);
+}
+
+static void push(struct tree *t, const struct node *from, int type, double low, double high)
+{
+	size_t size = (size_t)t->s->types * sizeof(double);
+	struct node n = {from->bound, malloc(size), malloc(size)};
+
+	if (t->n_open == t->cap_open) {
+		int cap = t->cap_open ? 2 * t->cap_open : 64;
+		struct node *open = realloc(t->open, (size_t)cap * sizeof(*open));
+		if (open) {
+			t->open = open;
+			t->cap_open = cap;
+		}
+	}
+	if (!n.low || !n.high || t->n_open == t->cap_open) {
+		drop(&n);
+		t->no_memory = true;
+		t->settled = fmin(t->settled, from->bound);
+		return;
+	}
+	memcpy(n.low, from->low, size);
+	memcpy(n.high, from->high, size);
+	if (type >= 0) {
+		n.low[type] = fmax(n.low[type], low);
+		n.high[type] = fmin(n.high[type], high);
+	}
+	t->open[t->n_open++] = n;
+}
+
+static int lowest(const struct tree *t)
+{
+	int best = 0;
+
+	for (int i = 1; i < t->n_open; i++) {
+		if (t->open[i].bound < t->open[best].bound)
+			best = i;
+	}
+	return best;
+}
+
+/* The type whose number is furthest from whole, weighed by its price; -1 when all are whole. */
+static int to_branch(const struct tree *t)
+{
+	double most = 0;
+	int best = -1;
+
+	for (int i = 0; i < t->s->types; i++) {
+		double off = fabs(t->rented[i] - round(t->rented[i]));
+		double w = off * t->s->p->types[i].usd_per_hour;
+		if (off > 1e-6 && w > most) {
+			most = w;
+			best = i;
+		}
+	}
+	return best;
+}
+
+/* What stays open of the tree has at least this bound. */
+static double open_bound(const struct tree *t)
+{
+	double least = t->settled;
+
+	for (int i = 0; i < t->n_open; i++)
+		least = fmin(least, t->open[i].bound);
+	return fmin(least, t->plan_usd);
+}
+
+static void visit(struct tree *t, struct node *n, double *worth)
+{
+	bool proven = solve_node(t, n, worth);
+
+	t->result->nodes++;
+	if (!cheaper_possible(t, n->bound)) {
+		t->settled = fmin(t->settled, n->bound);
+		return;
+	}
+	if (t->result->nodes == 1 && proven)
+		integer(t, &t->patterns, NULL);
+	if (proven && settle(t, n)) {
+		t->settled = fmin(t->settled, n->bound);
+		t->result->bound_by = PS_PLAN_COMPLETE;
+		return;
+	}
+	int type = proven && cheaper_possible(t, n->bound) ? to_branch(t) : -1;
+	if (type < 0) {
+		t->settled = fmin(t->settled, n->bound);
+		return;
+	}
+	double x = t->rented[type];
+	push(t, n, type, 0, floor(x));
+	push(t, n, type, ceil(x), DBL_MAX);
+}
+
+static void grow(struct tree *t)
+{
+	double *worth = calloc((size_t)t->s->types, sizeof(*worth));
+
+	while (worth && t->n_open > 0 && t->result->nodes < MAX_NODES && !t->no_memory &&
+	       !ps_plan_space_late(t->s)) {
+		int at = lowest(t);
+		struct node n = t->open[at];
+		if (!cheaper_possible(t, n.bound))
+			break;
+		t->open[at] = t->open[--t->n_open];
+		visit(t, &n, worth);
+		drop(&n);
+	}
+	free(worth);
+}
+
+/* ---- the start ---- */
+
+static void add_bins(struct tree *t, const struct ps_plan_bins *bs)
+{
+	for (int i = 0; i < bs->n; i++) {
+		const struct ps_plan_bin *b = &bs->items[i];
+		if (ps_plan_patterns_add(&t->patterns, b->type, b->set, b->n, NULL) != PS_OK)
+			t->no_memory = true;
+	}
+}
+
+static void seed_patterns(struct tree *t)
+{
+	int *parts = malloc((size_t)t->s->kinds * sizeof(*parts));
+	struct ps_rng r;
+
+	ps_rng_init(&r, t->s->options->seed, ps_rng_stream("plan/patterns"));
+	add_bins(t, t->bs);
+	for (int i = 0; parts && i < SEEDS; i++) {
+		struct ps_plan_bins bins = {0};
+		for (int k = 0; k < t->s->kinds; k++)
+			parts[k] = t->s->p->kinds[k].parts;
+		if (ps_plan_greedy(t->s, parts, NULL, 0, 0.05 * (i + 1), &r, &bins) == PS_OK)
+			add_bins(t, &bins);
+		ps_plan_bins_fini(&bins);
+	}
+	free(parts);
+}
+
+static bool start(struct tree *t)
+{
+	size_t types = (size_t)t->s->types;
+	double *low = calloc(types, sizeof(double)), *high = malloc(types * sizeof(double));
+
+	t->dual = malloc((size_t)t->s->kinds * sizeof(double));
+	t->type_dual = malloc(types * sizeof(double));
+	t->rented = malloc(types * sizeof(double));
+	t->master = ps_plan_master_new(t->s, 2 * t->plan_usd);
+	if (low && high && t->dual && t->type_dual && t->rented && t->master) {
+		for (size_t i = 0; i < types; i++)
+			high[i] = DBL_MAX;
+		push(t, &(struct node){t->result->bound_usd_per_hour, low, high}, -1, 0, 0);
+		seed_patterns(t);
+	} else {
+		t->no_memory = true;
+	}
+	free(low);
+	free(high);
+	return !t->no_memory;
+}
+
+static void stop(struct tree *t)
+{
+	for (int i = 0; i < t->n_open; i++)
+		drop(&t->open[i]);
+	free(t->open);
+	free(t->dual);
+	free(t->type_dual);
+	free(t->rented);
+	ps_plan_patterns_fini(&t->patterns);
+	ps_plan_master_free(t->master);
+}
+
+enum ps_status ps_plan_branch_and_price(const struct ps_plan_space *s, struct ps_plan_bins *bs,
+					struct ps_plan_result *result, struct ps_error *err)
+{
+	struct tree t = {
+		.s = s,
+		.bs = bs,
+		.result = result,
+		.plan_usd = ps_plan_bins_cost(s, bs),
+		.settled = INFINITY,
+	};
+
+	if (s->kinds > MAX_ROWS)
+		return PS_OK;
+	if (start(&t))
+		grow(&t);
+	result->columns = t.patterns.n;
+	double bound = t.n_open || isfinite(t.settled) ? open_bound(&t) : 0;
+	if (!t.no_memory && bound > result->bound_usd_per_hour * (1 + PS_PLAN_EPS)) {
+		result->bound_usd_per_hour = bound;
+		if (result->bound_by == PS_PLAN_FRACTIONAL)
+			result->bound_by = PS_PLAN_PATTERNS;
+	}
+	stop(&t);
+	return t.no_memory ? ps_error_set(err, PS_ENOMEM, "no memory to prove the plan") : PS_OK;
+}

@@ -1,0 +1,242 @@
+#include "plan/plan_internal.h"
+
+#include <coin/Cbc_C_Interface.h>
+#include <coin/Clp_C_Interface.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the linear programme ---- */
+
+struct ps_plan_master {
+	const struct ps_plan_space *s;
+	Clp_Simplex *clp;
+};
+
+/* Columns in the form that both solvers take. */
+struct columns {
+	int n, *start, *row;
+	double *entry, *usd, *low, *high;
+};
+
+static void columns_fini(struct columns *c)
+{
+	free(c->start);
+	free(c->row);
+	free(c->entry);
+	free(c->usd);
+	free(c->low);
+	free(c->high);
+}
+
+static bool columns_init(struct columns *c, int n, size_t entries)
+{
+	size_t size = (size_t)n + 1;
+
+	*c = (struct columns){
+		.n = n,
+		.start = calloc(size, sizeof(int)),
+		.row = malloc((entries + 1) * sizeof(int)),
+		.entry = malloc((entries + 1) * sizeof(double)),
+		.usd = malloc(size * sizeof(double)),
+		.low = calloc(size, sizeof(double)),
+		.high = malloc(size * sizeof(double)),
+	};
+	if (c->start && c->row && c->entry && c->usd && c->low && c->high)
+		return true;
+	columns_fini(c);
+	return false;
+}
+
+/* Patterns [from, n): a count in the row of each kind, and 1 in the row of the type. */
+static bool columns_of(const struct ps_plan_space *s, const struct ps_plan_patterns *ps, int from,
+		       struct columns *c)
+{
+	size_t entries = 0;
+
+	for (int i = from; i < ps->n; i++)
+		entries += (size_t)ps->items[i].n + 1;
+	if (!columns_init(c, ps->n - from, entries))
+		return false;
+	for (int i = from, at = 0; i < ps->n; i++) {
+		const struct ps_plan_pattern *p = &ps->items[i];
+		for (int j = 0; j < p->n; j++, at++) {
+			c->row[at] = p->set[j].kind;
+			c->entry[at] = p->set[j].count;
+		}
+		c->row[at] = s->kinds + p->type;
+		c->entry[at++] = 1;
+		c->start[i - from + 1] = at;
+		c->usd[i - from] = s->p->types[p->type].usd_per_hour;
+		c->high[i - from] = DBL_MAX;
+	}
+	return true;
+}
+
+/* One dear column per kind, so that the programme always has a solution and duals. */
+static bool columns_dear(const struct ps_plan_space *s, double dear, struct columns *c)
+{
+	if (!columns_init(c, s->kinds, (size_t)s->kinds))
+		return false;
+	for (int k = 0; k < s->kinds; k++) {
+		c->row[k] = k;
+		c->entry[k] = 1;
+		c->start[k + 1] = k + 1;
+		c->usd[k] = dear;
+		c->high[k] = DBL_MAX;
+	}
+	return true;
+}
+
+static bool rows_of(const struct ps_plan_space *s, const double *low, const double *high,
+		    double **ret_low, double **ret_high)
+{
+	size_t n = (size_t)s->kinds + (size_t)s->types;
+	double *l = malloc(n * sizeof(*l)), *h = malloc(n * sizeof(*h));
+
+	if (!l || !h) {
+		free(l);
+		free(h);
+		return false;
+	}
+	for (int k = 0; k < s->kinds; k++) {
+		l[k] = s->p->kinds[k].parts;
+		h[k] = DBL_MAX;
+	}
+	for (int t = 0; t < s->types; t++) {
+		l[s->kinds + t] = low ? low[t] : 0;
+		h[s->kinds + t] = high && high[t] < DBL_MAX ? high[t] : DBL_MAX;
+	}
+	*ret_low = l;
+	*ret_high = h;
+	return true;
+}
+
+struct ps_plan_master *ps_plan_master_new(const struct ps_plan_space *s, double dear)
+{
+	struct ps_plan_master *m = calloc(1, sizeof(*m));
+	struct columns c;
+	double *low, *high;
+
+	if (!m || !columns_dear(s, dear, &c)) {
+		free(m);
+		return NULL;
+	}
+	if (!rows_of(s, NULL, NULL, &low, &high)) {
+		columns_fini(&c);
+		free(m);
+		return NULL;
+	}
+	m->s = s;
+	m->clp = Clp_newModel();
+	Clp_setLogLevel(m->clp, 0);
+	Clp_loadProblem(m->clp, c.n, s->kinds + s->types, c.start, c.row, c.entry, c.low, c.high,
+			c.usd, low, high);
+	columns_fini(&c);
+	free(low);
+	free(high);
+	return m;
+}
+
+void ps_plan_master_free(struct ps_plan_master *m)
+{
+	if (!m)
+		return;
+	Clp_deleteModel(m->clp);
+	free(m);
+}
+
+bool ps_plan_master_add(struct ps_plan_master *m, const struct ps_plan_patterns *ps, int from)
+{
+	struct columns c;
+
+	if (from == ps->n)
+		return true;
+	if (!columns_of(m->s, ps, from, &c))
+		return false;
+	Clp_addColumns(m->clp, c.n, c.low, c.high, c.usd, c.start, c.row, c.entry);
+	columns_fini(&c);
+	return true;
+}
+
+void ps_plan_master_limit(struct ps_plan_master *m, int type, double low, double high)
+{
+	Clp_rowLower(m->clp)[m->s->kinds + type] = low;
+	Clp_rowUpper(m->clp)[m->s->kinds + type] = fmin(high, DBL_MAX);
+}
+
+bool ps_plan_master_solve(struct ps_plan_master *m, double *ret_usd, double *ret_dual,
+			  double *ret_type_dual, double *ret_rented, double *ret_uncovered)
+{
+	int kinds = m->s->kinds, types = m->s->types;
+
+	Clp_primal(m->clp, 0);
+	if (Clp_status(m->clp) != 0)
+		return false;
+	const double *dual = Clp_dualRowSolution(m->clp), *row = Clp_primalRowSolution(m->clp);
+	const double *column = Clp_primalColumnSolution(m->clp);
+	for (int k = 0; k < kinds; k++)
+		ret_dual[k] = fmax(dual[k], 0);
+	for (int t = 0; t < types; t++) {
+		ret_type_dual[t] = dual[kinds + t];
+		ret_rented[t] = row[kinds + t];
+	}
+	*ret_uncovered = 0;
+	for (int k = 0; k < kinds; k++)
+		*ret_uncovered += column[k];
+	*ret_usd = Clp_objectiveValue(m->clp);
+	return true;
+}
+
+/* ---- the integer programme ---- */
+
+static void read_times(Cbc_Model *m, int n, int *ret_times)
+{
+	const double *x = Cbc_getColSolution(m);
+
+	for (int i = 0; i < n; i++)
+		ret_times[i] = (int)lround(x[i]);
+}
+
+bool ps_plan_integer(const struct ps_plan_space *s, const struct ps_plan_patterns *ps,
+		     const double *low, const double *high, double below, int nodes, double seconds,
+		     int *ret_times, double *ret_bound)
+{
+	struct columns c;
+	double *row_low, *row_high;
+	bool found = false;
+
+	*ret_bound = 0;
+	if (!columns_of(s, ps, 0, &c))
+		return false;
+	if (!rows_of(s, low, high, &row_low, &row_high)) {
+		columns_fini(&c);
+		return false;
+	}
+	Cbc_Model *m = Cbc_newModel();
+	Cbc_setLogLevel(m, 0);
+	Cbc_loadProblem(m, c.n, s->kinds + s->types, c.start, c.row, c.entry, c.low, c.high, c.usd,
+			row_low, row_high);
+	for (int i = 0; i < c.n; i++)
+		Cbc_setInteger(m, i);
+	Cbc_setMaximumNodes(m, nodes);
+	Cbc_setMaximumSeconds(m, seconds);
+	Cbc_setCutoff(m, below - 1e-7);
+	Cbc_solve(m);
+	if (Cbc_isProvenInfeasible(m)) {
+		*ret_bound = below;
+	} else {
+		*ret_bound = fmin(below, Cbc_getBestPossibleObjValue(m));
+		found = Cbc_numberSavedSolutions(m) > 0 && Cbc_getObjValue(m) < below;
+		if (found)
+			read_times(m, c.n, ret_times);
+		if (found && Cbc_isProvenOptimal(m))
+			*ret_bound = Cbc_getObjValue(m);
+	}
+	Cbc_deleteModel(m);
+	columns_fini(&c);
+	free(row_low);
+	free(row_high);
+	return found;
+}

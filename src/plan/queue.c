@@ -1,0 +1,75 @@
+#include "plan/analytic.h"
+
+#include <math.h>
+
+enum { HALVINGS = 200 };
+
+double ps_plan_log_mgf(double x, double mean_s, double cv)
+{
+	double shape = cv * cv; /* of gamma: 1 / shape parameter */
+
+	if (shape < 1e-9)
+		return x * mean_s;
+	double a = x * mean_s * shape;
+	return a < 1 ? -log1p(-a) / shape : INFINITY;
+}
+
+double ps_plan_load_at(double x, double mean_s, double cv)
+{
+	if (x * mean_s < 1e-9)
+		return mean_s;
+	return expm1(ps_plan_log_mgf(x, mean_s, cv)) / x;
+}
+
+/* Where x L - ln E exp(x S), concave, is greatest. */
+static double steepest(double mean_s, double cv, double limit_s)
+{
+	double shape = cv * cv;
+
+	if (limit_s <= mean_s)
+		return 0;
+	return shape < 1e-9 ? INFINITY : (1 - mean_s / limit_s) / (mean_s * shape);
+}
+
+double ps_plan_strictness(double mean_s, double cv, double percentile, double limit_s)
+{
+	double want = -log1p(-percentile), high = steepest(mean_s, cv, limit_s), low = 0;
+
+	if (high <= 0)
+		return INFINITY;
+	if (isinf(high))
+		return want / (limit_s - mean_s);
+	if (high * limit_s - ps_plan_log_mgf(high, mean_s, cv) < want)
+		return INFINITY;
+	for (int i = 0; i < HALVINGS && high - low > 1e-15 * high; i++) {
+		double mid = (low + high) / 2;
+		if (mid * limit_s - ps_plan_log_mgf(mid, mean_s, cv) < want)
+			low = mid;
+		else
+			high = mid;
+	}
+	return high;
+}
+
+/* (want + ln E exp(x S)) / x falls, then rises. */
+double ps_plan_latency(double most_x, double mean_s, double cv, double percentile)
+{
+	double want = -log1p(-percentile), shape = cv * cv, low = 0, high = most_x;
+
+	if (most_x <= 0)
+		return INFINITY;
+	if (shape < 1e-9)
+		return isinf(most_x) ? mean_s : mean_s + want / most_x;
+	if (high > (1 - 1e-12) / (mean_s * shape))
+		high = (1 - 1e-12) / (mean_s * shape);
+	for (int i = 0; i < HALVINGS; i++) {
+		double a = low + (high - low) / 3, b = high - (high - low) / 3;
+		double at_a = (want + ps_plan_log_mgf(a, mean_s, cv)) / a;
+		double at_b = (want + ps_plan_log_mgf(b, mean_s, cv)) / b;
+		if (at_a > at_b)
+			low = a;
+		else
+			high = b;
+	}
+	return (want + ps_plan_log_mgf(high, mean_s, cv)) / high;
+}

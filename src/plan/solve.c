@@ -1,0 +1,162 @@
+#include "plan/plan_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STARTS = 4, STEPS_BASE = 3000, STEPS_PER_MACHINE = 40 };
+#define SEARCH_SHARE 0.25 /* of the time, for local search before branch and price */
+#define PRICE_ROWS   400  /* kinds up to which branch and price comes */
+
+static int *parts_of(const struct ps_plan_space *s)
+{
+	int *parts = malloc((size_t)s->kinds * sizeof(*parts));
+
+	for (int k = 0; parts && k < s->kinds; k++)
+		parts[k] = s->p->kinds[k].parts;
+	return parts;
+}
+
+/* The cheapest of a few greedy plans, the first without noise. */
+static enum ps_status begin(const struct ps_plan_space *s, struct ps_rng *r,
+			    struct ps_plan_bins *ret_bins)
+{
+	struct ps_plan_bins best = {0};
+
+	for (int i = 0; i < STARTS; i++) {
+		struct ps_plan_bins bins = {0};
+		int *parts = parts_of(s);
+		enum ps_status st =
+			parts ? ps_plan_greedy(s, parts, NULL, 0, 0.05 * i, r, &bins) : PS_ENOMEM;
+		free(parts);
+		if (st != PS_OK) {
+			ps_plan_bins_fini(&best);
+			return st;
+		}
+		if (i > 0 && ps_plan_bins_cost(s, &bins) >= ps_plan_bins_cost(s, &best)) {
+			ps_plan_bins_fini(&bins);
+		} else {
+			ps_plan_bins_fini(&best);
+			best = bins;
+		}
+		if (ps_plan_space_late(s))
+			break;
+	}
+	*ret_bins = best;
+	return PS_OK;
+}
+
+/* Machines of one price and set stand together, dear ones first. */
+static int by_type(const void *a, const void *b)
+{
+	const struct ps_plan_bin *x = a, *y = b;
+
+	if (x->type != y->type)
+		return x->type > y->type ? 1 : -1;
+	int n = x->n < y->n ? x->n : y->n;
+	for (int i = 0; i < n; i++) {
+		if (x->set[i].kind != y->set[i].kind)
+			return x->set[i].kind > y->set[i].kind ? 1 : -1;
+		if (x->set[i].count != y->set[i].count)
+			return x->set[i].count < y->set[i].count ? 1 : -1;
+	}
+	return (x->n > y->n) - (x->n < y->n);
+}
+
+static enum ps_status to_solution(const struct ps_plan_space *s, struct ps_plan_bins *bs,
+				  struct ps_plan_solution *ret_plan, struct ps_error *err)
+{
+	struct ps_plan_solution plan = {0};
+
+	plan.machines = calloc((size_t)bs->n + 1, sizeof(*plan.machines));
+	if (!plan.machines)
+		return ps_error_set(err, PS_ENOMEM, "no memory for a plan");
+	if (bs->n > 0)
+		qsort(bs->items, (size_t)bs->n, sizeof(*bs->items), by_type);
+	plan.usd_per_hour = ps_plan_bins_cost(s, bs);
+	plan.n = bs->n;
+	for (int i = 0; i < bs->n; i++) {
+		struct ps_plan_bin *b = &bs->items[i];
+		plan.machines[i] = (struct ps_plan_machine){b->type, b->n, b->set};
+		b->set = NULL;
+	}
+	*ret_plan = plan;
+	return PS_OK;
+}
+
+static void search(struct ps_plan_space *s, struct ps_plan_bins *bs, struct ps_plan_result *r,
+		   struct ps_rng *rng)
+{
+	const struct ps_plan_options *o = s->options;
+	int64_t deadline = s->deadline_ns;
+	int64_t steps = o->steps > 0 ? o->steps : STEPS_BASE + (int64_t)STEPS_PER_MACHINE * bs->n;
+
+	if (o->method == PS_PLAN_AUTO && s->kinds <= PRICE_ROWS)
+		s->deadline_ns -= (int64_t)((1 - SEARCH_SHARE) * (double)o->time_limit_ns);
+	double goal = ps_plan_bound_round(s, r->bound_usd_per_hour) * (1 + o->gap);
+	r->steps = ps_plan_improve(s, bs, steps, goal + PS_PLAN_EPS, rng);
+	s->deadline_ns = deadline;
+	r->heuristic_usd_per_hour = ps_plan_bins_cost(s, bs);
+}
+
+static enum ps_status find(struct ps_plan_space *s, struct ps_plan_bins *bs,
+			   struct ps_plan_result *r, struct ps_error *err)
+{
+	struct ps_rng rng;
+
+	ps_rng_init(&rng, s->options->seed, ps_rng_stream("plan/search"));
+	r->bound_usd_per_hour = ps_plan_bound_fractional(s, &r->any_split_usd_per_hour);
+	if (s->options->method == PS_PLAN_EXHAUSTIVE) {
+		enum ps_status st = ps_plan_brute(s, bs, err);
+		if (st == PS_OK) {
+			r->bound_usd_per_hour = r->heuristic_usd_per_hour =
+				ps_plan_bins_cost(s, bs);
+			r->bound_by = PS_PLAN_COMPLETE;
+		}
+		return st;
+	}
+	if (begin(s, &rng, bs) != PS_OK)
+		return ps_error_set(err, PS_ENOMEM, "no memory for a plan");
+	search(s, bs, r, &rng);
+	double rounded = ps_plan_bound_round(s, r->bound_usd_per_hour);
+	bool open = ps_plan_bins_cost(s, bs) > rounded * (1 + s->options->gap) + PS_PLAN_EPS;
+	if (s->options->method != PS_PLAN_AUTO || !open)
+		return PS_OK;
+	return ps_plan_branch_and_price(s, bs, r, err);
+}
+
+static void finish(const struct ps_plan_space *s, struct ps_plan_result *r)
+{
+	double usd = r->plan.usd_per_hour;
+
+	r->any_split_usd_per_hour = ps_plan_bound_round(s, r->any_split_usd_per_hour);
+	r->bound_usd_per_hour = fmin(usd, ps_plan_bound_round(s, r->bound_usd_per_hour));
+	r->optimal = usd - r->bound_usd_per_hour <= PS_PLAN_EPS * usd;
+	r->cut_by_time = !r->optimal && ps_plan_space_late(s);
+}
+
+enum ps_status ps_plan_solve(const struct ps_plan_problem *p, const struct ps_plan_options *o,
+			     struct ps_plan_result *ret_result, int *ret_kind, struct ps_error *err)
+{
+	struct ps_plan_space s;
+	struct ps_plan_bins bs = {0};
+	struct ps_plan_result r = {0};
+	enum ps_status st = ps_plan_space_init(&s, p, o, ret_kind, err);
+
+	if (st != PS_OK)
+		return st;
+	st = find(&s, &bs, &r, err);
+	if (st == PS_OK)
+		st = to_solution(&s, &bs, &r.plan, err);
+	if (st == PS_OK)
+		st = ps_plan_check(p, &r.plan, err);
+	ps_plan_bins_fini(&bs);
+	if (st == PS_OK) {
+		finish(&s, &r);
+		*ret_result = r;
+	} else {
+		ps_plan_solution_free(&r.plan);
+	}
+	ps_plan_space_fini(&s);
+	return st;
+}

@@ -1,0 +1,330 @@
+/* The oracle of service times: its formulas against exact queues and a simulated one, and the
+ * contract that the search rests on. */
+#include "base/rng.h"
+#include "plan/analytic.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static void expect_near(double got, double want, double tolerance)
+{
+	if (!(fabs(got - want) <= tolerance * fabs(want)))
+		fail_msg("got %.12g, want %.12g", got, want);
+}
+
+static void test_known_values(void **state)
+{
+	(void)state;
+	/* Constant: exp(x s) - 1 over x. */
+	expect_near(ps_plan_load_at(2, 0.5, 0), (exp(1) - 1) / 2, 1e-12);
+	/* Exponential (cv 1): 1 / (1 - x s), so (E - 1) / x = s / (1 - x s). */
+	expect_near(ps_plan_load_at(1, 0.5, 1), 0.5 / 0.5, 1e-12);
+	assert_true(isinf(ps_plan_load_at(2, 0.5, 1)));
+	expect_near(ps_plan_load_at(0, 0.5, 0.3), 0.5, 1e-12);
+	/* Constant service: x L - x s = ln 100. */
+	expect_near(ps_plan_strictness(0.05, 0, 0.99, 0.15), log(100) / 0.1, 1e-9);
+	assert_true(isinf(ps_plan_strictness(0.05, 0, 0.99, 0.05)));
+	assert_true(isinf(ps_plan_strictness(0.05, 1, 0.99, 0.06)));
+	/* Without load the latency of a constant service is the service. */
+	expect_near(ps_plan_latency(INFINITY, 0.05, 0, 0.99), 0.05, 1e-9);
+}
+
+/* The latency at the greatest x that a strictness allows is its limit. */
+static void test_strictness_inverts_latency(void **state)
+{
+	static const struct {
+		double mean, cv, p, limit;
+	} rows[] = {
+		{0.05, 0, 0.99, 0.15},	 {0.05, 0.2, 0.99, 0.15}, {0.05, 1, 0.95, 1},
+		{0.01, 0.5, 0.999, 0.1}, {0.2, 0.1, 0.5, 0.3},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		double x = ps_plan_strictness(rows[i].mean, rows[i].cv, rows[i].p, rows[i].limit);
+		assert_true(isfinite(x));
+		expect_near(ps_plan_latency(x, rows[i].mean, rows[i].cv, rows[i].p), rows[i].limit,
+			    1e-6);
+	}
+}
+
+/* ---- one type, a few kinds ---- */
+
+enum { MAX_KINDS = 8, HOURS = 2 };
+
+struct machine {
+	struct ps_plan_host host;
+	struct ps_plan_service services[MAX_KINDS];
+	struct ps_plan_footprint footprints[MAX_KINDS];
+	struct ps_plan_demand demands[MAX_KINDS];
+	double rates[MAX_KINDS][HOURS];
+	struct ps_plan_analytic a;
+	struct ps_plan_oracle oracle;
+};
+
+static void wire(struct machine *m, int kinds, int models, int hours)
+{
+	struct ps_error err = {0};
+
+	m->a = (struct ps_plan_analytic){
+		.types = 1,
+		.models = models,
+		.kinds = kinds,
+		.hours = hours,
+		.hosts = &m->host,
+		.services = m->services,
+		.footprints = m->footprints,
+		.demands = m->demands,
+	};
+	if (ps_plan_analytic_init(&m->a, &err) != PS_OK)
+		fail_msg("%s", err.what);
+	m->oracle = ps_plan_analytic_oracle(&m->a);
+}
+
+static double foreseen(double lanes, double rate, double mean, double cv, double p)
+{
+	struct machine m = {
+		.host = {lanes, 1e9, 0},
+		.services = {{true, false, mean, mean, cv}},
+		.rates = {{rate}},
+	};
+	struct ps_plan_count one = {0, 1};
+	struct ps_plan_forecast f;
+	struct ps_plan_state s;
+
+	m.demands[0] = (struct ps_plan_demand){0, m.rates[0], p, 1000, NULL};
+	wire(&m, 1, 1, 1);
+	m.oracle.foresee(m.oracle.ctx, 0, &one, 1, &f, &s);
+	ps_plan_analytic_fini(&m.a);
+	expect_near(s.share, rate * mean / lanes, 1e-9);
+	return f.high_s;
+}
+
+static void test_above_exact_queues(void **state)
+{
+	(void)state;
+	for (double load = 0.1; load < 0.96; load += 0.1) {
+		/* M/M/1: the latency is exponential with mean S / (1 - load). */
+		double exact = log(100) / (1 - load), bound = foreseen(1, load, 1, 1, 0.99);
+		assert_true(bound >= exact);
+		/* Near saturation it is tight: within the few services that it overstates. */
+		assert_true(bound <= exact + 9);
+	}
+}
+
+/* ---- a simulated queue of several lanes ---- */
+
+static int ascending(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* The percentile of latency, first come first served, by Kiefer and Wolfowitz's recursion. */
+static double simulated(int lanes, double rate, double mean, double cv, double p)
+{
+	enum { N = 60000 };
+	static double latency[N];
+	double free_at[8] = {0}, now = 0;
+	struct ps_rng r;
+
+	ps_rng_init(&r, 7, (uint64_t)lanes);
+	for (int i = 0; i < N; i++) {
+		int first = 0;
+		now += ps_rng_exponential(&r, 1 / rate);
+		for (int l = 1; l < lanes; l++)
+			first = free_at[l] < free_at[first] ? l : first;
+		double start = fmax(now, free_at[first]);
+		double s = cv > 0 ? ps_rng_gamma(&r, 1 / (cv * cv)) * mean * cv * cv : mean;
+		free_at[first] = start + s;
+		latency[i] = start + s - now;
+	}
+	qsort(latency, N, sizeof(*latency), ascending);
+	return latency[(int)(p * N)];
+}
+
+static void test_above_simulated_queues(void **state)
+{
+	(void)state;
+	for (int lanes = 1; lanes <= 8; lanes *= 2) {
+		for (double cv = 0; cv < 1.1; cv += 0.5) {
+			for (double load = 0.3; load < 0.9; load += 0.25) {
+				double rate = load * lanes;
+				double truth = simulated(lanes, rate, 1, cv, 0.99);
+				double bound = foreseen(lanes, rate, 1, cv, 0.99);
+				if (bound < truth)
+					fail_msg("%d lanes, cv %g, load %g: %g under %g", lanes, cv,
+						 load, bound, truth);
+			}
+		}
+	}
+}
+
+/* ---- the contract ---- */
+
+static int draw(struct machine *m, struct ps_rng *r)
+{
+	int kinds = 2 + (int)ps_rng_below(r, MAX_KINDS - 1), models = 0;
+
+	memset(m, 0, sizeof(*m));
+	m->host = (struct ps_plan_host){1 << ps_rng_below(r, 4), 1000 + 3000 * ps_rng_uniform(r),
+					100};
+	for (int k = 0; k < kinds; k++) {
+		if (k == 0 || ps_rng_below(r, 2)) {
+			double mean = 0.002 + 0.08 * ps_rng_uniform(r);
+			m->services[models] = (struct ps_plan_service){
+				true, false, mean, mean * (1 + 0.2 * ps_rng_uniform(r)),
+				ps_rng_below(r, 3) ? 0.5 * ps_rng_uniform(r) : 0};
+			m->footprints[models] = (struct ps_plan_footprint){
+				50 + 500 * ps_rng_uniform(r), 300 * ps_rng_uniform(r)};
+			models++;
+		}
+		for (int h = 0; h < HOURS; h++)
+			m->rates[k][h] = 10 * ps_rng_uniform(r);
+		m->demands[k] = (struct ps_plan_demand){models - 1, m->rates[k],
+							ps_rng_below(r, 2) ? 0.99 : 0.95,
+							0.05 + 0.3 * ps_rng_uniform(r), NULL};
+	}
+	wire(m, kinds, models, HOURS);
+	return kinds;
+}
+
+static int draw_set(struct ps_rng *r, int kinds, struct ps_plan_count *set)
+{
+	int n = 0;
+
+	for (int k = 0; k < kinds; k++) {
+		if (ps_rng_below(r, 2))
+			set[n++] = (struct ps_plan_count){k, 1 + (int)ps_rng_below(r, 3)};
+	}
+	return n;
+}
+
+static bool fits(const struct machine *m, const struct ps_plan_count *set, int n)
+{
+	return m->oracle.judge(m->oracle.ctx, 0, set, n, NULL) == PS_PLAN_FITS;
+}
+
+/* Without one part of one kind. */
+static int without(const struct ps_plan_count *set, int n, int at, struct ps_plan_count *ret_set)
+{
+	int m = 0;
+
+	for (int i = 0; i < n; i++) {
+		ret_set[m] = set[i];
+		ret_set[m].count -= i == at;
+		m += ret_set[m].count > 0;
+	}
+	return m;
+}
+
+static void check_necessary(const struct machine *m, const struct ps_plan_count *set, int n)
+{
+	double need[PS_PLAN_MAX_DIMS], room[PS_PLAN_MAX_DIMS], sum[PS_PLAN_MAX_DIMS] = {0};
+	int top = 0;
+
+	for (int i = 0; i < n; i++) {
+		int level = m->oracle.level(m->oracle.ctx, 0, set[i].kind);
+		assert_true(level >= 0);
+		top = level > top ? level : top;
+	}
+	m->oracle.room(m->oracle.ctx, 0, room);
+	for (int i = 0; i < n; i++) {
+		m->oracle.need(m->oracle.ctx, 0, top, set[i].kind, need);
+		for (int d = 0; d < m->oracle.dims; d++)
+			sum[d] += set[i].count * need[d];
+	}
+	for (int d = 0; d < m->oracle.dims; d++) {
+		if (sum[d] > room[d] * (1 + 1e-9))
+			fail_msg("a set that fits needs %g of %g in dimension %d", sum[d], room[d],
+				 d);
+	}
+}
+
+/* What is foreseen of a set that fits keeps its limits, and of one that does not, does not. */
+static void check_forecast(const struct machine *m, const struct ps_plan_count *set, int n)
+{
+	struct ps_plan_forecast f[MAX_KINDS];
+	struct ps_plan_state s;
+
+	m->oracle.foresee(m->oracle.ctx, 0, set, n, f, &s);
+	for (int i = 0; i < n; i++) {
+		assert_true(f[i].high_s <= f[i].limit_s * (1 + 1e-6));
+		assert_true(f[i].latency_s <= f[i].high_s * (1 + 1e-9));
+	}
+	assert_true(s.growth >= 0 && s.share > 0 && s.share <= 1 && s.memory_share <= 1);
+}
+
+static void test_contract(void **state)
+{
+	struct ps_rng r;
+	int fitting = 0;
+
+	(void)state;
+	ps_rng_init(&r, 1, 2);
+	for (int i = 0; i < 3000; i++) {
+		static struct machine m;
+		struct ps_plan_count set[MAX_KINDS], less[MAX_KINDS];
+		int kinds = draw(&m, &r), n = draw_set(&r, kinds, set);
+		if (n > 0 && fits(&m, set, n)) {
+			fitting++;
+			check_necessary(&m, set, n);
+			check_forecast(&m, set, n);
+			for (int at = 0; at < n; at++)
+				assert_true(fits(&m, less, without(set, n, at, less)));
+		}
+		ps_plan_analytic_fini(&m.a);
+	}
+	assert_true(fitting > 300);
+}
+
+static void test_reasons(void **state)
+{
+	struct machine m = {
+		.host = {2, 1000, 100},
+		.services = {{true, false, 0.1, 0.11, 0}, {false, false, 0, 0, 0}},
+		.footprints = {{400, 200}, {1, 0}, {950, 0}},
+		.rates = {{1}, {1}, {1}, {1}, {40}},
+	};
+	static const bool nowhere[] = {false};
+	static const enum ps_plan_reason want[] = {PS_PLAN_FITS, PS_PLAN_TOO_SLOW,
+						   PS_PLAN_NOT_ALLOWED, PS_PLAN_NO_PROFILE,
+						   PS_PLAN_MEMORY};
+	double nearest;
+
+	(void)state;
+	m.services[2] = m.services[0];
+	m.demands[0] = (struct ps_plan_demand){0, m.rates[0], 0.99, 0.5, NULL};
+	m.demands[1] = (struct ps_plan_demand){0, m.rates[1], 0.99, 0.105, NULL};
+	m.demands[2] = (struct ps_plan_demand){0, m.rates[2], 0.99, 0.5, nowhere};
+	m.demands[3] = (struct ps_plan_demand){1, m.rates[3], 0.99, 0.5, NULL};
+	m.demands[4] = (struct ps_plan_demand){2, m.rates[3], 0.99, 0.5, NULL};
+	wire(&m, 5, 3, 1);
+	for (int k = 0; k < 5; k++)
+		assert_int_equal(ps_plan_analytic_alone(&m.a, 0, k, &nearest), want[k]);
+	ps_plan_analytic_alone(&m.a, 0, 1, &nearest);
+	expect_near(nearest, 0.11, 1e-6);
+	ps_plan_analytic_fini(&m.a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_known_values),
+		cmocka_unit_test(test_strictness_inverts_latency),
+		cmocka_unit_test(test_above_exact_queues),
+		cmocka_unit_test(test_above_simulated_queues),
+		cmocka_unit_test(test_contract),
+		cmocka_unit_test(test_reasons),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,115 @@
+/* The search against the truth: every plan of small random cases, with sizes that add up. */
+#include "base/rng.h"
+#include "plan/plan.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { TYPES = 4, KINDS = 6, DIMS = 2 };
+
+struct scene {
+	double size[KINDS * DIMS], room[TYPES * DIMS];
+	struct ps_plan_additive additive;
+	struct ps_plan_oracle oracle;
+	struct ps_plan_type types[TYPES];
+	struct ps_plan_kind kinds[KINDS];
+	int apart[KINDS][KINDS];
+	struct ps_plan_problem problem;
+	struct ps_clock_fake clock;
+	struct ps_plan_options options;
+};
+
+static void keep_apart(struct scene *s, int a, int b)
+{
+	s->apart[a][s->kinds[a].aparts++] = b;
+	s->apart[b][s->kinds[b].aparts++] = a;
+}
+
+/* Prices near those of a sheet: some per size, some off, so that ties and gaps both happen. */
+static void draw(struct scene *s, uint64_t seed)
+{
+	struct ps_rng r;
+
+	memset(s, 0, sizeof(*s));
+	ps_rng_init(&r, seed, 1);
+	int kinds = 2 + (int)ps_rng_below(&r, KINDS - 1), types = 1 + (int)ps_rng_below(&r, TYPES);
+	for (int t = 0; t < types; t++) {
+		double scale = 1 << ps_rng_below(&r, 3);
+		s->room[t * DIMS] = scale;
+		s->room[t * DIMS + 1] = scale * (1 + (double)ps_rng_below(&r, 3));
+		s->types[t].usd_per_hour = 0.005 * (double)(10 + ps_rng_below(&r, 5)) * scale;
+	}
+	int parts = 0;
+	for (int k = 0; k < kinds; k++) {
+		s->size[k * DIMS] = 0.05 * (double)(1 + ps_rng_below(&r, 17));
+		s->size[k * DIMS + 1] = 0.05 * (double)(1 + ps_rng_below(&r, 20));
+		int n = 1 + (int)ps_rng_below(&r, 3);
+		n = parts + n > 9 ? 1 : n;
+		parts += n;
+		s->kinds[k] = (struct ps_plan_kind){
+			.parts = n, .most = n, .apart = s->apart[k], .least_parts = n};
+		if (ps_rng_below(&r, 4) == 0)
+			s->kinds[k].most = 1;
+	}
+	if (ps_rng_below(&r, 2))
+		keep_apart(s, 0, 1);
+	s->additive = (struct ps_plan_additive){types, kinds, DIMS, s->size, s->room};
+	s->oracle = ps_plan_additive_oracle(&s->additive);
+	s->problem = (struct ps_plan_problem){&s->oracle, s->types, s->kinds};
+	ps_clock_fake_init(&s->clock, 0);
+	s->options = (struct ps_plan_options){
+		.clock = &s->clock.clock, .time_limit_ns = PS_NS_PER_SEC, .only_type = -1};
+}
+
+static void solve(struct scene *s, enum ps_plan_method method, struct ps_plan_result *r)
+{
+	struct ps_error err = {0};
+
+	s->options.method = method;
+	if (ps_plan_solve(&s->problem, &s->options, r, NULL, &err) != PS_OK)
+		fail_msg("%s", err.what);
+	assert_int_equal(ps_plan_check(&s->problem, &r->plan, &err), PS_OK);
+	assert_true(r->bound_usd_per_hour <= r->plan.usd_per_hour * (1 + 1e-9));
+	assert_true(r->any_split_usd_per_hour <= r->plan.usd_per_hour * (1 + 1e-9));
+}
+
+static void test_same_optimum_as_every_plan(void **state)
+{
+	static struct scene s;
+	int proven = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 300; seed++) {
+		struct ps_plan_result truth, found;
+		draw(&s, seed);
+		solve(&s, PS_PLAN_EXHAUSTIVE, &truth);
+		solve(&s, PS_PLAN_AUTO, &found);
+		if (fabs(truth.plan.usd_per_hour - found.plan.usd_per_hour) > 1e-9)
+			fail_msg("seed %d: %.6f, but %.6f is possible", (int)seed,
+				 found.plan.usd_per_hour, truth.plan.usd_per_hour);
+		if (found.bound_usd_per_hour > truth.plan.usd_per_hour + 1e-9)
+			fail_msg("seed %d: bound %.6f over the optimum %.6f", (int)seed,
+				 found.bound_usd_per_hour, truth.plan.usd_per_hour);
+		proven += found.optimal;
+		ps_plan_solution_free(&truth.plan);
+		ps_plan_solution_free(&found.plan);
+	}
+	if (proven < 300)
+		fail_msg("%d of 300 were proven", proven);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_same_optimum_as_every_plan),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

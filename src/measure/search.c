@@ -3,6 +3,7 @@
 #include "measure/cell_internal.h"
 
 #include "base/clock.h"
+#include "measure/observe.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -76,32 +77,6 @@ static enum ps_status run_scale(struct ps_measure_cell *c, const struct ray *ray
 	}
 	ps_load_result_fini(&r);
 	*ret_scale = scale;
-	return st;
-}
-
-static int by_schedule(const void *x, const void *y)
-{
-	const struct ps_trial_request *a = x, *b = y;
-	return (a->scheduled_ns > b->scheduled_ns) - (a->scheduled_ns < b->scheduled_ns);
-}
-
-static enum ps_status observe(const struct ps_load_tenant_result *t, const struct ps_sla *sla,
-			      int64_t warmup_ns, struct ps_trial_seen *ret_seen,
-			      struct ps_error *err)
-{
-	struct ps_trial_request *q = calloc(t->record_len + 1, sizeof(*q));
-	if (!q) {
-		return ps_error_set(err, PS_ENOMEM, "no memory to judge a step");
-	}
-	for (size_t i = 0; i < t->record_len; i++) {
-		const struct ps_load_record *x = &t->records[i];
-		q[i].scheduled_ns = x->scheduled_ns;
-		q[i].latency_ns =
-			x->outcome == PS_LOAD_OK ? x->done_ns - x->scheduled_ns : PS_HIST_INFINITE;
-	}
-	qsort(q, t->record_len, sizeof(*q), by_schedule);
-	enum ps_status st = ps_trial_observe(q, t->record_len, warmup_ns, sla, ret_seen, err);
-	free(q);
 	return st;
 }
 
@@ -200,7 +175,8 @@ static enum ps_status run_step(struct ps_measure_cell *c, struct ps_trial_search
 	}
 	st = all_kept(&r, err);
 	for (int i = 0; i < c->set->member_len && st == PS_OK; i++) {
-		st = observe(&r.tenants[i], &s->plan.sla[i], plan.warmup_ns, &step.seen[i], err);
+		st = ps_measure_observe(&r.tenants[i], &s->plan.sla[i], plan.warmup_ns,
+					&step.seen[i], err);
 	}
 	ps_load_result_fini(&r);
 	return st == PS_OK ? take_step(c, s, &step, err) : st;

@@ -1,4 +1,5 @@
-#include "cost/cost.h"
+/* saving.c - cost at the SLA, and what sharing saves. */
+#include "cost_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -82,22 +83,28 @@ struct ps_stats_interval ps_cost_share_apart(const double *rate_rps,
 	return r;
 }
 
-/* 1 - s/d: one less a ratio of independent s and d. */
+struct ps_stats_interval ps_cost_ratio(struct ps_stats_interval a, struct ps_stats_interval b)
+{
+	struct term x = term_log(a), y = term_log(b);
+	double ratio = x.value - y.value;
+	return (struct ps_stats_interval){
+		.value = exp(ratio),
+		.lo = exp(ratio - sqrt(x.down2 + y.up2)),
+		.hi = exp(ratio + sqrt(x.up2 + y.down2)),
+		.confidence = least_confidence(a.confidence, b.confidence),
+		.has_interval = a.has_interval && b.has_interval,
+	};
+}
+
+/* 1 - s/d of independent s and d. */
 static struct ps_stats_interval one_less_ratio(struct ps_stats_interval s,
 					       struct ps_stats_interval d)
 {
-	struct ps_stats_interval r = {
-		.confidence = least_confidence(s.confidence, d.confidence),
-		.has_interval = s.has_interval && d.has_interval,
-	};
-	struct term a = term_log(s), b = term_log(d);
-	double ratio = a.value - b.value;
-	r.value = 1 - exp(ratio);
-	r.lo = 1 - exp(ratio + sqrt(a.up2 + b.down2));
-	r.hi = 1 - exp(ratio - sqrt(a.down2 + b.up2));
+	struct ps_stats_interval r = ps_cost_ratio(s, d);
 	if (!isfinite(d.value)) /* somebody cannot be served alone at all */
-		r = (struct ps_stats_interval){NAN, -INFINITY, 1, r.confidence, false};
-	return r;
+		return (struct ps_stats_interval){NAN, -INFINITY, 1, r.confidence, false};
+	return (struct ps_stats_interval){1 - r.value, 1 - r.hi, 1 - r.lo, r.confidence,
+					  r.has_interval};
 }
 
 struct ps_stats_interval ps_cost_fluid_saving(const double *rate_rps,
@@ -145,9 +152,7 @@ struct ps_stats_interval ps_cost_full_load_saving(const double *ray_rps,
 	return one_less_ratio(inverse(set_scale, 1), ps_cost_share_apart(ray_rps, capacity_rps, n));
 }
 
-/* The ends of an interval moved outwards (on the logarithm) as if it were one of m that shall all
- * hold at once: by z(1 - a/(2m)) / z(1 - a/2), a = 1 - confidence. */
-static struct ps_stats_interval widen(struct ps_stats_interval x, int m)
+struct ps_stats_interval ps_cost_widen(struct ps_stats_interval x, int m)
 {
 	double a = 1 - x.confidence;
 	if (!x.has_interval || !(a > 0) || m < 2)
@@ -159,8 +164,7 @@ static struct ps_stats_interval widen(struct ps_stats_interval x, int m)
 	return x;
 }
 
-/* Whole machines for `share` of one; a hair over a whole number is rounding, not a machine. */
-static double machines(double share)
+double ps_cost_whole(double share)
 {
 	return share > 0 ? ceil(share - 1e-9) : 0;
 }
@@ -170,12 +174,12 @@ static struct ps_stats_interval count_apart(const double *rate_rps,
 {
 	struct ps_stats_interval r = {.confidence = 1, .has_interval = true};
 	for (int i = 0; i < n; i++) {
-		struct ps_stats_interval c = widen(capacity_rps[i], n + 1);
+		struct ps_stats_interval c = ps_cost_widen(capacity_rps[i], n + 1);
 		if (!(rate_rps[i] > 0))
 			continue;
-		r.value += machines(rate_rps[i] / c.value);
-		r.lo += machines(rate_rps[i] / c.hi);
-		r.hi += machines(rate_rps[i] / c.lo);
+		r.value += ps_cost_whole(rate_rps[i] / c.value);
+		r.lo += ps_cost_whole(rate_rps[i] / c.hi);
+		r.hi += ps_cost_whole(rate_rps[i] / c.lo);
 		r.has_interval &= c.has_interval;
 		r.confidence = least_confidence(r.confidence, c.confidence);
 	}
@@ -186,9 +190,10 @@ static struct ps_stats_interval count_together(struct ps_stats_interval share, i
 {
 	if (held)
 		return ps_stats_exactly(1);
-	struct ps_stats_interval s = widen(share, n + 1);
-	return (struct ps_stats_interval){fmax(1, machines(s.value)), fmax(1, machines(s.lo)),
-					  fmax(1, machines(s.hi)), s.confidence, s.has_interval};
+	struct ps_stats_interval s = ps_cost_widen(share, n + 1);
+	return (struct ps_stats_interval){
+		fmax(1, ps_cost_whole(s.value)), fmax(1, ps_cost_whole(s.lo)),
+		fmax(1, ps_cost_whole(s.hi)), s.confidence, s.has_interval};
 }
 
 /* 1 - a/b where either count may be infinite. */
@@ -218,13 +223,4 @@ struct ps_cost_machines ps_cost_machine_saving(const double *rate_rps,
 	m.apart_usd_per_month = ps_cost_usd_per_month(m.apart.value * usd_per_hour);
 	m.together_usd_per_month = ps_cost_usd_per_month(m.together.value * usd_per_hour);
 	return m;
-}
-
-void ps_cost_split(double total_usd, const int64_t *busy_ns, int n, double *ret_usd)
-{
-	double sum = 0;
-	for (int i = 0; i < n; i++)
-		sum += (double)busy_ns[i];
-	for (int i = 0; i < n; i++)
-		ret_usd[i] = sum > 0 ? total_usd * ((double)busy_ns[i] / sum) : total_usd / n;
 }

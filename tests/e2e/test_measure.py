@@ -17,7 +17,7 @@ from support.campaigns import Folder
 
 class Pipeline(Folder):
     def test_whole_campaign(self):
-        prices = pathlib.Path(os.environ["PS_SOURCE_DIR"], "examples/prices.yaml")
+        prices = pathlib.Path(os.environ["PS_SOURCE_DIR"], "examples/prices/aws.yaml")
         path = self.write(slice={"cpus": "0", "memory": "1GiB", "priced_as": "c6i.large",
                                  "prices": str(prices)})
         page = self.dir / "report.html"

@@ -132,27 +132,6 @@ static void test_bad_sheets(void **state)
 	}
 }
 
-static void test_shipped_sheet(void **state)
-{
-	(void)state;
-	static const char *const cpu_types[] = {"c6i.large", "Standard_F2s_v2", "e2-standard-2"};
-	struct ps_cost_sheet sheet;
-	struct ps_error err = {0};
-	if (ps_cost_sheet_load(PS_SOURCE_DIR "/examples/prices.yaml", &sheet, &err) != PS_OK)
-		fail_msg("%s: %s", err.where, err.what);
-	assert_true(sheet.prices.len >= 30);
-	for (size_t i = 0; i < COUNT(cpu_types); i++) {
-		const struct ps_cost_price *p;
-		assert_int_equal(ps_cost_sheet_find(&sheet, cpu_types[i], &p, &err), PS_OK);
-		assert_true(p->vcpu == 2 && p->gpu_count == 0 && p->on_demand_usd_per_hour > 0);
-	}
-	const struct ps_cost_price *k80;
-	assert_int_equal(ps_cost_sheet_find(&sheet, "p2.xlarge@2020-03-23", &k80, &err), PS_OK);
-	assert_string_equal(k80->gpu_kind, "K80");
-	expect_near(k80->spot_usd_per_hour, 0.38075);
-	ps_cost_sheet_free(&sheet);
-}
-
 static void test_slice_warning(void **state)
 {
 	(void)state;
@@ -335,25 +314,11 @@ static void test_machine_interval(void **state)
 	expect_near(m.saving.value, 1);
 }
 
-static void test_split(void **state)
-{
-	(void)state;
-	int64_t busy[] = {3000, 1000, 0}, none[] = {0, 0, 0};
-	double usd[3];
-	ps_cost_split(60, busy, 3, usd);
-	expect_near(usd[0], 45);
-	expect_near(usd[1], 15);
-	expect_near(usd[2], 0);
-	ps_cost_split(60, none, 3, usd);
-	expect_near(usd[0], 20);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_bad_sheets),
-		cmocka_unit_test(test_shipped_sheet),
 		cmocka_unit_test(test_slice_warning),
 		cmocka_unit_test(test_cost),
 		cmocka_unit_test(test_study_points),
@@ -362,7 +327,6 @@ int main(void)
 		cmocka_unit_test(test_share_on_ray),
 		cmocka_unit_test(test_machines),
 		cmocka_unit_test(test_machine_interval),
-		cmocka_unit_test(test_split),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,169 @@
+/* price.c - one row of a sheet: its age, its shape, how it is bought and billed. */
+#include "cost/cost.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- shape ---- */
+
+static bool differs(double a, double b)
+{
+	return fabs(a - b) > 0.1 * b * (1 + 1e-9);
+}
+
+bool ps_cost_slice_warning(const struct ps_cost_price *price, double slice_vcpu,
+			   int64_t memory_bytes, char buf[PS_COST_WARNING_SIZE])
+{
+	double gib = (double)memory_bytes / (1024.0 * 1024 * 1024);
+	char cpu[80] = "", memory[120] = "";
+	if (!(price->vcpu > 0))
+		snprintf(cpu, sizeof(cpu), "the sheet does not state its vCPUs");
+	else if (differs(slice_vcpu, price->vcpu))
+		snprintf(cpu, sizeof(cpu), "%g vCPU against %g", slice_vcpu, price->vcpu);
+	if (!(price->memory_gib > 0))
+		snprintf(memory, sizeof(memory), "the sheet does not state its memory");
+	else if (memory_bytes <= 0)
+		snprintf(memory, sizeof(memory), "no memory limit against %g GiB",
+			 price->memory_gib);
+	else if (differs(gib, price->memory_gib))
+		snprintf(memory, sizeof(memory), "%.3g GiB of memory against %g", gib,
+			 price->memory_gib);
+	if (!cpu[0] && !memory[0])
+		return false;
+	snprintf(buf, PS_COST_WARNING_SIZE,
+		 "the slice is not the instance it is priced as (%.60s): %s%s%s",
+		 price->instance_type, cpu, cpu[0] && memory[0] ? "; " : "", memory);
+	return true;
+}
+
+/* ---- age ---- */
+
+static bool is_leap(int year)
+{
+	return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+static int days_of(int year, int month)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	return days[month - 1] + (month == 2 && is_leap(year));
+}
+
+bool ps_cost_date_parse(const char *text, struct ps_cost_date *ret_date)
+{
+	int v[3] = {0}, part = 0;
+	if (strlen(text) != 10)
+		return false;
+	for (int i = 0; i < 10; i++) {
+		bool dash = i == 4 || i == 7;
+		if (dash ? text[i] != '-' : (text[i] < '0' || text[i] > '9'))
+			return false;
+		if (dash)
+			part++;
+		else
+			v[part] = 10 * v[part] + (text[i] - '0');
+	}
+	if (v[1] < 1 || v[1] > 12 || v[2] < 1 || v[2] > days_of(v[0], v[1]))
+		return false;
+	*ret_date = (struct ps_cost_date){v[0], v[1], v[2]};
+	return true;
+}
+
+struct ps_cost_date ps_cost_date_of(int64_t wall_ns)
+{
+	int64_t days = wall_ns / INT64_C(86400000000000);
+	struct ps_cost_date d = {1970, 1, 1};
+	for (; days >= 365 + is_leap(d.year); d.year++)
+		days -= 365 + is_leap(d.year);
+	for (; days >= days_of(d.year, d.month); d.month++)
+		days -= days_of(d.year, d.month);
+	d.day += (int)days;
+	return d;
+}
+
+static int compare_days(struct ps_cost_date a, struct ps_cost_date b)
+{
+	return a.year != b.year	    ? a.year - b.year
+	       : a.month != b.month ? a.month - b.month
+				    : a.day - b.day;
+}
+
+bool ps_cost_age_warning(const struct ps_cost_price *price, struct ps_cost_date today,
+			 char buf[PS_COST_WARNING_SIZE])
+{
+	struct ps_cost_date from;
+	if (!price->source_date || !ps_cost_date_parse(price->source_date, &from))
+		return false;
+	struct ps_cost_date year_on = {from.year + 1, from.month, from.day};
+	bool old = compare_days(today, year_on) > 0;
+	if (!old && compare_days(from, today) <= 0)
+		return false;
+	snprintf(buf, PS_COST_WARNING_SIZE,
+		 old ? "the price of %.100s is of %s, over a year before %04d-%02d-%02d: look it "
+		       "up again"
+		     : "the price of %.100s is of %s, which is after %04d-%02d-%02d",
+		 price->instance_type, price->source_date, today.year, today.month, today.day);
+	return true;
+}
+
+/* ---- buying ---- */
+
+static enum ps_status no_price(const struct ps_cost_price *p, const char *which,
+			       struct ps_error *err)
+{
+	ps_error_set(err, PS_EINVAL, "the sheet states no %s price of %.100s", which,
+		     p->instance_type);
+	ps_error_hint(err, "add it to the row with its source, or leave that share away");
+	return PS_EINVAL;
+}
+
+enum ps_status ps_cost_blend(const struct ps_cost_price *price, struct ps_cost_mix mix,
+			     double *ret_usd_per_hour, struct ps_error *err)
+{
+	double spot = mix.spot_share, reserved = mix.reserved_share;
+	/* written so that NaN fails */
+	if (!(spot >= 0 && spot <= 1) || !(reserved >= 0 && reserved <= 1))
+		return ps_error_set(err, PS_EINVAL,
+				    "a share of spot or reserved machines is 0 to "
+				    "1");
+	if (!(spot + reserved <= 1 + 1e-9))
+		return ps_error_set(err, PS_EINVAL,
+				    "spot and reserved machines are %g of all: at most 1",
+				    spot + reserved);
+	if (spot > 0 && !(price->spot_usd_per_hour > 0))
+		return no_price(price, "spot", err);
+	if (reserved > 0 && !(price->reserved_1y_usd_per_hour > 0))
+		return no_price(price, "reserved", err);
+	*ret_usd_per_hour = spot * price->spot_usd_per_hour +
+			    reserved * price->reserved_1y_usd_per_hour +
+			    fmax(0, 1 - spot - reserved) * price->on_demand_usd_per_hour;
+	return PS_OK;
+}
+
+/* ---- billing ---- */
+
+static int64_t unit_ns(const struct ps_cost_price *price)
+{
+	switch ((enum ps_cost_unit)price->billed_per) {
+	case PS_COST_PER_SECOND:
+		return INT64_C(1000000000);
+	case PS_COST_PER_MINUTE:
+		return INT64_C(60000000000);
+	case PS_COST_PER_HOUR:
+		break;
+	}
+	return INT64_C(3600000000000);
+}
+
+int64_t ps_cost_billed_ns(const struct ps_cost_price *price, int64_t used_ns)
+{
+	int64_t unit = unit_ns(price), up;
+	if (used_ns <= 0)
+		return 0;
+	if (used_ns < price->minimum_ns)
+		used_ns = price->minimum_ns;
+	if (__builtin_add_overflow(used_ns, unit - 1, &up))
+		return INT64_MAX;
+	return up / unit * unit;
+}

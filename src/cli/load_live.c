@@ -8,7 +8,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { DEFAULT_HEIGHT = 24 };
+enum {
+	DEFAULT_HEIGHT = 24,
+	LEAST_TENANTS = 4, /* that keep their lines when trials stand above them */
+};
 
 static int height_of(int fd)
 {
@@ -50,8 +53,18 @@ static void send_text(struct ps_strbuf *out)
 	ps_strbuf_fini(out);
 }
 
+/* Lines for the trials before this one: what the load itself leaves. */
+static int tried_room(const struct ps_load_progress *p, int height)
+{
+	int tenants = p->tenant_len < LEAST_TENANTS ? (int)p->tenant_len : LEAST_TENANTS;
+	int room = height - 1 - 2 - tenants;
+
+	return room > 0 ? room : 0;
+}
+
 void ps_cli_load_live_show(struct ps_cli_load_live *l, const struct ps_load_progress *p)
 {
+	int width = ps_cli_width(STDERR_FILENO), height = height_of(STDERR_FILENO);
 	struct ps_strbuf out;
 
 	if (!l->on || !takes_text(STDERR_FILENO)) {
@@ -59,8 +72,9 @@ void ps_cli_load_live_show(struct ps_cli_load_live *l, const struct ps_load_prog
 	}
 	ps_strbuf_init(&out);
 	put_begin(l, &out);
-	l->lines = ps_cli_load_live_text(p, ps_cli_width(STDERR_FILENO), height_of(STDERR_FILENO),
-					 l->color, &out);
+	l->lines =
+		l->tried ? ps_cli_load_tried_text(l->tried, width, tried_room(p, height), &out) : 0;
+	l->lines += ps_cli_load_live_text(p, width, height - l->lines, l->color, &out);
 	send_text(&out);
 }
 

@@ -89,8 +89,8 @@ static bool is_bad(const struct ps_load_progress_tenant *t, enum column c)
 	       (c == P99 && t->p99_ns == PS_HIST_INFINITE);
 }
 
-/* A name in exactly `room` columns: cut, or filled up with blanks; no control characters. */
-static void put_name(struct ps_strbuf *out, const char *name, int room)
+/* The beginning of a text in at most `room` columns, no control characters; returns how many. */
+static int put_cut(struct ps_strbuf *out, const char *name, int room)
 {
 	int used = 0;
 
@@ -100,7 +100,19 @@ static void put_name(struct ps_strbuf *out, const char *name, int room)
 		ps_strbuf_putc(out, c < 0x20 || c == 0x7f ? '?' : (char)c);
 		used += (c & 0xC0) != 0x80;
 	}
-	ps_strbuf_printf(out, "%*s", room - used, "");
+	return used;
+}
+
+/* A name in exactly `room` columns: cut, or filled up with blanks. */
+static void put_name(struct ps_strbuf *out, const char *name, int room)
+{
+	ps_strbuf_printf(out, "%*s", room - put_cut(out, name, room), "");
+}
+
+void ps_cli_load_live_line(struct ps_strbuf *out, const char *text, int width)
+{
+	(void)put_cut(out, text, width - 1);
+	ps_strbuf_putc(out, '\n');
 }
 
 struct layout {

@@ -1,8 +1,6 @@
 /* load_modes.c - see load_modes_internal.h. */
 #include "cli/load_modes_internal.h"
 
-#include "base/units.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,9 +107,10 @@ int ps_cli_load_modes_run(const struct ps_cli_load_modes *m, const struct ps_loa
 /* ---- trials ---- */
 
 enum ps_status ps_cli_load_trials_init(struct ps_cli_load_trials *t,
-				       const struct ps_load_plan *base, struct ps_error *err)
+				       const struct ps_load_plan *base,
+				       const struct ps_cli_load_tried *tried, struct ps_error *err)
 {
-	*t = (struct ps_cli_load_trials){.base = base, .plan = *base};
+	*t = (struct ps_cli_load_trials){.base = base, .plan = *base, .tried = *tried};
 	t->tenants = malloc(base->tenant_len * sizeof(*t->tenants));
 	if (!t->tenants) {
 		return ps_error_set(err, PS_ENOMEM, "no memory for a copy of the tenants");
@@ -119,13 +118,15 @@ enum ps_status ps_cli_load_trials_init(struct ps_cli_load_trials *t,
 	memcpy(t->tenants, base->tenants, base->tenant_len * sizeof(*t->tenants));
 	t->plan.tenants = t->tenants;
 	ps_cli_stop_on_signals();
-	ps_cli_progress_init(&t->line, !ps_cli_is_terminal(2));
+	ps_cli_load_live_init(&t->live);
+	t->tried.now = t->what;
+	t->live.tried = &t->tried;
 	return PS_OK;
 }
 
 void ps_cli_load_trials_fini(struct ps_cli_load_trials *t)
 {
-	ps_cli_progress_done(&t->line);
+	ps_cli_load_live_done(&t->live);
 	free(t->tenants);
 	*t = (struct ps_cli_load_trials){0};
 }
@@ -133,12 +134,15 @@ void ps_cli_load_trials_fini(struct ps_cli_load_trials *t)
 static bool show_progress(void *ctx, const struct ps_load_progress *p)
 {
 	struct ps_cli_load_trials *t = ctx;
-	char eta[PS_UNITS_SIZE];
 
-	ps_cli_progress_show(&t->line, "load: %s: %s left, %llu done, %llu failed", t->what,
-			     ps_units_format_eta(p->total_ns - p->elapsed_ns, eta),
-			     (unsigned long long)p->done, (unsigned long long)p->failed);
+	ps_cli_load_live_show(&t->live, p);
 	return !ps_cli_stopped();
+}
+
+void ps_cli_load_trials_some(struct ps_cli_load_trials *t, size_t first, size_t len)
+{
+	t->plan.tenants = t->tenants + first;
+	t->plan.tenant_len = len;
 }
 
 enum ps_status ps_cli_load_trials_run(struct ps_cli_load_trials *t, struct ps_load_result *ret,

@@ -8,6 +8,7 @@
 #define PS_CLI_LOAD_MODES_INTERNAL_H
 
 #include "cli/cli.h"
+#include "cli/load_live_internal.h"
 #include "cli/load_options_internal.h"
 #include "load/load.h"
 
@@ -78,15 +79,20 @@ struct ps_cli_load_trials {
 	const struct ps_load_plan *base;
 	struct ps_load_tenant *tenants; /* a copy, changed for each trial */
 	struct ps_load_plan plan;	/* of the next trial */
-	struct ps_cli_progress line;
-	char what[160]; /* what the next trial is, for the line of progress */
+	struct ps_cli_load_live live;
+	struct ps_cli_load_tried tried; /* above the live view; its `now` is `what` */
+	char what[160];			/* what the next trial is */
 	int done;
 };
 
-/* ps_cli_load_trials_init copies the tenants. PS_ENOMEM. */
+/* ps_cli_load_trials_init copies the tenants. `tried` says how the trials that are done look.
+ * PS_ENOMEM. */
 enum ps_status ps_cli_load_trials_init(struct ps_cli_load_trials *t,
-				       const struct ps_load_plan *base, struct ps_error *err);
+				       const struct ps_load_plan *base,
+				       const struct ps_cli_load_tried *tried, struct ps_error *err);
 void ps_cli_load_trials_fini(struct ps_cli_load_trials *t);
+/* ps_cli_load_trials_some leaves only `len` tenants from `first` on in the next trials. */
+void ps_cli_load_trials_some(struct ps_cli_load_trials *t, size_t first, size_t len);
 /* ps_cli_load_trials_run performs t->plan with the next seed. The caller frees the result. */
 enum ps_status ps_cli_load_trials_run(struct ps_cli_load_trials *t, struct ps_load_result *ret,
 				      struct ps_error *err);

@@ -1,27 +1,28 @@
 /* load_search.c - the highest rate that keeps the SLA: trials, as trial/ asks for them.
  *
- *	closed loops of 2, 4, 8 ... users, until more of them bring no more: what the server can do
+ *	closed loops of 2, 4, 8 ... users, until more of them bring no more, of each tenant alone,
+ *	then one of all: what the server can do
  *	-> trials that trial/ chooses -> fresh trials that confirm -> table or JSON
  */
 #include "cli/load_search_internal.h"
 
 #include "base/units.h"
 #include "load/fault.h"
+#include "measure/observe.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define FIRST_USERS   2
 #define MOST_USERS    256
 #define LEAST_GAIN    1.1 /* of twice the users, else the last closed loop was enough */
-#define SCALE_NS      (INT64_C(3) * 1000000000)
-#define SCALE_WARM_NS (INT64_C(1) * 1000000000)
+#define SCALE_NS      (INT64_C(3) * 1000000000) /* of a closed loop, at most */
+#define SCALE_WARMUPS 3				/* it is so many times as long as its warm-up */
 #define CONFIRMS      3
 #define REPEATS	      2	    /* of trials that say nothing of the server */
 #define CONFIRM_STEPS 2	    /* a confirming trial is so many steps long */
 #define MOST_REQUESTS 900e3 /* of one trial and tenant, warm-up included: all are kept */
-#define MOST_SCALE    1.1   /* of what the closed loop had: see scale_max in trial.h */
+#define MOST_SCALE    1.1   /* of what closed loops had: see scale_max in trial.h */
 #define MOST_STEP_NS  (INT64_C(900) * 1000000000)
 
 /* Why a trial says nothing of the server; NULL: it does. One whose requests were not all kept would
@@ -60,90 +61,93 @@ static enum ps_status run_trial(struct ps_cli_load_searched *s, struct ps_load_r
 
 /* ---- what the server can do ---- */
 
-static enum ps_status closed_loop(struct ps_cli_load_searched *s, int users, double *ret_scale,
-				  struct ps_error *err)
+/* A closed loop is as long as a step, or as what warms one up (20 limits) if that is more. */
+static int64_t loop_ns(const struct ps_cli_load_searched *s)
 {
+	int64_t warmup = ps_trial_step_warmup_ns(&s->s.plan), step = s->s.plan.step_ns;
+	int64_t length = step > warmup ? step : warmup;
+
+	return length < SCALE_NS ? length : SCALE_NS;
+}
+
+/* `len` tenants from `first` on, each with its own users and nobody beside them. */
+static enum ps_status closed_loop(struct ps_cli_load_searched *s, size_t first, size_t len,
+				  const int *users, double *ret_rps, struct ps_error *err)
+{
+	int64_t length = loop_ns(s);
 	struct ps_load_result r;
 	enum ps_status st;
-	double sum = 0;
+	int sum = 0;
 
-	for (size_t i = 0; i < s->t.base->tenant_len; i++) {
-		ps_cli_load_trials_users(&s->t, i, users);
+	for (size_t i = 0; i < len; i++) {
+		ps_cli_load_trials_users(&s->t, first + i, users[i]);
+		sum += users[i];
 	}
 	s->t.plan.warmup_auto = false;
-	s->t.plan.warmup_ns = SCALE_WARM_NS;
-	s->t.plan.duration_ns = SCALE_NS;
-	(void)snprintf(s->t.what, sizeof(s->t.what), "closed loop of %d users", users);
+	s->t.plan.warmup_ns = length / SCALE_WARMUPS;
+	s->t.plan.duration_ns = length;
+	(void)snprintf(s->t.what, sizeof(s->t.what), "closed loop of %d users of %s", sum,
+		       len == 1 ? s->t.tenants[first].name : "all tenants");
+	ps_cli_load_trials_some(&s->t, first, len);
 	st = run_trial(s, &r, err);
+	ps_cli_load_trials_some(&s->t, 0, s->t.base->tenant_len);
 	if (st != PS_OK) {
 		return st;
 	}
-	for (size_t i = 0; i < r.tenant_len; i++) {
-		const struct ps_load_tenant_result *t = &r.tenants[i];
-
-		/* Machine time adds up: see scale_max in trial.h. */
-		sum += t->throughput_rps / s->s.plan.rate_rps[i] / (double)r.tenant_len;
-		if (st == PS_OK && !s->stopped && !(t->throughput_rps > 0)) {
+	for (size_t i = 0; i < len; i++) {
+		ret_rps[i] = r.tenants[i].throughput_rps;
+		if (st == PS_OK && !s->stopped && !(ret_rps[i] > 0)) {
 			st = ps_error_set(err, PS_EUNAVAIL,
 					  "no request of tenant %s succeeded in a closed loop: "
 					  "%.200s",
-					  t->name, t->first_failure);
+					  r.tenants[i].name, r.tenants[i].first_failure);
 		}
 	}
 	ps_load_result_fini(&r);
-	*ret_scale = sum;
+	return st;
+}
+
+/* The most that a tenant gets when it is alone, and with how many users. */
+static enum ps_status find_alone(struct ps_cli_load_searched *s, size_t i, struct ps_error *err)
+{
+	struct ps_cli_load_alone *most = &s->alone[i];
+	enum ps_status st = PS_OK;
+	double before, rps = 0;
+	int users = FIRST_USERS / 2;
+
+	do {
+		users *= 2;
+		before = most->rps;
+		st = closed_loop(s, i, 1, &users, &rps, err);
+		if (st == PS_OK && rps > most->rps) {
+			*most = (struct ps_cli_load_alone){.rps = rps, .users = users};
+		}
+	} while (st == PS_OK && !s->stopped && users < MOST_USERS && rps >= LEAST_GAIN * before);
 	return st;
 }
 
 static enum ps_status find_scale(struct ps_cli_load_searched *s, struct ps_error *err)
 {
+	double alone[PS_TRIAL_MAX_TENANTS], together[PS_TRIAL_MAX_TENANTS];
+	int users[PS_TRIAL_MAX_TENANTS];
+	size_t n = s->t.base->tenant_len;
 	enum ps_status st = PS_OK;
-	double before, scale = 0;
-	int users = FIRST_USERS / 2;
 
-	do {
-		users *= 2;
-		before = s->closed_rps;
-		st = closed_loop(s, users, &scale, err);
-		if (st == PS_OK && scale > s->closed_rps) {
-			s->closed_rps = scale;
-			s->closed_users = users;
-		}
-	} while (st == PS_OK && !s->stopped && users < MOST_USERS && scale >= LEAST_GAIN * before);
+	for (size_t i = 0; st == PS_OK && !s->stopped && i < n; i++) {
+		st = find_alone(s, i, err);
+		alone[i] = s->alone[i].rps;
+		users[i] = s->alone[i].users;
+	}
+	if (st == PS_OK && !s->stopped && n > 1) {
+		st = closed_loop(s, 0, n, users, together, err);
+	}
+	if (st == PS_OK && !s->stopped) {
+		s->closed_scale = ps_trial_scale_max(&s->s.plan, alone, n > 1 ? together : NULL);
+	}
 	return st;
 }
 
 /* ---- steps ---- */
-
-static int by_schedule(const void *x, const void *y)
-{
-	const struct ps_trial_request *a = x, *b = y;
-
-	return (a->scheduled_ns > b->scheduled_ns) - (a->scheduled_ns < b->scheduled_ns);
-}
-
-static enum ps_status observe(const struct ps_load_tenant_result *t, const struct ps_sla *sla,
-			      int64_t warmup_ns, struct ps_trial_seen *ret_seen,
-			      struct ps_error *err)
-{
-	struct ps_trial_request *q = calloc(t->record_len + 1, sizeof(*q));
-	enum ps_status st;
-
-	if (!q) {
-		return ps_error_set(err, PS_ENOMEM, "no memory to judge a step");
-	}
-	for (size_t i = 0; i < t->record_len; i++) {
-		const struct ps_load_record *x = &t->records[i];
-
-		q[i].scheduled_ns = x->scheduled_ns;
-		q[i].latency_ns =
-			x->outcome == PS_LOAD_OK ? x->done_ns - x->scheduled_ns : PS_HIST_INFINITE;
-	}
-	qsort(q, t->record_len, sizeof(*q), by_schedule);
-	st = ps_trial_observe(q, t->record_len, warmup_ns, sla, ret_seen, err);
-	free(q);
-	return st;
-}
 
 static int64_t warmup_ns(const struct ps_cli_load_searched *s)
 {
@@ -184,10 +188,9 @@ static enum ps_status set_load(struct ps_cli_load_searched *s, const struct ps_t
 		st = ps_cli_load_trials_rate(&s->t, (size_t)i, next->scale * plan->rate_rps[i],
 					     err);
 	}
-	(void)snprintf(s->t.what, sizeof(s->t.what), "%s %d of at most %d, %.4g%s",
+	(void)snprintf(s->t.what, sizeof(s->t.what), "%s %d of at most %d, %.4g %s",
 		       confirm ? "confirming trial" : "step", next->steps_done + 1,
-		       next->steps_most, next->scale,
-		       plan->n_tenants == 1 ? " requests/s" : " times the rates");
+		       next->steps_most, next->scale, ps_cli_load_search_unit(s));
 	return st;
 }
 
@@ -203,7 +206,8 @@ static enum ps_status take_step(struct ps_cli_load_searched *s, const struct ps_
 	shown->duration_ns = r->duration_ns;
 	for (int i = 0; st == PS_OK && i < s->s.plan.n_tenants; i++) {
 		shown->quantile_ns[i] = r->tenants[i].sla_quantile.value_ns;
-		st = observe(&r->tenants[i], &s->s.plan.sla[i], r->warmup_ns, &step.seen[i], err);
+		st = ps_measure_observe(&r->tenants[i], &s->s.plan.sla[i], r->warmup_ns,
+					&step.seen[i], err);
 	}
 	return st == PS_OK ? ps_trial_search_add(&s->s, &step, err) : st;
 }
@@ -262,7 +266,7 @@ static enum ps_status make_plan(struct ps_cli_load_searched *s, struct ps_trial_
 	}
 	*plan = (struct ps_trial_plan){
 		.n_tenants = (int)base->tenant_len,
-		.scale_max = 1, /* until the closed loop has shown it */
+		.scale_max = 1, /* until closed loops have shown it */
 		.step_ns = base->duration_ns,
 		.max_steps = (int)s->m->steps,
 		.max_confirms = CONFIRMS,
@@ -298,8 +302,9 @@ static enum ps_status check_room(const struct ps_cli_load_searched *s, double sc
 	}
 	ps_error_set(err, PS_EUNAVAIL,
 		     "a warm-up of %s leaves no room for a step: a trial keeps %g requests at "
-		     "most, and a closed loop had %.4g times the rates",
-		     ps_units_format_duration(warmup_ns(s), a), MOST_REQUESTS, s->closed_rps);
+		     "most, and closed loops promise %.4g %s",
+		     ps_units_format_duration(warmup_ns(s), a), MOST_REQUESTS, s->closed_scale,
+		     ps_cli_load_search_unit(s));
 	ps_error_hint(err, "a shorter --warmup, or a lower limit of the SLA");
 	return PS_EUNAVAIL;
 }
@@ -313,7 +318,7 @@ static void say_how_long(struct ps_cli_load_searched *s)
 	char a[PS_UNITS_SIZE];
 
 	if (ns > 60e9) {
-		ps_cli_progress_done(&s->t.line);
+		ps_cli_load_live_done(&s->t.live);
 		fprintf(stderr, "perseus: at most %d steps and %d confirming trials: about %s\n",
 			s->s.plan.max_steps, s->s.plan.max_confirms,
 			ps_units_format_eta((int64_t)ns, a));
@@ -333,7 +338,7 @@ static enum ps_status perform(struct ps_cli_load_searched *s, struct ps_error *e
 	if (st != PS_OK || s->stopped) {
 		return st;
 	}
-	plan.scale_max = s->closed_rps;
+	plan.scale_max = s->closed_scale;
 	st = ps_trial_search_init(&s->s, &plan, err);
 	if (st == PS_OK) {
 		st = check_room(s, MOST_SCALE * plan.scale_max, err);
@@ -356,6 +361,7 @@ int ps_cli_load_search(const struct ps_cli_load_modes *m, const struct ps_load_p
 		       bool json)
 {
 	struct ps_cli_load_searched *s = calloc(1, sizeof(*s));
+	struct ps_cli_load_tried tried = ps_cli_load_search_tried(s);
 	struct ps_error err = {0};
 	enum ps_status st;
 	int code;
@@ -365,11 +371,11 @@ int ps_cli_load_search(const struct ps_cli_load_modes *m, const struct ps_load_p
 		return ps_cli_fail(&err);
 	}
 	s->m = m;
-	st = ps_cli_load_trials_init(&s->t, plan, &err);
+	st = ps_cli_load_trials_init(&s->t, plan, &tried, &err);
 	if (st == PS_OK) {
 		st = perform(s, &err);
 	}
-	ps_cli_progress_done(&s->t.line);
+	ps_cli_load_live_done(&s->t.live);
 	if (st == PS_OK) {
 		st = ps_cli_load_search_print(s, json, &err);
 	}

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #define WIDE 76 /* columns of the whole table */
+#define LESS 52 /* under these a column less */
 
 static const char *confirmed_name(enum ps_trial_confirmed c)
 {
@@ -22,10 +23,15 @@ bool ps_cli_load_search_known(const struct ps_cli_load_searched *s)
 	       a->scale.value > 0;
 }
 
+const char *ps_cli_load_search_unit(const struct ps_cli_load_searched *s)
+{
+	return s->s.plan.n_tenants == 1 ? "requests/s" : "times the rates";
+}
+
 static void put_capacity(struct ps_strbuf *out, const struct ps_cli_load_searched *s)
 {
 	const struct ps_trial_answer *a = &s->s.answer;
-	const char *unit = s->s.plan.n_tenants == 1 ? "requests/s" : "times the rates";
+	const char *unit = ps_cli_load_search_unit(s);
 
 	if (a->steps_used == 0) {
 		ps_strbuf_puts(out, "capacity: unknown, stopped before the first trial ended\n");
@@ -61,8 +67,13 @@ static void put_capacity(struct ps_strbuf *out, const struct ps_cli_load_searche
 				 "  invalid: %d of the trials measured not the server alone: %s\n",
 				 s->late, s->reason);
 	}
-	ps_strbuf_printf(out, "  ended as %s; a closed loop of %d users had %.4g\n",
-			 ps_trial_stop_name(s->s.stop), s->closed_users, s->closed_rps);
+	ps_strbuf_printf(out, "  ended as %s; ", ps_trial_stop_name(s->s.stop));
+	if (s->s.plan.n_tenants == 1) {
+		ps_strbuf_printf(out, "a closed loop of %d users had %.4g\n", s->alone[0].users,
+				 s->closed_scale);
+	} else {
+		ps_strbuf_printf(out, "closed loops promise %.4g at most\n", s->closed_scale);
+	}
 }
 
 static void put_tenants(struct ps_strbuf *out, const struct ps_cli_load_searched *s)
@@ -74,9 +85,10 @@ static void put_tenants(struct ps_strbuf *out, const struct ps_cli_load_searched
 		ps_strbuf_printf(out, "  %s under %s", s->t.tenants[i].name,
 				 ps_sla_format(&s->s.plan.sla[i], sla));
 		if (s->s.plan.n_tenants > 1) {
-			ps_strbuf_printf(out, ": %.4g requests/s%s",
+			ps_strbuf_printf(out, ": %.4g requests/s%s; %.4g with %d users alone",
 					 a->scale.value * s->s.plan.rate_rps[i],
-					 a->binding_tenant == i ? " (binds)" : "");
+					 a->binding_tenant == i ? " (binds)" : "", s->alone[i].rps,
+					 s->alone[i].users);
 		}
 		ps_strbuf_putc(out, '\n');
 	}
@@ -88,7 +100,20 @@ static int row_tenant(const struct ps_cli_load_searched *s, const struct ps_tria
 	return step->verdict_tenant >= 0 ? step->verdict_tenant : s->s.answer.binding_tenant;
 }
 
-static void put_step(struct ps_strbuf *out, const struct ps_cli_load_searched *s, int k, bool wide)
+static void put_head(struct ps_strbuf *out, const struct ps_cli_load_searched *s, int columns)
+{
+	ps_strbuf_printf(out, "%9s", s->s.plan.n_tenants == 1 ? "rate/s" : "times");
+	if (columns >= WIDE) {
+		ps_strbuf_printf(out, " %9s %9s", "length", "requests");
+	}
+	if (columns >= LESS) {
+		ps_strbuf_printf(out, " %9s", "over");
+	}
+	ps_strbuf_printf(out, " %9s verdict", "quantile");
+}
+
+static void put_step(struct ps_strbuf *out, const struct ps_cli_load_searched *s, int k,
+		     int columns)
 {
 	const struct ps_trial_step *step = &s->s.steps[k];
 	int tenant = row_tenant(s, step);
@@ -97,38 +122,58 @@ static void put_step(struct ps_strbuf *out, const struct ps_cli_load_searched *s
 	char a[PS_UNITS_SIZE], b[PS_UNITS_SIZE];
 	double over = seen->requests ? 100 * (double)seen->violations / (double)seen->requests : 0;
 
-	ps_strbuf_printf(out, "%10.4g", step->scale);
-	if (wide) {
+	ps_strbuf_printf(out, "%9.4g", step->scale);
+	if (columns >= WIDE) {
 		ps_strbuf_printf(out, " %9s %9lld",
 				 ps_units_format_duration(s->shown[k].duration_ns, a),
 				 (long long)seen->requests);
 	}
-	ps_strbuf_printf(out, " %7.3f %% %9s %s%s", over,
+	if (columns >= LESS) {
+		ps_strbuf_printf(out, " %7.3f %%", over);
+	}
+	ps_strbuf_printf(out, " %9s %s%s",
 			 q == PS_HIST_INFINITE ? "never" : ps_units_format_duration(q, b),
 			 ps_trial_verdict_name(step->verdict),
 			 step->kind == PS_TRIAL_CONFIRM ? ", confirming" : "");
-	if (wide && s->s.plan.n_tenants > 1) {
+	if (columns >= WIDE && s->s.plan.n_tenants > 1) {
 		ps_strbuf_printf(out, " (%s)", s->t.tenants[tenant].name);
 	}
-	ps_strbuf_putc(out, '\n');
 }
 
 static void put_text(struct ps_strbuf *out, const struct ps_cli_load_searched *s, int columns)
 {
-	bool wide = columns >= WIDE;
-
 	put_capacity(out, s);
 	put_tenants(out, s);
 	if (s->s.n_steps > 0) {
-		ps_strbuf_printf(out, "\n%10s", s->s.plan.n_tenants == 1 ? "rate/s" : "times");
-		if (wide) {
-			ps_strbuf_printf(out, " %9s %9s", "length", "requests");
-		}
-		ps_strbuf_printf(out, " %9s %9s verdict\n", "over", "quantile");
+		ps_strbuf_putc(out, '\n');
+		put_head(out, s, columns);
+		ps_strbuf_putc(out, '\n');
 	}
 	for (int k = 0; k < s->s.n_steps; k++) {
-		put_step(out, s, k, wide);
+		put_step(out, s, k, columns);
+		ps_strbuf_putc(out, '\n');
 	}
+}
+
+static int tried_count(const void *ctx)
+{
+	const struct ps_cli_load_searched *s = ctx;
+
+	return s->s.n_steps;
+}
+
+static void tried_put(const void *ctx, int k, int columns, struct ps_strbuf *out)
+{
+	if (k == PS_CLI_LOAD_TRIED_HEAD) {
+		put_head(out, ctx, columns);
+	} else {
+		put_step(out, ctx, k, columns);
+	}
+}
+
+struct ps_cli_load_tried ps_cli_load_search_tried(const struct ps_cli_load_searched *s)
+{
+	return (struct ps_cli_load_tried){.ctx = s, .count = tried_count, .put = tried_put};
 }
 
 static json_t *interval_json(const struct ps_stats_interval *i, double unit)
@@ -151,6 +196,8 @@ static json_t *tenant_json(const struct ps_cli_load_searched *s, int i)
 	ps_json_set_string(o, "sla", ps_sla_format(&s->s.plan.sla[i], sla));
 	(void)json_object_set_new(o, "rate_rps", interval_json(&a->scale, s->s.plan.rate_rps[i]));
 	(void)json_object_set_new(o, "own_scale", interval_json(&a->tenant_scale[i], 1));
+	ps_json_set_real(o, "closed_loop_rps", s->alone[i].rps);
+	ps_json_set_int(o, "closed_loop_users", s->alone[i].users);
 	return o;
 }
 
@@ -209,8 +256,7 @@ static json_t *search_json(const struct ps_cli_load_searched *s)
 	ps_json_set_bool(o, "cut", a->cut);
 	ps_json_set_string(o, "stop", ps_trial_stop_name(s->s.stop));
 	ps_json_set_string(o, "binding_tenant", s->t.tenants[a->binding_tenant].name);
-	ps_json_set_real(o, "closed_loop_scale", s->closed_rps);
-	ps_json_set_int(o, "closed_loop_users", s->closed_users);
+	ps_json_set_real(o, "closed_loop_scale", s->closed_scale);
 	for (int i = 0; i < s->s.plan.n_tenants; i++) {
 		(void)json_array_append_new(tenants, tenant_json(s, i));
 	}

@@ -11,6 +11,7 @@
 
 #define MAX_USERS 4096
 #define WIDE	  84 /* columns of the whole table */
+#define LESS	  47 /* under these a column less */
 
 struct row {
 	double asked; /* rate or users */
@@ -179,21 +180,35 @@ static void put_interval(struct ps_strbuf *out, const struct ps_stats_time_quant
 	ps_strbuf_printf(out, " %-20s", text);
 }
 
-static void put_row(struct ps_strbuf *out, const struct row *r, bool wide)
+static void put_head(struct ps_strbuf *out, const struct sweep *s, int columns)
 {
-	ps_strbuf_printf(out, "%8g %9.1f", r->asked, r->throughput_rps);
-	if (wide) {
+	ps_strbuf_printf(out, "%8s", s->users ? "users" : "rate/s");
+	if (columns >= LESS) {
+		ps_strbuf_printf(out, " %9s", "through/s");
+	}
+	if (columns >= WIDE) {
+		ps_strbuf_printf(out, " %9s %9s %9s %-20s SLA", "good/s", "p50", "p99",
+				 "95 % of p99");
+	} else {
+		ps_strbuf_printf(out, " %9s SLA", "p99");
+	}
+}
+
+static void put_row(struct ps_strbuf *out, const struct row *r, int columns)
+{
+	ps_strbuf_printf(out, "%8g", r->asked);
+	if (columns >= LESS) {
+		ps_strbuf_printf(out, " %9.1f", r->throughput_rps);
+	}
+	if (columns >= WIDE) {
 		ps_strbuf_printf(out, " %9.1f", r->goodput_rps);
 		put_time(out, &r->p50);
 	}
 	put_time(out, &r->p99);
-	if (wide) {
+	if (columns >= WIDE) {
 		put_interval(out, &r->p99);
 	}
-	ps_strbuf_printf(out, " %s%s\n", verdict_text(r), r->valid ? "" : " INVALID");
-	if (!r->valid && wide) {
-		ps_strbuf_printf(out, "         %s\n", r->reason);
-	}
+	ps_strbuf_printf(out, " %s%s", verdict_text(r), r->valid ? "" : " INVALID");
 }
 
 static void put_end(struct ps_strbuf *out, const struct sweep *s)
@@ -208,19 +223,34 @@ static void put_end(struct ps_strbuf *out, const struct sweep *s)
 
 static void put_table(struct ps_strbuf *out, const struct sweep *s, int columns)
 {
-	bool wide = columns >= WIDE;
-
-	ps_strbuf_printf(out, "%8s %9s", s->users ? "users" : "rate/s", "through/s");
-	if (wide) {
-		ps_strbuf_printf(out, " %9s %9s %9s %-20s %s\n", "good/s", "p50", "p99",
-				 "95 % of p99", "SLA");
-	} else {
-		ps_strbuf_printf(out, " %9s %s\n", "p99", "SLA");
-	}
+	put_head(out, s, columns);
+	ps_strbuf_putc(out, '\n');
 	for (int i = 0; i < s->len; i++) {
-		put_row(out, &s->rows[i], wide);
+		put_row(out, &s->rows[i], columns);
+		ps_strbuf_putc(out, '\n');
+		if (!s->rows[i].valid && columns >= WIDE) {
+			ps_strbuf_printf(out, "         %s\n", s->rows[i].reason);
+		}
 	}
 	put_end(out, s);
+}
+
+static int tried_count(const void *ctx)
+{
+	const struct sweep *s = ctx;
+
+	return s->len;
+}
+
+static void tried_put(const void *ctx, int k, int columns, struct ps_strbuf *out)
+{
+	const struct sweep *s = ctx;
+
+	if (k == PS_CLI_LOAD_TRIED_HEAD) {
+		put_head(out, s, columns);
+	} else {
+		put_row(out, &s->rows[k], columns);
+	}
 }
 
 static void set_ms(json_t *o, const char *key, int64_t ns, bool there)
@@ -297,13 +327,14 @@ static enum ps_status perform(struct sweep *s, bool json, struct ps_error *err)
 	       (s->m->keep_going || !s->saturated)) {
 		st = run_row(s, err);
 	}
-	ps_cli_progress_done(&s->t.line);
+	ps_cli_load_live_done(&s->t.live);
 	return st == PS_OK ? print(s, json, err) : st;
 }
 
 int ps_cli_load_sweep(const struct ps_cli_load_modes *m, const struct ps_load_plan *plan, bool json)
 {
 	struct sweep *s = calloc(1, sizeof(*s));
+	struct ps_cli_load_tried tried = {.ctx = s, .count = tried_count, .put = tried_put};
 	struct ps_error err = {0};
 	enum ps_status st;
 	int code;
@@ -320,7 +351,7 @@ int ps_cli_load_sweep(const struct ps_cli_load_modes *m, const struct ps_load_pl
 		ps_error_where(&err, s->users ? "--sweep-concurrency" : "--sweep-rate");
 		err.status = PS_EUSAGE;
 	} else {
-		st = ps_cli_load_trials_init(&s->t, plan, &err);
+		st = ps_cli_load_trials_init(&s->t, plan, &tried, &err);
 	}
 	if (st == PS_OK) {
 		st = perform(s, json, &err);

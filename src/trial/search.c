@@ -17,6 +17,17 @@
 #define MOST_SPREAD   0.3
 #define BELOW_REFUTED 0.95 /* a next confirming trial stays so far below one that failed */
 
+double ps_trial_scale_max(const struct ps_trial_plan *plan, const double *alone_rps,
+			  const double *together_rps)
+{
+	double needs = 0, machines = 0;
+	for (int i = 0; i < plan->n_tenants; i++) {
+		needs += plan->rate_rps[i] / alone_rps[i];
+		machines += together_rps ? together_rps[i] / alone_rps[i] : 0;
+	}
+	return fmax(1, machines) / needs;
+}
+
 static enum ps_status check_tenant(const struct ps_trial_plan *plan, int i, struct ps_error *err)
 {
 	if (!(plan->rate_rps[i] > 0 && isfinite(plan->rate_rps[i])))

@@ -43,8 +43,8 @@ struct ps_trial_plan {
 	int n_tenants;
 	double rate_rps[PS_TRIAL_MAX_TENANTS]; /* offered at scale 1; > 0 */
 	struct ps_sla sla[PS_TRIAL_MAX_TENANTS];
-	double scale_max;	/* the most throughput seen in a closed loop, in scale units: the
-				 * capacity is not above 1.1 times it */
+	double scale_max;	/* the most throughput seen in closed loops, in scale units (see
+				 * ps_trial_scale_max): the capacity is not above 1.1 times it */
 	double scale_guess;	/* where to begin; 0: chosen from scale_max */
 	int64_t step_ns;	/* length of a step, warm-up not counted */
 	int min_steps;		/* before stopping; at least 2 (4 when 0) */
@@ -178,6 +178,13 @@ struct ps_trial_search {
 	enum ps_trial_stop stop;
 };
 
+/* ps_trial_scale_max returns what closed loops showed, in units of the plan's ray: `alone_rps` of
+ * each tenant by itself (> 0), `together_rps` of all at once (NULL: not tried). Machine time adds
+ * up: at scale x tenant i takes the share x rate_i / alone_i of a machine, so the whole of it is
+ * used at 1 / sum(rate_i / alone_i). All at once may get more than one machine's worth, sum(
+ * together_i / alone_i), where each alone leaves lanes idle; then the scale is as much higher. */
+double ps_trial_scale_max(const struct ps_trial_plan *plan, const double *alone_rps,
+			  const double *together_rps);
 /* ps_trial_plan_check says what is wrong with a plan. PS_EINVAL. */
 enum ps_status ps_trial_plan_check(const struct ps_trial_plan *plan, struct ps_error *err);
 /* ps_trial_search_init begins; the plan is copied. PS_EINVAL. Holds no memory: no fini. */

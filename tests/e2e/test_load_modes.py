@@ -2,11 +2,16 @@
 """perseus load --find-capacity and sweeps, against a server whose capacity is known."""
 import json
 import os
+import pathlib
+import re
 import signal
 import subprocess
+import tempfile
 import unittest
 
 from support.perseus import Server, synthetic
+from support.scripted_server import ScriptedServer
+from support.terminal import Screen, on_terminal
 
 PERSEUS = os.environ["PERSEUS"]
 SANITIZED = bool(os.environ.get("PS_SANITIZED"))
@@ -20,6 +25,13 @@ CAPACITY = 61.7
 def load(*args, timeout=240, env=None):
     return subprocess.run([PERSEUS, "load", *map(str, args)], capture_output=True, text=True,
                           timeout=timeout, env={**os.environ, **(env or {})})
+
+
+def load_file(folder, url, tenants, **run):
+    """A load file: tenants are dictionaries."""
+    path = pathlib.Path(folder) / "load.yaml"
+    path.write_text(json.dumps({"url": url, **run, "tenants": tenants}))
+    return path
 
 
 class Refusals(unittest.TestCase):
@@ -45,6 +57,9 @@ class Refusals(unittest.TestCase):
             (("--find-capacity", "--sla", "p95<=1s", "--arrival", "steps", "--rate-steps", "1:1s"),
              "--arrival steps has rates of its own"),
             (("--sweep-rate", "1,2", "--arrival", "offline"), "--arrival offline has no rate"),
+            (("--offline", "--rate", 5), "no place beside --rate"),
+            (("--offline", "--sweep-rate", "1,2"), "no place beside --sweep-rate"),
+            (("--offline", "--find-capacity", "--sla", "p95<=1s"), "beside --find-capacity"),
         ):
             done = load(*nowhere, *args)
             self.assertEqual(done.returncode, 64, (args, done.stderr))
@@ -57,7 +72,7 @@ class Capacity(unittest.TestCase):
     def test_a_known_capacity_is_found_and_confirmed(self):
         with Server(models={"m": SPEC}, config=ONE_LANE) as s:
             done = load("--url", s.http, "--model", "m", "--find-capacity", "--sla",
-                        "p95<=40ms", "--half-width", "30%", "--duration", "2s", "--steps", 5,
+                        "p95<=40ms", "--half-width", "30%", "--duration", "1s", "--steps", 5,
                         "--json")
         self.assertNotEqual(done.stdout, "", done.stderr)
         found = json.loads(done.stdout)
@@ -82,7 +97,7 @@ class Capacity(unittest.TestCase):
     def test_a_hopeless_sla_has_no_capacity(self):
         with Server(models={"m": SPEC}, config=ONE_LANE) as s:
             done = load("--url", s.http, "--model", "m", "--find-capacity", "--sla", "p95<=5ms",
-                        "--half-width", "50%", "--duration", "300ms", "--warmup", "0s",
+                        "--half-width", "50%", "--duration", "150ms", "--warmup", "0s",
                         "--steps", 4, env={"COLUMNS": "40"})
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("not shown", done.stdout)
@@ -106,6 +121,70 @@ class Capacity(unittest.TestCase):
         self.assertIn("leaves no room for a step", done.stderr)
 
 
+class SeveralTenants(unittest.TestCase):
+    """Their costs are five to one, their rates one to ten the other way."""
+
+    SLOW, FAST = synthetic(mean="5ms", mode="sleep"), synthetic(mean="1ms", mode="sleep")
+
+    def search(self, tenants):
+        with tempfile.TemporaryDirectory() as d, \
+                Server(models={"slow": self.SLOW, "fast": self.FAST}, config=ONE_LANE) as s:
+            file = load_file(d, s.http, tenants, duration="500ms", warmup="0s")
+            return load("--file", file, "--find-capacity", "--half-width", "50%", "--steps", 4,
+                        "--json")
+
+    def test_are_searched_along_their_rates(self):
+        done = self.search([
+            {"name": "a", "model": "slow", "rate": 40, "sla": "p50<=15ms"},
+            {"name": "b", "model": "fast", "rate": 4, "sla": "p50<=15ms"}])
+        self.assertNotEqual(done.stdout, "", done.stderr)
+        found = json.loads(done.stdout)
+        self.assertEqual(done.returncode, 0 if found["known"] else 1, done.stderr)
+        a, b = found["tenants"]
+        self.assertEqual([a["tenant"], b["tenant"]], ["a", "b"])
+        # Alone each has the whole lane; what they have together follows from that.
+        if not SANITIZED:
+            self.assertLess(a["closed_loop_rps"], 206)
+            self.assertGreater(b["closed_loop_rps"], 1.5 * a["closed_loop_rps"])
+        whole = 1 / (40 / a["closed_loop_rps"] + 4 / b["closed_loop_rps"])
+        self.assertGreater(found["closed_loop_scale"], 0.999 * whole)
+        self.assertLess(found["closed_loop_scale"], 1.2 * whole)
+        self.assertLessEqual(found["scale"]["high"], 1.1001 * found["closed_loop_scale"])
+        for t, rate in ((a, 40), (b, 4)):
+            self.assertAlmostEqual(t["rate_rps"]["value"], rate * found["scale"]["value"])
+        for step in found["steps"]:
+            self.assertEqual(len(step["tenants"]), 2)
+            if step["confirming"] and step["verdict"] != "pass" and found["known"]:
+                self.assertLess(found["scale"]["value"], step["scale"])
+
+    def test_each_needs_an_sla_and_a_rate(self):
+        good = {"name": "a", "model": "slow", "rate": 40, "sla": "p50<=15ms"}
+        for bad, words in (({"name": "b", "model": "fast", "rate": 4}, "tenant 'b' has no SLA"),
+                           ({"name": "b", "model": "fast", "concurrency": 4, "sla": "p90<=1s"},
+                            "tenant 'b' is a closed loop")):
+            done = self.search([good, bad])
+            self.assertEqual(done.returncode, 64, done.stderr)
+            self.assertIn(words, done.stderr)
+
+
+class Offline(unittest.TestCase):
+    def run_offline(self, *args):
+        with ScriptedServer(lambda n, s: 0.01) as s:
+            done = load("--url", s.url, "--model", "m", "--offline", "--duration", "500ms",
+                        "--warmup", "0s", "--json", *args)
+            return json.loads(done.stdout), s.open_most
+
+    def test_keeps_sixteen_under_way_or_as_many_as_told(self):
+        for args, users in (((), 16), (("--concurrency", 3), 3)):
+            found, most = self.run_offline(*args)
+            (t,) = found["tenants"]
+            self.assertEqual((most, t["users"], t["arrival"]), (users, users, "offline"))
+            # as fast as it goes: each of them has the next request when it has an answer
+            self.assertLessEqual(t["scheduled"], users * 50 + users)
+            if not SANITIZED:
+                self.assertGreater(t["scheduled"], users * 5)
+
+
 class Sweeps(unittest.TestCase):
     def sweep(self, *args, env=None):
         with Server(models={"m": SPEC}, config=ONE_LANE) as s:
@@ -123,6 +202,23 @@ class Sweeps(unittest.TestCase):
         if len(rates) == 3:
             self.assertEqual(found["rows"][2]["sla"], "violated")
             self.assertLess(found["rows"][2]["throughput_rps"], 110)
+
+    def test_tenants_of_a_file_keep_their_proportions(self):
+        with tempfile.TemporaryDirectory() as d, ScriptedServer(lambda n, s: 0) as s:
+            file = load_file(d, s.url, [
+                {"name": n, "model": "m", "rate": rate, "arrival": "constant", "api-key": n}
+                for n, rate in (("a", 30), ("b", 10))], duration="1s", warmup="0s")
+            done = load("--file", file, "--sweep-rate", "20,80", "--keep-going", "--json")
+            found = json.loads(done.stdout)
+            self.assertEqual([r["rate_rps"] for r in found["rows"]], [20, 80], done.stderr)
+            for r in found["rows"]:
+                self.assertAlmostEqual(r["offered_rps"], r["rate_rps"], delta=3)
+            keys = [head["authorization"] for _, head, _ in s.headers]
+            self.assertAlmostEqual(keys.count("Bearer a"), 75, delta=3)
+            self.assertAlmostEqual(keys.count("Bearer b"), 25, delta=3)
+            several = load("--file", file, "--sweep-concurrency", "1,2")
+            self.assertEqual(several.returncode, 64)
+            self.assertIn("--sweep-concurrency is for one tenant", several.stderr)
 
     def test_every_rate_when_told_to_keep_going(self):
         done = self.sweep("--sweep-rate", "300..500:2", "--keep-going", "--json")
@@ -146,6 +242,68 @@ class Sweeps(unittest.TestCase):
         self.assertEqual(lines[0].split(), ["users", "through/s", "p99", "SLA"])
         self.assertEqual(len(lines), 3)
         self.assertLessEqual(max(map(len, lines)), 48)
+
+
+class LiveView(unittest.TestCase):
+    """What was tried stands above the load that goes on, and goes when the table is printed."""
+
+    def view(self, args, columns, rows, delay=0.002):
+        with ScriptedServer(lambda n, s: delay) as s:
+            written, out, _ = on_terminal(["--url", s.url, "--model", "m", *args], columns, rows,
+                                          NO_COLOR="1")
+        screen = Screen(columns, rows)
+        screen.feed(written)
+        self.assertEqual("".join(screen.lines).strip(), "", "something stayed on the screen")
+        self.assertLess(screen.widest, columns)
+        self.assertLess(screen.highest, rows + 1)
+        return [x for x in screen.seen if "tenant" in x], out
+
+    def test_a_sweep_in_forty_columns(self):
+        seen, out = self.view(("--sweep-rate", "20,40,60,80", "--keep-going", "--duration", "500ms",
+                               "--warmup", "0s", "--sla", "p50<=1s"), 40, 24)
+        self.assertRegex(seen[0], r"\A1 of 4, 20 requests/s\nload: \S+ left")
+        self.assertRegex(seen[-1], r"\A  rate/s +p99 SLA\n"
+                                   r" +20 +\d\S+ \w+.*\n +40 +\d\S+ \w+.*\n +60 +\d\S+ \w+.*\n"
+                                   r"4 of 4, 80 requests/s\nload: .*\n"
+                                   r"tenant +rate/s +p50 +p99 +errors\ndefault ")
+        self.assertEqual(len(out.splitlines()), 5)  # stdout has the whole table
+
+    def test_the_latest_rows_stay_where_there_is_no_room_for_all(self):
+        seen, _ = self.view(("--sweep-rate", "20,40,60,80", "--keep-going", "--duration", "300ms",
+                             "--warmup", "0s"), 60, 8)
+        self.assertRegex(seen[-1], r"\A  rate/s +through/s +p99 SLA\n +40 .*\n +60 .*\n4 of 4")
+        self.assertEqual(len(seen[-1].splitlines()), 7)
+
+    def test_what_goes_on_comes_before_what_was(self):
+        for rows, first in ((5, r"2 of 2, 40 requests/s\nload: "), (4, r"load: ")):
+            seen, _ = self.view(("--sweep-rate", "20,40", "--keep-going", "--duration", "300ms",
+                                 "--warmup", "0s"), 30, rows)
+            self.assertRegex(seen[-1], r"\A" + first)
+            self.assertEqual(len(seen[-1].splitlines()), rows - 1)
+
+    def test_a_search(self):
+        with Server(models={"m": SPEC}, config=ONE_LANE) as s:
+            written, out, _ = on_terminal(
+                ["--url", s.http, "--model", "m", "--find-capacity", "--sla", "p50<=15ms",
+                 "--duration", "300ms", "--warmup", "0s", "--steps", "4", "--half-width", "50%"],
+                50, 24, NO_COLOR="1")
+        screen = Screen(50, 24)
+        screen.feed(written)
+        self.assertEqual("".join(screen.lines).strip(), "", "something stayed on the screen")
+        self.assertLess(screen.widest, 50)
+        seen = [x for x in screen.seen if "tenant" in x]
+        self.assertRegex(seen[0], r"\Aclosed loop of 2 users of default\nload: ")
+        steps = [x for x in seen if re.search(r"(?m)^step 3 of at most", x)]
+        self.assertRegex(steps[-1], r"\A   rate/s  quantile verdict\n( +\S+ +\d\S* \S+ \w+\n){2}"
+                                    r"step 3 of at most 7, \S+ requests/s\nload: ")
+        self.assertIn("verdict", out)
+
+    def test_quiet_where_there_is_no_terminal(self):
+        with ScriptedServer(lambda n, s: 0.002) as s:
+            done = load("--url", s.url, "--model", "m", "--sweep-rate", "20,40", "--duration",
+                        "300ms", "--warmup", "0s")
+        self.assertEqual(done.stderr, "")
+        self.assertIn("rate/s", done.stdout)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,18 @@
 """What perseus load says: files in other tools' forms, the log, the view on a terminal."""
 # timeout: 120
 import csv
-import fcntl
 import json
 import os
 import pathlib
-import pty
 import re
-import select
-import struct
 import subprocess
 import tempfile
-import termios
-import time
 import unittest
 
 import fastjsonschema
 
 from support.scripted_server import ScriptedServer
+from support.terminal import Screen, on_terminal
 
 PERSEUS = os.environ["PERSEUS"]
 SOURCE = pathlib.Path(os.environ["PS_SOURCE_DIR"])
@@ -172,58 +167,6 @@ class Rounds(unittest.TestCase):
             done = load("--model", "m", "--until-decided", "2s", *args)
             self.assertEqual(done.returncode, 64, done.stderr)
             self.assertIn(text, done.stderr)
-
-
-class Screen:
-    """The little of a terminal that the view uses."""
-
-    def __init__(self, columns, rows):
-        self.columns, self.rows = columns, rows
-        self.lines, self.row, self.column, self.seen, self.widest = [""], 0, 0, [], 0
-
-    def feed(self, text):
-        for m in re.finditer(r"\033\[(\d*)([A-Za-z])|([^\033])", text):
-            count, command, char = m.groups()
-            if command == "A":
-                self.row -= int(count or 1)
-                assert self.row >= 0, "above the first line"
-            elif command == "J":
-                self.seen.append("\n".join(self.lines))
-                self.lines = self.lines[:self.row] + [self.lines[self.row][:self.column]]
-            elif char == "\r":
-                self.column = 0
-            elif char == "\n":
-                self.row += 1
-                if self.row == len(self.lines):
-                    self.lines.append("")
-            elif char:
-                line = self.lines[self.row].ljust(self.column)
-                self.lines[self.row] = line[:self.column] + char + line[self.column + 1:]
-                self.column += 1
-                self.widest = max(self.widest, self.column)
-
-
-def on_terminal(args, columns, rows=24, **env):
-    """Runs with stderr on a terminal of that size: what it wrote there, stdout, exit code."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    kept = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
-    p = subprocess.Popen([PERSEUS, "load", *map(str, args)], stdout=subprocess.PIPE, stderr=theirs,
-                         text=True, env={**kept, "TERM": "xterm", **env})
-    os.close(theirs)
-    written, end = b"", time.monotonic() + 60
-    while time.monotonic() < end:
-        if select.select([ours], [], [], 1)[0]:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:
-                break  # the other side is closed
-            if not part:
-                break
-            written += part
-    os.close(ours)
-    out = p.communicate(timeout=30)[0]
-    return written.decode(), out, p.returncode
 
 
 class LiveView(unittest.TestCase):

@@ -110,6 +110,40 @@ static int64_t violations_at(double scale, double capacity, int64_t n)
 	return (int64_t)((double)n / (1 + exp(-z)));
 }
 
+/* Rates at scale 1, what closed loops gave alone and together, and the scale that they promise. */
+static void test_scale_max(void **state)
+{
+	static const struct {
+		int n;
+		double rate[3], alone[3], together[3]; /* together[0] < 0: not tried */
+		double want;
+	} rows[] = {
+		{1, {1}, {98}, {-1}, 98},
+		{1, {2}, {98}, {-1}, 49},
+		/* in proportion to what each can do: any mean of the ratios would do */
+		{2, {10, 50}, {100, 500}, {50, 250}, 5},
+		/* one machine: 0.2 + 0.004 of it at scale 1, however they shared the loop of both
+		 */
+		{2, {40, 4}, {200, 1000}, {500. / 3, 500. / 3}, 1 / 0.204},
+		{2, {40, 4}, {200, 1000}, {-1}, 1 / 0.204},
+		{3, {1, 1, 1}, {10, 20, 40}, {1, 2, 4}, 1 / 0.175},
+		/* a lane each: together they get two machines' worth */
+		{2, {40, 4}, {200, 1000}, {200, 1000}, 2 / 0.204},
+		/* they harm each other: less than a machine's worth is no less a bound from above
+		 */
+		{2, {40, 4}, {200, 1000}, {60, 300}, 1 / 0.204},
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct ps_trial_plan plan = {.n_tenants = rows[i].n};
+		memcpy(plan.rate_rps, rows[i].rate, sizeof(rows[i].rate));
+		double x = ps_trial_scale_max(&plan, rows[i].alone,
+					      rows[i].together[0] < 0 ? NULL : rows[i].together);
+		if (!(fabs(x / rows[i].want - 1) < 1e-9))
+			fail_msg("row %zu: %g", i, x);
+	}
+}
+
 static void test_finds_a_known_capacity(void **state)
 {
 	(void)state;
@@ -444,6 +478,7 @@ int main(void)
 		cmocka_unit_test(test_observe),
 		cmocka_unit_test(test_judge),
 		cmocka_unit_test(test_plan_check),
+		cmocka_unit_test(test_scale_max),
 		cmocka_unit_test(test_finds_a_known_capacity),
 		cmocka_unit_test(test_unbounded_above_and_hopeless),
 		cmocka_unit_test(test_little_data_is_wide),

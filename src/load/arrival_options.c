@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The order of enum ps_load_arrival_kind, but for the closed loop, which a concurrency asks for. */
-const char *const ps_load_arrival_choices[] = {"poisson", "constant", "gamma", "bursts",  "ramp",
-					       "steps",	  "sinusoid", "trace", "offline", NULL};
+/* Behind the first one the order of enum ps_load_arrival_kind, but for the closed loop, which a
+ * concurrency asks for. */
+const char *const ps_load_arrival_choices[] = {"auto",	 "poisson", "constant", "gamma",
+					       "bursts", "ramp",    "steps",	"sinusoid",
+					       "trace",	 "offline", NULL};
 /* The order of enum ps_load_trace_format. */
 const char *const ps_load_trace_format_choices[] = {
 	"auto", "azure-functions-2019", "azure-functions-2021", "azure-llm", "gaps", "timestamps",
@@ -21,11 +23,16 @@ static enum ps_load_arrival_kind kind_of(const struct ps_load_arrival_options *o
 {
 	int last = PS_LOAD_TRACE;
 
-	if (o->arrival > last)
+	if (o->arrival == 0)
+		return o->concurrency ? PS_LOAD_CLOSED : PS_LOAD_POISSON;
+	if (o->arrival - 1 > last)
 		return PS_LOAD_OFFLINE;
-	if (o->concurrency && o->arrival == PS_LOAD_POISSON) /* which is what nobody asked for */
-		return PS_LOAD_CLOSED;
-	return (enum ps_load_arrival_kind)o->arrival;
+	return (enum ps_load_arrival_kind)(o->arrival - 1);
+}
+
+const char *ps_load_arrival_choice(const struct ps_load_arrival_options *o)
+{
+	return ps_load_arrival_choices[o->arrival ? o->arrival : 1];
 }
 
 /* ---- what belongs together ---- */
@@ -82,10 +89,11 @@ static enum ps_status check_together(const struct ps_load_arrival_options *o,
 }
 
 /* The two that a beginner meets. */
-static enum ps_status check_loop(const struct ps_load_arrival_options *o, struct ps_error *err)
+static enum ps_status check_loop(const struct ps_load_arrival_options *o,
+				 enum ps_load_arrival_kind kind, struct ps_error *err)
 {
-	bool said_elsewhere = o->arrival == PS_LOAD_RAMP || o->arrival == PS_LOAD_STEPS ||
-			      o->arrival >= PS_LOAD_TRACE;
+	bool said_elsewhere = kind == PS_LOAD_RAMP || kind == PS_LOAD_STEPS ||
+			      kind == PS_LOAD_TRACE || kind == PS_LOAD_OFFLINE;
 
 	if (said_elsewhere || (o->rate > 0) != (o->concurrency > 0))
 		return PS_OK;
@@ -293,7 +301,7 @@ enum ps_status ps_load_arrival_from_options(const struct ps_load_arrival_options
 		.even = o->even,
 	};
 	struct ps_load_step *steps = NULL;
-	enum ps_status st = check_loop(o, err);
+	enum ps_status st = check_loop(o, kind, err);
 
 	if (st == PS_OK)
 		st = check_together(o, kind, err);

@@ -11,7 +11,7 @@
 /* What the rows fill. 0 and NULL mean that an option was not given. */
 struct ps_load_arrival_options {
 	double rate;
-	int arrival; /* index into ps_load_arrival_choices */
+	int arrival; /* index into ps_load_arrival_choices; 0: what goes with the other options */
 	double cv;
 	double burst_ratio, burst_share;
 	int64_t burst_length;
@@ -36,6 +36,8 @@ struct ps_load_arrival_options {
 
 /* Of struct ps_load_arrival_options: one row each, in the order in which help shows them. */
 extern const char *const ps_load_arrival_choices[];
+/* ps_load_arrival_choice returns the name of what was chosen; "poisson" when nothing was. */
+const char *ps_load_arrival_choice(const struct ps_load_arrival_options *o);
 extern const char *const ps_load_trace_format_choices[];
 extern const char *const ps_load_trace_unit_choices[];
 extern const char *const ps_load_trace_split_choices[];
@@ -60,9 +62,9 @@ extern const char *const ps_load_think_choices[];
 	 .type = PS_CONF_ENUM,                                                                     \
 	 .offset = offsetof(S, AT arrival),                                                        \
 	 .choices = ps_load_arrival_choices,                                                       \
-	 .def = "poisson",                                                                         \
-	 .help = "When the requests of an open loop are due. offline: no schedule, as fast as "    \
-		 "they are answered."},                                                            \
+	 .def = "auto",                                                                            \
+	 .help = "When requests are due. auto: poisson, or with a concurrency a closed loop. "     \
+		 "offline: no schedule, as fast as they are answered."},                           \
 		{.name = "cv",                                                                     \
 		 .type = PS_CONF_REAL,                                                             \
 		 .offset = offsetof(S, AT cv),                                                     \

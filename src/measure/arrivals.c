@@ -33,7 +33,7 @@ static enum ps_status check(const struct ps_measure_context *m, int i, struct ps
 	int64_t ns = longest_trial(m->c);
 	if (ps_load_arrival_is_closed(&m->arrivals[i])) {
 		return ps_error_set(err, PS_EINVAL, "a tenant of a campaign has a rate: not %s",
-				    ps_load_arrival_choices[t->arrival.arrival]);
+				    ps_load_arrival_choice(&t->arrival));
 	}
 	enum ps_status st = ps_measure_arrival(m, i, t->demand_rps, ns, &spec, err);
 	return st == PS_OK ? ps_load_arrival_check(&spec, ns, err) : st;

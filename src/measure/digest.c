@@ -34,7 +34,7 @@ static json_t *common(const struct ps_measure_campaign *c)
 static json_t *arrival(const struct ps_load_arrival_options *a, const char *trace)
 {
 	json_t *o = json_object(), *steps = json_array();
-	ps_json_set_string(o, "kind", ps_load_arrival_choices[a->arrival]);
+	ps_json_set_string(o, "kind", ps_load_arrival_choice(a));
 	ps_json_set_real(o, "cv", a->cv);
 	ps_json_set_real(o, "burst_ratio", a->burst_ratio);
 	ps_json_set_real(o, "burst_share", a->burst_share);

@@ -61,8 +61,8 @@ static void the_table_is_sound(void **state)
 		fail_msg("%s: %s", err.where, err.what);
 	/* the choices stand in the order of the enum */
 	for (int i = 0; i <= PS_LOAD_TRACE; i++)
-		assert_string_equal(ps_load_arrival_choices[i], ps_load_arrival_name(i));
-	assert_string_equal(ps_load_arrival_choices[PS_LOAD_TRACE + 1],
+		assert_string_equal(ps_load_arrival_choices[i + 1], ps_load_arrival_name(i));
+	assert_string_equal(ps_load_arrival_choices[PS_LOAD_TRACE + 2],
 			    ps_load_arrival_name(PS_LOAD_OFFLINE));
 	for (int i = 0; i < PS_LOAD_TRACE_FORMATS; i++)
 		assert_string_equal(ps_load_trace_format_choices[i], ps_load_trace_format_name(i));
@@ -154,6 +154,7 @@ static void what_means_nothing_is_refused(void **state)
 		{"{arrival: trace, trace: x.csv, trace_unit: ms}", "trace-unit is for the formats"},
 		{"{arrival: ramp, ramp_to: 5, ramp_over: 1s, concurrency: 5}", "concurrency means"},
 		{"{arrival: constant, concurrency: 5}", "concurrency means nothing"},
+		{"{arrival: poisson, concurrency: 5}", "concurrency means nothing with arrival p"},
 		{"{concurrency: 5, trace_loop: true}", "trace-loop means nothing with a concurr"},
 		{"{rate: 5, think_time: 1s}", "think-time means nothing with arrival poisson"},
 		{"{concurrency: 5, cv: 2}", "cv means nothing with a concurrency"},

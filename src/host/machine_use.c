@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { NET_BYTES = 64 * 1024 /* some 500 interfaces */ };
+
 static int64_t ticks_to_ns(long long ticks)
 {
 	return (int64_t)ticks * (PS_NS_PER_SEC / sysconf(_SC_CLK_TCK));
@@ -128,16 +130,28 @@ static void open_frequencies(struct ps_host_machine_files *m, const struct ps_cp
 	}
 }
 
+/* So many interfaces that their text is over a limit would be summed up to it only. */
+static void open_net(struct ps_host_machine_files *m, pid_t server, struct ps_host_absences *absent)
+{
+	char buf[NET_BYTES];
+	m->net_fd = ps_host_file_open("/proc/%d/net/dev", (int)(server > 0 ? server : getpid()));
+	if (m->net_fd < 0) {
+		ps_host_absent_say(absent, "network", "cannot read net/dev: %s", strerror(errno));
+	} else if (ps_host_file_read_all(m->net_fd, buf, sizeof(buf)) < 0) {
+		ps_host_absent_say(absent, "network", "net/dev: %s",
+				   errno == EFBIG ? "more interfaces than are summed up"
+						  : strerror(errno));
+		ps_host_file_close(&m->net_fd);
+	}
+}
+
 void ps_host_machine_open(struct ps_host_machine_files *m, pid_t server, const struct ps_cpus *cpus,
 			  struct ps_host_absences *absent)
 {
 	memset(m, 0, sizeof(*m));
 	m->throttle_fd = -1;
 	m->stat_fd = ps_host_file_open("/proc/stat");
-	m->net_fd = ps_host_file_open("/proc/%d/net/dev", (int)(server > 0 ? server : getpid()));
-	if (m->net_fd < 0) {
-		ps_host_absent_say(absent, "network", "cannot read net/dev: %s", strerror(errno));
-	}
+	open_net(m, server, absent);
 	if (server > 0) {
 		open_throttle(m, server, absent);
 	}
@@ -146,12 +160,12 @@ void ps_host_machine_open(struct ps_host_machine_files *m, pid_t server, const s
 
 void ps_host_machine_read(const struct ps_host_machine_files *m, struct ps_host_sample *s)
 {
-	char buf[4096];
+	char buf[NET_BYTES];
 	if (!read_cpus(m->stat_fd, &s->cpu)) {
 		s->cpu = (struct ps_host_cpu){-1, -1};
 	}
 	s->net_received_bytes = s->net_sent_bytes = s->throttled_ns = -1;
-	if (ps_host_file_read(m->net_fd, buf, sizeof(buf)) > 0) {
+	if (ps_host_file_read_all(m->net_fd, buf, sizeof(buf)) > 0) {
 		(void)ps_host_net_sum(buf, &s->net_received_bytes, &s->net_sent_bytes);
 	}
 	if (ps_host_file_read(m->throttle_fd, buf, sizeof(buf)) > 0) {

@@ -5,6 +5,8 @@
  * A function that an older driver lacks leaves its value unknown. */
 #include "host/watch_internal.h"
 
+#include "base/clock.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <math.h>
@@ -16,6 +18,8 @@
 #define MAX_PROCESSES 64
 #define CLOCK_SM      1
 #define CLOCK_MEMORY  2
+#define NOT_FOUND     6
+#define HELD_NS	      (2 * PS_NS_PER_SEC) /* the driver's readings are up to a second apart */
 
 typedef void *device; /* nvmlDevice_t */
 
@@ -58,6 +62,7 @@ struct ps_host_nvml {
 	device devices[PS_HOST_WATCH_GPUS];
 	unsigned long long last_use_us[PS_HOST_WATCH_GPUS];
 	double last_use[PS_HOST_WATCH_GPUS];
+	int64_t used_at_ns[PS_HOST_WATCH_GPUS]; /* when that was new */
 	int count;
 };
 
@@ -170,22 +175,38 @@ static int64_t memory_of(const struct ps_host_nvml *n, device d, pid_t server)
 	return known || count == 0 ? 0 : -1;
 }
 
+/* Nothing new: the last value stands until there should have been another. From then on the server
+ * does nothing on a GPU that is idle; on one that others use it is not known. */
+static double held_use(const struct ps_host_nvml *n, int gpu, const struct ps_host_gpu_sample *s)
+{
+	if (s->at_ns - n->used_at_ns[gpu] <= HELD_NS) {
+		return n->last_use[gpu];
+	}
+	return s->busy_ratio == 0 ? 0 : NAN;
+}
+
 /* The driver keeps a ring of readings per process; the latest one since the last time counts. */
-static double use_of(struct ps_host_nvml *n, int gpu, pid_t server)
+static double use_of(struct ps_host_nvml *n, int gpu, pid_t server,
+		     const struct ps_host_gpu_sample *s)
 {
 	struct process_use list[MAX_PROCESSES];
 	unsigned count = MAX_PROCESSES;
-	if (server <= 0 || !n->f.process_uses ||
-	    n->f.process_uses(n->devices[gpu], list, &count, n->last_use_us[gpu]) != 0) {
-		return n->last_use[gpu];
+	int rc;
+	if (server <= 0 || !n->f.process_uses) {
+		return NAN;
 	}
-	for (unsigned i = 0; i < count && i < MAX_PROCESSES; i++) {
+	rc = n->f.process_uses(n->devices[gpu], list, &count, n->last_use_us[gpu]);
+	if (rc != 0 && rc != NOT_FOUND) {
+		return NAN;
+	}
+	for (unsigned i = 0; rc == 0 && i < count && i < MAX_PROCESSES; i++) {
 		if (list[i].pid == (unsigned)server && list[i].at_us > n->last_use_us[gpu]) {
 			n->last_use_us[gpu] = list[i].at_us;
 			n->last_use[gpu] = (double)list[i].sm / 100;
+			n->used_at_ns[gpu] = s->at_ns;
 		}
 	}
-	return n->last_use[gpu];
+	return held_use(n, gpu, s);
 }
 
 static int64_t clock_of(const struct ps_host_nvml *n, device d, int which)
@@ -208,7 +229,7 @@ void ps_host_nvml_read(struct ps_host_nvml *n, int gpu, pid_t server,
 	ret->clock_mhz = clock_of(n, d, CLOCK_SM);
 	ret->memory_clock_mhz = clock_of(n, d, CLOCK_MEMORY);
 	ret->server_memory_bytes = memory_of(n, d, server);
-	ret->server_busy_ratio = use_of(n, gpu, server);
+	ret->server_busy_ratio = use_of(n, gpu, server, ret);
 }
 
 json_t *ps_host_nvml_json(const struct ps_host_nvml *n)

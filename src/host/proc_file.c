@@ -32,6 +32,25 @@ ssize_t ps_host_file_read(int fd, char *buf, size_t size)
 	return n;
 }
 
+/* The kernel hands out a page of such a file at a time, however large the buffer. */
+ssize_t ps_host_file_read_all(int fd, char *buf, size_t size)
+{
+	size_t n = 0;
+	ssize_t got = fd >= 0 ? 1 : -1;
+	while (got > 0 && n < size) {
+		got = pread(fd, buf + n, size - n, (off_t)n);
+		n += got > 0 ? (size_t)got : 0;
+	}
+	if (n == size) {
+		errno = EFBIG;
+	}
+	if (got < 0 || n == size) {
+		return -1;
+	}
+	buf[n] = '\0';
+	return (ssize_t)n;
+}
+
 void ps_host_file_close(int *fd)
 {
 	if (*fd >= 0) {

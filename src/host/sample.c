@@ -114,9 +114,9 @@ static void read_gpus(struct ps_host_watcher *w, int64_t at_ns)
 				: NULL;
 		w->gpus = items;
 		if (g) {
-			ps_host_nvml_read(w->nvml, i, w->what.server, g);
 			g->gpu = i;
 			g->at_ns = at_ns;
+			ps_host_nvml_read(w->nvml, i, w->what.server, g);
 		}
 	}
 }

@@ -26,6 +26,9 @@ void ps_host_absent_say(struct ps_host_absences *a, const char *what, const char
 int ps_host_file_open(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* ps_host_file_read reads it again from its start, with a NUL behind; the length, or -1. */
 ssize_t ps_host_file_read(int fd, char *buf, size_t size);
+/* ps_host_file_read_all reads all of a file that is longer than a page, likewise; -1 and EFBIG when
+ * it does not fit. */
+ssize_t ps_host_file_read_all(int fd, char *buf, size_t size);
 /* ps_host_file_close closes unless it is -1, and makes it that. */
 void ps_host_file_close(int *fd);
 /* ps_host_number_after returns the first number behind `key`, or -1. */
@@ -101,7 +104,8 @@ struct ps_host_nvml;
 /* ps_host_nvml_open loads the library; NULL with the reason noted. */
 struct ps_host_nvml *ps_host_nvml_open(const char *path, struct ps_host_absences *absent);
 int ps_host_nvml_count(const struct ps_host_nvml *n);
-/* ps_host_nvml_read fills one sample of GPU `gpu` but for its instant. */
+/* ps_host_nvml_read fills one sample of GPU `gpu`; ret->at_ns is set by the caller, and says how
+ * old a reading of the driver's may be. */
 void ps_host_nvml_read(struct ps_host_nvml *n, int gpu, pid_t server,
 		       struct ps_host_gpu_sample *ret);
 /* ps_host_nvml_json describes driver and GPUs; the caller decrefs. */

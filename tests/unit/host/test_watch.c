@@ -49,6 +49,31 @@ static void test_net(void **state)
 	}
 }
 
+/* More than the kernel hands out at a time, and more than is read at all. */
+static void test_many_interfaces(void **state)
+{
+	static const struct {
+		int lines;
+		int64_t received;
+	} rows[] = {{20, 2000}, {100, 10000}, {5000, -1}};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_host_machine_files m = {.stat_fd = -1, .throttle_fd = -1};
+		struct ps_host_sample s;
+		FILE *f = tmpfile();
+		assert_non_null(f);
+		for (int k = 0; k < rows[i].lines; k++) {
+			fprintf(f, "  veth%05d: 100 1 0 0 0 0 0 0 30 1 0 0 0 0 0 0\n", k);
+		}
+		assert_int_equal(fflush(f), 0);
+		m.net_fd = fileno(f);
+		ps_host_machine_read(&m, &s);
+		assert_int_equal(s.net_received_bytes, rows[i].received);
+		assert_int_equal(s.net_sent_bytes, rows[i].received < 0 ? -1 : rows[i].lines * 30);
+		fclose(f);
+	}
+}
+
 static void test_throttled(void **state)
 {
 	static const struct {
@@ -259,7 +284,7 @@ static void check_gpus(const struct ps_host_watched *seen, bool old)
 	assert_int_equal(a->server_memory_bytes, 0); /* nobody is on GPU 0 */
 	assert_int_equal(b->server_memory_bytes, INT64_C(2) << 30);
 	assert_true(b->clock_mhz == 1980 && b->memory_clock_mhz == 2619);
-	assert_true(isnan(a->server_busy_ratio));
+	assert_true(old ? isnan(a->server_busy_ratio) : a->server_busy_ratio == 0); /* idle */
 	assert_true(old ? isnan(b->server_busy_ratio) : b->server_busy_ratio == 0.6);
 	json_t *about = ps_host_watched_json(seen), *gpu = json_object_get(about, "gpu");
 	const json_t *second = json_array_get(json_object_get(gpu, "gpus"), 1);
@@ -268,6 +293,25 @@ static void check_gpus(const struct ps_host_watched *seen, bool old)
 	assert_int_equal(ps_json_get_int(second, "memory_bytes", 0), INT64_C(80) << 30);
 	assert_null(absent(about, "gpu"));
 	json_decref(about);
+}
+
+/* The driver has nothing new: its last reading stands for two seconds, not for ever. */
+static void check_nothing_new(const char *so)
+{
+	static const struct {
+		int64_t at_ns;
+		double use;
+	} rows[] = {{100 * SECOND, 0.6}, {101 * SECOND, 0.6}, {103 * SECOND, NAN}};
+	struct ps_host_absences absences = {0};
+	struct ps_host_nvml *n = ps_host_nvml_open(so, &absences);
+	assert_non_null(n);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_host_gpu_sample s = {.at_ns = rows[i].at_ns};
+		ps_host_nvml_read(n, 1, getpid(), &s);
+		assert_true(s.server_busy_ratio == rows[i].use ||
+			    (isnan(s.server_busy_ratio) && isnan(rows[i].use)));
+	}
+	ps_host_nvml_close(n);
 }
 
 static void test_gpu(void **state)
@@ -289,6 +333,9 @@ static void test_gpu(void **state)
 		struct ps_host_watched seen = watch_for(&what, 0);
 		check_gpus(&seen, i == 1);
 		ps_host_watched_fini(&seen);
+		if (i == 0) {
+			check_nothing_new(what.nvml);
+		}
 	}
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct ps_host_watch what = {.server = getpid(), .nvml = stub(rows[i].macro)};
@@ -405,10 +452,15 @@ int main(int argc, char **argv)
 		return be_watched();
 	}
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_net),	  cmocka_unit_test(test_throttled),
-		cmocka_unit_test(test_pace),	  cmocka_unit_test(test_cost),
-		cmocka_unit_test(test_gone),	  cmocka_unit_test(test_gpu),
-		cmocka_unit_test(test_apart),	  cmocka_unit_test(test_memory_over),
+		cmocka_unit_test(test_net),
+		cmocka_unit_test(test_throttled),
+		cmocka_unit_test(test_many_interfaces),
+		cmocka_unit_test(test_pace),
+		cmocka_unit_test(test_cost),
+		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_gpu),
+		cmocka_unit_test(test_apart),
+		cmocka_unit_test(test_memory_over),
 		cmocka_unit_test(test_attribute),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

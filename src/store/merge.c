@@ -2,6 +2,8 @@
  *
  * Rows are copied by their columns' names, table by table, so that a column or table of a later
  * version needs no code here; only the places (ids of the file) are put in anew. */
+#include "store/manifest.h"
+#include "store/read_internal.h"
 #include "store/store_internal.h"
 #include "store/upkeep.h"
 
@@ -355,6 +357,65 @@ static enum ps_status new_campaign(struct merge *m, const struct campaign *their
 	return st == PS_OK ? merge_cells(m, theirs->id, id) : st;
 }
 
+/* The caller frees *ret_text, which stays NULL when the campaign has none. */
+static enum ps_status read_manifest(struct merge *m, struct ps_store *s, int64_t id,
+				    char **ret_text)
+{
+	sqlite3_stmt *q = NULL;
+	bool row = false;
+	enum ps_status st = ps_store_bind(s, PS_STMT_CAMPAIGN_MANIFEST_READ, &q, m->err, "i", id);
+	*ret_text = NULL;
+	if (st == PS_OK) {
+		st = ps_store_step(s, q, &row, m->err);
+	}
+	if (st == PS_OK && row) {
+		const char *text = (const char *)sqlite3_column_text(q, 0);
+		*ret_text = text ? strdup(text) : NULL;
+		st = text && !*ret_text ? ps_store_no_memory(m->err) : PS_OK;
+		(void)sqlite3_reset(q);
+	}
+	return st;
+}
+
+static enum ps_status other_machine(struct merge *m, const char *difference)
+{
+	ps_error_set(m->err, PS_EEXIST,
+		     "campaign \"%s\" went on, on another machine than in the other file: %s",
+		     m->campaign, difference);
+	ps_error_where(m->err, "%s", m->from->path);
+	ps_error_hint(m->err, "results of two machines do not mix: merge without one of the files, "
+			      "and begin the campaign anew on the other machine");
+	return PS_EEXIST;
+}
+
+/* A copy that ran on knows of runs that ours does not. */
+static enum ps_status merge_manifest(struct merge *m, int64_t theirs, int64_t ours)
+{
+	char *old = NULL, *other = NULL, *joined = NULL;
+	struct ps_error why;
+	ps_error_clear(&why);
+	enum ps_status st = read_manifest(m, m->into, ours, &old);
+	if (st == PS_OK) {
+		st = read_manifest(m, m->from, theirs, &other);
+	}
+	if (st == PS_OK) {
+		st = ps_store_manifest_join(old, other, &joined, &why);
+		if (st == PS_EEXIST) {
+			(void)other_machine(m, why.what);
+		} else if (st != PS_OK) {
+			ps_error_set(m->err, st, "%s", why.what);
+			ps_error_where(m->err, "%s", m->from->path);
+		}
+	}
+	if (st == PS_OK && joined) {
+		st = ps_store_run(m->into, PS_STMT_CAMPAIGN_MANIFEST, m->err, "si", joined, ours);
+	}
+	free(joined);
+	free(other);
+	free(old);
+	return st;
+}
+
 static enum ps_status merge_campaign(struct merge *m, const struct campaign *theirs)
 {
 	struct campaign ours = {0};
@@ -366,7 +427,10 @@ static enum ps_status merge_campaign(struct merge *m, const struct campaign *the
 	if (strcmp(ours.seal, theirs->seal) != 0) {
 		return refuse(m, NULL, "the files hold different plans of it");
 	}
-	st = merge_cells(m, theirs->id, ours.id);
+	st = merge_manifest(m, theirs->id, ours.id);
+	if (st == PS_OK) {
+		st = merge_cells(m, theirs->id, ours.id);
+	}
 	if (st == PS_OK && theirs->finished_wall_ns > ours.finished_wall_ns) {
 		st = ps_store_run(m->into, PS_STMT_CAMPAIGN_FINISH, m->err, "ii",
 				  theirs->finished_wall_ns, ours.id);

@@ -179,6 +179,7 @@ const struct ps_store_stmt_row ps_store_stmts[PS_STMT_COUNT] = {
 	ROW(CAMPAIGNS_SEALED, "SELECT id, name, seal FROM campaign ORDER BY id"),
 	ROW(CAMPAIGN_BY_UUID, "SELECT id, finished_wall_ns, seal FROM campaign WHERE uuid = ?"),
 	ROW(CAMPAIGN_UUID, "SELECT uuid FROM campaign WHERE id = ?"),
+	ROW(CAMPAIGN_MANIFEST_READ, "SELECT manifest FROM campaign WHERE id = ?"),
 	ROW(CELLS_OF,
 	    "SELECT id, key, state, seal FROM cell WHERE campaign = ? ORDER BY plan_order"),
 	ROW(CELL_BY_KEY, "SELECT id, state, seal FROM cell WHERE campaign = ? AND key = ?"),

@@ -49,7 +49,9 @@ struct ps_store_merged {
  * campaign that both hold, each cell as far as it came in either (moved, then done, then failed or
  * skipped, then running, then planned). *ret counts are added to. All of it or nothing.
  * PS_EEXIST, naming campaign and cell, when both are done and differ, or when the plans differ:
- * nobody but a human can say which is right. PS_ECORRUPT when a seal of `from` is broken. */
+ * nobody but a human can say which is right; or when one of them ran on, on another kind of machine
+ * (manifest.h). Manifests are joined: each names the runs of both. PS_ECORRUPT when a seal of
+ * `from` is broken. */
 enum ps_status ps_store_merge(struct ps_store *into, struct ps_store *from,
 			      struct ps_store_merged *ret_merged, struct ps_error *err);
 

@@ -463,6 +463,41 @@ static void test_merge_refuses(void **state)
 	assert_int_equal(merge("b.db", "new.db", &m, &err), PS_ECORRUPT);
 }
 
+static void set_manifest(const char *name, const char *runs)
+{
+	char sql[512];
+	snprintf(sql, sizeof(sql), "UPDATE campaign SET manifest = '{\"runs\":[%s]}'", runs);
+	run_sql(name, sql);
+}
+
+#define RUN(at, cpu)                                                                               \
+	"{\"started_wall_ns\":" #at ",\"machine\":{\"processor\":{\"model\":\"" #cpu "\"}}}"
+
+/* The runs of a copy that ran on are named too, once; on another machine it may not have. */
+static void test_merge_manifests(void **state)
+{
+	struct ps_store_merged m;
+	struct ps_error err;
+	(void)state;
+	make("a.db", 1);
+	set_manifest("a.db", RUN(1, A));
+	copy_file("a.db", "copy.db");
+	set_manifest("copy.db", RUN(1, A) "," RUN(2, A));
+	for (int i = 0; i < 2; i++) {
+		merge_ok("copy.db", "a.db", 0, 0, 3);
+		assert_int_equal(number("a.db", "SELECT json_array_length(manifest, '$.runs')"
+						" FROM campaign"),
+				 2);
+	}
+	set_manifest("copy.db", RUN(1, A) "," RUN(3, B));
+	assert_int_equal(merge("copy.db", "a.db", &m, &err), PS_EEXIST);
+	assert_non_null(strstr(err.what, "campaign \"first\" went on, on another machine"));
+	assert_non_null(strstr(err.what, "processor A, here B"));
+	assert_string_equal(err.where, in("copy.db"));
+	/* elsewhere it may stand by itself */
+	merge_ok("copy.db", "new.db", 1, 3, 0);
+}
+
 /* A campaign that went on in a changed form keeps pointing at what it goes on from. */
 static void test_merge_previous(void **state)
 {
@@ -598,9 +633,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_check),	T(test_flipped_bytes), T(test_damaged_rows),   T(test_older),
-		T(test_merge),	T(test_merge_refuses), T(test_merge_previous), T(test_wall_clock),
-		T(test_tables), T(test_export),
+		T(test_check),		T(test_flipped_bytes), T(test_damaged_rows),
+		T(test_older),		T(test_merge),	       T(test_merge_refuses),
+		T(test_merge_previous), T(test_wall_clock),    T(test_merge_manifests),
+		T(test_tables),		T(test_export),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include "report_internal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,7 @@ static const struct ps_report_column cold_columns[COLD_COLUMNS] = {
 	[C_PEAK_RSS] = {"peak_rss_bytes", "peak", PS_REPORT_BYTES, true},
 };
 
-enum { B_MODEL, B_BATCH, B_P50, B_RATE, B_PER, B_TRIALS, BATCH_COLUMNS };
+enum { B_MODEL, B_BATCH, B_P50, B_RATE, B_PER, B_TRIALS, B_INVALID, BATCH_COLUMNS };
 
 static const struct ps_report_column batch_columns[BATCH_COLUMNS] = {
 	[B_MODEL] = {"model", "model", PS_REPORT_TEXT, false},
@@ -39,6 +40,7 @@ static const struct ps_report_column batch_columns[BATCH_COLUMNS] = {
 	[B_RATE] = {"inferences_per_s", "inferences/s", PS_REPORT_NUMBER, true},
 	[B_PER] = {"ms_per_inference", "ms each", PS_REPORT_MS, true},
 	[B_TRIALS] = {"trials", "trials", PS_REPORT_NUMBER, false},
+	[B_INVALID] = {"invalid_trials", "INVALID", PS_REPORT_NUMBER, false},
 };
 
 enum { O_MODEL, O_OPERATOR, O_CALLS, O_TIME, O_SHARE, OPERATOR_COLUMNS };
@@ -144,8 +146,24 @@ static enum ps_status cold_row(struct ps_report_answer *a, struct ps_report_tabl
 struct batch {
 	struct ps_hist scratch;
 	double *p50, *rate, *per;
-	size_t cap; /* of each */
+	size_t cap;		/* of each */
+	size_t invalid;		/* of the present row */
+	int least, most, shown; /* users of all rows: the fewest, the most; rows */
 };
+
+/* Of a closed loop any reason is one against the trial: it has no backlog that could grow. */
+static bool is_usable(const struct ps_store_trial *t, int64_t size, struct batch *b)
+{
+	const struct ps_store_result *r = t->results;
+
+	if (t->result_len != 1 || r->batch != size)
+		return false;
+	b->least = b->shown == 0 || r->concurrency < b->least ? r->concurrency : b->least;
+	b->most = r->concurrency > b->most ? r->concurrency : b->most;
+	b->shown++;
+	b->invalid += !(t->valid && r->valid);
+	return t->valid && r->valid && r->throughput_rps > 0;
+}
 
 static enum ps_status batch_row(struct ps_report_answer *a, struct ps_report_table *t,
 				const char *model, int64_t size, struct batch *b,
@@ -154,13 +172,13 @@ static enum ps_status batch_row(struct ps_report_answer *a, struct ps_report_tab
 	const struct ps_store_campaign *c = a->campaign;
 	size_t n = 0;
 
+	b->invalid = 0;
 	for (size_t i = 0; i < c->cell_len; i++)
 		for (size_t j = 0;
 		     is_of(&c->cells[i], PS_STORE_PROFILE, model) && j < c->cells[i].trial_len;
 		     j++) {
 			const struct ps_store_result *r = c->cells[i].trials[j].results;
-			if (c->cells[i].trials[j].result_len != 1 || r->batch != size ||
-			    !(r->throughput_rps > 0) || n == b->cap)
+			if (!is_usable(&c->cells[i].trials[j], size, b) || n == b->cap)
 				continue;
 			enum ps_status st = ps_report_read_hist(&b->scratch, &r->latency, err);
 			if (st != PS_OK)
@@ -173,15 +191,18 @@ static enum ps_status batch_row(struct ps_report_answer *a, struct ps_report_tab
 			b->per[n] = 1e9 / b->rate[n];
 			n++;
 		}
-	struct ps_report_value *v = n ? ps_report_table_row(a, t) : NULL;
+	bool any = n > 0 || b->invalid > 0;
+	struct ps_report_value *v = any ? ps_report_table_row(a, t) : NULL;
 	if (!v)
-		return n ? no_memory(err) : PS_OK;
+		return any ? no_memory(err) : PS_OK;
 	v[B_MODEL].text = model;
 	v[B_BATCH].v.value = (double)size;
 	v[B_P50].v = mean_of(b->p50, n, 1e-6);
 	v[B_RATE].v = mean_of(b->rate, n, 1);
 	v[B_PER].v = mean_of(b->per, n, 1e-6);
 	v[B_TRIALS].v.value = (double)n;
+	if (b->invalid > 0)
+		v[B_INVALID].v.value = (double)b->invalid;
 	return PS_OK;
 }
 
@@ -277,8 +298,9 @@ static void head(struct ps_report_answer *a)
 	};
 	a->tables[PS_REPORT_BATCHES] = (struct ps_report_table){
 		.name = "batches",
-		.title = "Batch sizes: one request after the other, means over the trials",
-		.note = "p50: of a request with so many inferences; ms each: time per inference",
+		.title = "Batch sizes, means over the trials",
+		.note = "p50: of a request with so many inferences; ms each: time per inference; "
+			"INVALID trials are counted and not used",
 		.columns = batch_columns,
 		.column_len = BATCH_COLUMNS,
 	};
@@ -289,6 +311,24 @@ static void head(struct ps_report_answer *a)
 		.columns = operator_columns,
 		.column_len = OPERATOR_COLUMNS,
 	};
+}
+
+/* How many asked at once, which the times follow from. */
+static void name_users(struct ps_report_answer *a, const struct batch *b)
+{
+	char text[120];
+
+	if (b->shown == 0 || b->most < 1)
+		return;
+	if (b->least == b->most)
+		snprintf(text, sizeof text,
+			 "Batch sizes: closed loop of %d user%s, means over the trials", b->most,
+			 b->most == 1 ? "" : "s");
+	else
+		snprintf(text, sizeof text,
+			 "Batch sizes: closed loops of %d to %d users, means over the trials",
+			 b->least, b->most);
+	a->tables[PS_REPORT_BATCHES].title = ps_report_keep(a, text);
 }
 
 static enum ps_status rows(struct ps_report_answer *a, struct batch *b, struct ps_error *err)
@@ -324,6 +364,8 @@ enum ps_status ps_report_models(struct ps_report_answer *a, struct ps_error *err
 	b.rate = b.p50 + n;
 	b.per = b.p50 + 2 * n;
 	enum ps_status st = rows(a, &b, err);
+	if (st == PS_OK)
+		name_users(a, &b);
 	ps_hist_fini(&b.scratch);
 	free(b.p50);
 	return st;

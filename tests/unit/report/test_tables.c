@@ -280,6 +280,7 @@ static void test_models(void **state)
 		struct ps_store_result *r = add_trial(x, PS_STORE_PROFILED, ms, NULL);
 		r->batch = 8;
 		r->throughput_rps = 25;
+		r->concurrency = 3;
 	}
 	struct ps_store_cell *x = add_cell(PS_STORE_OPERATORS, "operators/0/ma", 0, 0);
 	x->figures = operators;
@@ -298,6 +299,9 @@ static void test_models(void **state)
 	near(value(b, 0, "inferences_per_s"), 200);
 	near(value(b, 0, "ms_per_inference"), 5);
 	near(value(b, 0, "p50_ms"), 4);
+	near(value(b, 0, "trials"), BLOCKS);
+	near(value(b, 0, "invalid_trials"), NAN);
+	assert_string_equal(b->title, "Batch sizes: closed loop of 3 users, means over the trials");
 	const struct ps_report_table *o = &a.tables[PS_REPORT_OPERATORS];
 	assert_int_equal(o->row_len, 3);
 	assert_string_equal(value(o, 0, "operator")->text, "Conv");
@@ -322,13 +326,53 @@ static void test_models(void **state)
 	end(&a);
 }
 
+/* What is INVALID is counted and not averaged; a size that has nothing else has no numbers. */
+static void test_invalid_profiles(void **state)
+{
+	static const struct {
+		int64_t batch;
+		int users;
+		double ms, rps;
+		bool trial_valid, valid;
+	} rows[] = {{1, 1, 4, 100, true, true},
+		    {1, 1, 900, 1, true, false},
+		    {1, 1, 900, 1, false, true},
+		    {1, 2, 6, 300, true, true},
+		    {2, 2, 900, 1, true, false}};
+	(void)state;
+	begin();
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct ps_store_cell *x = add_cell(PS_STORE_PROFILE, "profile/0/ma", 0, (int)i);
+		struct ps_store_result *r = add_trial(x, PS_STORE_PROFILED, &rows[i].ms, NULL);
+		r->batch = rows[i].batch;
+		r->concurrency = rows[i].users;
+		r->throughput_rps = rows[i].rps;
+		r->valid = rows[i].valid;
+		/* in a closed loop no backlog grows: this too is a fault */
+		r->reasons = rows[i].valid ? NULL : "unsteady-rising: x";
+		((struct ps_store_trial *)x->trials)->valid = rows[i].trial_valid;
+	}
+	struct ps_report_answer a = build();
+	const struct ps_report_table *b = &a.tables[PS_REPORT_BATCHES];
+	assert_int_equal(b->row_len, 2);
+	near(value(b, 0, "inferences_per_s"), 200);
+	near(value(b, 0, "p50_ms"), 5);
+	near(value(b, 0, "trials"), 2);
+	near(value(b, 0, "invalid_trials"), 2);
+	near(value(b, 1, "p50_ms"), NAN);
+	near(value(b, 1, "trials"), 0);
+	near(value(b, 1, "invalid_trials"), 1);
+	assert_string_equal(b->title,
+			    "Batch sizes: closed loops of 1 to 2 users, means over the trials");
+	end(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_interference),
-		cmocka_unit_test(test_grid),
-		cmocka_unit_test(test_frontier_and_packing),
-		cmocka_unit_test(test_models),
+		cmocka_unit_test(test_interference),	     cmocka_unit_test(test_grid),
+		cmocka_unit_test(test_frontier_and_packing), cmocka_unit_test(test_models),
+		cmocka_unit_test(test_invalid_profiles),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

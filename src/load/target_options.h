@@ -34,29 +34,13 @@ extern const char *const ps_load_protocol_choices[];
 			"several are replicas that take turns. " WITHOUT                           \
 	}
 
-/* How a server is reached, and what is sent and must come back: also of a campaign's tenants. */
-#define PS_LOAD_WAY_ROWS(S, AT)                                                                    \
-	{.name = "protocol",                                                                       \
-	 .type = PS_CONF_ENUM,                                                                     \
-	 .offset = offsetof(S, AT protocol),                                                       \
-	 .choices = ps_load_protocol_choices,                                                      \
-	 .def = "http",                                                                            \
-	 .help = "http is HTTP/1.1; grpc-stream keeps a stream open for each request in "          \
-		 "flight. A URL grpc:// asks for grpc as well."},                                  \
-		{.name = "streams",                                                                \
-		 .type = PS_CONF_INT,                                                              \
-		 .offset = offsetof(S, AT streams),                                                \
-		 .metavar = "N",                                                                   \
-		 .min = 1,                                                                         \
-		 .max = PS_LOAD_MAX_STREAMS,                                                       \
-		 .help = "Requests at once on a connection of http2, grpc or grpc-stream (32 "     \
-			 "without it); with in-process the threads that run the model of an open " \
-			 "loop (as many as CPUs without it)."},                                    \
-		{.name = "tls-ca",                                                                 \
-		 .type = PS_CONF_TEXT,                                                             \
-		 .offset = offsetof(S, AT tls_ca),                                                 \
-		 .metavar = "FILE",                                                                \
-		 .help = "Certificates (PEM) of whom to trust, instead of the system's."},         \
+/* Whom TLS trusts, and who we are. */
+#define PS_LOAD_TLS_ROWS(S, AT)                                                                    \
+	{.name = "tls-ca",                                                                         \
+	 .type = PS_CONF_TEXT,                                                                     \
+	 .offset = offsetof(S, AT tls_ca),                                                         \
+	 .metavar = "FILE",                                                                        \
+	 .help = "Certificates (PEM) of whom to trust, instead of the system's."},                 \
 		{.name = "tls-cert",                                                               \
 		 .type = PS_CONF_TEXT,                                                             \
 		 .offset = offsetof(S, AT tls_cert),                                               \
@@ -76,6 +60,45 @@ extern const char *const ps_load_protocol_choices[];
 	{                                                                                          \
 		.name = "insecure", .type = PS_CONF_BOOL, .offset = offsetof(S, AT insecure),      \
 		.help = "TLS without looking at the server's certificate."                         \
+	}
+
+/* How a server is reached, and what is sent and must come back: also of a campaign's tenants. */
+#define PS_LOAD_WAY_ROWS(S, AT)                                                                    \
+	{.name = "protocol",                                                                       \
+	 .type = PS_CONF_ENUM,                                                                     \
+	 .offset = offsetof(S, AT protocol),                                                       \
+	 .choices = ps_load_protocol_choices,                                                      \
+	 .def = "http",                                                                            \
+	 .help = "http is HTTP/1.1; grpc-stream keeps a stream open for each request in "          \
+		 "flight. A URL grpc:// asks for grpc as well."},                                  \
+		{.name = "streams",                                                                \
+		 .type = PS_CONF_INT,                                                              \
+		 .offset = offsetof(S, AT streams),                                                \
+		 .metavar = "N",                                                                   \
+		 .min = 1,                                                                         \
+		 .max = PS_LOAD_MAX_STREAMS,                                                       \
+		 .help = "Requests at once on a connection of http2, grpc or grpc-stream (32 "     \
+			 "without it); with in-process the threads that run the model of an open " \
+			 "loop (as many as CPUs without it)."},                                    \
+		PS_LOAD_TLS_ROWS(S, AT)
+
+#define PS_LOAD_BALANCE_ROW(S, AT)                                                                 \
+	{                                                                                          \
+		.name = "balance", .heading = "How the server is reached", .type = PS_CONF_ENUM,   \
+		.offset = offsetof(S, AT balance), .choices = ps_load_balance_choices,             \
+		.def = "round-robin",                                                              \
+		.help = "Which of several replicas gets a request: the next one, or the one that " \
+			"owes "                                                                    \
+			"the fewest answers."                                                      \
+	}
+
+#define PS_LOAD_MIX_ROW(S, AT)                                                                     \
+	{                                                                                          \
+		.name = "mix", .heading = "What is sent, and what must come back",                 \
+		.type = PS_CONF_TEXTS, .offset = offsetof(S, AT mix),                              \
+		.metavar = "MODEL[@VERSION][,batch=N][,weight=W]", .max = PS_LOAD_MAX_MIX,         \
+		.help = "Several models or batch sizes, drawn by weight (1 without it) with the "  \
+			"tenant's seed, instead of one model."                                     \
 	}
 
 #define PS_LOAD_DATA_ROWS(S, AT)                                                                   \
@@ -110,15 +133,7 @@ extern const char *const ps_load_protocol_choices[];
 
 /* All of them. */
 #define PS_LOAD_TARGET_ROWS(S, AT)                                                                 \
-	{.name = "balance",                                                                        \
-	 .heading = "How the server is reached",                                                   \
-	 .type = PS_CONF_ENUM,                                                                     \
-	 .offset = offsetof(S, AT balance),                                                        \
-	 .choices = ps_load_balance_choices,                                                       \
-	 .def = "round-robin",                                                                     \
-	 .help = "Which of several replicas gets a request: the next one, or the one that owes "   \
-		 "the fewest answers."},                                                           \
-		PS_LOAD_WAY_ROWS(S, AT),                                                           \
+	PS_LOAD_BALANCE_ROW(S, AT), PS_LOAD_WAY_ROWS(S, AT),                                       \
 		{.name = "in-process",                                                             \
 		 .type = PS_CONF_TEXT,                                                             \
 		 .offset = offsetof(S, AT in_process),                                             \
@@ -126,15 +141,7 @@ extern const char *const ps_load_protocol_choices[];
 		 .help = "No server: run this model in this process, each request on a thread of " \
 			 "its own. A file (*.onnx, *.ort, *.synthetic.yaml) or a name of the "     \
 			 "zoo."},                                                                  \
-		{.name = "mix",                                                                    \
-		 .heading = "What is sent, and what must come back",                               \
-		 .type = PS_CONF_TEXTS,                                                            \
-		 .offset = offsetof(S, AT mix),                                                    \
-		 .metavar = "MODEL[@VERSION][,batch=N][,weight=W]",                                \
-		 .max = PS_LOAD_MAX_MIX,                                                           \
-		 .help = "Several models or batch sizes, drawn by weight (1 without it) with the " \
-			 "tenant's seed, instead of one model."},                                  \
-		PS_LOAD_DATA_ROWS(S, AT)
+		PS_LOAD_MIX_ROW(S, AT), PS_LOAD_DATA_ROWS(S, AT)
 
 /* ps_load_target_from_options makes what a plan wants of what the rows filled. Texts are borrowed
  * from `o`, the rest lives in `arena`. `dir`: what file names are relative to, NULL: the working

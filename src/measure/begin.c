@@ -5,6 +5,7 @@
 #include "base/strbuf.h"
 #include "cost/cost.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,8 +14,8 @@ static char *keep(struct ps_arena *a, const char *text)
 	return text ? ps_arena_strndup(a, text, strlen(text)) : NULL;
 }
 
-static enum ps_status find_price(const struct ps_measure_campaign *c, struct ps_arena *a,
-				 struct ps_store_price *ret, struct ps_error *err)
+enum ps_status ps_measure_find_price(const struct ps_measure_campaign *c, struct ps_arena *a,
+				     struct ps_store_price *ret_price, struct ps_error *err)
 {
 	struct ps_cost_sheet sheet = {{0}};
 	const struct ps_cost_price *p = NULL;
@@ -30,7 +31,7 @@ static enum ps_status find_price(const struct ps_measure_campaign *c, struct ps_
 	}
 	st = ps_cost_sheet_find(&sheet, c->slice.priced_as, &p, err);
 	if (st == PS_OK) {
-		*ret = (struct ps_store_price){
+		*ret_price = (struct ps_store_price){
 			.provider = keep(a, p->provider),
 			.region = keep(a, p->region),
 			.instance_type = keep(a, p->instance_type),
@@ -74,10 +75,6 @@ static enum ps_status fill_row(struct ps_measure_context *m, struct ps_arena *a,
 			       struct ps_error *err)
 {
 	char cpus[PS_CPUS_SIZE];
-	enum ps_status st = find_price(m->c, a, &plan->price, err);
-	if (st != PS_OK) {
-		return st;
-	}
 	char *manifest = ps_measure_manifest(m, old_manifest);
 	plan->manifest_json = keep(a, manifest);
 	free(manifest);
@@ -131,16 +128,30 @@ static enum ps_status go_on_changed(struct ps_measure_context *m, struct ps_aren
 	return st;
 }
 
+static void say_passed_over(struct ps_measure_context *m, const struct ps_measure_found *f)
+{
+	char text[160];
+	if (f->passed_over > 0) {
+		(void)snprintf(text, sizeof(text),
+			       "going on with campaign %lld: %d begun later were measured on other "
+			       "machines",
+			       (long long)f->campaign->id, f->passed_over);
+		(void)ps_measure_say(m, text);
+	}
+}
+
 static enum ps_status resume(struct ps_measure_context *m, struct ps_arena *a,
 			     struct ps_store_campaign *plan, struct ps_error *err)
 {
-	struct ps_store_campaign *old = NULL;
+	struct ps_measure_found found = {.campaign = NULL};
 	struct ps_measure_match match;
-	enum ps_status st = ps_measure_find_campaign(m->store, m->c->name, &old, err);
+	enum ps_status st = ps_measure_find_campaign(m->store, m->c->name, &found, err);
+	struct ps_store_campaign *old = found.campaign;
 	if (st == PS_OK) {
-		st = ps_measure_match_plans(plan, old, a, &match, err);
+		st = ps_measure_match_plans(plan, old, m->c->stop.max_time_ns, a, &match, err);
 	}
 	if (st == PS_OK) {
+		say_passed_over(m, &found);
 		st = match.same ? go_on_same(m, old, err)
 				: go_on_changed(m, a, plan, old, &match, err);
 	}
@@ -157,6 +168,9 @@ enum ps_status ps_measure_begin(struct ps_measure_context *m, struct ps_error *e
 	struct ps_store_campaign plan;
 	ps_arena_init(&a, 0);
 	enum ps_status st = ps_measure_plan(m->c, (const char *const *)m->contents, &a, &plan, err);
+	if (st == PS_OK) {
+		st = ps_measure_find_price(m->c, &a, &plan.price, err);
+	}
 	if (st == PS_OK) {
 		st = m->run->resume ? resume(m, &a, &plan, err) : begin_new(m, &a, &plan, err);
 	}

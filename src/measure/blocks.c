@@ -61,11 +61,6 @@ void ps_measure_blocks_free(struct ps_measure_blocks *b)
 	}
 }
 
-bool ps_measure_is_trusted(const struct ps_store_result *r)
-{
-	return ps_load_reason_is_trusted(r->valid, r->reasons);
-}
-
 static int member_of(const struct ps_store_set *set, int tenant)
 {
 	for (int i = 0; i < set->member_len && i < PS_MEASURE_MAX_MEMBERS; i++) {
@@ -88,7 +83,8 @@ enum ps_status ps_measure_blocks_add(struct ps_measure_blocks *b, const struct p
 	for (size_t i = 0; i < t->result_len && st == PS_OK; i++) {
 		const struct ps_store_result *r = &t->results[i];
 		int member = member_of(&b->plan->sets[cell->set], r->tenant);
-		if (member < 0 || !ps_measure_is_trusted(r) || r->latency.len == 0 ||
+		if (member < 0 || !ps_load_reason_is_trusted(r->valid, r->reasons) ||
+		    r->latency.len == 0 ||
 		    ps_hist_read(&h, r->latency.data, r->latency.len, NULL) != PS_OK ||
 		    ps_hist_total(&h) == 0) {
 			continue;

@@ -81,29 +81,6 @@ static enum ps_status check_models(const struct ps_measure_campaign *c, struct p
 	return PS_OK;
 }
 
-static enum ps_status check_tenants(const struct ps_measure_campaign *c, struct ps_error *err)
-{
-	const struct ps_measure_tenant *t = c->tenants.items;
-	for (size_t i = 0; i < c->tenants.len; i++) {
-		if (!ps_measure_good_name(t[i].name)) {
-			return ps_measure_wrong(
-				c, &t[i].where, "tenants.name", err,
-				"\"%.60s\" is no name for a tenant (letters, digits, . _ -)",
-				t[i].name);
-		}
-		if ((size_t)ps_measure_find_tenant(c, t[i].name) != i) {
-			return ps_measure_wrong(c, &t[i].where, "tenants.name", err,
-						"two tenants are called \"%.60s\"", t[i].name);
-		}
-		if (ps_measure_find_model(c, t[i].model) < 0) {
-			return ps_measure_wrong(c, &t[i].where, "tenants.model", err,
-						"there is no model \"%.60s\" in models",
-						t[i].model);
-		}
-	}
-	return PS_OK;
-}
-
 static enum ps_status check_sets(const struct ps_measure_campaign *c, struct ps_error *err)
 {
 	const struct ps_measure_set *s = c->sets.items;
@@ -176,7 +153,7 @@ enum ps_status ps_measure_parse(const char *text, size_t len, const char *path,
 		st = ps_error_set(err, PS_ENOMEM, "no memory for a campaign");
 	}
 	st = st == PS_OK ? check_models(&c, err) : st;
-	st = st == PS_OK ? check_tenants(&c, err) : st;
+	st = st == PS_OK ? ps_measure_check_tenants(&c, err) : st;
 	st = st == PS_OK ? check_sets(&c, err) : st;
 	st = st == PS_OK ? ps_measure_check_parts(&c, err) : st;
 	if (st != PS_OK) {

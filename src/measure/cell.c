@@ -42,10 +42,19 @@ void ps_measure_rates_text(const double *rates, int n, char *buf, size_t size)
 	}
 }
 
+const char *ps_measure_cell_model(const struct ps_measure_cell *c)
+{
+	const struct ps_measure_model *models = c->m->c->models.items;
+	bool of_model = c->plan->kind == PS_STORE_COLD || c->plan->kind == PS_STORE_PROFILE ||
+			c->plan->kind == PS_STORE_OPERATORS;
+	return of_model ? models[c->plan->part].name : NULL;
+}
+
 enum ps_status ps_measure_cell_trial(struct ps_measure_cell *c, struct ps_measure_load_plan *plan,
 				     struct ps_load_result *ret_result, struct ps_error *err)
 {
 	plan->number = c->trial_len;
+	plan->model = ps_measure_cell_model(c);
 	plan->seed = seed_of(c, c->trial_len);
 	enum ps_status st = ps_measure_drive(c->m, c->set, &c->live, plan, &c->arena,
 					     &c->trials[c->trial_len], ret_result, err);
@@ -125,7 +134,8 @@ static enum ps_status run_with_server(struct ps_measure_cell *c, struct ps_error
 {
 	const struct ps_measure_packing *packings = c->m->c->packings.items;
 	struct ps_measure_start how = {
-		.copies = c->plan->kind == PS_STORE_PACK ? (int)packings[c->plan->part].most : 0};
+		.copies = c->plan->kind == PS_STORE_PACK ? (int)packings[c->plan->part].most : 0,
+		.model = ps_measure_cell_model(c)};
 	char cache[4096];
 	enum ps_status st = cold_cache(c, &how, cache, sizeof(cache), err);
 	if (st == PS_OK) {

@@ -3,8 +3,9 @@
  *
  * Left out on purpose: places in the plan (labels; the names of sets are not, as keys have them),
  * prices (they are applied to results), how many blocks there are (a block's result does not depend
- * on others), time limits of the campaign. The version of Perseus is in the manifest: a new build
- * does not throw away what an old one measured, but the reader sees that there were two. */
+ * on others), time limits of the campaign (match.c looks at the searches that they cut short). The
+ * machine is compared as a whole, in find.c. The version of Perseus is in the manifest: a new build
+ * does not throw away what an old one measured, but the report warns that there were two. */
 #include "measure/plan_internal.h"
 
 #include <stdlib.h>
@@ -31,9 +32,18 @@ static json_t *common(const struct ps_measure_campaign *c)
 	return o;
 }
 
+static json_t *texts(const struct ps_conf_texts *t)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < t->len; i++) {
+		(void)json_array_append_new(list, json_string(t->items[i]));
+	}
+	return list;
+}
+
 static json_t *arrival(const struct ps_load_arrival_options *a, const char *trace)
 {
-	json_t *o = json_object(), *steps = json_array();
+	json_t *o = json_object();
 	ps_json_set_string(o, "kind", ps_load_arrival_choice(a));
 	ps_json_set_real(o, "cv", a->cv);
 	ps_json_set_real(o, "burst_ratio", a->burst_ratio);
@@ -41,10 +51,7 @@ static json_t *arrival(const struct ps_load_arrival_options *a, const char *trac
 	ps_json_set_int(o, "burst_length", a->burst_length);
 	ps_json_set_real(o, "ramp_to", a->ramp_to);
 	ps_json_set_int(o, "ramp_over", a->ramp_over);
-	for (size_t i = 0; i < a->steps.len; i++) {
-		(void)json_array_append_new(steps, json_string(a->steps.items[i]));
-	}
-	(void)json_object_set_new(o, "steps", steps);
+	(void)json_object_set_new(o, "steps", texts(&a->steps));
 	ps_json_set_real(o, "swing", a->swing);
 	ps_json_set_int(o, "period", a->period);
 	ps_json_set_real(o, "phase", a->phase);
@@ -68,7 +75,29 @@ static json_t *target(const struct ps_load_target_options *t)
 	ps_json_set_int(o, "streams", t->streams);
 	ps_json_set_real(o, "tolerance", t->tolerance);
 	ps_json_set_real(o, "check_share", t->check_share);
+	if (t->urls.len > 0) {
+		(void)json_object_set_new(o, "urls", texts(&t->urls));
+		ps_json_set_int(o, "balance", t->balance);
+	}
 	return o;
+}
+
+/* What a tenant asks: its model, or a mix with the content of each model in it. */
+static void put_models(json_t *o, const struct ps_measure_campaign *c,
+		       const struct ps_measure_tenant *t, const char *const *contents)
+{
+	int models[PS_MEASURE_MAX_TENANTS], n = ps_measure_tenant_models(c, t, models);
+	if (t->model) {
+		ps_json_set_string(o, "model", t->model);
+		ps_json_set_string(o, "content", contents[models[0]]);
+		return;
+	}
+	json_t *list = json_array();
+	for (int i = 0; i < n; i++) {
+		(void)json_array_append_new(list, json_string(contents[models[i]]));
+	}
+	(void)json_object_set_new(o, "contents", list);
+	(void)json_object_set_new(o, "mix", texts(&t->target.mix));
 }
 
 static json_t *tenant(const struct ps_measure_campaign *c, int i, const char *const *contents,
@@ -79,8 +108,7 @@ static json_t *tenant(const struct ps_measure_campaign *c, int i, const char *co
 	char sla[PS_SLA_SIZE];
 	json_t *o = json_object();
 	ps_json_set_string(o, "name", t->name); /* names the stream of its arrivals */
-	ps_json_set_string(o, "model", t->model);
-	ps_json_set_string(o, "content", contents[ps_measure_find_model(c, t->model)]);
+	put_models(o, c, t, contents);
 	ps_json_set_string(o, "sla", ps_sla_format(&t->sla, sla));
 	ps_json_set_int(o, "batch", t->batch);
 	(void)json_object_set_new(o, "arrival", arrival(&t->arrival, contents[c->models.len + i]));

@@ -55,13 +55,16 @@ static enum ps_status fill_tenants(const struct ps_measure_context *m,
 		}
 		out[n] = (struct ps_load_tenant){
 			.name = t->name,
-			.url = live->url,
-			.model = t->model,
+			.url = t->target.urls.len > 0 ? t->target.urls.items[0] : live->url,
+			.model = plan->model ? plan->model : t->model,
 			.api_key = m->c->server.url ? m->keys[set->members[i]] : live->keys[i],
 			.sla = t->sla,
 			.batch = plan->batch ? plan->batch : (int)t->batch,
 			.target = m->targets[set->members[i]],
 		};
+		if (plan->model) {
+			out[n].target.mix_len = 0;
+		}
 		st = fill_arrival(m, set->members[i], plan, plan->rates ? plan->rates[i] : 0,
 				  &out[n++], err);
 	}

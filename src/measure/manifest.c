@@ -96,8 +96,10 @@ static json_t *this_run(const struct ps_measure_context *m)
 {
 	char iso[PS_CLOCK_ISO_SIZE];
 	json_t *o = json_object();
-	ps_clock_wall_iso(ps_clock_wall_ns(), iso);
+	int64_t wall_ns = ps_clock_wall_ns();
+	ps_clock_wall_iso(wall_ns, iso);
 	ps_json_set_string(o, "started", iso);
+	ps_json_set_int(o, "started_wall_ns", wall_ns); /* tells runs apart */
 	(void)json_object_set_new(o, "perseus", build());
 	(void)json_object_set_new(o, "machine", ps_host_machine_json());
 	(void)json_object_set_new(o, "environment", environment());

@@ -1,6 +1,8 @@
 /* match.c - which results of an earlier form of a campaign hold for its present one. */
 #include "measure/measure_internal.h"
 
+#include "base/json.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,8 +43,23 @@ static bool has_digests(const struct ps_store_campaign *c)
 	return true;
 }
 
+/* Whether a search ended for want of time, and there is more of it now. One that does not say how
+ * much it had is of an older Perseus. */
+static bool was_cut(const struct ps_store_cell *old, int64_t max_time_ns)
+{
+	const char *text = old->capacity.method_json;
+	json_t *method = NULL;
+	bool cut = false;
+	if (text && ps_json_parse(text, strlen(text), &method, NULL) == PS_OK &&
+	    strcmp(ps_json_get_string(method, "stop", ""), "time") == 0) {
+		cut = max_time_ns == 0 || max_time_ns > ps_json_get_int(method, "max_time_ns", 0);
+	}
+	json_decref(method);
+	return cut;
+}
+
 static enum ps_measure_fate fate_of(const struct ps_store_cell *cell,
-				    const struct ps_store_cell *old)
+				    const struct ps_store_cell *old, int64_t max_time_ns)
 {
 	if (!old) {
 		return PS_MEASURE_NEW;
@@ -51,7 +68,47 @@ static enum ps_measure_fate fate_of(const struct ps_store_cell *cell,
 		return PS_MEASURE_OPEN;
 	}
 	bool same = !old->digest || (cell->digest && strcmp(cell->digest, old->digest) == 0);
-	return same ? PS_MEASURE_KEPT : PS_MEASURE_CHANGED;
+	return same && !was_cut(old, max_time_ns) ? PS_MEASURE_KEPT : PS_MEASURE_CHANGED;
+}
+
+/* Which searches are not kept, by their sets: what was measured by their capacities goes with them.
+ */
+struct searched {
+	bool anew[PS_MEASURE_MAX_SETS];
+};
+
+static bool goes_with(const struct searched *s, const struct ps_store_campaign *plan,
+		      const struct ps_store_cell *x)
+{
+	const struct ps_store_set *set = &plan->sets[x->set];
+	bool along_ray = x->kind == PS_STORE_SEARCH || x->kind == PS_STORE_FRONTIER;
+	if (x->kind == PS_STORE_CAPACITY) {
+		return s->anew[x->set];
+	}
+	for (int i = 0; along_ray && set->member_len > 1 && i < set->member_len; i++) {
+		/* sets of one come first, in the order of the tenants */
+		if (s->anew[set->members[i]]) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool same_text(const char *x, const char *y)
+{
+	return x && y ? strcmp(x, y) == 0 : x == y;
+}
+
+static bool same_price(const struct ps_store_price *x, const struct ps_store_price *y)
+{
+	if (!x->instance_type && !y->instance_type) {
+		return true; /* none: its numbers say nothing */
+	}
+	return same_text(x->instance_type, y->instance_type) &&
+	       same_text(x->provider, y->provider) && same_text(x->region, y->region) &&
+	       same_text(x->source, y->source) && same_text(x->source_date, y->source_date) &&
+	       x->vcpu == y->vcpu && x->memory_gib == y->memory_gib &&
+	       x->usd_per_hour == y->usd_per_hour;
 }
 
 /* The earlier plan is the present one, cell by cell. */
@@ -68,14 +125,21 @@ static bool same_plan(const struct ps_store_campaign *plan, const struct ps_stor
 	return same;
 }
 
-static enum ps_status match(const struct ps_store_campaign *plan,
-			    const struct ps_store_campaign *old,
-			    const struct ps_store_cell **of_plan,
-			    const struct ps_store_cell **of_old, struct ps_measure_match *m)
+static void match(const struct ps_store_campaign *plan, const struct ps_store_campaign *old,
+		  int64_t max_time_ns, const struct ps_store_cell **of_plan,
+		  const struct ps_store_cell **of_old, struct ps_measure_match *m)
 {
+	struct searched s = {{false}};
+	/* searches stand before what goes by them */
 	for (size_t i = 0; i < plan->cell_len; i++) {
 		const struct ps_store_cell *x = &plan->cells[i];
-		enum ps_measure_fate fate = fate_of(x, find(of_old, old->cell_len, x));
+		enum ps_measure_fate fate = fate_of(x, find(of_old, old->cell_len, x), max_time_ns);
+		if (fate == PS_MEASURE_KEPT && goes_with(&s, plan, x)) {
+			fate = PS_MEASURE_CHANGED;
+		}
+		if (x->kind == PS_STORE_SEARCH) {
+			s.anew[x->set] = fate != PS_MEASURE_KEPT;
+		}
 		m->fates[i] = fate;
 		m->counts[fate]++;
 		if (fate == PS_MEASURE_KEPT) {
@@ -88,15 +152,17 @@ static enum ps_status match(const struct ps_store_campaign *plan,
 			m->dropped[m->dropped_len++] = x->key;
 		}
 	}
-	return PS_OK;
 }
 
 enum ps_status ps_measure_match_plans(const struct ps_store_campaign *plan,
-				      const struct ps_store_campaign *old, struct ps_arena *a,
-				      struct ps_measure_match *ret_match, struct ps_error *err)
+				      const struct ps_store_campaign *old, int64_t max_time_ns,
+				      struct ps_arena *a, struct ps_measure_match *ret_match,
+				      struct ps_error *err)
 {
-	struct ps_measure_match m = {.same = same_plan(plan, old)};
-	if (!m.same && !has_digests(old)) {
+	bool same = same_plan(plan, old);
+	struct ps_measure_match m = {.repriced = same && !same_price(&plan->price, &old->price)};
+	m.same = same && !m.repriced;
+	if (!same && !has_digests(old)) {
 		ps_error_set(
 			err, PS_EEXIST,
 			"the store's campaign \"%s\" was begun from another text, by a Perseus "
@@ -109,11 +175,11 @@ enum ps_status ps_measure_match_plans(const struct ps_store_campaign *plan,
 	m.moves = ps_arena_zalloc(a, sizeof(*m.moves) * (plan->cell_len + 1));
 	m.dropped = ps_arena_zalloc(a, sizeof(*m.dropped) * (old->cell_len + 1));
 	const struct ps_store_cell **of_plan = sorted(plan), **of_old = sorted(old);
-	enum ps_status st = PS_ENOMEM;
+	enum ps_status st = PS_OK;
 	if (m.fates && m.moves && m.dropped && of_plan && of_old) {
-		st = match(plan, old, of_plan, of_old, &m);
+		match(plan, old, same ? INT64_MIN : max_time_ns, of_plan, of_old, &m);
 	} else {
-		ps_error_set(err, PS_ENOMEM, "no memory to compare plans");
+		st = ps_error_set(err, PS_ENOMEM, "no memory to compare plans");
 	}
 	free(of_plan);
 	free(of_old);
@@ -124,35 +190,10 @@ enum ps_status ps_measure_match_plans(const struct ps_store_campaign *plan,
 const char *ps_measure_match_text(const struct ps_measure_match *m, char buf[PS_MEASURE_MATCH_SIZE])
 {
 	(void)snprintf(buf, PS_MEASURE_MATCH_SIZE,
-		       "the campaign has changed: %d done cells stay valid, %d are measured again, "
+		       "the %s has changed: %d done cells stay valid, %d are measured again, "
 		       "%d are new, %d were not done yet, %zu are no longer in it",
-		       m->counts[PS_MEASURE_KEPT], m->counts[PS_MEASURE_CHANGED],
-		       m->counts[PS_MEASURE_NEW], m->counts[PS_MEASURE_OPEN], m->dropped_len);
+		       m->repriced ? "price" : "campaign", m->counts[PS_MEASURE_KEPT],
+		       m->counts[PS_MEASURE_CHANGED], m->counts[PS_MEASURE_NEW],
+		       m->counts[PS_MEASURE_OPEN], m->dropped_len);
 	return buf;
-}
-
-enum ps_status ps_measure_find_campaign(struct ps_store *s, const char *name,
-					struct ps_store_campaign **ret_campaign,
-					struct ps_error *err)
-{
-	struct ps_store_listing *list = NULL;
-	size_t n = 0, i = 0;
-	enum ps_status st = ps_store_list(s, &list, &n, err);
-	if (st != PS_OK) {
-		return st;
-	}
-	/* names are cut in a listing */
-	while (i < n && strncmp(list[i].name, name, sizeof(list[i].name) - 1) != 0) {
-		i++;
-	}
-	if (i == n) {
-		ps_error_set(err, PS_ENOTFOUND, "the store holds no campaign \"%.100s\"%s", name,
-			     n ? "" : ", nor any other");
-		ps_error_hint(err, "run without --resume to begin it");
-		st = PS_ENOTFOUND;
-	} else {
-		st = ps_store_campaign_read(s, list[i].id, ret_campaign, err);
-	}
-	free(list);
-	return st;
 }

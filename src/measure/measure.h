@@ -62,7 +62,8 @@ struct ps_measure_model {
 };
 
 struct ps_measure_tenant {
-	char *name, *model;
+	char *name;
+	char *model; /* NULL: a mix */
 	double demand_rps;
 	struct ps_sla sla;
 	int64_t batch;
@@ -92,6 +93,7 @@ struct ps_measure_server {
 	int64_t queue_limit;
 	char *library;
 	char *url; /* of a remote server; NULL: one is started for each cell */
+	struct ps_load_target_options target; /* of it and its metrics: TLS only */
 	char *metrics, *metrics_key_file;
 };
 
@@ -268,8 +270,9 @@ struct ps_measure_outcome {
 
 /* ps_measure_run performs the campaign. Blocks for as long as it takes.
  * PS_OK also when cells failed (see the outcome). PS_ECANCELLED when `progress` said so. PS_EEXIST
- * with resume when the store's last campaign came from another text. PS_EINVAL, PS_ENOTFOUND (CPUs,
- * price, model files) before anything is started; the store's errors. */
+ * with resume when the store's campaigns of this name were measured on other machines, or the last
+ * one came from another text and has no digests. PS_EINVAL, PS_ENOTFOUND (CPUs, price, model files)
+ * before anything is started; the store's errors. */
 enum ps_status ps_measure_run(const struct ps_measure_run *run,
 			      struct ps_measure_outcome *ret_outcome, struct ps_error *err);
 

@@ -21,6 +21,15 @@ bool ps_measure_good_name(const char *name);
 enum ps_status ps_measure_wrong(const struct ps_measure_campaign *c, const struct ps_conf_where *w,
 				const char *key, struct ps_error *err, const char *fmt,
 				const char *name);
+/* ps_measure_check_tenants checks tenants: names, models, mixes, URLs. PS_EPARSE. */
+enum ps_status ps_measure_check_tenants(const struct ps_measure_campaign *c, struct ps_error *err);
+/* ps_measure_tenant_models fills the places of the models that a tenant asks, its own or those of
+ * its mix, each once; returns how many. */
+int ps_measure_tenant_models(const struct ps_measure_campaign *c, const struct ps_measure_tenant *t,
+			     int ret_models[PS_MEASURE_MAX_TENANTS]);
+/* ps_measure_asks_model says whether a tenant asks this model. */
+bool ps_measure_asks_model(const struct ps_measure_campaign *c, const struct ps_measure_tenant *t,
+			   size_t model);
 /* ps_measure_check_parts checks grids, frontiers, packings, batch sizes and what a remote server
  * allows, and reads their numbers. PS_EPARSE. */
 enum ps_status ps_measure_check_parts(struct ps_measure_campaign *c, struct ps_error *err);
@@ -68,22 +77,35 @@ struct ps_measure_match {
 	size_t move_len, dropped_len;
 	int counts[PS_MEASURE_OPEN + 1]; /* of each fate */
 	bool same;			 /* nothing differs: the earlier campaign itself goes on */
+	bool repriced;			 /* nothing but the price of the slice does */
 };
 
-/* ps_measure_match_plans compares a plan with digests to an earlier one as read from the store;
- * memory in `a`. Pure. PS_EEXIST when the earlier one has no digests and another text; PS_ENOMEM.
- */
+/* ps_measure_match_plans compares a plan with digests and a price to an earlier one as read from
+ * the store; memory in `a`. A search that was cut short for want of time is kept when `max_time_ns`
+ * (0: no limit) gives it no more than it had, and with a search that is not kept goes what was
+ * measured by its capacity. Pure. PS_EEXIST when the earlier one has no digests and another text;
+ * PS_ENOMEM. */
 enum ps_status ps_measure_match_plans(const struct ps_store_campaign *plan,
-				      const struct ps_store_campaign *old, struct ps_arena *a,
-				      struct ps_measure_match *ret_match, struct ps_error *err);
+				      const struct ps_store_campaign *old, int64_t max_time_ns,
+				      struct ps_arena *a, struct ps_measure_match *ret_match,
+				      struct ps_error *err);
 /* ps_measure_match_text writes "14 cells stay valid, 3 are measured again, ..."; returns buf. */
 #define PS_MEASURE_MATCH_SIZE 240
 const char *ps_measure_match_text(const struct ps_measure_match *m,
 				  char buf[PS_MEASURE_MATCH_SIZE]);
-/* ps_measure_find_campaign reads the latest campaign of that name. PS_ENOTFOUND. */
+
+/* ---- find.c ---- */
+
+struct ps_measure_found {
+	struct ps_store_campaign *campaign; /* the caller calls ps_store_campaign_free */
+	int passed_over;		    /* later ones, measured on other machines */
+};
+
+/* ps_measure_find_campaign reads the latest campaign of that name whose runs were all on this kind
+ * of machine (store/manifest.h). PS_ENOTFOUND; PS_EEXIST, with what differs, when all of that name
+ * were measured on others. */
 enum ps_status ps_measure_find_campaign(struct ps_store *s, const char *name,
-					struct ps_store_campaign **ret_campaign,
-					struct ps_error *err);
+					struct ps_measure_found *ret_found, struct ps_error *err);
 
 /* ---- run.c: one call of ps_measure_run ---- */
 
@@ -100,6 +122,7 @@ struct ps_measure_context {
 	struct ps_load_traces traces;
 	struct ps_load_arrival_spec arrivals[PS_MEASURE_MAX_TENANTS]; /* at the demand rates */
 	struct ps_load_target_spec targets[PS_MEASURE_MAX_TENANTS];
+	struct ps_load_tls tls; /* of a remote server and its metrics */
 	struct ps_arena target_arena;
 	char *keys[PS_MEASURE_MAX_TENANTS]; /* of a remote server's tenants; NULL: none */
 	char *metrics_key;		    /* of its metrics */
@@ -147,8 +170,8 @@ enum ps_status ps_measure_arrival(const struct ps_measure_context *m, int tenant
 
 /* ---- targets.c ---- */
 
-/* ps_measure_make_targets makes how the tenants ask from their options. PS_EUSAGE with the line of
- * the campaign's file, PS_ENOMEM. */
+/* ps_measure_make_targets makes how the tenants ask from their options; one without options of TLS
+ * has the server's. PS_EUSAGE with the line of the campaign's file, PS_ENOMEM. */
 enum ps_status ps_measure_make_targets(struct ps_measure_context *m, struct ps_error *err);
 /* ps_measure_free_targets frees them. */
 void ps_measure_free_targets(struct ps_measure_context *m);
@@ -163,6 +186,10 @@ void ps_measure_free_keys(struct ps_measure_context *m);
 
 /* ---- begin.c ---- */
 
+/* ps_measure_find_price fills the price of the slice from its sheet (texts in `a`); zeros when the
+ * campaign names none. The errors of ps_cost_sheet_load and _find. */
+enum ps_status ps_measure_find_price(const struct ps_measure_campaign *c, struct ps_arena *a,
+				     struct ps_store_price *ret_price, struct ps_error *err);
 /* ps_measure_begin writes a new campaign, or with m->run->resume finds the one to go on with, and
  * fills m->campaign_id. */
 enum ps_status ps_measure_begin(struct ps_measure_context *m, struct ps_error *err);
@@ -185,6 +212,7 @@ struct ps_measure_live {
 struct ps_measure_start {
 	int copies;	       /* of the only member */
 	const char *cache_dir; /* of converted models; NULL: the campaign's */
+	const char *model;     /* this one alone; NULL: all that the members ask */
 };
 
 /* ps_measure_server_start starts perseus for the members of a set and waits until it is ready, or
@@ -208,8 +236,9 @@ struct ps_measure_load_plan {
 	double factor;	     /* NAN: none */
 	const double *rates; /* per member, 0: silent; NULL: closed loop */
 	int users;
-	int copies; /* of the only member, each at its rate; 0: 1 */
-	int batch;  /* 0: the tenant's own */
+	int copies;	   /* of the only member, each at its rate; 0: 1 */
+	int batch;	   /* 0: the tenant's own */
+	const char *model; /* instead of what the tenants ask; NULL: that */
 	int64_t warmup_ns, duration_ns;
 	uint64_t seed;
 };
@@ -254,10 +283,24 @@ enum ps_status ps_measure_pool(struct ps_load_result *r, struct ps_error *err);
 
 struct ps_metrics_page;
 
-/* ps_measure_get asks for `url` and hands over the body with a NUL behind it, which the caller
+/* What is asked for with one GET. */
+struct ps_measure_page {
+	const char *url;  /* http://, https:// or unix: */
+	const char *tail; /* behind the URL's own path: "/v2"; "": nothing */
+	const char *key;  /* NULL: none */
+	const struct ps_load_tls *tls;
+};
+
+/* ps_measure_get asks for a page and hands over the body with a NUL behind it, which the caller
  * frees. PS_EUNAVAIL, PS_ETIMEOUT; any status but 200 by what it means. Blocks for 5 s at most. */
-enum ps_status ps_measure_get(const char *url, const char *key, char **ret_body, size_t *ret_len,
+enum ps_status ps_measure_get(const struct ps_measure_page *page, char **ret_body, size_t *ret_len,
 			      struct ps_error *err);
+/* ps_measure_ask_server is ps_measure_get of a path of the server that is up, with the key of the
+ * first member of the set. */
+enum ps_status ps_measure_ask_server(const struct ps_measure_context *m,
+				     const struct ps_store_set *set,
+				     const struct ps_measure_live *live, const char *path,
+				     char **ret_body, size_t *ret_len, struct ps_error *err);
 /* ps_measure_scrape reads the server's metrics; the caller frees the page. NULL when there are none
  * to ask for, or they cannot be had, which is said once per run and is no error. */
 struct ps_metrics_page *ps_measure_scrape(struct ps_measure_context *m,
@@ -272,9 +315,6 @@ enum ps_status ps_measure_convert_scrapes(const struct ps_metrics_page *before,
 
 struct ps_measure_blocks;
 
-/* ps_measure_is_trusted says, as the report does, whether a result is VALID, or INVALID for a
- * rising backlog alone: that is the server's doing, any other reason is not. Pure. */
-bool ps_measure_is_trusted(const struct ps_store_result *r);
 /* ps_measure_blocks_new makes an empty record of medians. NULL: no memory. */
 struct ps_measure_blocks *ps_measure_blocks_new(const struct ps_store_campaign *plan);
 void ps_measure_blocks_free(struct ps_measure_blocks *b);

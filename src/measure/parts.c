@@ -3,6 +3,7 @@
 #include "measure/measure_internal.h"
 
 #include "base/units.h"
+#include "net/net.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -219,10 +220,35 @@ static enum ps_status not_remote(const struct ps_measure_campaign *c, const char
 	return PS_EPARSE;
 }
 
+/* Both are asked with HTTP/1.1. */
+static enum ps_status check_url(const struct ps_measure_campaign *c, const char *url,
+				const char *key, struct ps_error *err)
+{
+	struct ps_net_url u;
+	enum ps_status st = url ? ps_net_url_parse(url, &u, err) : PS_OK;
+	if (st == PS_OK && url && u.grpc) {
+		st = ps_error_set(err, PS_EPARSE, "%.100s speaks gRPC: this needs HTTP", url);
+		ps_error_hint(err, "name its HTTP address here, and tenants.url or "
+				   "tenants.protocol for the requests");
+	}
+	if (st != PS_OK) {
+		ps_error_where(err, "%.100s:%s", c->path, key);
+		return PS_EPARSE;
+	}
+	return PS_OK;
+}
+
 static enum ps_status check_remote(const struct ps_measure_campaign *c, struct ps_error *err)
 {
 	if (!*c->server.url) {
 		return not_remote(c, "server.url", "the URL is empty", err);
+	}
+	enum ps_status st = check_url(c, c->server.url, "server.url", err);
+	if (st == PS_OK) {
+		st = check_url(c, c->server.metrics, "server.metrics", err);
+	}
+	if (st != PS_OK) {
+		return st;
 	}
 	if (ps_cpus_count(&c->slice.cpus) > 0 || c->slice.memory_bytes > 0 ||
 	    c->slice.cpu_quota > 0) {
@@ -253,6 +279,12 @@ static enum ps_status check_local(const struct ps_measure_campaign *c, struct ps
 				"tenant \"%.60s\" has a key, but there is no server.url",
 				t[i].name);
 		}
+	}
+	const struct ps_load_target_options *o = &c->server.target;
+	if (o->tls_ca || o->tls_cert || o->tls_key || o->tls_name || o->insecure) {
+		ps_error_set(err, PS_EPARSE, "TLS is for a server at server.url");
+		ps_error_where(err, "%.100s:server", c->path);
+		return PS_EPARSE;
 	}
 	if (c->server.metrics) {
 		ps_error_set(err, PS_EPARSE, "server.metrics is for a server at server.url");

@@ -130,7 +130,8 @@ static char *name_of(struct ps_measure_planner *p, const char *fmt, ...)
 	va_start(ap, fmt);
 	int n = vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	char *copy = ps_arena_strndup(p->a, buf, n > 0 ? (size_t)n : 0);
+	size_t len = n < 0 ? 0 : (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf) - 1;
+	char *copy = ps_arena_strndup(p->a, buf, len);
 	p->no_memory = p->no_memory || !copy;
 	return copy;
 }
@@ -255,13 +256,12 @@ static void add_grid(struct ps_measure_planner *p, int part)
 	}
 }
 
-/* The set of the first tenant that has this model alone; -1: nobody has it. */
+/* The set of the first tenant that asks this model, alone; -1: nobody does. */
 static int set_of_model(const struct ps_measure_planner *p, size_t model)
 {
-	const struct ps_measure_model *m = p->c->models.items;
 	const struct ps_measure_tenant *t = p->c->tenants.items;
 	for (size_t i = 0; i < p->c->tenants.len; i++) {
-		if (strcmp(t[i].model, m[model].name) == 0) {
+		if (ps_measure_asks_model(p->c, &t[i], model)) {
 			return (int)i;
 		}
 	}
@@ -326,12 +326,24 @@ static enum ps_status check_cells(const struct ps_measure_planner *p, struct ps_
 	return PS_OK;
 }
 
-static void fill_tenants(const struct ps_measure_campaign *c, struct ps_store_tenant *tenants)
+/* "m", or of a mix "m+n". */
+static const char *models_name(struct ps_measure_planner *p, const struct ps_measure_tenant *t)
 {
-	const struct ps_measure_tenant *t = c->tenants.items;
-	for (size_t i = 0; i < c->tenants.len; i++) {
-		tenants[i] =
-			(struct ps_store_tenant){t[i].name, t[i].model, t[i].demand_rps, t[i].sla};
+	const struct ps_measure_model *m = p->c->models.items;
+	int models[PS_MEASURE_MAX_TENANTS], n = ps_measure_tenant_models(p->c, t, models);
+	const char *text = n > 0 ? m[models[0]].name : "";
+	for (int i = 1; i < n && text; i++) {
+		text = name_of(p, "%s+%s", text, m[models[i]].name);
+	}
+	return text ? text : "";
+}
+
+static void fill_tenants(struct ps_measure_planner *p, struct ps_store_tenant *tenants)
+{
+	const struct ps_measure_tenant *t = p->c->tenants.items;
+	for (size_t i = 0; i < p->c->tenants.len; i++) {
+		tenants[i] = (struct ps_store_tenant){t[i].name, models_name(p, &t[i]),
+						      t[i].demand_rps, t[i].sla};
 	}
 }
 
@@ -357,7 +369,10 @@ static enum ps_status plan(struct ps_measure_planner *p, const char *const *cont
 	if (st != PS_OK) {
 		return st;
 	}
-	fill_tenants(c, tenants);
+	fill_tenants(p, tenants);
+	if (p->no_memory) {
+		return out_of_memory(err);
+	}
 	*ret_plan = (struct ps_store_campaign){
 		.name = c->name,
 		.file_path = c->path,

@@ -11,18 +11,22 @@ const char *ps_measure_fate_name(enum ps_measure_fate f)
 }
 
 /* The earlier form of the campaign, from the store. */
-static enum ps_status match_store(const struct ps_measure_run *run,
-				  const struct ps_store_campaign *plan, struct ps_arena *a,
-				  struct ps_measure_match *ret_match, struct ps_error *err)
+static enum ps_status match_store(const struct ps_measure_run *run, struct ps_store_campaign *plan,
+				  struct ps_arena *a, struct ps_measure_match *ret_match,
+				  struct ps_error *err)
 {
 	struct ps_store *store = NULL;
-	struct ps_store_campaign *old = NULL;
+	struct ps_measure_found found = {.campaign = NULL};
 	enum ps_status st = ps_store_open(run->store_path, PS_STORE_READ, &store, err);
 	if (st == PS_OK) {
-		st = ps_measure_find_campaign(store, plan->name, &old, err);
+		st = ps_measure_find_campaign(store, plan->name, &found, err);
 	}
 	if (st == PS_OK) {
-		st = ps_measure_match_plans(plan, old, a, ret_match, err);
+		st = ps_measure_find_price(run->campaign, a, &plan->price, err);
+	}
+	if (st == PS_OK) {
+		st = ps_measure_match_plans(plan, found.campaign, run->campaign->stop.max_time_ns,
+					    a, ret_match, err);
 	}
 	/* the keys that were dropped are the old campaign's */
 	for (size_t i = 0; st == PS_OK && i < ret_match->dropped_len; i++) {
@@ -32,7 +36,7 @@ static enum ps_status match_store(const struct ps_measure_run *run,
 			st = ps_error_set(err, PS_ENOMEM, "no memory to compare plans");
 		}
 	}
-	ps_store_campaign_free(old);
+	ps_store_campaign_free(found.campaign);
 	ps_store_close(store);
 	return st;
 }

@@ -30,8 +30,7 @@ static const struct ps_conf_option tenant_rows[] = {
 	{.name = "model",
 	 .type = PS_CONF_TEXT,
 	 FIELD(ps_measure_tenant, model),
-	 .flags = PS_CONF_REQUIRED,
-	 .help = "Name of its model, from models."},
+	 .help = "Name of its model, from models; a tenant with a mix has none."},
 	{.name = "demand",
 	 .type = PS_CONF_RATE,
 	 FIELD(ps_measure_tenant, demand_rps),
@@ -52,7 +51,17 @@ static const struct ps_conf_option tenant_rows[] = {
 	 .max = 1024,
 	 .help = "Inferences per request."},
 	PS_LOAD_ARRIVAL_ROWS(struct ps_measure_tenant, arrival.),
+	PS_LOAD_URL_ROW(struct ps_measure_tenant, target.,
+			"Only with server.url, and asked instead of it."),
+	PS_LOAD_BALANCE_ROW(struct ps_measure_tenant, target.),
 	PS_LOAD_WAY_ROWS(struct ps_measure_tenant, target.),
+	{.name = "in-process",
+	 .type = PS_CONF_TEXT,
+	 FIELD(ps_measure_tenant, target.in_process),
+	 .metavar = "MODEL",
+	 .help = "Of perseus load; a campaign refuses it: it measures a server in a slice, and a "
+		 "model in the generator's process has neither."},
+	PS_LOAD_MIX_ROW(struct ps_measure_tenant, target.),
 	PS_LOAD_DATA_ROWS(struct ps_measure_tenant, target.),
 	{.name = "key-file",
 	 .type = PS_CONF_TEXT,
@@ -153,14 +162,17 @@ static const struct ps_conf_option server_rows[] = {
 	 .type = PS_CONF_TEXT,
 	 FIELD(ps_measure_server, url),
 	 .metavar = "URL",
-	 .help = "A server that runs already, here or elsewhere: no process is started, no slice "
-		 "is made, and the options above do not apply to it."},
+	 .help = "A server that runs already, here or elsewhere: http://, https:// or unix:PATH. "
+		 "No "
+		 "process is started, no slice is made, and the options above do not apply to it."},
+	PS_LOAD_TLS_ROWS(struct ps_measure_server, target.),
 	{.name = "metrics",
 	 .type = PS_CONF_TEXT,
 	 FIELD(ps_measure_server, metrics),
 	 .metavar = "URL",
 	 .help = "Its metrics in Prometheus text, read before and after each trial and kept with "
-		 "it. A server that is started here is always asked."},
+		 "it; unix:PATH asks for /metrics there. A server that is started here is always "
+		 "asked."},
 	{.name = "metrics-key-file",
 	 .type = PS_CONF_TEXT,
 	 FIELD(ps_measure_server, metrics_key_file),
@@ -221,7 +233,8 @@ static const struct ps_conf_option search_rows[] = {
 	 .max = 8,
 	 .help = "Fresh trials, at most, until one keeps every SLA: the first at the lower end of "
 		 "the "
-		 "capacity's interval, each further one below the last."},
+		 "capacity's interval, each further one below the last. Where all fail and nothing "
+		 "below them held, up to four more go further down."},
 	{.name = "users",
 	 .type = PS_CONF_INT,
 	 FIELD(ps_measure_search, users),
@@ -289,7 +302,7 @@ static const struct ps_conf_option stop_rows[] = {
 	 .max = 1000 * PS_MEASURE_HOUR_NS,
 	 .help = "No cell is begun after this time, and a search under way ends with the steps it "
 		 "has, two at least. The report names such searches; cells that were not begun can "
-		 "be resumed."},
+		 "be resumed, and with more time such searches are measured again."},
 	{0},
 };
 

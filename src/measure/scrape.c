@@ -17,6 +17,7 @@
 #define MAX_SERIES	2000  /* of one trial; a server with more has the first ones kept */
 #define MAX_LOOKED_AT	20000 /* samples of a page */
 #define MAX_SERIES_TEXT 1024
+#define MAX_TAIL	256
 
 /* ---- one GET ---- */
 
@@ -56,12 +57,14 @@ static enum ps_status status_of(int http)
 	}
 }
 
-static enum ps_status judge(const struct get *g, struct ps_error *err)
+static enum ps_status judge(const struct get *g, const struct ps_net_client *client,
+			    struct ps_error *err)
 {
+	const char *why = ps_net_client_why(client);
 	if (g->call.outcome != PS_NET_OK) {
 		return ps_error_set(err, ps_net_outcome_status(g->call.outcome),
-				    "the server did not answer: %s",
-				    ps_net_outcome_name(g->call.outcome));
+				    "the server did not answer: %s%s%.200s",
+				    ps_net_outcome_name(g->call.outcome), why[0] ? ": " : "", why);
 	}
 	if (g->call.http != 200) {
 		return ps_error_set(err, status_of(g->call.http),
@@ -72,15 +75,17 @@ static enum ps_status judge(const struct get *g, struct ps_error *err)
 }
 
 static enum ps_status ask(struct ps_evloop *loop, const struct ps_net_url *u,
-			  struct ps_net_client *client, const char *key, struct get *g,
-			  struct ps_error *err)
+			  struct ps_net_client *client, const struct ps_measure_page *page,
+			  struct get *g, struct ps_error *err)
 {
-	char bearer[PS_TENANCY_KEY_SIZE + 4200];
+	char bearer[PS_TENANCY_KEY_SIZE + 4200], path[PS_NET_PATH_SIZE + MAX_TAIL];
+	const char *key = page->key;
+	(void)snprintf(path, sizeof(path), "%s%s", u->base, page->tail);
 	(void)snprintf(bearer, sizeof(bearer), "Bearer %.4096s", key ? key : "");
 	const struct ps_net_header header = {"Authorization", bearer};
 	g->call = (struct ps_net_call){
 		.method = "GET",
-		.path = u->base[0] ? u->base : "/",
+		.path = path[0] ? path : "/",
 		.headers = key && *key ? &header : NULL,
 		.n_headers = key && *key ? 1 : 0,
 		.deadline_ns = ps_evloop_now_ns(loop) + GET_TIMEOUT_NS,
@@ -93,20 +98,35 @@ static enum ps_status ask(struct ps_evloop *loop, const struct ps_net_url *u,
 		st = ps_evloop_run_once(loop, GET_TIMEOUT_NS, err);
 	}
 	explicit_bzero(bearer, sizeof(bearer));
-	return st == PS_OK ? judge(g, err) : st;
+	return st == PS_OK ? judge(g, client, err) : st;
 }
 
-static enum ps_status make_client(const struct ps_net_url *u, struct ps_evloop *loop,
-				  struct ps_net_client **ret_client, struct ps_error *err)
+static void host_of(const struct ps_net_url *u, char *buf, size_t size)
 {
-	char host[PS_NET_HOST_SIZE + 8];
-	const struct ps_net_client_tls_options system = {NULL, NULL, NULL, false};
+	if (u->unix_path[0]) {
+		(void)snprintf(buf, size, "localhost");
+	} else {
+		(void)snprintf(buf, size, strchr(u->host, ':') ? "[%s]:%u" : "%s:%u", u->host,
+			       (unsigned)u->port);
+	}
+}
+
+static enum ps_status make_client(const struct ps_net_url *u, const struct ps_load_tls *t,
+				  struct ps_evloop *loop, struct ps_net_client **ret_client,
+				  struct ps_error *err)
+{
+	char host[PS_NET_HOST_SIZE + 12];
+	const struct ps_net_client_tls_options trust = {.ca_path = t->ca_path,
+							.certificate_path = t->certificate_path,
+							.key_path = t->key_path,
+							.insecure = t->insecure};
 	struct ps_net_client_tls *tls = NULL;
-	struct ps_net_client_options o = {.host = host, .max_body_bytes = MAX_BODY_BYTES};
-	(void)snprintf(host, sizeof(host), "%s:%u", u->host, (unsigned)u->port);
+	struct ps_net_client_options o = {
+		.host = host, .server_name = t->server_name, .max_body_bytes = MAX_BODY_BYTES};
+	host_of(u, host, sizeof(host));
 	enum ps_status st = ps_net_resolve_url(u, &o.address, err);
 	if (st == PS_OK && u->secure) {
-		st = ps_net_client_tls_new(&system, &tls, err);
+		st = ps_net_client_tls_new(&trust, &tls, err);
 	}
 	o.tls = tls;
 	if (st == PS_OK) {
@@ -116,27 +136,27 @@ static enum ps_status make_client(const struct ps_net_url *u, struct ps_evloop *
 	return st;
 }
 
-enum ps_status ps_measure_get(const char *url, const char *key, char **ret_body, size_t *ret_len,
+enum ps_status ps_measure_get(const struct ps_measure_page *page, char **ret_body, size_t *ret_len,
 			      struct ps_error *err)
 {
 	struct ps_net_url u;
 	struct ps_evloop *loop = NULL;
 	struct ps_net_client *client = NULL;
 	struct get g = {.done = false};
-	enum ps_status st = ps_net_url_parse(url, &u, err);
+	enum ps_status st = ps_net_url_parse(page->url, &u, err);
 	if (st == PS_OK) {
 		st = ps_evloop_new(NULL, &loop, err);
 	}
 	if (st == PS_OK) {
-		st = make_client(&u, loop, &client, err);
+		st = make_client(&u, page->tls, loop, &client, err);
 	}
 	if (st == PS_OK) {
-		st = ask(loop, &u, client, key, &g, err);
+		st = ask(loop, &u, client, page, &g, err);
 	}
 	ps_net_client_free(client);
 	ps_evloop_free(loop);
 	if (st != PS_OK) {
-		ps_error_where(err, "%.200s", url);
+		ps_error_where(err, "%.150s%.40s", page->url, page->tail);
 		free(g.body);
 		return st;
 	}
@@ -158,8 +178,14 @@ struct ps_metrics_page *ps_measure_scrape(struct ps_measure_context *m,
 	if (!live->metrics_url) {
 		return NULL;
 	}
+	/* a Unix socket has no path of its own to name the page */
+	bool local = strncmp(live->metrics_url, "unix:", 5) == 0;
+	const struct ps_measure_page at = {.url = live->metrics_url,
+					   .tail = local ? "/metrics" : "",
+					   .key = live->metrics_key,
+					   .tls = &m->tls};
 	ps_error_clear(&err);
-	enum ps_status st = ps_measure_get(live->metrics_url, live->metrics_key, &body, &len, &err);
+	enum ps_status st = ps_measure_get(&at, &body, &len, &err);
 	if (st == PS_OK) {
 		st = ps_metrics_read_any(body, len, &page, &loss, &err);
 	}

@@ -3,6 +3,7 @@
 #include "measure/cell_internal.h"
 
 #include "base/clock.h"
+#include "load/reason.h"
 #include "measure/observe.h"
 
 #include <math.h>
@@ -10,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAST_STEPS 2 /* of a search that runs out of time */
+#define LEAST_STEPS 2	/* of a search that runs out of time */
+#define LOWER_FIRST 0.1 /* a first further check is so far below, each next one twice as far */
 
 /* The direction that is searched. */
 struct ray {
@@ -91,7 +93,8 @@ enum ps_measure_use ps_measure_search_use(const struct ps_store_trial *t, bool c
 {
 	bool trusted = true;
 	for (size_t i = 0; i < t->result_len; i++) {
-		trusted = trusted && ps_measure_is_trusted(&t->results[i]);
+		const struct ps_store_result *r = &t->results[i];
+		trusted = trusted && ps_load_reason_is_trusted(r->valid, r->reasons);
 	}
 	return trusted				     ? PS_MEASURE_USE_IT
 	       : repeats < PS_MEASURE_SEARCH_REPEATS ? PS_MEASURE_USE_AGAIN
@@ -191,6 +194,10 @@ static const char *method_text(struct ps_measure_cell *c, const struct ps_trial_
 	ps_json_set_int(o, "repeats", c->repeats);
 	ps_json_set_int(o, "invalid_steps", c->invalid_steps);
 	ps_json_set_int(o, "invalid_checks", c->invalid_checks);
+	ps_json_set_int(o, "further_checks", c->further_checks);
+	if (c->cut_by_time) {
+		ps_json_set_int(o, "max_time_ns", c->m->c->stop.max_time_ns);
+	}
 	ps_json_set_string(o, "stop", c->cut_by_time ? "time" : ps_trial_stop_name(s->stop));
 	ps_json_set_real(o, "scale_max", s->plan.scale_max);
 	ps_json_set_real(o, "confidence", a->scale.confidence);
@@ -226,6 +233,29 @@ static const char *method_text(struct ps_measure_cell *c, const struct ps_trial_
 bool ps_measure_search_knows(const struct ps_trial_answer *a)
 {
 	return !a->cut || a->scale.value > 0;
+}
+
+bool ps_measure_search_lower(const struct ps_trial_search *s, int further, bool copies,
+			     double *ret_scale)
+{
+	double refuted = INFINITY, below = LOWER_FIRST;
+	if (s->plan.max_confirms == 0 || s->stop == PS_TRIAL_STOP_HOPELESS ||
+	    further >= PS_MEASURE_FURTHER_CHECKS || ps_measure_search_knows(&s->answer)) {
+		return false;
+	}
+	for (int i = 0; i < s->n_steps; i++) {
+		bool failed = s->steps[i].verdict != PS_TRIAL_PASS &&
+			      s->steps[i].verdict != PS_TRIAL_FAIL_EMPTY;
+		if (s->steps[i].kind == PS_TRIAL_CONFIRM && failed) {
+			refuted = fmin(refuted, s->steps[i].scale);
+		}
+	}
+	for (int i = 0; i < further; i++) {
+		below *= 2;
+	}
+	*ret_scale = copies ? fmin(refuted - 1, floor(refuted * (1 - below) + 1e-9))
+			    : refuted * (1 - below);
+	return isfinite(refuted) && (copies ? *ret_scale >= 1 : *ret_scale > 0);
 }
 
 static void keep_capacity(struct ps_measure_cell *c, struct ps_trial_search *s,
@@ -335,13 +365,29 @@ static struct ps_trial_plan trial_plan(const struct ps_measure_cell *c, const st
 	return plan;
 }
 
+/* What to run next; false: nothing. Where every check failed, and nothing below them is known to
+ * hold, further ones go down: a capacity that is lower than thought is an answer, an unknown one is
+ * not. */
+static bool next_step(struct ps_measure_cell *c, struct ps_trial_search *s, const struct ray *ray,
+		      struct ps_trial_next *ret_next)
+{
+	*ret_next = ps_trial_search_next(s);
+	if (ret_next->action == PS_TRIAL_DONE &&
+	    ps_measure_search_lower(s, c->further_checks, ray->most_copies > 0, &ret_next->scale)) {
+		ret_next->action = PS_TRIAL_RUN_CONFIRM;
+		ret_next->steps_most++;
+		s->plan.max_confirms++;
+		c->further_checks++;
+	}
+	return ret_next->action != PS_TRIAL_DONE;
+}
+
 static enum ps_status run_steps(struct ps_measure_cell *c, struct ps_trial_search *s,
 				const struct ray *ray, struct ps_error *err)
 {
 	struct ps_trial_next next;
 	enum ps_status st = PS_OK;
-	while (st == PS_OK && !c->cut_by_time &&
-	       (next = ps_trial_search_next(s)).action != PS_TRIAL_DONE) {
+	while (st == PS_OK && !c->cut_by_time && next_step(c, s, ray, &next)) {
 		c->cut_by_time = s->n_steps >= LEAST_STEPS && out_of_time(c->m);
 		if (!c->cut_by_time) {
 			st = run_step(c, s, ray, &next, err);

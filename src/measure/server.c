@@ -33,17 +33,24 @@ static const struct ps_measure_tenant *member(const struct ps_measure_campaign *
 	return &((const struct ps_measure_tenant *)c->tenants.items)[set->members[i]];
 }
 
+static bool is_used(const struct ps_measure_context *m, const struct ps_store_set *set,
+		    const struct ps_measure_start *how, size_t model)
+{
+	const struct ps_measure_model *models = m->c->models.items;
+	bool used = how->model && strcmp(how->model, models[model].name) == 0;
+	for (int i = 0; i < set->member_len && !how->model; i++) {
+		used = used || ps_measure_asks_model(m->c, member(m->c, set, i), model);
+	}
+	return used;
+}
+
 static void put_models(struct ps_strbuf *b, const struct ps_measure_context *m,
-		       const struct ps_store_set *set)
+		       const struct ps_store_set *set, const struct ps_measure_start *how)
 {
 	const struct ps_measure_model *models = m->c->models.items;
 	ps_strbuf_puts(b, "models:\n");
 	for (size_t k = 0; k < m->c->models.len; k++) {
-		bool used = false;
-		for (int i = 0; i < set->member_len; i++) {
-			used = used || strcmp(member(m->c, set, i)->model, models[k].name) == 0;
-		}
-		if (used) {
+		if (is_used(m, set, how, k)) {
 			ps_strbuf_printf(b, "  - name: %s\n    path: ", models[k].name);
 			put_quoted(b, m->model_paths[k]);
 			ps_strbuf_putc(b, '\n');
@@ -62,6 +69,18 @@ const char *ps_measure_member_name(const struct ps_measure_tenant *t, int copy, 
 	return buf;
 }
 
+/* "m", or of a mix "m, n". */
+static void put_names(struct ps_strbuf *b, const struct ps_measure_context *m,
+		      const struct ps_measure_tenant *t, const struct ps_measure_start *how)
+{
+	const struct ps_measure_model *all = m->c->models.items;
+	int models[PS_MEASURE_MAX_TENANTS], n = ps_measure_tenant_models(m->c, t, models);
+	for (int i = 0; i < n && !how->model; i++) {
+		ps_strbuf_printf(b, "%s%s", i ? ", " : "", all[models[i]].name);
+	}
+	ps_strbuf_puts(b, how->model ? how->model : "");
+}
+
 /* One tenant per member, or per copy of the only member. */
 static enum ps_status put_tenants(struct ps_strbuf *b, const struct ps_measure_context *m,
 				  const struct ps_store_set *set,
@@ -76,10 +95,10 @@ static enum ps_status put_tenants(struct ps_strbuf *b, const struct ps_measure_c
 		if (st != PS_OK) {
 			return st;
 		}
-		ps_strbuf_printf(b,
-				 "  - name: %s\n    keys: [\"%s\"]\n    models: [%s]\n"
-				 "    queue_limit: %lld\n",
-				 ps_measure_member_name(t, i, how->copies, name), digest, t->model,
+		ps_strbuf_printf(b, "  - name: %s\n    keys: [\"%s\"]\n    models: [",
+				 ps_measure_member_name(t, i, how->copies, name), digest);
+		put_names(b, m, t, how);
+		ps_strbuf_printf(b, "]\n    queue_limit: %lld\n",
 				 (long long)m->c->server.queue_limit);
 	}
 	return PS_OK;
@@ -121,7 +140,7 @@ static enum ps_status write_config(const struct ps_measure_context *m,
 		put_quoted(&b, s->library);
 	}
 	ps_strbuf_putc(&b, '\n');
-	put_models(&b, m, set);
+	put_models(&b, m, set, how);
 	enum ps_status st = put_tenants(&b, m, set, how, live, err);
 	if (st == PS_OK) {
 		st = put_operator(&b, live, err);
@@ -221,16 +240,10 @@ static enum ps_status join_remote(struct ps_measure_context *m, const struct ps_
 				  struct ps_measure_live *live, struct ps_error *err)
 {
 	const char *base = m->c->server.url;
-	const char *key = m->keys[set->members[0]];
+	const struct ps_measure_live there = {.url = (char *)base};
 	char *body = NULL;
 	size_t len = 0;
-	struct ps_strbuf ready;
-	ps_strbuf_init(&ready);
-	ps_strbuf_printf(&ready, "%s%sv2", base, base[strlen(base) - 1] == '/' ? "" : "/");
-	enum ps_status st = ps_strbuf_status(&ready) == PS_OK
-				    ? ps_measure_get(ready.data, key, &body, &len, err)
-				    : ps_error_set(err, PS_ENOMEM, "no memory for an address");
-	ps_strbuf_fini(&ready);
+	enum ps_status st = ps_measure_ask_server(m, set, &there, "/v2", &body, &len, err);
 	if (st != PS_OK) {
 		return st;
 	}
@@ -248,6 +261,20 @@ static enum ps_status join_remote(struct ps_measure_context *m, const struct ps_
 	live->metrics_url = m->c->server.metrics ? strdup(m->c->server.metrics) : NULL;
 	live->metrics_key = m->metrics_key ? strdup(m->metrics_key) : NULL;
 	return live->url ? PS_OK : ps_error_set(err, PS_ENOMEM, "no memory for an address");
+}
+
+enum ps_status ps_measure_ask_server(const struct ps_measure_context *m,
+				     const struct ps_store_set *set,
+				     const struct ps_measure_live *live, const char *path,
+				     char **ret_body, size_t *ret_len, struct ps_error *err)
+{
+	const struct ps_measure_page page = {
+		.url = live->url,
+		.tail = path,
+		.key = m->c->server.url ? m->keys[set->members[0]] : live->keys[0],
+		.tls = &m->tls,
+	};
+	return ps_measure_get(&page, ret_body, ret_len, err);
 }
 
 enum ps_status ps_measure_server_start(struct ps_measure_context *m, const struct ps_store_set *set,

@@ -2,6 +2,7 @@
 #include "report/agree.h"
 
 #include "conf/conf.h"
+#include "load/reason.h"
 #include "report_internal.h"
 
 #include <math.h>
@@ -159,7 +160,7 @@ static enum ps_status p50_of(struct work *w, const struct ps_store_cell *x, int 
 		x->trial_len && tenant >= 0 ? ps_report_result_of(&x->trials[0], tenant) : NULL;
 
 	*ret_p50 = NAN;
-	if (!r || !ps_report_is_trusted(r))
+	if (!r || !ps_load_reason_is_trusted(r->valid, r->reasons))
 		return PS_OK;
 	enum ps_status st = ps_report_read_hist(&w->scratch, &r->latency, err);
 	int64_t p50 = st == PS_OK ? ps_hist_quantile_ns(&w->scratch, 0.5) : 0;

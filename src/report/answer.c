@@ -180,13 +180,6 @@ static enum ps_status pool_compute(struct pool *p, const struct ps_store_result 
 	return PS_OK;
 }
 
-/* A backlog that grows is the server's doing, not the instrument's: such a trial may prove a
- * miss. Any other reason is held against the instrument. */
-bool ps_report_is_trusted(const struct ps_store_result *r)
-{
-	return ps_load_reason_is_trusted(r->valid, r->reasons);
-}
-
 static enum ps_status pool_result(struct pool *p, const struct ps_store_trial *t,
 				  const struct ps_store_result *r, const struct ps_sla *sla,
 				  struct ps_error *err)
@@ -206,7 +199,7 @@ static enum ps_status pool_result(struct pool *p, const struct ps_store_trial *t
 	l->requests += n;
 	l->over += over;
 	l->failed += p->part.lost;
-	if (ps_report_is_trusted(r)) {
+	if (ps_load_reason_is_trusted(r->valid, r->reasons)) { /* it may prove a miss */
 		p->valid.requests += n;
 		p->valid.over += over;
 	}

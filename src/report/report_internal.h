@@ -21,8 +21,6 @@ bool ps_report_method_is(const struct ps_store_capacity *cap, const char *key, c
 
 /* ps_report_result_of returns the result of a tenant in a trial, or NULL. */
 const struct ps_store_result *ps_report_result_of(const struct ps_store_trial *t, int tenant);
-/* ps_report_is_trusted says whether a result is VALID, or INVALID for a rising backlog alone. */
-bool ps_report_is_trusted(const struct ps_store_result *r);
 /* ps_report_read_hist reads stored bytes into an initialised histogram. PS_ECORRUPT. */
 enum ps_status ps_report_read_hist(struct ps_hist *h, const struct ps_store_blob *b,
 				   struct ps_error *err);

@@ -2,6 +2,8 @@
  * one block are a pair, since they had the same arrivals and lie close in time. */
 #include "report_internal.h"
 
+#include "load/reason.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -25,7 +27,7 @@ enum ps_status ps_report_block_p50(const struct ps_store_campaign *c, int tenant
 		    (size_t)x->block >= c->cell_len)
 			continue;
 		const struct ps_store_result *r = ps_report_result_of(&x->trials[0], tenant);
-		if (!r || !ps_report_is_trusted(r))
+		if (!r || !ps_load_reason_is_trusted(r->valid, r->reasons))
 			continue;
 		enum ps_status st = ps_report_read_hist(scratch, &r->latency, err);
 		if (st != PS_OK)

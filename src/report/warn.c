@@ -2,12 +2,13 @@
 #include "report_internal.h"
 
 #include "base/cpus.h"
+#include "base/json.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_STEAL_PERCENT = 2 };
+enum { MAX_STEAL_PERCENT = 2, MAX_NAMED = 5, MAX_RUNS = 1000 };
 
 struct list {
 	struct ps_report_answer *a;
@@ -55,6 +56,71 @@ static void warn_price(struct list *w)
 	if (ps_cpus_parse(c->slice_cpus ? c->slice_cpus : "", &cpus, NULL) == PS_OK &&
 	    ps_cost_slice_warning(&price, ps_cpus_count(&cpus), c->slice_memory_bytes, text))
 		warn(w, "Price: %s.", text);
+}
+
+/* ---- runs ---- */
+
+struct named {
+	const char *keys[3], *what;
+};
+
+static const char *said_by(const json_t *run, const struct named *n)
+{
+	for (int i = 0; i < 3 && n->keys[i]; i++)
+		run = json_object_get(run, n->keys[i]);
+	return json_string_value(run);
+}
+
+/* Whether an earlier run said the same, or this one says nothing. */
+static bool is_known(const json_t *runs, size_t i, const struct named *n)
+{
+	const char *mine = said_by(json_array_get(runs, i), n);
+
+	for (size_t k = 0; mine && k < i; k++) {
+		const char *other = said_by(json_array_get(runs, k), n);
+		if (other && strcmp(other, mine) == 0)
+			return true;
+	}
+	return !mine;
+}
+
+static void warn_named(struct list *w, const json_t *runs, const struct named *n)
+{
+	struct ps_strbuf text;
+	int different = 0;
+
+	ps_strbuf_init(&text);
+	for (size_t i = 0; i < json_array_size(runs) && different < MAX_NAMED; i++)
+		if (!is_known(runs, i, n))
+			ps_strbuf_printf(&text, "%s%.40s", different++ ? ", " : "",
+					 said_by(json_array_get(runs, i), n));
+	if (different > 1)
+		warn(w,
+		     "The runs of this campaign had different %s: %s. What they measured stands "
+		     "side by side.",
+		     n->what, text.data);
+	ps_strbuf_fini(&text);
+}
+
+/* What a resumed campaign may have changed under its results. */
+static void warn_runs(struct list *w)
+{
+	static const struct named names[] = {
+		{{"perseus", "version"}, "versions of Perseus"},
+		{{"perseus", "revision"}, "builds of Perseus"},
+		{{"onnxruntime", "sha256"}, "libraries of ONNX Runtime (by SHA-256)"},
+		{{"machine", "kernel", "release"}, "kernels"},
+	};
+	const char *text = w->a->campaign->manifest_json;
+	json_t *o = NULL;
+
+	if (text && ps_json_parse(text, strlen(text), &o, NULL) == PS_OK) {
+		const json_t *runs = json_object_get(o, "runs");
+		for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+			if (json_array_size(runs) <= MAX_RUNS)
+				warn_named(w, runs, &names[i]);
+	}
+	json_decref(o);
 }
 
 static void warn_cells(struct list *w)
@@ -189,6 +255,7 @@ enum ps_status ps_report_warn(struct ps_report_answer *a, struct ps_error *err)
 	if (!a->warnings)
 		return ps_error_set(err, PS_ENOMEM, "no memory for the report");
 	warn_price(&w);
+	warn_runs(&w);
 	warn_cells(&w);
 	warn_sets(&w);
 	warn_trials(&w);

@@ -95,6 +95,34 @@ static void test_refusals(void **state)
 		{"name: x\n" MODELS
 		 "tenants:\n  - {name: a, model: m, demand: 4/s, sla: p95<=2s, key_env: K}\n",
 		 "dir/c.yaml:5:tenants.key_env", "no server.url"},
+		{"name: x\n" MODELS TENANTS "server: {url: 'grpc://h:1'}\n",
+		 "dir/c.yaml:server.url", "needs HTTP"},
+		{"name: x\n" MODELS TENANTS "server: {url: 'ftp://h'}\n", "dir/c.yaml:server.url",
+		 ""},
+		{"name: x\n" MODELS TENANTS "server: {url: 'http://h', metrics: 'grpc://h'}\n",
+		 "dir/c.yaml:server.metrics", "needs HTTP"},
+		{"name: x\n" MODELS TENANTS "server: {tls_ca: ca.pem}\n", "dir/c.yaml:server",
+		 "server.url"},
+		{"name: x\n" MODELS "tenants:\n  - {name: a, model: m, demand: 4/s, sla: p95<=2s, "
+		 "url: ['http://h']}\n",
+		 "dir/c.yaml:5:tenants.url", "no server.url"},
+		{"name: x\n" MODELS "server: {url: 'http://h'}\n"
+		 "tenants:\n  - {name: a, model: m, demand: 4/s, sla: p95<=2s, url: ['x://h']}\n",
+		 "dir/c.yaml:6:tenants.url", ""},
+		{"name: x\n" MODELS
+		 "tenants:\n  - {name: a, model: m, demand: 4/s, sla: p95<=2s, in_process: m}\n",
+		 "dir/c.yaml:5:tenants.in_process", "no server"},
+		{"name: x\n" MODELS "tenants:\n  - {name: a, demand: 4/s, sla: p95<=2s}\n",
+		 "dir/c.yaml:5:tenants.model", "either model or mix"},
+		{"name: x\n" MODELS
+		 "tenants:\n  - {name: a, model: m, mix: [m], demand: 4/s, sla: p95<=2s}\n",
+		 "dir/c.yaml:5:tenants.model", "either model or mix"},
+		{"name: x\n" MODELS
+		 "tenants:\n  - {name: a, mix: [m, 'z@2,weight=3'], demand: 4/s, sla: p95<=2s}\n",
+		 "dir/c.yaml:5:tenants.mix", "\"z@2,weight=3\""},
+		{"name: x\n" MODELS
+		 "tenants:\n  - {name: a, mix: ['m,batch=2'], demand: 4/s, sla: p95<=2s}\n",
+		 "dir/c.yaml:5:tenants.mix", "batch sizes"},
 		{"name: x\n" MODELS, "dir/c.yaml:1:tenants", "missing"},
 		{"- 1\n", "dir/c.yaml", ""},
 		{"", "dir/c.yaml", ""},
@@ -271,6 +299,35 @@ static void test_kinds(void **state)
 	}
 }
 
+/* A tenant with a mix: every model of it is measured cold, by the first tenant that asks it. */
+static void test_mix(void **state)
+{
+	static const char text[] =
+		"name: x\nmodels:\n  - {name: m, file: f}\n  - {name: n, file: g}\n"
+		"  - {name: unused, file: h}\ntenants:\n" TENANT(
+			"a") "  - {name: b, mix: ['n,weight=3', 'm@1', n], demand: 4/s, sla: "
+			     "p95<=2s}\n"
+			     "search: {sets: none}\nconfirm: {trials: 0}\ncold: {trials: 1}\n";
+	struct ps_measure_campaign c;
+	struct ps_store_campaign p;
+	struct ps_arena a;
+	int models[PS_MEASURE_MAX_TENANTS];
+	(void)state;
+	ps_arena_init(&a, 0);
+	plan(text, &c, &a, &p);
+	const struct ps_measure_tenant *t = c.tenants.items;
+	assert_int_equal(ps_measure_tenant_models(&c, &t[0], models), 1);
+	assert_int_equal(ps_measure_tenant_models(&c, &t[1], models), 2);
+	assert_true(models[0] == 1 && models[1] == 0);
+	assert_string_equal(p.tenants[0].model, "m");
+	assert_string_equal(p.tenants[1].model, "n+m");
+	assert_int_equal(p.cell_len, 2);
+	assert_int_equal(cell_of(&p, "cold/0/m")->set, 0);
+	assert_int_equal(cell_of(&p, "cold/0/n")->set, 1);
+	ps_arena_fini(&a);
+	ps_measure_free(&c);
+}
+
 /* Rates and rays are given in the order of the set's members, whatever the file's. */
 static void test_points(void **state)
 {
@@ -425,10 +482,15 @@ static void test_samples(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_plan),
-		cmocka_unit_test(test_sets),	 cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_points),	 cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_examples), cmocka_unit_test(test_example_campaigns),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_mix),
+		cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_points),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_example_campaigns),
 		cmocka_unit_test(test_samples),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "load/reason.h"
 #include "measure/measure_internal.h"
-#include "report/report_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -161,7 +161,9 @@ static void test_memory(void **state)
 		assert_int_equal(m.t.valid, rows[i].valid);
 		assert_true(rows[i].valid == !strstr(m.t.reasons, "before\nmemory-over: "));
 		for (int k = 0; k < 2; k++) { /* what the report goes by */
-			assert_int_equal(ps_report_is_trusted(&m.t.results[k]), rows[i].valid);
+			assert_int_equal(ps_load_reason_is_trusted(m.t.results[k].valid,
+								   m.t.results[k].reasons),
+					 rows[i].valid);
 		}
 		fini(&m);
 	}

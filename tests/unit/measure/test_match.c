@@ -23,6 +23,12 @@
 	"cold: {trials: 1}\n"
 /* searches 3, confirms 6, rates 2, colds 2 */
 #define CELLS 13
+/* searches 3, confirms 3, capacities 3 */
+#define CAPPED                                                                                     \
+	"name: x\n" MODELS "tenants:\n"                                                            \
+	"  - {name: a, model: m, demand: 4/s, sla: p95<=200ms}\n"                                  \
+	"  - {name: b, model: n, demand: 4/s, sla: p95<=200ms}\n"                                  \
+	"confirm: {trials: 1, at_capacity: 1}\nstop: {max_time: %s}\n"
 
 struct planned {
 	struct ps_measure_campaign c;
@@ -92,6 +98,8 @@ static void test_changes(void **state)
 		{"b, model: n,", "b, model: n, protocol: grpc,", 4, 9, 0, 0},
 		{"b, model: n,", "b, model: n, tolerance: 1e-3,", 4, 9, 0, 0},
 		{"b, model: n,", "b, model: n, tls_ca: other.pem,", 13, 0, 0, 0},
+		/* a mix of one model is no longer that model alone */
+		{"b, model: n,", "b, mix: [n],", 4, 9, 0, 0},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -104,7 +112,7 @@ static void test_changes(void **state)
 		make(&now, text, models);
 		assert_int_equal(old.plan.cell_len, CELLS);
 		set_all(&old, PS_STORE_DONE);
-		assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, &now.a, &m, &err),
+		assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, 0, &now.a, &m, &err),
 				 PS_OK);
 		if (m.same || m.counts[PS_MEASURE_KEPT] != rows[i].kept ||
 		    m.counts[PS_MEASURE_CHANGED] != rows[i].changed ||
@@ -131,11 +139,11 @@ static void test_model_changed(void **state)
 	make(&old, BASE, before);
 	make(&now, BASE, before);
 	set_all(&old, PS_STORE_DONE);
-	assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, &now.a, &m, &err), PS_OK);
+	assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, 0, &now.a, &m, &err), PS_OK);
 	assert_true(m.same);
 	release(&now);
 	make(&now, BASE, after);
-	assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, &now.a, &m, &err), PS_OK);
+	assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, 0, &now.a, &m, &err), PS_OK);
 	assert_false(m.same);
 	assert_int_equal(m.counts[PS_MEASURE_KEPT], 4); /* search, two blocks, cold start of a */
 	assert_int_equal(m.counts[PS_MEASURE_CHANGED], 9);
@@ -155,15 +163,16 @@ static void test_states(void **state)
 	make(&old, BASE, models);
 	make(&now, "# changed\n" BASE, models);
 	set_all(&old, PS_STORE_FAILED);
-	assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, &now.a, &m, &err), PS_OK);
+	assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, 0, &now.a, &m, &err), PS_OK);
 	assert_int_equal(m.counts[PS_MEASURE_OPEN], CELLS);
 	release(&old);
 	make(&old, BASE, NULL); /* as a Perseus wrote it that knew no digests */
 	set_all(&old, PS_STORE_DONE);
-	assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, &now.a, &m, &err), PS_EEXIST);
+	assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, 0, &now.a, &m, &err),
+			 PS_EEXIST);
 	release(&now);
 	make(&now, BASE, models);
-	assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, &now.a, &m, &err), PS_OK);
+	assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, 0, &now.a, &m, &err), PS_OK);
 	assert_true(m.same);
 	assert_int_equal(m.counts[PS_MEASURE_KEPT], CELLS);
 	release(&old);
@@ -180,7 +189,7 @@ static void test_damaged(void **state)
 	make(&old, BASE, models);
 	make(&now, BASE, models);
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, &now.a, &m, NULL),
+		assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, 0, &now.a, &m, NULL),
 				 PS_OK);
 		assert_int_equal(m.same, i == 0);
 		((struct ps_store_cell *)old.plan.cells)[CELLS - 1].part = 7;
@@ -189,13 +198,112 @@ static void test_damaged(void **state)
 	release(&now);
 }
 
+/* The price sheet changed and the file did not: a form of its own, which keeps all results. */
+static void test_price(void **state)
+{
+	static const char *const models[] = {"one", "two", "", ""};
+	static const struct ps_store_price none = {.vcpu = 7}, nothing = {.vcpu = 8},
+					   one = {"p", "r", "i", 2, 4, 0.085, "s", "2025"},
+					   same = {"p", "r", "i", 2, 4, 0.085, "s", "2025"},
+					   dearer = {"p", "r", "i", 2, 4, 0.09, "s", "2026"};
+	static const struct {
+		const struct ps_store_price *before, *now;
+		bool same;
+	} rows[] = {{&one, &same, true},
+		    {&one, &dearer, false},
+		    {&none, &one, false},
+		    {&one, &none, false},
+		    {&none, &nothing, true}};
+	char text[PS_MEASURE_MATCH_SIZE];
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct planned old, now;
+		struct ps_measure_match m;
+		make(&old, BASE, models);
+		make(&now, BASE, models);
+		set_all(&old, PS_STORE_DONE);
+		old.plan.price = *rows[i].before;
+		now.plan.price = *rows[i].now;
+		assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, 0, &now.a, &m, NULL),
+				 PS_OK);
+		if (m.same != rows[i].same || m.repriced == m.same || m.move_len != CELLS) {
+			fail_msg("row %zu: %s", i, ps_measure_match_text(&m, text));
+		}
+		assert_true(m.same || strncmp(ps_measure_match_text(&m, text),
+					      "the price has changed: 13 done", 30) == 0);
+		release(&old);
+		release(&now);
+	}
+}
+
+static struct ps_store_cell *cell_of(struct planned *p, const char *key)
+{
+	struct ps_store_cell *cells = (struct ps_store_cell *)p->plan.cells;
+	for (size_t i = 0; i < p->plan.cell_len; i++) {
+		if (strcmp(cells[i].key, key) == 0) {
+			return &cells[i];
+		}
+	}
+	fail_msg("there is no cell %s", key);
+	return NULL;
+}
+
+/* A search that max_time cut short is measured again when there is more of it, and so is what went
+ * by its capacity: the search of the set along the ray of a and b, and blocks at the capacities. */
+static void test_cut(void **state)
+{
+	static const char *const models[] = {"one", "two", "", ""};
+	static const struct {
+		const char *key, *method;
+		const char *max_time; /* of the changed file */
+		int changed;
+	} rows[] = {
+		{"search/a", "{\"stop\":\"time\",\"max_time_ns\":10000000000}", "11s", 4},
+		{"search/a", "{\"stop\":\"time\",\"max_time_ns\":10000000000}", "9s", 0},
+		{"search/a", "{\"stop\":\"time\",\"max_time_ns\":10000000000}", "0s", 4},
+		{"search/a", "{\"stop\":\"steps\",\"max_time_ns\":10000000000}", "11s", 0},
+		/* of an older Perseus */
+		{"search/a", "{\"stop\":\"time\"}", "11s", 4},
+		{"search/a", "no JSON", "11s", 0},
+		{"search/together", "{\"stop\":\"time\",\"max_time_ns\":10000000000}", "11s", 2},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char before[1200], after[1200];
+		struct planned old, now;
+		struct ps_measure_match m;
+		struct ps_error err;
+		(void)snprintf(before, sizeof(before), CAPPED, "10s");
+		(void)snprintf(after, sizeof(after), CAPPED, rows[i].max_time);
+		make(&old, before, models);
+		make(&now, after, models);
+		set_all(&old, PS_STORE_DONE);
+		cell_of(&old, rows[i].key)->capacity.method_json = rows[i].method;
+		assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan,
+							now.c.stop.max_time_ns, &now.a, &m, &err),
+				 PS_OK);
+		if (m.counts[PS_MEASURE_CHANGED] != rows[i].changed) {
+			fail_msg("row %zu: %d changed", i, m.counts[PS_MEASURE_CHANGED]);
+		}
+		release(&now);
+		/* the same file keeps what it cut */
+		make(&now, before, models);
+		assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan,
+							now.c.stop.max_time_ns, &now.a, &m, &err),
+				 PS_OK);
+		assert_true(m.same);
+		assert_int_equal(m.counts[PS_MEASURE_KEPT], now.plan.cell_len);
+		release(&old);
+		release(&now);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_changes),
-		cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_model_changed),
-		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_changes),	      cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_price),	      cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_model_changed), cmocka_unit_test(test_states),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

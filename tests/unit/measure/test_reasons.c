@@ -11,7 +11,6 @@
 #include "load/judge.h"
 #include "load/reason.h"
 #include "measure/measure_internal.h"
-#include "report/report_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +99,8 @@ static void test_they_agree(void **state)
 		struct ps_store_result demand = convert(j, PS_STORE_DEMAND, &a);
 		assert_int_equal(step.valid, rows[i].step_valid);
 		assert_int_equal(demand.valid, rows[i].demand_valid);
-		assert_int_equal(ps_report_is_trusted(&demand), rows[i].trusted);
+		assert_int_equal(ps_load_reason_is_trusted(demand.valid, demand.reasons),
+				 rows[i].trusted);
 		ps_hist_fini(&j->t.latency);
 		ps_hist_fini(&j->t.send_lag);
 		ps_arena_fini(&a);

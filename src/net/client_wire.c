@@ -1,5 +1,6 @@
 #include "net/client_wire_internal.h"
 #include "net/net_internal.h"
+#include "net/pieces_internal.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -13,9 +14,8 @@
 #include <unistd.h>
 
 enum {
-	MAX_PIECES = 1024,	  /* the kernel's bound for one call */
-	RECORD_BYTES = 16 * 1024, /* of plain text in one record of TLS */
-	BATCH_BYTES = 64 * 1024,  /* encrypted ahead of one write */
+	MAX_PIECES = 1024,	 /* the kernel's bound for one call */
+	BATCH_BYTES = 64 * 1024, /* encrypted ahead of one write */
 };
 
 static bool would_block(int e)
@@ -251,52 +251,15 @@ static int64_t give(struct ps_net_wire *w, const struct iovec *pieces, size_t n)
 	return PS_NET_IO_BROKEN;
 }
 
-/* Where reading stands in the pieces. */
-struct cursor {
-	const struct iovec *piece;
-	size_t n;    /* pieces from here on */
-	size_t skip; /* of the first */
-};
-
-static void advance(struct cursor *c, size_t bytes)
-{
-	while (c->n > 0 && bytes >= c->piece->iov_len - c->skip) {
-		bytes -= c->piece->iov_len - c->skip;
-		c->skip = 0;
-		c->piece++;
-		c->n--;
-	}
-	c->skip += bytes;
-}
-
-/* Small pieces go into one record together; large ones are encrypted from where they lie. */
-static const char *record_of(struct cursor *c, char *record, size_t *ret_bytes)
-{
-	size_t n = c->piece->iov_len - c->skip, at = 0;
-	const char *in_place = (const char *)c->piece->iov_base + c->skip;
-	if (n >= RECORD_BYTES || c->n == 1) {
-		*ret_bytes = n < RECORD_BYTES ? n : RECORD_BYTES;
-		advance(c, *ret_bytes);
-		return in_place;
-	}
-	while (c->n > 0 && at < RECORD_BYTES) {
-		n = c->piece->iov_len - c->skip;
-		n = n < RECORD_BYTES - at ? n : RECORD_BYTES - at;
-		memcpy(record + at, (const char *)c->piece->iov_base + c->skip, n);
-		at += n;
-		advance(c, n);
-	}
-	*ret_bytes = at;
-	return record;
-}
-
 static bool encrypt(struct ps_net_wire *w, const struct iovec *pieces, size_t n)
 {
-	char record[RECORD_BYTES];
-	struct cursor c = {.piece = pieces, .n = n};
-	for (advance(&c, 0); c.n > 0 && w->cipher->plain < BATCH_BYTES;) {
+	char record[PS_NET_RECORD_BYTES];
+	struct ps_net_cursor c = {.piece = pieces, .n = n};
+	for (ps_net_cursor_advance(&c, 0); c.n > 0 && w->cipher->plain < BATCH_BYTES;) {
 		size_t bytes, put;
-		const char *at = record_of(&c, record, &bytes);
+		const char *at = ps_net_cursor_record(c, record, &bytes);
+		bytes = bytes < PS_NET_RECORD_BYTES ? bytes : PS_NET_RECORD_BYTES;
+		ps_net_cursor_advance(&c, bytes);
 		ERR_clear_error();
 		if (SSL_write_ex(w->ssl, at, bytes, &put) != 1 || put != bytes) {
 			w->broken = true;

@@ -1,5 +1,6 @@
 /* Bytes in the clear or under TLS. */
 #include "net/transport_internal.h"
+#include "net/pieces_internal.h"
 #include "net/tls_internal.h"
 
 #include <openssl/err.h>
@@ -9,10 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-	MAX_PIECES = 1024,	  /* the kernel's bound for one call */
-	RECORD_BYTES = 16 * 1024, /* of plain text in one record of TLS */
-};
+enum { MAX_PIECES = 1024 /* the kernel's bound for one call */ };
 
 enum ps_status ps_net_transport_open(struct ps_net_transport *t, int fd, struct ps_net_tls *tls,
 				     enum ps_net_kind kind)
@@ -119,44 +117,6 @@ bool ps_net_transport_pending(const struct ps_net_transport *t)
 
 /* --- writing --- */
 
-/* Where writing stands in the pieces. */
-struct cursor {
-	const struct iovec *piece;
-	size_t n;    /* pieces from here on */
-	size_t skip; /* of the first */
-};
-
-static void advance(struct cursor *c, size_t bytes)
-{
-	while (c->n > 0 && bytes >= c->piece->iov_len - c->skip) {
-		bytes -= c->piece->iov_len - c->skip;
-		c->skip = 0;
-		c->piece++;
-		c->n--;
-	}
-	c->skip += bytes;
-}
-
-/* Small pieces go into one record together; large ones are encrypted from where they lie. The first
- * bytes after AGAIN are the same as before in either case, as TLS demands. */
-static const char *record_of(struct cursor c, char *record, size_t *ret_bytes)
-{
-	size_t n = c.piece->iov_len - c.skip, at = 0;
-	if (n >= RECORD_BYTES || c.n == 1) {
-		*ret_bytes = n;
-		return (const char *)c.piece->iov_base + c.skip;
-	}
-	while (c.n > 0 && at < RECORD_BYTES) {
-		n = c.piece->iov_len - c.skip;
-		n = n < RECORD_BYTES - at ? n : RECORD_BYTES - at;
-		memcpy(record + at, (const char *)c.piece->iov_base + c.skip, n);
-		at += n;
-		advance(&c, n);
-	}
-	*ret_bytes = at;
-	return record;
-}
-
 static int64_t tls_write(struct ps_net_transport *t, const void *bytes, size_t n)
 {
 	size_t put;
@@ -168,19 +128,20 @@ static int64_t tls_write(struct ps_net_transport *t, const void *bytes, size_t n
 	return r == PS_NET_IO_AGAIN ? r : PS_NET_IO_BROKEN;
 }
 
+/* The first bytes after AGAIN are the same as before, as TLS demands. */
 static int64_t tls_writev(struct ps_net_transport *t, const struct iovec *pieces, size_t n)
 {
-	char record[RECORD_BYTES];
+	char record[PS_NET_RECORD_BYTES];
 	int64_t total = 0;
-	struct cursor c = {.piece = pieces, .n = n};
-	for (advance(&c, 0); c.n > 0;) {
+	struct ps_net_cursor c = {.piece = pieces, .n = n};
+	for (ps_net_cursor_advance(&c, 0); c.n > 0;) {
 		size_t bytes;
-		const char *at = record_of(c, record, &bytes);
+		const char *at = ps_net_cursor_record(c, record, &bytes);
 		int64_t put = tls_write(t, at, bytes);
 		if (put < 0)
 			return put == PS_NET_IO_AGAIN && total > 0 ? total : put;
 		total += put;
-		advance(&c, (size_t)put);
+		ps_net_cursor_advance(&c, (size_t)put);
 	}
 	return total;
 }

@@ -222,6 +222,10 @@ enum ps_status ps_net_client_send(struct ps_net_client *c, struct ps_net_call *c
  * room until those of the first have ended. */
 int ps_net_client_room(const struct ps_net_client *c);
 int ps_net_client_calls(const struct ps_net_client *c); /* under way */
+/* ps_net_client_streams says how many calls the server lets be under way at once on this
+ * connection: 1 of HTTP/1.1, its SETTINGS_MAX_CONCURRENT_STREAMS of HTTP/2 (at most INT_MAX). -1:
+ * it has not said so far, or there is no connection. */
+int ps_net_client_streams(const struct ps_net_client *c);
 /* ps_net_client_connect opens the connection ahead of the first call; failures show in the call
  * that comes next. */
 void ps_net_client_connect(struct ps_net_client *c);
@@ -246,6 +250,13 @@ enum ps_status ps_net_call_message(struct ps_net_call *call, struct ps_net_messa
 				   struct ps_error *err);
 /* ps_net_call_end says that no message follows; the server ends the call when it has answered. */
 void ps_net_call_end(struct ps_net_call *call);
+/* ps_net_call_give_up ends a call under way that owes an answer to a message that left at `sent_ns`
+ * (0: it could not leave), with PS_NET_TIMEOUT and from inside: what a deadline is to other calls.
+ * The stream is reset; a connection on which nothing came since takes no more calls. */
+void ps_net_call_give_up(struct ps_net_call *call, int64_t sent_ns);
+/* ps_net_call_is_left says whether the call is on a connection that takes no more calls: it may
+ * still be answered, but the next message had better go on another call. */
+bool ps_net_call_is_left(const struct ps_net_call *call);
 
 struct ps_net_client_stats {
 	uint64_t connects, handshakes; /* that succeeded */

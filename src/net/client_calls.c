@@ -104,6 +104,11 @@ int ps_net_client_room(const struct ps_net_client *c)
 	return c->failing ? 0 : c->speech->room(c);
 }
 
+int ps_net_client_streams(const struct ps_net_client *c)
+{
+	return c->state == PS_NET_OPEN ? c->speech->streams(c) : -1;
+}
+
 int ps_net_client_calls(const struct ps_net_client *c)
 {
 	return c->speech->calls(c) + (ps_net_client_has_elder(c) ? c->speech->calls(c->elder) : 0);

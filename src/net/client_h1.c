@@ -261,6 +261,12 @@ static void cancel(struct ps_net_client *c, struct ps_net_call *call)
 	ps_net_client_fail(c, PS_NET_CANCELLED, 0);
 }
 
+static int streams(const struct ps_net_client *c)
+{
+	(void)c;
+	return 1;
+}
+
 static int room(const struct ps_net_client *c)
 {
 	return c->h1.call ? 0 : 1;
@@ -304,6 +310,7 @@ const struct ps_net_speech ps_net_speech_h1 = {
 	.init = init,
 	.fini = fini,
 	.room = room,
+	.streams = streams,
 	.calls = calls,
 	.begin = begin,
 	.start = start,

@@ -3,6 +3,7 @@
 
 #include <nghttp2/nghttp2.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,19 +144,21 @@ static void end_all(struct ps_net_client *c, enum ps_net_outcome outcome, int e,
 	ps_net_h2c_leave(s);
 }
 
-/* Nothing came since this call left, or it could not even leave. */
-static bool is_silent(const struct ps_net_client *c, const struct ps_net_h2c_call *k)
+/* Nothing came since what is to be answered left, or it could not even leave. */
+static bool is_silent(const struct ps_net_client *c, const struct ps_net_h2c_call *k,
+		      int64_t sent_ns)
 {
 	bool stuck = ps_net_wire_is_stuck(&c->wire) || ps_net_h2c_has_output(k->s);
-	return k->call->sent_ns ? c->wire.read_ns < k->call->sent_ns : stuck;
+	return sent_ns ? c->wire.read_ns < sent_ns : stuck;
 }
 
 /* A connection whose other end may be gone without a word takes no more calls: they would time out
  * one after the other where another connection serves, and their resets pile up unread. Calls under
  * way may still be answered. */
-static void time_out(struct ps_net_client *c, struct ps_net_h2c_call *k, int64_t now_ns)
+static void time_out(struct ps_net_client *c, struct ps_net_h2c_call *k, int64_t sent_ns,
+		     int64_t now_ns)
 {
-	if (c->state == PS_NET_OPEN && is_silent(c, k))
+	if (c->state == PS_NET_OPEN && is_silent(c, k, sent_ns))
 		k->s->goaway = true;
 	ps_net_h2c_end(k, ps_net_client_late(c), 0, now_ns, false);
 }
@@ -171,7 +174,7 @@ static int64_t expire(struct ps_net_client *c, int64_t now_ns)
 	while (!s->doomed && k) {
 		int64_t at_ns = k->call->deadline_ns;
 		if (at_ns && now_ns >= at_ns) {
-			time_out(c, k, now_ns);
+			time_out(c, k, k->call->sent_ns, now_ns);
 			k = s->calls; /* whoever was told may have ended others */
 			next_ns = INT64_MAX;
 			continue;
@@ -343,6 +346,19 @@ static int calls(const struct ps_net_client *c)
 	return c->h2->session ? c->h2->session->n_calls : 0;
 }
 
+static uint32_t allowed(const struct ps_net_h2c_session *s)
+{
+	return nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
+static int streams(const struct ps_net_client *c)
+{
+	const struct ps_net_h2c_session *s = c->h2->session;
+	if (!s || !s->settled)
+		return -1;
+	return allowed(s) < INT_MAX ? (int)allowed(s) : INT_MAX;
+}
+
 static int room(const struct ps_net_client *c)
 {
 	const struct ps_net_h2c_session *s = c->h2->session;
@@ -352,8 +368,7 @@ static int room(const struct ps_net_client *c)
 		return left; /* on the next connection */
 	if (s->goaway || s->broken)
 		return 0;
-	uint32_t theirs =
-		nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+	uint32_t theirs = allowed(s);
 	if (theirs <= (uint32_t)own)
 		return 0;
 	return theirs - (uint32_t)own < (uint32_t)left ? (int)theirs - own : left;
@@ -399,6 +414,23 @@ void ps_net_call_end(struct ps_net_call *call)
 	start(k->base.client);
 }
 
+void ps_net_call_give_up(struct ps_net_call *call, int64_t sent_ns)
+{
+	if (!call->stream)
+		return;
+	struct ps_net_client *c = call->stream->client;
+	ps_net_client_hold(c);
+	time_out(c, (struct ps_net_h2c_call *)call->stream, sent_ns, ps_evloop_now_ns(c->loop));
+	ps_net_client_watch(c);
+	ps_net_client_release(c);
+}
+
+bool ps_net_call_is_left(const struct ps_net_call *call)
+{
+	const struct ps_net_h2c_call *k = (const struct ps_net_h2c_call *)call->stream;
+	return k && (k->s->goaway || k->s->broken);
+}
+
 /* --- the protocol --- */
 
 static enum ps_status init(struct ps_net_client *c)
@@ -426,6 +458,7 @@ const struct ps_net_speech ps_net_speech_h2 = {
 	.init = init,
 	.fini = fini,
 	.room = room,
+	.streams = streams,
 	.calls = calls,
 	.begin = begin,
 	.start = start,

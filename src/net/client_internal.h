@@ -75,6 +75,7 @@ struct ps_net_speech {
 	enum ps_status (*init)(struct ps_net_client *c);
 	void (*fini)(struct ps_net_client *c);
 	int (*room)(const struct ps_net_client *c);
+	int (*streams)(const struct ps_net_client *c); /* only asked when OPEN */
 	int (*calls)(const struct ps_net_client *c);
 	/* begin takes the call, whatever the state. PS_EINVAL, PS_ETOOBIG, PS_ENOMEM. */
 	enum ps_status (*begin)(struct ps_net_client *c, struct ps_net_call *call,

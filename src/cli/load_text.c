@@ -143,7 +143,7 @@ static void put_tenant(struct ps_strbuf *out, const struct ps_load_tenant *plan,
 	ps_strbuf_printf(out, "  per second   offered %.1f, through %.1f, good %.1f\n",
 			 t->offered_rps, t->throughput_rps, t->goodput_rps);
 	if (t->batch > 1) {
-		ps_strbuf_printf(out, "  inferences   %lld per request\n", (long long)t->batch);
+		ps_strbuf_printf(out, "  inferences   %.6g per request\n", t->batch);
 	}
 	put_latency(out, t);
 	put_hist(out, "service", &t->service_latency);
@@ -155,7 +155,7 @@ static void put_tenant(struct ps_strbuf *out, const struct ps_load_tenant *plan,
 	put_failures(out, t);
 	put_answers(out, t);
 	if (t->late_limit) {
-		ps_strbuf_printf(out, "  waited       %llu requests for one of the connections\n",
+		ps_strbuf_printf(out, "  waited       %llu requests for a free connection\n",
 				 (unsigned long long)t->late_limit);
 	}
 	if (t->records_dropped) {

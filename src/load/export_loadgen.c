@@ -100,8 +100,7 @@ static void put_stats(const struct ps_load_tenant_result *t, struct ps_strbuf *o
 	bool any = ps_hist_count(&t->latency) > 0;
 
 	ps_strbuf_puts(out, "\n" RULE "Additional Stats\n" RULE);
-	ps_strbuf_printf(out, "Scheduled samples per second : %.2f\n",
-			 t->offered_rps * (double)t->batch);
+	ps_strbuf_printf(out, "Scheduled samples per second : %.2f\n", t->offered_rps * t->batch);
 	put_ns(out, "Min latency (ns)", any ? t->latency.min_ns : PS_HIST_INFINITE);
 	put_ns(out, "Max latency (ns)", ps_load_max_ns(t));
 	put_ns(out, "Mean latency (ns)",
@@ -118,7 +117,7 @@ static void put_parameters(const struct ps_load_result *r, const struct ps_load_
 			   struct ps_strbuf *out)
 {
 	ps_strbuf_puts(out, "\n" RULE "Test Parameters Used\n" RULE);
-	ps_strbuf_printf(out, "samples_per_query : %" PRId64 "\ntarget_qps : %.6g\n", t->batch,
+	ps_strbuf_printf(out, "samples_per_query : %.6g\ntarget_qps : %.6g\n", t->batch,
 			 t->offered_rps);
 	if (ps_sla_is_set(&t->sla)) {
 		ps_strbuf_printf(out,
@@ -167,7 +166,7 @@ void ps_load_export_loadgen(const struct ps_load_result *r, size_t tenant, struc
 		put_ns(out, "90th percentile latency (ns)", t->p90.value_ns);
 	} else {
 		ps_strbuf_printf(out, "Completed samples per second    : %.2f\n",
-				 t->throughput_rps * (double)t->batch);
+				 t->throughput_rps * t->batch);
 	}
 	put_result(r, t, out);
 	put_stats(t, out);

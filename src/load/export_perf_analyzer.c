@@ -49,7 +49,7 @@ static void put_parts(struct ps_strbuf *out, const struct ps_load_tenant_result 
 
 static double inferences_per_s(const struct ps_load_tenant_result *t)
 {
-	return t->throughput_rps * (double)(t->batch > 0 ? t->batch : 1);
+	return t->throughput_rps * (t->batch > 0 ? t->batch : 1);
 }
 
 static void put_row(struct ps_strbuf *out, const struct ps_load_tenant_result *t)

@@ -108,7 +108,7 @@ static void check_lag(struct ps_load_tenant_result *r, const struct ps_sla *sla)
 			     ps_units_format_duration(lag, a),
 			     ps_sla_is_set(sla) ? "the SLA's limit" : "the p50 latency",
 			     ps_units_format_duration(base, b),
-			     r->late_limit ? ": the limit of connections was reached" : "");
+			     r->late_limit ? ": requests waited for a free connection" : "");
 }
 
 static void check_sent(struct ps_load_tenant_result *r)
@@ -117,11 +117,17 @@ static void check_sent(struct ps_load_tenant_result *r)
 		ps_load_judge_reason(r, PS_LOAD_REASON_EMPTY,
 				     "no request was due in the measured part");
 	} else if ((double)r->sent < PS_LOAD_MIN_SENT * (double)r->scheduled) {
+		char why[64] = "";
+
+		if (r->outcomes[PS_LOAD_CONNECT] > 0) {
+			snprintf(why, sizeof(why), "; for %llu there was no connection",
+				 (unsigned long long)r->outcomes[PS_LOAD_CONNECT]);
+		}
 		ps_load_judge_reason(
 			r, PS_LOAD_REASON_UNSENT,
-			"only %llu of %llu scheduled requests were sent (%.2f %%, needs 99.9 %%)",
+			"only %llu of %llu scheduled requests were sent (%.2f %%, needs 99.9 %%)%s",
 			(unsigned long long)r->sent, (unsigned long long)r->scheduled,
-			100 * (double)r->sent / (double)r->scheduled);
+			100 * (double)r->sent / (double)r->scheduled, why);
 	}
 }
 
@@ -175,18 +181,22 @@ static double error_of(double confidence, int look)
 }
 
 /* Success is a ratio of this run, not a law to be proved: 160 requests could never prove 99 %. It
- * decides against the SLA only when chance is no excuse. */
+ * decides against the SLA only when chance is no excuse; failures that came together are one
+ * chance, not many. */
 static enum ps_load_sla_verdict judge_success(struct ps_load_tenant_result *r,
-					      const struct ps_load_judge_terms *terms)
+					      const struct ps_load_judge_terms *terms,
+					      const struct ps_stats_effective *failing)
 {
 	const struct ps_sla *sla = terms->sla;
 	double n = (double)r->scheduled, ok = (double)r->outcomes[PS_LOAD_OK], needs;
+	double error = error_of(PS_LOAD_CONFIDENCE, terms->look);
+	double ratio = ps_stats_effective_at(failing, 1, error);
 	struct ps_stats_interval i;
 
 	if (ok >= sla->min_success * n) {
 		return PS_LOAD_SLA_MET;
 	}
-	i = ps_stats_proportion_interval(ok, n, 1 - 2 * error_of(PS_LOAD_CONFIDENCE, terms->look));
+	i = ps_stats_proportion_interval(ok * ratio, n * ratio, 1 - 2 * error);
 	if (i.has_interval && i.hi < sla->min_success) {
 		return PS_LOAD_SLA_VIOLATED;
 	}
@@ -219,7 +229,8 @@ static enum ps_load_sla_verdict judge_latency(struct ps_load_tenant_result *r,
 }
 
 static void judge_sla(struct ps_load_tenant_result *r, const struct ps_load_judge_terms *terms,
-		      const struct ps_stats_effective *effective)
+		      const struct ps_stats_effective *effective,
+		      const struct ps_stats_effective *failing)
 {
 	enum ps_load_sla_verdict latency, success;
 
@@ -232,7 +243,7 @@ static void judge_sla(struct ps_load_tenant_result *r, const struct ps_load_judg
 		return;
 	}
 	latency = judge_latency(r, terms, effective);
-	success = judge_success(r, terms);
+	success = judge_success(r, terms, failing);
 	if (latency == PS_LOAD_SLA_VIOLATED || success == PS_LOAD_SLA_VIOLATED) {
 		r->sla_verdict = PS_LOAD_SLA_VIOLATED;
 	} else if (latency == PS_LOAD_SLA_MET && success == PS_LOAD_SLA_MET) {
@@ -303,7 +314,7 @@ enum ps_status ps_load_judge(struct ps_load_tenant_result *r,
 			     const struct ps_load_judge_terms *terms)
 {
 	const struct ps_sla *sla = terms->sla;
-	struct ps_stats_effective effective;
+	struct ps_stats_effective effective, failing;
 	struct ps_load_series s;
 	enum ps_status st = ps_load_series_init(&s, r, terms->timeout_ns);
 
@@ -311,6 +322,10 @@ enum ps_status ps_load_judge(struct ps_load_tenant_result *r,
 		return st;
 	}
 	st = fill_statistics(r, sla, &s, &effective);
+	if (st == PS_OK) {
+		/* Over every answer stand those that failed. */
+		st = ps_stats_effective_over(s.x_ns, s.len, (double)r->latency.max_ns, &failing);
+	}
 	if (st == PS_OK) {
 		r->valid = true;
 		r->reason_len = 0;
@@ -323,7 +338,7 @@ enum ps_status ps_load_judge(struct ps_load_tenant_result *r,
 			ps_load_judge_reason(r, PS_LOAD_REASON_STOPPED,
 					     "the run was stopped early");
 		}
-		judge_sla(r, terms, &effective);
+		judge_sla(r, terms, &effective, &failing);
 		check_records(r);
 	}
 	ps_load_series_fini(&s);

@@ -13,18 +13,18 @@
  * A run as a whole adds (judge_run.c):
  *  - Little's law: requests in flight x time and the sum of the times in the system agree within 1
  * %;
- *  - the machine was there: steal at most 10 % of all CPUs' time, our control group stopped by its
- *    quota for at most 5 % of the run. From 2 % and 1 % on, and when the clock frequency moved by
- *    more than 10 %, a note says so;
+ *  - the machine was there: steal at most 10 % of all CPUs' time, at most 5 % of the CPU time that
+ *    our control group wanted withheld by a quota. From 2 % and 1 % on, and when the clock
+ * frequency moved by more than 10 %, a note says so;
  *  - with a warm-up to be found (warmup.h): a steady state was found.
  *
  * The SLA is met when MLPerf LoadGen's early-stopping rule passes on effective counts (confidence
  * 99 %, tolerance 0) and the success ratio of the run is not under the SLA's; violated when the
  * one-sided 95 % lower bound of the violating share is above what the percentile allows, or the
- * success ratio is significantly too low; else undecided, with the number of further good requests
- * that would decide it. Failed, timed-out and unsent requests violate. Who looks several times at a
- * growing run, at doubling sizes, says which look it is: the k-th spends the share 1/2^k of the
- * allowed error.
+ * success ratio is significantly too low (both on effective counts); else undecided, with the
+ * number of further good requests that would decide it. Failed, timed-out and unsent requests
+ * violate. Who looks several times at a growing run, at doubling sizes, says which look it is: the
+ * k-th spends the share 1/2^k of the allowed error.
  */
 #ifndef PS_LOAD_JUDGE_H
 #define PS_LOAD_JUDGE_H

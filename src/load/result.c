@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/version.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,6 +163,16 @@ static json_t *sla_json(const struct ps_load_tenant_result *t)
 	return o;
 }
 
+/* Whole where it is: only a mix of batches has parts. */
+static void set_number(json_t *o, const char *key, double v)
+{
+	if (v == floor(v)) {
+		ps_json_set_int(o, key, (int64_t)v);
+	} else {
+		ps_json_set_real(o, key, v);
+	}
+}
+
 static void add_counts(json_t *o, const struct ps_load_tenant_result *t)
 {
 	ps_json_set_int(o, "scheduled", (int64_t)t->scheduled);
@@ -174,7 +185,7 @@ static void add_counts(json_t *o, const struct ps_load_tenant_result *t)
 	ps_json_set_int(o, "connections", (int64_t)t->connections);
 	ps_json_set_int(o, "peak_in_flight", t->peak_in_flight);
 	ps_json_set_int(o, "kernel_stamped", (int64_t)t->kernel_stamped);
-	ps_json_set_int(o, "inferences_per_request", t->batch);
+	set_number(o, "inferences_per_request", t->batch);
 	ps_json_set_int(o, "request_body_bytes", (int64_t)t->request_bytes);
 	ps_json_set_int(o, "bytes_sent", (int64_t)t->bytes_sent);
 	ps_json_set_int(o, "bytes_received", (int64_t)t->bytes_received);
@@ -282,6 +293,7 @@ static json_t *tenant_json(const struct ps_load_tenant_result *t)
 	json_object_set_new(o, "replicas", replicas_json(t));
 	ps_json_set_string(o, "metadata_changed",
 			   t->metadata_changes ? t->metadata_change_text : NULL);
+	ps_json_set_int(o, "metadata_unseen", t->metadata_unseen);
 	ps_json_set_string(o, "first_failure", t->first_failure[0] ? t->first_failure : NULL);
 	json_object_set_new(o, "seconds", seconds_json(t));
 	return o;

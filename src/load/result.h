@@ -92,10 +92,11 @@ struct ps_load_tenant_result {
 	uint64_t scheduled, sent, completed; /* completed: an answer came, good or bad */
 	uint64_t outcomes[PS_LOAD_OUTCOME_COUNT];
 	uint64_t good;	     /* OK and latency <= SLA limit (all OK when there is none) */
-	uint64_t late_limit; /* requests that waited for a connection because of the limit */
+	uint64_t late_limit; /* requests that waited: all connections, streams that the server
+			      * allows on them, or workers were in use */
 	uint64_t warmup_scheduled;
 	uint64_t bytes_sent, bytes_received; /* bodies */
-	int64_t batch;			     /* inferences per request */
+	double batch;			     /* inferences per request; of a mix their mean */
 	size_t request_bytes;		     /* body of one request */
 	uint64_t connections;		     /* the most that were used at once */
 	uint32_t peak_in_flight; /* sent, unanswered; warm-up included. Of several threads
@@ -105,11 +106,11 @@ struct ps_load_tenant_result {
 	uint64_t sent_after;	 /* sent more than 1 % of the duration after the end */
 	struct ps_load_little little;
 
-	struct ps_load_notes notes; /* what else the answers said */
-	unsigned metadata_changes;  /* of the model, seen in the run: never valid */
-	unsigned metadata_unseen;   /* of its models and replicas, not looked at again in time */
-	char metadata_change_text[256];		    /* the first one */
-	size_t replica_len;			    /* of the servers, as in the plan */
+	struct ps_load_notes notes;	/* what else the answers said */
+	unsigned metadata_changes;	/* of the model, seen in the run: never valid */
+	unsigned metadata_unseen;	/* of its models at its replicas, not seen again after it */
+	char metadata_change_text[256]; /* the first one */
+	size_t replica_len;		/* of the servers, as in the plan */
 	const char *replicas[PS_LOAD_MAX_REPLICAS]; /* their URLs; borrowed from the plan */
 
 	double offered_rps;    /* scheduled / duration */

@@ -4,6 +4,7 @@
 #include "base/strbuf.h"
 #include "load/reason.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,7 +156,7 @@ static enum ps_status put_result(const struct ps_measure_tenant *tenant,
 	r->timeouts = t->outcomes[PS_LOAD_TIMEOUT];
 	r->unsent = t->outcomes[PS_LOAD_UNSENT];
 	r->refused = t->outcomes[PS_LOAD_REFUSED];
-	r->batch = t->batch;
+	r->batch = llround(t->batch); /* rows hold whole ones */
 	r->offered_rps = t->offered_rps;
 	r->achieved_rps = t->achieved_rps;
 	r->throughput_rps = t->throughput_rps;

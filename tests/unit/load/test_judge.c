@@ -374,6 +374,53 @@ static void success_ratio_is_judged(void **state)
 	}
 }
 
+/* As many failures, spread out or in one go: an outage is one chance, not forty. */
+static void failures_that_came_together_count_once(void **state)
+{
+	static const struct {
+		bool together;
+		enum ps_load_sla_verdict want;
+	} rows[] = {{false, PS_LOAD_SLA_VIOLATED}, {true, PS_LOAD_SLA_UNDECIDED}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fixture f;
+
+		begin(&f, "p50<=200ms,success>=99%", 10);
+		for (int k = 0; k < 1000; k++) {
+			bool failed = rows[i].together ? k >= 400 && k < 440 : k % 25 == 0;
+
+			put(&f, k * 10 * MS, 0, 50 * MS, failed ? PS_LOAD_REJECTED : PS_LOAD_OK);
+		}
+		judge(&f);
+		assert_int_equal(f.r.sla_verdict, rows[i].want);
+		end(&f);
+	}
+}
+
+/* A dead server: whose fault it is that nothing was sent is said. */
+static void what_had_no_connection_is_said(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, NULL, 10);
+	for (int k = 0; k < 1000; k++) {
+		struct ps_load_record q = {.scheduled_ns = k * 10 * MS,
+					   .sent_ns = -1,
+					   .first_byte_ns = -1,
+					   .done_ns = k * 10 * MS,
+					   .outcome = PS_LOAD_CONNECT};
+
+		ps_load_recorder_end(&f.rec, &q, true);
+	}
+	judge(&f);
+	assert_false(f.r.valid);
+	assert_true(has_reason(&f, "unsent: only 0 of 1000"));
+	assert_true(has_reason(&f, "for 1000 there was no connection"));
+	end(&f);
+}
+
 static void warmup_is_recorded_but_not_counted(void **state)
 {
 	struct fixture f;
@@ -477,6 +524,8 @@ int main(void)
 		cmocka_unit_test(reasons_have_codes),
 		cmocka_unit_test(clear_violation_is_violated),
 		cmocka_unit_test(success_ratio_is_judged),
+		cmocka_unit_test(failures_that_came_together_count_once),
+		cmocka_unit_test(what_had_no_connection_is_said),
 		cmocka_unit_test(warmup_is_recorded_but_not_counted),
 		cmocka_unit_test(records_are_bounded_and_said),
 		cmocka_unit_test(what_is_behind_the_records_is_not_trusted),

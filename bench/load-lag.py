@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # figure: 10,000 requests/s all leave, and how late, with --spin and without; 100,000/s or INVALID
-# seconds: 85
+# seconds: 70
 """The generator's own punctuality against a server that is far from busy.
 
 Beside it stands what sending can cost at least here (peers/wake.c): one byte to a socket whose reader

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # figure: goodput at the SLA with and without batching, where it pays and where it does not
-# seconds: 210
+# seconds: 165
 """Dynamic batching. One lane on CPU 0, generator on CPU 1, SLA p99 <= 150 ms. Two models whose batch of
 one takes 10 ms: with "pays" a batch of n takes 8 ms + n x 2 ms (of 8: 24 ms, not 80), with "even"
 n x 10 ms. Offered: with "pays" 1.5 x what the model serves without batching, so that the better policy
@@ -9,7 +9,7 @@ server with max_batch 1. Goodput is answers inside the SLA per second, over the 
 """
 from lib import figures, programs, scene
 
-SECONDS, BLOCKS, LIMIT_MS = figures.seconds(4), 10, 150
+SECONDS, BLOCKS, LIMIT_MS = figures.seconds(3), 10, 150
 SLA = f"p99<={LIMIT_MS}ms"
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # figure: tenant A's p99 beside a neighbour that is always backlogged, and one of long runs
-# seconds: 300
+# seconds: 255
 """Noisy neighbour. Two lanes; the models sleep for their service time (10 ms), so that the lanes and the
 generator on CPU 1 do not meet on a core: what is measured is the order of service. A and B have equal
 weights, neither has a quota; A offers 0.6 of its share (its share is half of capacity) with Poisson
@@ -17,7 +17,7 @@ plus one run of B, "reserved" <= 1.5 x "share".
 """
 from lib import figures, programs, scene
 
-MEAN_MS, SECONDS, BLOCKS, LANES = 10, figures.seconds(6), 10, 2
+MEAN_MS, SECONDS, BLOCKS, LANES = 10, figures.seconds(5), 10, 2
 CAPACITY = LANES * 1000 / MEAN_MS
 MODELS = {"m": programs.synthetic(mean=f"{MEAN_MS}ms", mode="sleep"),
           "long": programs.synthetic(mean=f"{10 * MEAN_MS}ms", mode="sleep")}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # figure: goodput under 3 x capacity, the admitted inside the SLA, memory, recovery
-# seconds: 290
+# seconds: 240
 """Overload. One lane on CPU 0, a model that takes 10 ms (spinning), SLA p99 <= 100 ms; the generator
 is on CPU 1. Capacity is 100 requests/s by construction.
 
@@ -31,7 +31,7 @@ MODELS = {"m": programs.synthetic(mean=f"{MEAN_MS}ms", mode="spin")}
 TENANTS = {"a": {"sla": SLA}, "b": {"sla": SLA}}
 RATES = (0.9, 1.0, 1.2, 3.0)
 FALLS, BURST_S, QUIET_S = figures.count(6), 1.0, 1.2
-FALL_SECONDS, FALL_RUNS = 10 if figures.QUICK else 25, 4
+FALL_SECONDS, FALL_RUNS = 10 if figures.QUICK else 25, 2
 
 
 def offer(s, share, seconds, seed):

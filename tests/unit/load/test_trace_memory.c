@@ -64,22 +64,23 @@ static void every_allocation_may_fail(void **state)
 {
 	char *steps[] = {"1:1s,2:2s,3:3s", "4:4s,5:5s"};
 	const struct {
-		struct ps_load_arrival_options o;
+		struct ps_load_arrival_options
+			o; /* the first of the choices is none of the kinds */
 		int least; /* allocations there are */
 	} rows[] = {
-		{{.arrival = PS_LOAD_TRACE, .trace = "azure-functions-2019.csv"}, 6},
-		{{.arrival = PS_LOAD_TRACE, .trace = "azure-functions-2021.csv"}, 6},
-		{{.arrival = PS_LOAD_TRACE, .trace = "azure-llm.csv", .rate = 5}, 6},
-		{{.arrival = PS_LOAD_TRACE,
+		{{.arrival = PS_LOAD_TRACE + 1, .trace = "azure-functions-2019.csv"}, 6},
+		{{.arrival = PS_LOAD_TRACE + 1, .trace = "azure-functions-2021.csv"}, 6},
+		{{.arrival = PS_LOAD_TRACE + 1, .trace = "azure-llm.csv", .rate = 5}, 6},
+		{{.arrival = PS_LOAD_TRACE + 1,
 		  .trace = "gaps.txt",
 		  .trace_format = PS_LOAD_TRACE_GAPS,
 		  .trace_part = "1/2"},
 		 6},
-		{{.arrival = PS_LOAD_TRACE,
+		{{.arrival = PS_LOAD_TRACE + 1,
 		  .trace = "timestamps.txt",
 		  .trace_format = PS_LOAD_TRACE_TIMESTAMPS},
 		 6},
-		{{.arrival = PS_LOAD_STEPS, .steps = {steps, 2}}, 5},
+		{{.arrival = PS_LOAD_STEPS + 1, .steps = {steps, 2}}, 5},
 	};
 
 	(void)state;

@@ -68,7 +68,7 @@ int64_t ps_measure_cell_ns(const struct ps_measure_campaign *c, const struct ps_
 		return server +
 		       trial_ns(c->profile.warmup_ns, c->profile.duration_ns) * c->profile.size_len;
 	case PS_STORE_OPERATORS:
-		return PS_NS_PER_SEC + c->operators.runs * 50 * PS_NS_PER_MS;
+		return 3 * PS_NS_PER_SEC + c->operators.runs * 50 * PS_NS_PER_MS;
 	}
 	return 0;
 }

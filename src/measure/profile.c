@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "host/probe.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -233,6 +234,65 @@ static enum ps_status keep_rows(struct ps_measure_cell *c, const char *text, siz
 	return st;
 }
 
+/* ---- the machine ---- */
+
+/* `count` is the number of threads: the same probe is taken with one and with all. */
+static enum ps_status keep_probe(struct ps_measure_cell *c, const struct ps_host_probes *p,
+				 const char *name, double x, double value, double low,
+				 struct ps_error *err)
+{
+	const struct ps_store_figure f = {.name = name,
+					  .subject = p->vectors,
+					  .unit = "1/s",
+					  .x = x,
+					  .value = value,
+					  .low = low,
+					  .high = NAN,
+					  .count = p->threads};
+	return ps_measure_cell_figure(c, &f, err);
+}
+
+static enum ps_status keep_probes(struct ps_measure_cell *c, const struct ps_host_probes *p,
+				  struct ps_error *err)
+{
+	enum ps_status st = PS_OK;
+	for (int i = 0; i < p->len && st == PS_OK; i++) {
+		const struct ps_host_probe *x = &p->probes[i];
+		char name[32];
+		(void)snprintf(name, sizeof(name), "machine_%s", ps_host_probe_name(x->kind));
+		st = keep_probe(c, p, name,
+				x->kind == PS_HOST_PROBE_MACS ? p->threads : (double)x->size,
+				x->per_s, x->low, err);
+	}
+	/* What the engine's blocked layout holds together, by its rule for x86. */
+	const struct ps_store_figure block = {.name = "machine_block",
+					      .subject = p->vectors,
+					      .unit = "channels",
+					      .x = NAN,
+					      .value = p->vector_bytes >= 64 ? 16 : 8,
+					      .low = NAN,
+					      .high = NAN,
+					      .count = p->threads};
+	return st == PS_OK ? ps_measure_cell_figure(c, &block, err) : st;
+}
+
+/* What the slice's CPUs can do, beside the operators that ran on them: predictions divide the one
+ * by the other. */
+static enum ps_status probe_machine(struct ps_measure_cell *c, struct ps_error *err)
+{
+	const struct ps_cpus *cpus = &c->m->c->slice.cpus;
+	int all = ps_cpus_count(cpus), threads[] = {1, all};
+	enum ps_status st = PS_OK;
+	(void)snprintf(c->m->what, sizeof(c->m->what), "probing the machine");
+	for (int i = 0; i < (all > 1 ? 2 : 1) && st == PS_OK; i++) {
+		struct ps_host_probes p;
+		int n = threads[i] < PS_HOST_PROBE_THREADS ? threads[i] : PS_HOST_PROBE_THREADS;
+		st = ps_host_probe_machine(cpus, n, &p, err);
+		st = st == PS_OK ? keep_probes(c, &p, err) : st;
+	}
+	return st;
+}
+
 enum ps_status ps_measure_cell_operators(struct ps_measure_cell *c, struct ps_error *err)
 {
 	char output[4096], *text = NULL;
@@ -252,5 +312,5 @@ enum ps_status ps_measure_cell_operators(struct ps_measure_cell *c, struct ps_er
 		st = keep_rows(c, text, len, err);
 	}
 	free(text);
-	return st;
+	return st == PS_OK ? probe_machine(c, err) : st;
 }

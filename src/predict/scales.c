@@ -1,0 +1,104 @@
+#include "predict/scales_internal.h"
+
+#include "stats/stats.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool ps_predict_op_timed(const struct ps_predict_op *op)
+{
+	return isfinite(op->time_ns) && op->time_ns > 0;
+}
+
+bool ps_predict_first_work(const struct ps_predict_rows *rows, size_t i)
+{
+	const struct ps_predict_row *all = rows->table->rows;
+
+	for (size_t k = 0; k < i; k++)
+		if (all[rows->at[k]].work == all[rows->at[i]].work)
+			return false;
+	return true;
+}
+
+double ps_predict_sum_ops(ps_predict_op_time *time, const void *fit,
+			  const struct ps_predict_model *w, bool measured)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < w->op_count; i++)
+		sum += measured && ps_predict_op_timed(&w->ops[i]) ? w->ops[i].time_ns
+								   : time(fit, &w->ops[i]);
+	return sum;
+}
+
+static bool same_place(const struct ps_predict_scales *s, const double *a, const double *b)
+{
+	for (size_t j = 0; j < s->place_len; j++)
+		if (fabs(a[j] / b[j] - 1) > 1e-9)
+			return false;
+	return true;
+}
+
+static double median(double *x, size_t n)
+{
+	ps_stats_sort(x, n);
+	return n > 0 ? exp(ps_stats_quantile(x, n, 0.5)) : NAN;
+}
+
+/* `ratio` has log(run / sum) of each row, NAN where there is none; place NULL: any. */
+static double median_at(const struct ps_predict_scales *s, const struct ps_predict_rows *rows,
+			const double *place, const double *ratio, double *room)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < rows->len; i++) {
+		const struct ps_predict_row *r = &rows->table->rows[rows->at[i]];
+		if (isfinite(ratio[i]) && (!place || same_place(s, place, r->place)))
+			room[n++] = ratio[i];
+	}
+	return median(room, n);
+}
+
+static int find(const struct ps_predict_scales *s, const double *place)
+{
+	for (size_t i = 0; i < s->len; i++)
+		if (same_place(s, s->at[i].place, place))
+			return (int)i;
+	return -1;
+}
+
+enum ps_status ps_predict_scales_learn(struct ps_predict_scales *s,
+				       const struct ps_predict_rows *rows, ps_predict_op_time *time,
+				       const void *fit, struct ps_error *err)
+{
+	double *ratio = calloc(2 * rows->len + 1, sizeof(*ratio)), *room = ratio + rows->len;
+
+	if (!ratio)
+		return ps_error_set(err, PS_ENOMEM, "no memory for operators");
+	s->place_len = rows->table->quantity->place_len;
+	for (size_t i = 0; i < rows->len; i++) {
+		const struct ps_predict_row *r = &rows->table->rows[rows->at[i]];
+		ratio[i] = r->work ? log(r->y / ps_predict_sum_ops(time, fit, r->work, true)) : NAN;
+	}
+	s->any = median_at(s, rows, NULL, ratio, room);
+	for (size_t i = 0; i < rows->len && s->len < PS_PREDICT_MOST_SCALES; i++) {
+		const double *place = rows->table->rows[rows->at[i]].place;
+		if (!isfinite(ratio[i]) || find(s, place) >= 0)
+			continue;
+		memcpy(s->at[s->len].place, place, sizeof(s->at[0].place));
+		s->at[s->len].ratio = median_at(s, rows, place, ratio, room);
+		s->len++;
+	}
+	free(ratio);
+	return isfinite(s->any)
+		       ? PS_OK
+		       : ps_error_set(err, PS_EUNAVAIL, "no run to compare operators with");
+}
+
+double ps_predict_scales_at(const struct ps_predict_scales *s, const struct ps_predict_row *row)
+{
+	int i = find(s, row->place);
+
+	return i >= 0 ? s->at[i].ratio : s->any;
+}

@@ -1,0 +1,371 @@
+/* predict_ask.c - one row per question, and who answers it. */
+#include "cli/predict_ask_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ANSWERS_PER_MODEL 5
+
+/* Everything that answers need, while they are made. */
+struct asking {
+	const struct ps_cli_predict_options *o;
+	const struct ps_cli_predict_data *d;
+	struct ps_predict_slice slice;
+	struct ps_cli_predict_answer *answer;
+	int model;
+	bool leave[PS_CLI_PREDICT_MAX_MODELS]; /* the model itself */
+};
+
+/* ---- the slice ---- */
+
+static size_t profiles_on(const struct ps_cli_predict_data *d, const struct ps_predict_slice *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->profile_len; i++)
+		n += d->profiles[i].slice.cpus == s->cpus &&
+		     d->profiles[i].slice.threads == s->threads;
+	return n;
+}
+
+/* Of the slices that fit what was given, the one with most profiles. */
+struct ps_predict_slice ps_cli_predict_slice(const struct ps_cli_predict_options *o,
+					     const struct ps_cli_predict_data *d)
+{
+	struct ps_predict_slice best = {.cpus = 1, .lanes = 1, .threads = 1};
+	size_t most = 0;
+
+	for (size_t i = 0; i < d->profile_len; i++) {
+		const struct ps_predict_slice *s = &d->profiles[i].slice;
+		if ((o->cpus > 0 && s->cpus != o->cpus) ||
+		    (o->threads > 0 && s->threads != (double)o->threads))
+			continue;
+		size_t n = profiles_on(d, s);
+		if (n > most) {
+			most = n;
+			best = *s;
+		}
+	}
+	if (o->threads > 0)
+		best.threads = (double)o->threads;
+	if (o->cpus > 0)
+		best.cpus = o->cpus;
+	else
+		best.cpus = fmax(best.cpus, best.threads);
+	best.lanes = fmax(1, floor(best.cpus / best.threads));
+	return best;
+}
+
+static void name_setting(const struct asking *a, struct ps_cli_predict_answer *x)
+{
+	(void)snprintf(x->setting, sizeof(x->setting), "batch %lld, %g thread%s, %g CPU%s",
+		       (long long)a->o->batch, a->slice.threads, a->slice.threads > 1 ? "s" : "",
+		       a->slice.cpus, a->slice.cpus > 1 ? "s" : "");
+}
+
+/* ---- answers ---- */
+
+static struct ps_cli_predict_answer *begin(struct asking *a, const struct ps_predict_quantity *q)
+{
+	struct ps_cli_predict_answer *x = a->answer++;
+
+	*x = (struct ps_cli_predict_answer){.model = a->d->models[a->model].name,
+					    .quantity = q,
+					    .error = NAN,
+					    .error_noise = NAN,
+					    .measured = NAN,
+					    .measured_noise = NAN};
+	x->estimate.confidence = a->o->confidence;
+	name_setting(a, x);
+	return x;
+}
+
+/* What one question lacks is said in its answer; all else ends the program. */
+static enum ps_status is_unknown(struct ps_cli_predict_answer *x, enum ps_status st,
+				 const struct ps_error *err)
+{
+	if (st != PS_EUNAVAIL)
+		return st;
+	(void)snprintf(x->note, sizeof(x->note), "%.230s", err->what);
+	return PS_OK;
+}
+
+static enum ps_status answer_from(struct asking *a, struct ps_cli_predict_table *t,
+				  struct ps_predict_row *row, struct ps_cli_predict_answer *x,
+				  struct ps_error *err)
+{
+	enum ps_status st = ps_predict_learn(&t->table, ps_predict_candidates, &t->learned, err);
+
+	row->models[0] = a->model;
+	if (st == PS_OK)
+		st = ps_predict_at(t->learned, row, a->o->confidence, &x->estimate, err);
+	if (st != PS_OK)
+		return is_unknown(x, st, err);
+	x->known = true;
+	x->error = t->learned->error;
+	x->error_noise = t->learned->noise;
+	x->models = (int)t->learned->fold_len;
+	return PS_OK;
+}
+
+/* ---- service time ---- */
+
+static enum ps_status service(struct asking *a, struct ps_cli_predict_answer *x,
+			      struct ps_error *err)
+{
+	struct ps_cli_predict_table t;
+	struct ps_predict_model work = {0};
+	struct ps_predict_row row;
+	double variation = NAN;
+	enum ps_status st = ps_cli_predict_service_table(a->d, a->leave, &t, err);
+
+	if (st != PS_OK)
+		return st;
+	if (ps_cli_predict_at_batch(&a->d->models[a->model].work, a->o->batch, &work) != PS_OK) {
+		st = ps_error_set(err, PS_ENOMEM, "no memory for a model");
+	} else {
+		ps_predict_service_row(&work, &a->slice, &row);
+		st = answer_from(a, &t, &row, x, err);
+	}
+	(void)ps_cli_predict_service(a->d, a->model, a->o->batch, &a->slice, &x->measured,
+				     &x->measured_noise, &variation);
+	ps_predict_model_fini(&work);
+	ps_cli_predict_table_free(&t);
+	return st;
+}
+
+/* The model was measured on another slice: from there to here. */
+static bool measured_elsewhere(const struct asking *a, struct ps_predict_slice *ret_slice,
+			       double *ret_ns)
+{
+	double noise = NAN, variation = NAN;
+
+	for (size_t i = 0; i < a->d->profile_len; i++) {
+		const struct ps_cli_predict_profile *p = &a->d->profiles[i];
+		bool here = p->slice.cpus == a->slice.cpus && p->slice.threads == a->slice.threads;
+		if (p->model != a->model || here || p->batch != a->o->batch)
+			continue;
+		*ret_slice = p->slice;
+		return ps_cli_predict_service(a->d, a->model, a->o->batch, &p->slice, ret_ns,
+					      &noise, &variation);
+	}
+	return false;
+}
+
+/* Three models are enough to choose by and to learn from, but for no error and no interval. */
+static enum ps_status choose_only(struct asking *a, const struct ps_cli_predict_table *t,
+				  const struct ps_predict_row *row, struct ps_cli_predict_answer *x,
+				  struct ps_error *err)
+{
+	struct ps_predict_choice c = {0};
+	size_t *at = calloc(t->table.len + 1, sizeof(*at));
+
+	if (!at)
+		return ps_error_set(err, PS_ENOMEM, "no memory for a table");
+	for (size_t i = 0; i < t->table.len; i++)
+		at[i] = i;
+	const struct ps_predict_rows all = {&t->table, at, t->table.len};
+	enum ps_status st = ps_predict_choose(&all, ps_predict_candidates, &c, NULL, err);
+	if (st == PS_OK) {
+		x->estimate.value = ps_predict_choice_at(&c, row);
+		x->estimate.candidate = c.candidate->name;
+		x->estimate.confidence = a->o->confidence;
+		x->known = isfinite(x->estimate.value);
+		x->models = PS_PREDICT_MIN_MODELS;
+		(void)snprintf(x->note, sizeof(x->note),
+			       "from three models: too few for an error or an interval");
+	}
+	ps_predict_choice_fini(&c);
+	free(at);
+	return is_unknown(x, st, err);
+}
+
+static enum ps_status transfer(struct asking *a, struct ps_error *err)
+{
+	struct ps_predict_slice from;
+	struct ps_cli_predict_table t;
+	struct ps_predict_row row;
+	double ns = NAN, variation = NAN;
+
+	if (!measured_elsewhere(a, &from, &ns))
+		return PS_OK;
+	struct ps_cli_predict_answer *x = begin(a, &ps_predict_transfer);
+	enum ps_status st =
+		ps_cli_predict_transfer_table(a->d, &from, &a->slice, a->leave, &t, err);
+	if (st != PS_OK)
+		return st;
+	ps_predict_transfer_row(&a->d->models[a->model].work, ns, &a->slice, &row);
+	row.place[0] = (double)a->o->batch;
+	st = answer_from(a, &t, &row, x, err);
+	if (st == PS_OK && !x->known)
+		st = choose_only(a, &t, &row, x, err);
+	(void)ps_cli_predict_service(a->d, a->model, a->o->batch, &a->slice, &x->measured,
+				     &x->measured_noise, &variation);
+	ps_cli_predict_table_free(&t);
+	return st;
+}
+
+/* ---- as a tenant ---- */
+
+/* By its profile where there is one, else by the predicted service time. */
+static bool as_tenant(const struct asking *a, int model, int64_t batch, double rate,
+		      const struct ps_cli_predict_answer *service, struct ps_predict_tenant *ret,
+		      bool *ret_predicted)
+{
+	const struct ps_predict_model *w = &a->d->models[model].work;
+	double noise = NAN;
+	struct ps_predict_tenant t = {.rate_rps = rate};
+
+	*ret_predicted = !ps_cli_predict_service(a->d, model, batch, &a->slice, &t.service_ns,
+						 &noise, &t.variation);
+	if (*ret_predicted) {
+		if (!service || !service->known)
+			return false;
+		t.service_ns = service->estimate.value;
+		t.variation = 0;
+	}
+	t.moved_bytes = w->param_bytes + w->activation_bytes * (double)batch;
+	*ret = t;
+	return true;
+}
+
+static void say_predicted(struct ps_cli_predict_answer *x, bool predicted)
+{
+	if (predicted && x->known)
+		(void)snprintf(x->note, sizeof(x->note),
+			       "from the predicted service time: its error comes on top");
+}
+
+static enum ps_status capacity(struct asking *a, const struct ps_cli_predict_answer *service,
+			       struct ps_error *err)
+{
+	struct ps_cli_predict_answer *x = begin(a, &ps_predict_capacity);
+	struct ps_cli_predict_table t;
+	struct ps_predict_tenant tenant;
+	struct ps_predict_row row;
+	bool predicted = false;
+
+	if (!as_tenant(a, a->model, a->o->batch, 1, service, &tenant, &predicted)) {
+		(void)snprintf(x->note, sizeof(x->note), "its service time is not known");
+		return PS_OK;
+	}
+	enum ps_status st = ps_cli_predict_capacity_table(a->d, a->leave, &t, err);
+	if (st != PS_OK)
+		return st;
+	ps_predict_capacity_row(&tenant, a->o->sla.percentile, (double)a->o->sla.limit_ns,
+				&a->slice, &row);
+	st = answer_from(a, &t, &row, x, err);
+	say_predicted(x, predicted);
+	ps_cli_predict_table_free(&t);
+	return st;
+}
+
+static enum ps_status beside(struct asking *a, int other,
+			     const struct ps_cli_predict_answer *service, bool p99,
+			     struct ps_error *err)
+{
+	struct ps_cli_predict_answer *x = begin(a, p99 ? &ps_predict_p99 : &ps_predict_slowdown);
+	struct ps_cli_predict_table t;
+	struct ps_predict_tenant tenants[2];
+	struct ps_predict_row row;
+	bool predicted = false, unused = false;
+
+	if (!as_tenant(a, a->model, a->o->batch, a->o->rate, service, &tenants[0], &predicted) ||
+	    !as_tenant(a, other, 1, a->o->beside_rate, NULL, &tenants[1], &unused)) {
+		(void)snprintf(x->note, sizeof(x->note), "a service time is not known");
+		return PS_OK;
+	}
+	enum ps_status st = p99 ? ps_cli_predict_p99_table(a->d, a->leave, &t, err)
+				: ps_cli_predict_slowdown_table(a->d, a->leave, &t, err);
+	if (st != PS_OK)
+		return st;
+	if (p99)
+		ps_predict_p99_row(&tenants[0], &tenants[1], &a->slice, &row);
+	else
+		ps_predict_slowdown_row(&tenants[0], &tenants[1], &a->slice, &row);
+	st = answer_from(a, &t, &row, x, err);
+	say_predicted(x, predicted);
+	ps_cli_predict_table_free(&t);
+	return st;
+}
+
+static enum ps_status find_neighbour(const struct asking *a, int *ret_model, struct ps_error *err)
+{
+	for (int i = 0; i < a->d->model_len; i++)
+		if (!a->d->models[i].asked && strcmp(a->d->models[i].name, a->o->beside) == 0) {
+			*ret_model = i;
+			return PS_OK;
+		}
+	ps_error_set(err, PS_ENOTFOUND, "the store knows no model %.80s", a->o->beside);
+	ps_error_where(err, "--beside");
+	return PS_ENOTFOUND;
+}
+
+/* ---- all of a model ---- */
+
+static enum ps_status ask_model(struct asking *a, struct ps_error *err)
+{
+	int other = -1;
+	enum ps_status st = a->o->beside ? find_neighbour(a, &other, err) : PS_OK;
+
+	if (st != PS_OK)
+		return st;
+	memset(a->leave, 0, sizeof(a->leave));
+	a->leave[a->model] = true;
+	struct ps_cli_predict_answer *x = begin(a, &ps_predict_service);
+	st = service(a, x, err);
+	if (st == PS_OK)
+		st = transfer(a, err);
+	if (st == PS_OK && a->o->sla.percentile > 0)
+		st = capacity(a, x, err);
+	if (st == PS_OK && other >= 0)
+		st = beside(a, other, x, false, err);
+	return st == PS_OK && other >= 0 ? beside(a, other, x, true, err) : st;
+}
+
+/* When nothing could be answered, that is an error with a way out. */
+static enum ps_status nothing(const struct asking *a, const struct ps_cli_predict_answers *all,
+			      struct ps_error *err)
+{
+	for (size_t i = 0; i < all->len; i++)
+		if (all->items[i].known)
+			return PS_OK;
+	ps_error_set(err, PS_EUNAVAIL, "%s", all->items[0].note);
+	ps_error_where(err, "%.150s", a->o->store);
+	ps_error_hint(err,
+		      "--write-campaign FILE writes the campaign that is missing: profiles and "
+		      "operators of more models; perseus measure FILE --store %.100s runs it",
+		      a->o->store);
+	return PS_EUNAVAIL;
+}
+
+enum ps_status ps_cli_predict_ask(const struct ps_cli_predict_options *o,
+				  const struct ps_cli_predict_data *d, const int *asked,
+				  struct ps_cli_predict_answers *ret_answers, struct ps_error *err)
+{
+	struct asking a = {.o = o, .d = d, .slice = ps_cli_predict_slice(o, d)};
+	struct ps_cli_predict_answers all = {0};
+	enum ps_status st = PS_OK;
+
+	all.items = calloc(o->models.len * ANSWERS_PER_MODEL + 1, sizeof(*all.items));
+	if (!all.items)
+		return ps_error_set(err, PS_ENOMEM, "no memory for answers");
+	a.answer = all.items;
+	for (size_t i = 0; i < o->models.len && st == PS_OK; i++) {
+		a.model = asked[i];
+		st = ask_model(&a, err);
+	}
+	all.len = (size_t)(a.answer - all.items);
+	if (st == PS_OK)
+		st = nothing(&a, &all, err);
+	/* the campaign was written: that is what was wanted */
+	if (st == PS_EUNAVAIL && o->write_campaign)
+		st = PS_OK;
+	if (st != PS_OK) {
+		free(all.items);
+		return st;
+	}
+	*ret_answers = all;
+	return PS_OK;
+}

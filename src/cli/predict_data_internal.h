@@ -1,0 +1,92 @@
+/* predict_data_internal.h - what a results store and model files hold for prediction.   Layer 6. */
+#ifndef PS_CLI_PREDICT_DATA_INTERNAL_H
+#define PS_CLI_PREDICT_DATA_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/sla.h"
+#include "predict/match.h"
+#include "predict/predict.h"
+#include "store/store.h"
+
+#define PS_CLI_PREDICT_MAX_MODELS   PS_PREDICT_MAX_MODELS
+#define PS_CLI_PREDICT_MAX_PROFILES 4096
+#define PS_CLI_PREDICT_MAX_NODES    20000 /* timed, of one model */
+
+/* A model as campaigns know it, or one whose file was given. */
+struct ps_cli_predict_model {
+	const char *name;
+	const char *path, *zoo, *sha256; /* as the manifest has them; NULL: it has not */
+	int64_t zoo_seed;
+	bool asked;			    /* given on the command line */
+	struct ps_predict_node_time *nodes; /* of one inference, as the engine timed them */
+	size_t node_len;
+	struct ps_predict_model work; /* of one inference; op_count 0: its file was not found */
+	struct ps_predict_matched matched;
+};
+
+/* The service time of a model under one setting. */
+struct ps_cli_predict_profile {
+	int model;
+	int64_t batch;
+	struct ps_predict_slice slice;
+	double log_ns[64]; /* of each trial's median */
+	int trials;	   /* of which the first 64 are kept */
+	double deviation;  /* sum over trials of standard deviation / mean */
+};
+
+struct ps_cli_predict_capacity {
+	int model;
+	int64_t batch;
+	struct ps_predict_slice slice;
+	struct ps_sla sla;
+	double rps, noise;
+};
+
+/* One tenant beside another, at stated rates. */
+struct ps_cli_predict_pair {
+	int model[2]; /* own, other */
+	int64_t batch[2];
+	double rate_rps[2];
+	struct ps_predict_slice slice;
+	double slowdown, slowdown_noise; /* NAN: not known */
+	double p99_ns, p99_noise;
+};
+
+struct ps_cli_predict_data {
+	struct ps_arena arena;
+	struct ps_cli_predict_model models[PS_CLI_PREDICT_MAX_MODELS];
+	int model_len;
+	struct ps_cli_predict_profile *profiles;
+	size_t profile_len;
+	struct ps_cli_predict_capacity *capacities;
+	size_t capacity_len;
+	struct ps_cli_predict_pair *pairs;
+	size_t pair_len;
+	struct ps_predict_machine machine; /* level_len 0: not known */
+	int campaigns;
+};
+
+/* ps_cli_predict_read reads all campaigns of a store, or one (0: all). PS_ECORRUPT for a number
+ * that cannot be (with the cell), PS_EINVAL when one name stands for two models, the store's
+ * errors. */
+enum ps_status ps_cli_predict_read(struct ps_store *s, int64_t campaign,
+				   struct ps_cli_predict_data *ret_data, struct ps_error *err);
+void ps_cli_predict_free(struct ps_cli_predict_data *d);
+
+/* ps_cli_predict_add_file adds a model that is asked about; *ret_model is its place: that of a
+ * model of the store when the content is the same. */
+enum ps_status ps_cli_predict_add_file(struct ps_cli_predict_data *d, const char *path,
+				       int *ret_model, struct ps_error *err);
+/* ps_cli_predict_count reads the models' files and counts their work: from `dir`/NAME.onnx, where
+ * the campaign had them, or made anew when they are of the zoo. Models whose file is not there stay
+ * without work. PS_ECORRUPT for times that cannot be. */
+enum ps_status ps_cli_predict_count(struct ps_cli_predict_data *d, const char *dir,
+				    struct ps_error *err);
+
+/* ps_cli_predict_service gives the service time that was measured, geometric mean over trials, and
+ * its noise (NAN under four trials); false when there is none. */
+bool ps_cli_predict_service(const struct ps_cli_predict_data *d, int model, int64_t batch,
+			    const struct ps_predict_slice *slice, double *ret_ns, double *ret_noise,
+			    double *ret_variation);
+
+#endif

@@ -1,0 +1,45 @@
+/* predict_tables_internal.h - tables to learn from, made of what the store holds.   Layer 6. */
+#ifndef PS_CLI_PREDICT_TABLES_INTERNAL_H
+#define PS_CLI_PREDICT_TABLES_INTERNAL_H
+
+#include "cli/predict_data_internal.h"
+
+/* One quantity, with what was learned about it. */
+struct ps_cli_predict_table {
+	struct ps_predict_row *rows;
+	struct ps_predict_model **works; /* of the rows' batches, owned */
+	size_t work_len;
+	const char *names[PS_CLI_PREDICT_MAX_MODELS];
+	struct ps_predict_table table;
+	struct ps_predict_learned *learned; /* NULL: not yet, or it could not be */
+};
+
+/* Service times, without the models of which leave[i] is true; leave may be NULL. All rows of all
+ * slices. PS_ENOMEM. */
+enum ps_status ps_cli_predict_service_table(const struct ps_cli_predict_data *d, const bool *leave,
+					    struct ps_cli_predict_table *ret_table,
+					    struct ps_error *err);
+/* Service times on slice `to`, of models that were measured on `from` too. */
+enum ps_status ps_cli_predict_transfer_table(const struct ps_cli_predict_data *d,
+					     const struct ps_predict_slice *from,
+					     const struct ps_predict_slice *to, const bool *leave,
+					     struct ps_cli_predict_table *ret_table,
+					     struct ps_error *err);
+/* Capacities alone, slowdowns and p99 of pairs, from measured service times. */
+enum ps_status ps_cli_predict_capacity_table(const struct ps_cli_predict_data *d, const bool *leave,
+					     struct ps_cli_predict_table *ret_table,
+					     struct ps_error *err);
+enum ps_status ps_cli_predict_slowdown_table(const struct ps_cli_predict_data *d, const bool *leave,
+					     struct ps_cli_predict_table *ret_table,
+					     struct ps_error *err);
+enum ps_status ps_cli_predict_p99_table(const struct ps_cli_predict_data *d, const bool *leave,
+					struct ps_cli_predict_table *ret_table,
+					struct ps_error *err);
+void ps_cli_predict_table_free(struct ps_cli_predict_table *t);
+
+/* ps_cli_predict_at_batch makes the work of `batch` inferences from that of one: all that is
+ * proportional to the batch times it. Measured times stay at batch 1 only. PS_ENOMEM. */
+enum ps_status ps_cli_predict_at_batch(const struct ps_predict_model *one, int64_t batch,
+				       struct ps_predict_model *ret_work);
+
+#endif

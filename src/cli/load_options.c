@@ -111,9 +111,10 @@ static const char *const warmup_words[] = {"auto", NULL};
 	{                                                                                          \
 		.name = "connections", .type = PS_CONF_INT, .offset = offsetof(S, AT connections), \
 		.metavar = "N", .def = "0", .min = 0, .max = PS_LOAD_MAX_CONNECTIONS,              \
-		.help = "At most so many connections per tenant of an open loop; when all are in " \
-			"use "                                                                     \
-			"requests wait, and that is said. 0: 512, fewer with over 117 tenants."    \
+		.help = "At most so many connections per tenant of an open loop, to each "         \
+			"replica; "                                                                \
+			"when all are in use requests wait, and that is said. 0: 512, fewer with " \
+			"over 117 tenants and replicas."                                           \
 	}
 
 static const struct ps_conf_option tenant_rows[] = {

@@ -29,15 +29,20 @@ enum { SPARE_DESCRIPTORS = 64, DESCRIPTORS_PER_THREAD = 8 };
 static enum ps_status raise_descriptors(const struct ps_load_run *run, struct ps_error *err)
 {
 	struct rlimit lim;
-	uint64_t need = 0;
+	uint64_t least = 0, need = 0;
 
 	for (size_t i = 0; i < run->plan->tenant_len; i++) {
 		uint32_t streams = ps_load_target_streams(run->targets[i]);
+		uint32_t slots = ps_load_slots_of(run, i), lines = ps_load_lines_of(run, i);
+		size_t replicas = ps_load_replicas_of(run, i);
 
-		need += (ps_load_slots_of(run, i) + streams - 1) / streams;
+		/* A server may allow each user of a closed loop a connection's only stream. */
+		least += replicas * (lines ? lines : (slots + streams - 1) / streams);
+		need += replicas * (lines ? lines : slots);
 	}
-	if (need > PS_LOAD_MAX_CONNECTIONS) {
-		return ps_error_set(err, PS_EINVAL, "over %d connections in all",
+	if (least > PS_LOAD_MAX_CONNECTIONS) {
+		return ps_error_set(err, PS_EINVAL,
+				    "over %d connections in all, of all tenants to all replicas",
 				    PS_LOAD_MAX_CONNECTIONS);
 	}
 	need += SPARE_DESCRIPTORS + run->thread_len * DESCRIPTORS_PER_THREAD;
@@ -59,7 +64,7 @@ static enum ps_status make_targets(struct ps_load_run *run, struct ps_error *err
 	}
 	for (size_t i = 0; st == PS_OK && i < plan->tenant_len; i++) {
 		if (!ps_load_arrival_is_closed(&plan->tenants[i].arrival) &&
-		    ps_load_slots_of(run, i) < run->thread_len) {
+		    ps_load_lines_of(run, i) < run->thread_len) {
 			st = ps_error_set(err, PS_EINVAL,
 					  "tenant '%s': fewer connections than threads",
 					  plan->tenants[i].name);
@@ -125,6 +130,25 @@ static void drive(struct ps_load_thread *th)
 	th->end_ns = ps_evloop_now_ns(th->loop);
 }
 
+static void on_wake(struct ps_evloop_task *task)
+{
+	(void)task; /* only to end the wait */
+}
+
+/* The first thread tells those who watch, and listens to them, until all are through. */
+static void attend(struct ps_load_thread *first)
+{
+	struct ps_load_run *run = first->run;
+
+	while (first->status == PS_OK && atomic_load(&run->driving) > 0 &&
+	       !ps_load_thread_stopped(first)) {
+		first->status = ps_evloop_run_once(first->loop, -1, &first->err);
+		if (first->status != PS_OK) {
+			ps_load_run_stop(run);
+		}
+	}
+}
+
 static void *helper(void *ctx)
 {
 	struct ps_load_thread *th = ctx;
@@ -137,13 +161,10 @@ static void *helper(void *ctx)
 	}
 	if (ps_load_gate_wait(&th->run->gate)) {
 		drive(th);
+		atomic_fetch_sub(&th->run->driving, 1);
+		ps_evloop_post(th->run->threads[0].loop, &th->ended);
 	}
 	return NULL; /* the thread ends here: nothing to be put back */
-}
-
-static void on_stop(struct ps_evloop_task *task)
-{
-	(void)task; /* only to end the wait */
 }
 
 static void set_start(struct ps_load_run *run)
@@ -188,9 +209,11 @@ static enum ps_status lead(struct ps_load_run *run, size_t started, struct ps_er
 	if (st == PS_OK) {
 		set_start(run);
 	}
+	atomic_store(&run->driving, started);
 	ps_load_gate_open(&run->gate, st == PS_OK);
 	if (st == PS_OK) {
 		drive(first);
+		attend(first);
 	}
 	return st;
 }
@@ -205,7 +228,7 @@ static enum ps_status send_all(struct ps_load_run *run, struct ps_error *err)
 	for (size_t k = 0; k < run->thread_len; k++) {
 		run->threads[k].run = run;
 		run->threads[k].number = k;
-		run->threads[k].stopper.run = on_stop;
+		run->threads[k].stopper.run = run->threads[k].ended.run = on_wake;
 	}
 	first->status = ps_load_thread_prepare(first, &first->err);
 	while (first->status == PS_OK && started + 1 < run->thread_len &&
@@ -246,8 +269,8 @@ static void fill_little(struct ps_load_run *run, size_t i)
 }
 
 /* After the run, so that it disturbs nothing: a model that has changed meanwhile was not one load.
- * Many tenants of a server that hangs have no more patience together than RECHECK_NS. */
-static void look_again(struct ps_load_run *run, size_t i)
+ */
+static void look_again(struct ps_load_run *run, size_t i, struct ps_load_patience *patience)
 {
 	const struct ps_load_tenant *t = &run->plan->tenants[i];
 	struct ps_load_tenant_result *r = &run->result->tenants[i];
@@ -258,9 +281,8 @@ static void look_again(struct ps_load_run *run, size_t i)
 	}
 	if (!run->result->cancelled) {
 		r->metadata_changes = ps_load_target_recheck(
-			run->targets[i], run->timeout_ns, run->result->end_ns + RECHECK_NS,
-			r->metadata_change_text, sizeof(r->metadata_change_text),
-			&r->metadata_unseen);
+			run->targets[i], patience, r->metadata_change_text,
+			sizeof(r->metadata_change_text), &r->metadata_unseen);
 	}
 }
 
@@ -285,25 +307,30 @@ static enum ps_status merge_tenant(struct ps_load_run *run, size_t i)
 	r->users = ps_load_arrival_is_closed(&run->plan->tenants[i].arrival)
 			   ? run->plan->tenants[i].concurrency
 			   : 0;
-	r->batch = llround(ps_load_target_mean_batch(run->targets[i]));
+	r->batch = ps_load_target_mean_batch(run->targets[i]);
 	r->request_bytes = (size_t)ps_load_target_mean_bytes(run->targets[i]);
 	ps_load_recorder_finish(rec);
 	fill_little(run, i);
-	look_again(run, i);
 	return st;
 }
 
 static enum ps_status conclude(struct ps_load_run *run, struct ps_error *err)
 {
 	struct ps_load_result *r = run->result;
+	struct ps_load_patience patience = {.timeout_ns = run->timeout_ns};
 	enum ps_status st = PS_OK;
 
 	for (size_t k = 0; k < run->thread_len; k++) {
 		r->cpu_ns += run->threads[k].cpu_ns;
 		r->end_ns = run->threads[k].end_ns > r->end_ns ? run->threads[k].end_ns : r->end_ns;
 	}
+	patience.until_ns = r->end_ns + RECHECK_NS;
 	for (size_t i = 0; st == PS_OK && i < r->tenant_len; i++) {
 		st = merge_tenant(run, i);
+		patience.questions += ps_load_target_questions(run->targets[i]);
+	}
+	for (size_t i = 0; st == PS_OK && i < r->tenant_len; i++) {
+		look_again(run, i, &patience);
 	}
 	if (st == PS_OK) {
 		st = ps_load_judge_run(run->plan, run->timeout_ns, r);

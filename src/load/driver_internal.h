@@ -56,6 +56,7 @@ struct ps_load_tenant_run {
 	struct ps_load_ring waiting;
 	struct ps_evloop_timer expiry; /* of the first in `waiting`, or earlier */
 	struct ps_load_occupancy occupancy;
+	uint32_t ahead; /* slots to be opened before the start */
 	uint32_t in_flight;
 	uint64_t next_sequence; /* of a closed loop */
 	bool sample_busy;	/* the sampled request of the uncorrected view is on its way */
@@ -71,7 +72,7 @@ struct ps_load_thread {
 	struct ps_load_tenant_result *parts; /* of threads but the first */
 	struct ps_load_live_tally *tallies;
 	struct ps_evloop_timer sender, ticker;
-	struct ps_evloop_task stopper;
+	struct ps_evloop_task stopper, ended;
 	int64_t next_due_ns; /* monotonic; INT64_MAX: none */
 	uint64_t in_flight, waiting;
 	int64_t last_latency_ns; /* of the latest success since the last tick; -1: none */
@@ -93,7 +94,8 @@ struct ps_load_run {
 	void *progress_ctx;
 	int64_t start_ns, end_ns; /* monotonic; end of the schedule */
 	int64_t timeout_ns;
-	atomic_bool stopped; /* cancelled, or a thread has failed */
+	atomic_bool stopped;   /* cancelled, or a thread has failed */
+	atomic_size_t driving; /* threads beside the first one that are not through */
 };
 
 /* ps_load_thread_stopped says whether the run is to end. */
@@ -144,8 +146,13 @@ void ps_load_ticker_start(struct ps_load_thread *th);
 enum ps_status ps_load_thread_prepare(struct ps_load_thread *th, struct ps_error *err);
 /* ps_load_thread_free frees it; after all threads have ended. */
 void ps_load_thread_free(struct ps_load_thread *th);
-/* ps_load_slots_of returns how many slots the tenant has in all threads together. */
+/* ps_load_slots_of returns how many slots the tenant has in all threads together, ps_load_lines_of
+ * how many connections to each replica carry those of an open loop; 0: a closed one has as many as
+ * its users need. */
 uint32_t ps_load_slots_of(const struct ps_load_run *run, size_t tenant);
+uint32_t ps_load_lines_of(const struct ps_load_run *run, size_t tenant);
+/* ps_load_replicas_of returns how many servers the tenant asks, 1 for a model in this process. */
+size_t ps_load_replicas_of(const struct ps_load_run *run, size_t tenant);
 
 /* --- plan.c, probe.c --- */
 

@@ -26,19 +26,19 @@ static void note(struct ps_load_result *r, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* A share of the run that others took: over `most` no tenant's figures stand, over `noted` the
- * reader should know. */
-static void check_share(struct ps_load_result *r, const char *what, double share, double noted,
-			double most)
+/* A share that others took: over `most` no tenant's figures stand, over `noted` the reader should
+ * know. */
+static void check_share(struct ps_load_result *r, const char *what, double share, const char *of,
+			double noted, double most)
 {
 	if (share > most) {
 		for (size_t i = 0; i < r->tenant_len; i++) {
 			ps_load_judge_reason(&r->tenants[i], PS_LOAD_REASON_MACHINE,
-					     "%s for %.1f %% of the run (at most %g %%)", what,
-					     100 * share, 100 * most);
+					     "%s %.1f %% of %s (at most %g %%)", what, 100 * share,
+					     of, 100 * most);
 		}
 	} else if (share > noted) {
-		note(r, "%s for %.1f %% of the run", what, 100 * share);
+		note(r, "%s %.1f %% of %s", what, 100 * share, of);
 	}
 }
 
@@ -49,10 +49,11 @@ static void check_machine(struct ps_load_result *r)
 	if (m->readings == 0) {
 		return;
 	}
-	check_share(r, "the hypervisor gave the CPUs to others", m->steal_ratio, PS_LOAD_NOTE_STEAL,
-		    PS_LOAD_MAX_STEAL);
-	check_share(r, "the control group was stopped by its CPU quota", m->throttled_ratio,
-		    PS_LOAD_NOTE_THROTTLED, PS_LOAD_MAX_THROTTLED);
+	check_share(r, "the hypervisor gave others", m->steal_ratio, "the CPUs' time",
+		    PS_LOAD_NOTE_STEAL, PS_LOAD_MAX_STEAL);
+	check_share(r, "a CPU quota withheld", m->throttled_ratio,
+		    "the CPU time that our control group wanted", PS_LOAD_NOTE_THROTTLED,
+		    PS_LOAD_MAX_THROTTLED);
 	if (m->mhz_min > 0 && m->mhz_max - m->mhz_min > PS_LOAD_NOTE_SPEED * m->mhz_max) {
 		note(r, "the CPUs' clock moved between %.0f and %.0f MHz", m->mhz_min, m->mhz_max);
 	}
@@ -78,6 +79,28 @@ static void check_model(struct ps_load_tenant_result *t)
 	if (t->metadata_changes > 0) {
 		ps_load_judge_reason(t, PS_LOAD_REASON_CHANGED, "the model changed: %s",
 				     t->metadata_change_text);
+	}
+}
+
+/* In one note, however many tenants. */
+static void note_unseen(struct ps_load_result *r)
+{
+	unsigned models = 0, tenants = 0;
+	const char *first = NULL;
+
+	for (size_t i = 0; i < r->tenant_len; i++) {
+		const struct ps_load_tenant_result *t = &r->tenants[i];
+
+		models += t->metadata_unseen;
+		tenants += t->metadata_unseen > 0;
+		first = !first && t->metadata_unseen > 0 ? t->name : first;
+	}
+	if (tenants > 1) {
+		note(r, "metadata not seen again: %u models at their replicas, of %s and %u more",
+		     models, first, tenants - 1);
+	} else if (tenants == 1) {
+		note(r, "metadata not seen again: %u models at their replicas, of %s", models,
+		     first);
 	}
 }
 
@@ -111,17 +134,13 @@ enum ps_status ps_load_judge_run(const struct ps_load_plan *plan, int64_t timeou
 		st = ps_load_judge(t, &terms);
 		check_little(t);
 		check_model(t);
-		if (t->metadata_unseen > 0) {
-			note(r,
-			     "%s: metadata not seen again in time, %u of its models and replicas",
-			     t->name, t->metadata_unseen);
-		}
 		if (!steady) {
 			ps_load_judge_reason(t, PS_LOAD_REASON_WARMUP,
 					     "no steady state to cut the warm-up off; run longer");
 		}
 	}
 	check_machine(r);
+	note_unseen(r);
 	r->valid = st == PS_OK;
 	for (size_t i = 0; i < r->tenant_len; i++) {
 		r->valid = r->valid && r->tenants[i].valid;

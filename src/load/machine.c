@@ -64,61 +64,98 @@ static void read_steal(const char *root, struct ps_load_machine_reading *r)
 	}
 }
 
-/* Our group may have no quota while one above it has: the longest stop of any of them counts. */
-static int64_t throttled_upwards(const char *folder, char *group, const char *key, int64_t unit_ns)
+static void add_quota(struct ps_load_machine_reading *r, int64_t stopped_ns, int64_t ran_ns)
 {
-	int64_t most = -1;
+	if (stopped_ns >= 0 && r->quota_len < PS_LOAD_MAX_QUOTAS) {
+		r->quotas[r->quota_len++] = (struct ps_load_quota){stopped_ns, ran_ns};
+	}
+}
 
+static int64_t micro(int64_t us)
+{
+	return us < 0 ? -1 : us * 1000;
+}
+
+/* Version 2 has both in one file. */
+static void read_unified(const char *folder, struct ps_load_machine_reading *r)
+{
+	char path[PATH_SIZE], text[2048];
+
+	snprintf(path, sizeof(path), "%.1000s/cpu.stat", folder);
+	if (read_text(path, text, sizeof(text)) > 0) {
+		add_quota(r, micro(number_after(text, "throttled_usec")),
+			  micro(number_after(text, "usage_usec")));
+	}
+}
+
+/* In version 1 another controller counts what ran; as a rule both are mounted as one. */
+static void read_legacy(const char *folder, struct ps_load_machine_reading *r)
+{
+	char path[PATH_SIZE], text[2048], ran[64];
+
+	snprintf(path, sizeof(path), "%.1000s/cpu.stat", folder);
+	if (read_text(path, text, sizeof(text)) <= 0) {
+		return;
+	}
+	snprintf(path, sizeof(path), "%.1000s/cpuacct.usage", folder);
+	add_quota(r, number_after(text, "throttled_time"),
+		  read_text(path, ran, sizeof(ran)) > 0 ? strtoll(ran, NULL, 10) : -1);
+}
+
+/* Our group may have no quota while one above it has. */
+static void read_upwards(const char *mount, char *group,
+			 void (*read_group)(const char *folder, struct ps_load_machine_reading *r),
+			 struct ps_load_machine_reading *r)
+{
 	for (;;) {
-		char path[PATH_SIZE], text[2048];
+		char folder[PATH_SIZE];
 		char *slash = strrchr(group, '/');
-		int n = snprintf(path, sizeof(path), "%s%s/cpu.stat", folder, group);
+		int n = snprintf(folder, sizeof(folder), "%s%s", mount, group);
 
-		if (n > 0 && (size_t)n < sizeof(path) && read_text(path, text, sizeof(text)) > 0) {
-			int64_t v = number_after(text, key);
-
-			most = v >= 0 && v * unit_ns > most ? v * unit_ns : most;
+		if (n > 0 && (size_t)n < sizeof(folder)) {
+			read_group(folder, r);
 		}
 		if (!slash) {
-			return most;
+			return;
 		}
 		*slash = '\0';
 	}
 }
 
 /* A line of /proc/self/cgroup is ID:CONTROLLERS:GROUP; version 2 has no controllers in it. */
-static void read_throttled(const char *root, struct ps_load_machine_reading *r)
+static void read_line(const char *root, char *line, struct ps_load_machine_reading *r)
 {
-	char path[PATH_SIZE], text[8192], folder[PATH_SIZE];
+	char *controllers = strchr(line, ':');
+	char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+	char mount[PATH_SIZE];
+
+	if (!group) {
+		return;
+	}
+	*group++ = '\0';
+	controllers++;
+	if (strcmp(group, "/") == 0) {
+		*group = '\0'; /* the root once */
+	}
+	if (*controllers == '\0') {
+		snprintf(mount, sizeof(mount), "%s/sys/fs/cgroup", root);
+		read_upwards(mount, group, read_unified, r);
+	} else if (strncmp(controllers, "cpu", 3) == 0 && strchr(",", controllers[3])) {
+		snprintf(mount, sizeof(mount), "%s/sys/fs/cgroup/%.200s", root, controllers);
+		read_upwards(mount, group, read_legacy, r);
+	}
+}
+
+static void read_quotas(const char *root, struct ps_load_machine_reading *r)
+{
+	char path[PATH_SIZE], text[8192], *rest = text, *line;
 
 	snprintf(path, sizeof(path), "%s/proc/self/cgroup", root);
 	if (read_text(path, text, sizeof(text)) <= 0) {
 		return;
 	}
-	for (char *line = text, *rest; line && *line; line = rest) {
-		char *end = strchr(line, '\n');
-		char *controllers = strchr(line, ':');
-		char *group = controllers ? strchr(controllers + 1, ':') : NULL;
-		int64_t v = -1;
-
-		rest = end ? end + 1 : NULL;
-		if (end) {
-			*end = '\0';
-		}
-		if (!group) {
-			continue;
-		}
-		*group++ = '\0';
-		controllers++;
-		if (*controllers == '\0') {
-			snprintf(folder, sizeof(folder), "%s/sys/fs/cgroup", root);
-			v = throttled_upwards(folder, group, "throttled_usec", 1000);
-		} else if (strncmp(controllers, "cpu", 3) == 0 && strchr(",", controllers[3])) {
-			snprintf(folder, sizeof(folder), "%s/sys/fs/cgroup/%.200s", root,
-				 controllers);
-			v = throttled_upwards(folder, group, "throttled_time", 1);
-		}
-		r->throttled_ns = v > r->throttled_ns ? v : r->throttled_ns;
+	while ((line = strsep(&rest, "\n"))) {
+		read_line(root, line, r);
 	}
 }
 
@@ -152,13 +189,10 @@ static void read_speed(const char *root, struct ps_load_machine_reading *r)
 
 void ps_load_machine_read(const char *root, struct ps_load_machine_reading *ret)
 {
-	*ret = (struct ps_load_machine_reading){.at_ns = ps_clock_now_ns(),
-						.steal_ns = -1,
-						.throttled_ns = -1,
-						.hot = -1,
-						.mhz = -1};
+	*ret = (struct ps_load_machine_reading){
+		.at_ns = ps_clock_now_ns(), .steal_ns = -1, .hot = -1, .mhz = -1};
 	read_steal(root, ret);
-	read_throttled(root, ret);
+	read_quotas(root, ret);
 	read_speed(root, ret);
 }
 
@@ -170,6 +204,33 @@ static double ratio_of(int64_t from, int64_t to, double time_ns)
 		return -1;
 	}
 	return (double)(to - from) / time_ns;
+}
+
+/* What a quota withheld of what its group wanted. One that stopped nobody withheld nothing, whether
+ * it is known what ran or not. */
+static double withheld(const struct ps_load_quota *from, const struct ps_load_quota *to)
+{
+	double stopped = (double)(to->stopped_ns - from->stopped_ns);
+	double ran = (double)(to->ran_ns - from->ran_ns);
+
+	if (stopped == 0) {
+		return 0;
+	}
+	return stopped < 0 || from->ran_ns < 0 || ran < 0 ? -1 : stopped / (stopped + ran);
+}
+
+/* Every group for itself: one that was stopped much long ago must not hide another's today. */
+static double throttled(const struct ps_load_machine_reading *from,
+			const struct ps_load_machine_reading *to)
+{
+	double most = -1;
+
+	for (int i = 0; from->quota_len == to->quota_len && i < to->quota_len; i++) {
+		double share = withheld(&from->quotas[i], &to->quotas[i]);
+
+		most = share > most ? share : most;
+	}
+	return most;
 }
 
 void ps_load_machine_add(struct ps_load_machine *m, const struct ps_load_machine_reading *r)
@@ -187,7 +248,7 @@ void ps_load_machine_add(struct ps_load_machine *m, const struct ps_load_machine
 	}
 	time_ns = (double)(r->at_ns - m->first.at_ns);
 	m->steal_ratio = ratio_of(m->first.steal_ns, r->steal_ns, time_ns * r->cpus);
-	m->throttled_ratio = ratio_of(m->first.throttled_ns, r->throttled_ns, time_ns);
+	m->throttled_ratio = throttled(&m->first, r);
 	m->hot = m->first.hot >= 0 && r->hot >= m->first.hot ? r->hot - m->first.hot : -1;
 }
 

@@ -4,8 +4,10 @@
  * has a thread of its own, so that no reading delays a request (about 100 us of CPU a second).
  *
  * - steal: time in which the hypervisor ran others on our CPUs (/proc/stat, all CPUs together).
- * - throttling: time in which our control group, or one above it, was stopped by its CPU quota
- *   (cpu.stat of version 2 or 1, below /sys/fs/cgroup).
+ * - throttling: how much of the CPU time that our control group, or one above it, wanted was
+ * withheld by its CPU quota (cpu.stat of version 2 or 1, below /sys/fs/cgroup). The kernel sums the
+ * time in which it was stopped over the CPUs, as it does the time that it ran: neither is a share
+ * of the run's time, but stopped / (stopped + ran) is the share that was withheld.
  * - frequency: the mean over the CPUs of scaling_cur_freq; first, last, lowest and highest reading.
  * - hot: events in which the processor slowed down to cool (thermal_throttle).
  *
@@ -19,14 +21,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define PS_LOAD_MAX_QUOTAS 16 /* groups looked at: our own and those above it */
+
+/* Time of all CPUs so far; -1: unknown. */
+struct ps_load_quota {
+	int64_t stopped_ns, ran_ns;
+};
+
 /* One look at the counters; -1: unknown. */
 struct ps_load_machine_reading {
 	int64_t at_ns; /* CLOCK_MONOTONIC */
 	int cpus;      /* that the counters are about */
 	int64_t steal_ns;
-	int64_t throttled_ns;
 	int64_t hot;
 	double mhz;
+	struct ps_load_quota quotas[PS_LOAD_MAX_QUOTAS]; /* of the groups that tell */
+	int quota_len;
 };
 
 /* What the readings of a run say together; -1: unknown. */
@@ -35,7 +45,7 @@ struct ps_load_machine {
 	struct ps_load_machine_reading first, last;
 	double mhz_min, mhz_max;
 	double steal_ratio;	/* of the time of all CPUs, from 0 to 1 */
-	double throttled_ratio; /* of the run's time, from 0 to 1 */
+	double throttled_ratio; /* of the CPU time that a group wanted, the largest; from 0 to 1 */
 	int64_t hot;
 };
 

@@ -68,9 +68,10 @@ struct ps_load_plan {
 			       * open loop has connections */
 	struct ps_cpus cpus;  /* thread k runs on the k-th of them alone, in turn when there are
 			       * fewer; empty: on any */
-	int max_connections;  /* per tenant of an open loop, all threads together; 0: 512, or an
-			       * equal part of PS_LOAD_MAX_CONNECTIONS where that is less */
-	int open_connections; /* opened ahead per tenant; 0: a guess from the rate, at most 16 */
+	int max_connections;  /* per tenant of an open loop, to each replica, all threads together;
+			       * 0: 512, or an equal part of PS_LOAD_MAX_CONNECTIONS where that is
+			       * less */
+	int open_connections; /* opened ahead per tenant; 0: a guess from the rate, at most 64 */
 	size_t max_records;   /* per tenant; 0: follows from what is expected. Later requests are
 			       * counted in histograms and series, not recorded one by one, and
 			       * the run is INVALID */

@@ -2,113 +2,186 @@
  *
  * max_slots bounds the slots that are out, not those that were made: with several replicas each may
  * have as many, else the turn of one whose slots are all elsewhere could not be kept.
+ *
+ * A server may allow fewer streams on a connection than there are slots on it. The first connection
+ * shows that; later ones get no more slots than can be used, so that nothing is sent that would be
+ * refused. Lines without a free slot, or that cannot take more until one of theirs comes back, are
+ * not looked at.
  */
 #include "load/target_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LOOKS = 64 }; /* at slots whose connection can take nothing now */
+enum { MAX_LOOKS = 64 }; /* at lines that can take nothing now; at slots of one */
 
-/* ---- lines and slots ---- */
+/* ---- lines ---- */
 
-static struct ps_load_line *new_line(struct ps_load_port *p, uint16_t replica, struct ps_error *err)
+static enum ps_status new_line(struct ps_load_port *p, uint16_t replica, struct ps_error *err)
 {
-	struct ps_load_line *line = calloc(1, sizeof(*line));
+	struct ps_load_way *w = &p->ways[replica];
+	struct ps_load_line *line;
+	enum ps_status st;
 
+	if (p->o.max_lines && w->lines == p->o.max_lines) {
+		return ps_error_set(err, PS_EUNAVAIL, "all connections are full");
+	}
+	line = calloc(1, sizeof(*line));
 	if (!line) {
-		ps_error_set(err, PS_ENOMEM, "no memory for a connection");
-		return NULL;
+		return ps_error_set(err, PS_ENOMEM, "no memory for a connection");
 	}
 	line->port = p;
 	line->replica = replica;
 	line->number = p->o.first_number + p->lines_len;
-	if (p->target->transport->open(line, err) != PS_OK) {
+	st = p->target->transport->open(line, err);
+	if (st != PS_OK) {
 		free(line);
-		return NULL;
+		return st;
 	}
 	p->lines_len++;
 	line->next = p->lines;
 	p->lines = line;
-	return line;
+	w->lines++;
+	w->line = line;
+	return PS_OK;
 }
 
-static struct ps_load_line *line_with_room(struct ps_load_port *p, uint16_t replica,
-					   struct ps_error *err)
+/* How many slots a line gets: as many as were asked for, or as the server was seen to allow. */
+static uint32_t slots_of_line(struct ps_load_port *p, struct ps_load_way *w)
+{
+	const struct ps_load_transport *tr = p->target->transport;
+	uint32_t most = ps_load_target_streams(p->target);
+	int said = tr->streams && w->line ? tr->streams(w->line) : -1;
+
+	if (said >= 0) {
+		w->streams = said > 0 ? (uint32_t)said : 1;
+	}
+	return w->streams && w->streams < most ? w->streams : most;
+}
+
+/* Makes w->line one that can have a further slot. */
+static enum ps_status line_with_room(struct ps_load_port *p, uint16_t replica, struct ps_error *err)
 {
 	const struct ps_load_transport *tr = p->target->transport;
 	struct ps_load_way *w = &p->ways[replica];
 
-	if (!w->line || w->line->slots == ps_load_target_streams(p->target) ||
+	if (!w->line || w->line->slots >= slots_of_line(p, w) ||
 	    (tr->ready(w->line) && !tr->room(w->line))) {
-		struct ps_load_line *line = new_line(p, replica, err);
-
-		if (!line) {
-			return NULL;
-		}
-		w->line = line;
+		return new_line(p, replica, err);
 	}
-	return w->line;
+	return PS_OK;
 }
 
-static struct ps_load_islot *new_slot(struct ps_load_port *p, uint16_t replica,
-				      struct ps_error *err)
+/* ---- slots ---- */
+
+static struct ps_load_islot *make_slot(struct ps_load_port *p, struct ps_load_line *line,
+				       struct ps_error *err)
 {
 	const struct ps_load_transport *tr = p->target->transport;
-	struct ps_load_line *line = line_with_room(p, replica, err);
 	/* Two pieces, so that the sender's has any alignment it likes. */
-	struct ps_load_islot *s = line ? calloc(1, tr->slot_bytes) : NULL;
-	void *ctx = s ? calloc(1, p->o.slot_bytes ? p->o.slot_bytes : 1) : NULL;
+	struct ps_load_islot *s = calloc(1, tr->slot_bytes);
+	void *ctx = calloc(1, p->o.slot_bytes ? p->o.slot_bytes : 1);
 
-	if (!ctx) {
+	if (!s || !ctx) {
+		ps_error_set(err, PS_ENOMEM, "no memory for a slot");
 		free(s);
-		if (line) {
-			ps_error_set(err, PS_ENOMEM, "no memory for a slot");
-		}
+		free(ctx);
 		return NULL;
 	}
 	s->pub = (struct ps_load_slot){.port = p,
 				       .ctx = ctx,
 				       .number = p->o.first_number + p->slots,
 				       .connection = line->number,
-				       .replica = replica};
+				       .replica = line->replica};
 	s->line = line;
 	if (tr->attach && tr->attach(s, err) != PS_OK) {
 		free(ctx);
 		free(s);
 		return NULL;
 	}
-	line->slots++;
-	p->slots++;
-	p->ways[replica].slots++;
-	s->next_all = p->all;
-	p->all = s;
 	return s;
 }
 
-static void push_free(struct ps_load_port *p, struct ps_load_islot *s)
+/* PS_EUNAVAIL: all connections that may be are full. */
+static enum ps_status new_slot(struct ps_load_port *p, uint16_t replica,
+			       struct ps_load_islot **ret_slot, struct ps_error *err)
 {
-	struct ps_load_way *w = &p->ways[s->pub.replica];
+	struct ps_load_way *w = &p->ways[replica];
+	enum ps_status st = line_with_room(p, replica, err);
+	struct ps_load_islot *s = st == PS_OK ? make_slot(p, w->line, err) : NULL;
 
-	s->next_free = w->free;
-	w->free = s;
+	if (!s) {
+		return st == PS_OK ? PS_ENOMEM : st;
+	}
+	w->line->slots++;
+	w->slots++;
+	p->slots++;
+	s->next_all = p->all;
+	p->all = s;
+	*ret_slot = s;
+	return PS_OK;
 }
 
-/* A connection that goes away, or whose server allows fewer streams than were thought of, has slots
- * that cannot be used now: they are passed over and stay. */
+static void push_free(struct ps_load_islot *s)
+{
+	struct ps_load_line *line = s->line;
+	struct ps_load_way *w = &line->port->ways[line->replica];
+
+	s->next_free = line->free;
+	line->free = s;
+	if (!line->open) {
+		line->open = true;
+		line->next_open = w->open;
+		w->open = line;
+	}
+}
+
+/* Where the line's next slot hangs; NULL: it has none that can be used now. */
+static struct ps_load_islot **usable(struct ps_load_line *line)
+{
+	const struct ps_load_transport *tr = line->port->target->transport;
+	struct ps_load_islot **at = &line->free;
+
+	if (tr->room(line)) {
+		return *at ? at : NULL;
+	}
+	for (int i = 0; tr->keeps && *at && i < MAX_LOOKS; i++, at = &(*at)->next_free) {
+		if (tr->keeps(*at)) {
+			return at;
+		}
+	}
+	return NULL;
+}
+
+static void leave_out(struct ps_load_line **link)
+{
+	struct ps_load_line *line = *link;
+
+	*link = line->next_open;
+	line->open = false;
+}
+
+/* No line is asked twice in vain: one that is full is left out until a slot of it comes back,
+ * unless none is out (its connection breaks just now, or its server allows nothing at all). */
 static struct ps_load_islot *pop_free(struct ps_load_port *p, uint16_t replica)
 {
-	const struct ps_load_transport *tr = p->target->transport;
-	struct ps_load_way *w = &p->ways[replica];
-	struct ps_load_islot *s = w->free, **at = &w->free;
+	struct ps_load_line **link = &p->ways[replica].open, *line;
 
-	for (int i = 0; s && i < MAX_LOOKS && !tr->room(s->line); i++) {
-		at = &s->next_free;
-		s = s->next_free;
-	}
-	if (s && tr->room(s->line)) {
-		*at = s->next_free;
-		return s;
+	for (int looks = 0; (line = *link) && looks < MAX_LOOKS;) {
+		struct ps_load_islot **at = usable(line), *s = at ? *at : NULL;
+
+		if (s) {
+			*at = s->next_free;
+		}
+		if (s ? !line->free : line->out > 0) {
+			leave_out(link);
+		} else {
+			link = &line->next_open;
+			looks++;
+		}
+		if (s) {
+			return s;
+		}
 	}
 	return NULL;
 }
@@ -118,7 +191,7 @@ static struct ps_load_islot *slot_of(struct ps_load_port *p, uint16_t replica)
 	struct ps_load_islot *s = pop_free(p, replica);
 
 	if (!s && p->ways[replica].slots < p->o.max_slots) {
-		s = new_slot(p, replica, &p->err);
+		(void)new_slot(p, replica, &s, &p->err);
 	}
 	return s;
 }
@@ -151,16 +224,18 @@ void *ps_load_port_ctx(const struct ps_load_port *p)
 
 enum ps_status ps_load_port_ahead(struct ps_load_port *p, uint32_t n, struct ps_error *err)
 {
-	while (p->slots < n && p->slots < p->o.max_slots * p->target->replica_len) {
-		uint16_t replica = (uint16_t)(p->slots % p->target->replica_len);
-		struct ps_load_islot *s = new_slot(p, replica, err);
+	enum ps_status st = PS_OK;
 
-		if (!s) {
-			return err ? err->status : PS_ENOMEM;
+	while (st == PS_OK && p->slots < n && p->slots < p->o.max_slots * p->target->replica_len) {
+		uint16_t replica = (uint16_t)(p->slots % p->target->replica_len);
+		struct ps_load_islot *s;
+
+		st = new_slot(p, replica, &s, err);
+		if (st == PS_OK) {
+			push_free(s);
 		}
-		push_free(p, s);
 	}
-	return PS_OK;
+	return st == PS_EUNAVAIL ? PS_OK : st;
 }
 
 bool ps_load_port_ready(const struct ps_load_port *p)
@@ -187,6 +262,7 @@ struct ps_load_slot *ps_load_port_take(struct ps_load_port *p)
 
 		if (s) {
 			p->out++;
+			s->line->out++;
 			p->balancer.outstanding[s->pub.replica]++;
 			return &s->pub;
 		}
@@ -200,8 +276,9 @@ void ps_load_port_give(struct ps_load_slot *pub)
 	struct ps_load_port *p = pub->port;
 
 	p->out--;
+	s->line->out--;
 	p->balancer.outstanding[pub->replica]--;
-	push_free(p, s);
+	push_free(s);
 }
 
 enum ps_status ps_load_slot_send(struct ps_load_slot *pub, uint64_t sequence, int64_t deadline_ns,

@@ -60,12 +60,22 @@ enum ps_load_change {
 	PS_LOAD_CHANGE_UNREADABLE = 32, /* it answers, but not with metadata */
 };
 
+/* The patience of all who ask again together. */
+struct ps_load_patience {
+	int64_t timeout_ns; /* of one question */
+	int64_t until_ns;   /* of ps_clock_now_ns, of all of them */
+	size_t questions;   /* that are still to be asked */
+};
+
+/* ps_load_target_questions returns how many a recheck asks: each model at each replica. */
+size_t ps_load_target_questions(const struct ps_load_target *g);
 /* ps_load_target_recheck asks all replicas for the metadata again and returns what differs, as a
- * set of enum ps_load_change; `text` gets it in words ("": nothing). A server that does not answer
- * has changed nothing. BLOCKS at most `timeout_ns` for each, and not beyond `until_ns` of
- * ps_clock_now_ns for all; *ret_unseen is how many were not asked, or did not answer, by then. */
-unsigned ps_load_target_recheck(struct ps_load_target *g, int64_t timeout_ns, int64_t until_ns,
-				char *text, size_t size, unsigned *ret_unseen);
+ * set of enum ps_load_change; `text` gets it in words ("": nothing). A server that does not answer,
+ * or only with an error, has changed nothing: *ret_unseen is how many were not seen. BLOCKS; none
+ * waits longer than its part of the patience that is left (100 ms when there is so much), so that a
+ * server that hangs leaves the others theirs. */
+unsigned ps_load_target_recheck(struct ps_load_target *g, struct ps_load_patience *p, char *text,
+				size_t size, unsigned *ret_unseen);
 
 /* --- slots --- */
 
@@ -95,6 +105,7 @@ struct ps_load_slot {
 struct ps_load_port_options {
 	struct ps_evloop *loop;
 	uint32_t max_slots;    /* [1] */
+	uint32_t max_lines;    /* connections to each replica [no bound but the slots'] */
 	uint32_t first_number; /* of slots and connections in records */
 	size_t slot_bytes;
 	bool timestamping; /* ask for the kernel's receive timestamps */
@@ -109,14 +120,17 @@ enum ps_status ps_load_port_open(struct ps_load_target *g, const struct ps_load_
 				 struct ps_load_port **ret_port, struct ps_error *err);
 /* ps_load_port_ctx returns options.ctx. */
 void *ps_load_port_ctx(const struct ps_load_port *p);
-/* ps_load_port_ahead makes free slots until there are `n` and opens what they need, spread over the
- * replicas; returns at once. PS_ENOMEM, PS_EIO (threads, descriptors). */
+/* ps_load_port_ahead makes free slots until there are `n`, or as many as max_lines carry, and opens
+ * what they need, spread over the replicas; returns at once. PS_ENOMEM, PS_EIO (threads,
+ * descriptors). */
 enum ps_status ps_load_port_ahead(struct ps_load_port *p, uint32_t n, struct ps_error *err);
-/* ps_load_port_ready says whether all that was opened is connected. Run the loop meanwhile. */
+/* ps_load_port_ready says whether all that was opened is connected and has said how many requests
+ * it takes at once. Run the loop meanwhile. */
 bool ps_load_port_ready(const struct ps_load_port *p);
 /* ps_load_port_take returns a free slot of the replica whose turn it is, opened on demand, of
- * another replica when that one has none, or NULL when max_slots are out. The slot used last comes
- * first: it is warm, and the others may close in peace. */
+ * another replica when that one has none, or NULL when max_slots are out or all connections that
+ * may be are full. The connection used last comes first: it is warm, and the others may close in
+ * peace. */
 struct ps_load_slot *ps_load_port_take(struct ps_load_port *p);
 /* ps_load_port_give takes a slot back that is not under way. */
 void ps_load_port_give(struct ps_load_slot *s);

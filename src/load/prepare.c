@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { DEFAULT_CONNECTIONS = 512, MAX_OPEN_AHEAD = 16 };
+enum { DEFAULT_CONNECTIONS = 512, MAX_OPEN_AHEAD = 64 };
 
 #define CONNECT_PATIENCE_NS (2 * PS_NS_PER_SEC)
 
@@ -14,22 +14,44 @@ static int64_t total_ns(const struct ps_load_plan *plan)
 	return plan->warmup_ns + plan->duration_ns;
 }
 
+size_t ps_load_replicas_of(const struct ps_load_run *run, size_t i)
+{
+	return 1 + run->plan->tenants[i].target.more_url_len;
+}
+
+/* Nobody asked for so many: they are no reason to refuse a plan. */
+static uint32_t default_lines(const struct ps_load_run *run)
+{
+	size_t replicas = 0, share;
+
+	for (size_t i = 0; i < run->plan->tenant_len; i++) {
+		replicas += ps_load_replicas_of(run, i);
+	}
+	share = PS_LOAD_MAX_CONNECTIONS / replicas;
+	return share < DEFAULT_CONNECTIONS ? (uint32_t)share : DEFAULT_CONNECTIONS;
+}
+
+uint32_t ps_load_lines_of(const struct ps_load_run *run, size_t i)
+{
+	uint32_t most = ps_load_target_max_slots(run->targets[i]);
+	uint32_t lines = run->plan->max_connections ? (uint32_t)run->plan->max_connections
+						    : default_lines(run);
+
+	if (ps_load_arrival_is_closed(&run->plan->tenants[i].arrival)) {
+		return 0;
+	}
+	return lines < most ? lines : most;
+}
+
 uint32_t ps_load_slots_of(const struct ps_load_run *run, size_t i)
 {
 	const struct ps_load_tenant *t = &run->plan->tenants[i];
-	uint32_t most = ps_load_target_max_slots(run->targets[i]), slots;
-	size_t share = PS_LOAD_MAX_CONNECTIONS / run->plan->tenant_len;
+	uint32_t most = ps_load_target_max_slots(run->targets[i]);
+	uint32_t slots =
+		ps_load_arrival_is_closed(&t->arrival)
+			? (uint32_t)t->concurrency
+			: ps_load_lines_of(run, i) * ps_load_target_streams(run->targets[i]);
 
-	if (!ps_load_arrival_is_closed(&t->arrival)) {
-		slots = run->plan->max_connections
-				? (uint32_t)run->plan->max_connections
-				/* Nobody asked for so many: they are no reason to refuse a plan. */
-				: (uint32_t)(share < DEFAULT_CONNECTIONS ? share
-									 : DEFAULT_CONNECTIONS);
-		slots *= ps_load_target_streams(run->targets[i]);
-	} else {
-		slots = (uint32_t)t->concurrency;
-	}
 	return slots < most ? slots : most;
 }
 
@@ -53,34 +75,48 @@ static uint32_t ahead(const struct ps_load_tenant_run *tr, uint32_t slots)
 	return n < slots ? (uint32_t)n : slots;
 }
 
+/* What belongs to this thread: whole connections of an open loop, users of a closed one. */
+static void take_share(const struct ps_load_tenant_run *tr, size_t i,
+		       struct ps_load_port_options *o)
+{
+	const struct ps_load_run *run = tr->th->run;
+	size_t number = tr->th->number, threads = run->thread_len;
+	uint32_t lines = ps_load_lines_of(run, i), slots = ps_load_slots_of(run, i);
+
+	if (lines == 0) {
+		o->max_slots = ps_load_share(slots, number, threads);
+		o->first_number = ps_load_share_first(slots, number, threads);
+		return;
+	}
+	o->max_lines = ps_load_share(lines, number, threads);
+	o->max_slots = o->max_lines * (slots / lines);
+	o->first_number = ps_load_share_first(lines, number, threads) * (slots / lines);
+}
+
 static enum ps_status open_port(struct ps_load_tenant_run *tr, size_t i, struct ps_error *err)
 {
-	const struct ps_load_thread *th = tr->th;
-	const struct ps_load_run *run = th->run;
-	uint32_t all = ps_load_slots_of(run, i);
-	uint32_t slots = ps_load_share(all, th->number, run->thread_len);
-	struct ps_load_port_options o = {
-		.loop = th->loop,
-		.max_slots = slots,
-		.first_number = ps_load_share_first(all, th->number, run->thread_len),
-		.slot_bytes = sizeof(struct ps_load_shot),
-		.timestamping = run->plan->timestamping,
-		.on_done = ps_load_sender_on_done,
-		.ctx = tr};
+	const struct ps_load_run *run = tr->th->run;
+	struct ps_load_port_options o = {.loop = tr->th->loop,
+					 .slot_bytes = sizeof(struct ps_load_shot),
+					 .timestamping = run->plan->timestamping,
+					 .on_done = ps_load_sender_on_done,
+					 .ctx = tr};
 	enum ps_status st;
 
-	if (slots == 0 && !ps_load_arrival_is_closed(&tr->t->arrival)) {
+	take_share(tr, i, &o);
+	if (o.max_slots == 0 && !ps_load_arrival_is_closed(&tr->t->arrival)) {
 		return ps_error_set(err, PS_EINVAL, "tenant '%s': a thread without a connection",
 				    tr->t->name);
 	}
-	if (slots == 0) {
+	if (o.max_slots == 0) {
 		return PS_OK; /* a closed loop with fewer users than threads */
 	}
 	st = ps_load_port_open(run->targets[i], &o, &tr->port, err);
+	tr->ahead = ahead(tr, o.max_slots);
 	if (st == PS_OK && ps_load_arrival_is_closed(&tr->t->arrival)) {
-		st = ps_load_users_init(tr, slots);
+		st = ps_load_users_init(tr, o.max_slots);
 	}
-	return st == PS_OK ? ps_load_port_ahead(tr->port, ahead(tr, slots), err) : st;
+	return st;
 }
 
 static enum ps_status init_recorder(struct ps_load_tenant_run *tr, size_t i)
@@ -122,15 +158,47 @@ static bool all_connected(const struct ps_load_thread *th)
 }
 
 /* One that does not come shows in the first request on it. */
-static enum ps_status await_connections(struct ps_load_thread *th, struct ps_error *err)
+static enum ps_status await_connections(struct ps_load_thread *th, int64_t until_ns,
+					struct ps_error *err)
 {
-	int64_t patience = ps_evloop_now_ns(th->loop) + CONNECT_PATIENCE_NS;
 	enum ps_status st = PS_OK;
 
-	while (st == PS_OK && !all_connected(th) && ps_evloop_now_ns(th->loop) < patience) {
+	while (st == PS_OK && !all_connected(th) && ps_evloop_now_ns(th->loop) < until_ns) {
 		st = ps_evloop_run_once(th->loop, PS_NS_PER_MS, err);
 	}
 	return st;
+}
+
+static enum ps_status open_ahead(struct ps_load_thread *th, bool first, struct ps_error *err)
+{
+	enum ps_status st = PS_OK;
+
+	for (size_t i = 0; st == PS_OK && i < th->tenant_len; i++) {
+		const struct ps_load_tenant_run *tr = &th->tenants[i];
+		uint32_t replicas = (uint32_t)ps_load_replicas_of(th->run, i), n = tr->ahead;
+
+		if (tr->port) {
+			st = ps_load_port_ahead(tr->port, first && n > replicas ? replicas : n,
+						err);
+		}
+	}
+	return st;
+}
+
+/* One connection to each server first: how many requests it takes at once on one decides how many
+ * are needed. */
+static enum ps_status open_connections(struct ps_load_thread *th, struct ps_error *err)
+{
+	int64_t until_ns = ps_evloop_now_ns(th->loop) + CONNECT_PATIENCE_NS;
+	enum ps_status st = open_ahead(th, true, err);
+
+	if (st == PS_OK) {
+		st = await_connections(th, until_ns, err);
+	}
+	if (st == PS_OK) {
+		st = open_ahead(th, false, err);
+	}
+	return st == PS_OK ? await_connections(th, until_ns, err) : st;
 }
 
 static enum ps_status take_memory(struct ps_load_thread *th, struct ps_error *err)
@@ -160,7 +228,7 @@ enum ps_status ps_load_thread_prepare(struct ps_load_thread *th, struct ps_error
 		th->tenant_len = i + 1; /* from here on free knows this one */
 		st = prepare_tenant(th, i, err);
 	}
-	return st == PS_OK ? await_connections(th, err) : st;
+	return st == PS_OK ? open_connections(th, err) : st;
 }
 
 static void free_tenant(struct ps_load_tenant_run *tr)

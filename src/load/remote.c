@@ -70,7 +70,7 @@ enum ps_status ps_load_remote_open(struct ps_load_line *line, struct ps_error *e
 
 bool ps_load_remote_ready(const struct ps_load_line *line)
 {
-	return ps_net_client_is_connected(line->way);
+	return ps_net_client_streams(line->way) >= 0;
 }
 
 void ps_load_remote_close(struct ps_load_line *line)
@@ -81,6 +81,11 @@ void ps_load_remote_close(struct ps_load_line *line)
 bool ps_load_remote_room(const struct ps_load_line *line)
 {
 	return ps_net_client_room(line->way) > 0;
+}
+
+int ps_load_remote_streams(const struct ps_load_line *line)
+{
+	return ps_net_client_streams(line->way);
 }
 
 /* ---- requests ---- */
@@ -204,7 +209,7 @@ static const char *words_of_net(enum ps_net_outcome o)
 		[PS_NET_STREAM] = "the server reset the stream",
 		[PS_NET_GOAWAY] = "the server left the connection without looking at it",
 		[PS_NET_MALFORMED] = "not by the protocol",
-		[PS_NET_TOO_BIG] = "the answer is larger than the model's outputs can be",
+		[PS_NET_TOO_BIG] = "the answer, or its head, is larger than is taken",
 	};
 
 	return words[o] ? words[o] : ps_net_outcome_name(o);
@@ -270,12 +275,17 @@ static enum ps_status status_of_http(int http)
 	}
 }
 
+static bool is_redirect(const struct ps_net_call *c)
+{
+	return c->http >= 300 && c->http < 400;
+}
+
 static void say_http(const struct ps_net_call *c, struct ps_error *err)
 {
 	const char *to = ps_net_header_get(c->answer_headers, c->n_answer_headers, "location");
 	char text[256];
 
-	if (c->http >= 300 && c->http < 400 && to) {
+	if (is_redirect(c) && to) {
 		ps_error_set(err, PS_EIO,
 			     "HTTP %d: sent elsewhere (%.200s); redirects are not "
 			     "followed",
@@ -294,7 +304,7 @@ enum ps_load_outcome ps_load_remote_http(struct ps_load_islot *s, const struct p
 		return PS_LOAD_OK;
 	}
 	say_http(c, &p->err);
-	p->notes.redirects += c->http >= 300 && c->http < 400;
+	p->notes.redirects += is_redirect(c);
 	p->notes.key_refusals += c->http == 401 || c->http == 403;
 	return c->http == 429 || c->http == 503 ? PS_LOAD_REFUSED : PS_LOAD_REJECTED;
 }
@@ -324,6 +334,11 @@ enum ps_load_outcome ps_load_remote_grpc(struct ps_load_islot *s, const struct p
 
 	if (n == 0) {
 		return PS_LOAD_OK;
+	}
+	if (is_redirect(c)) { /* of a proxy: no status of gRPC stands for that */
+		say_http(c, &p->err);
+		p->notes.redirects++;
+		return PS_LOAD_REJECTED;
 	}
 	if (n > 0 && n <= UNAUTHENTICATED) {
 		s->pub.answer.http_status = (uint16_t)n;

@@ -19,6 +19,7 @@ enum ps_status ps_load_remote_open(struct ps_load_line *line, struct ps_error *e
 bool ps_load_remote_ready(const struct ps_load_line *line);
 void ps_load_remote_close(struct ps_load_line *line);
 bool ps_load_remote_room(const struct ps_load_line *line);
+int ps_load_remote_streams(const struct ps_load_line *line);
 
 /* ps_load_remote_prepare serialises `like` for a replica. */
 enum ps_status ps_load_remote_prepare(const struct ps_load_target *g, struct ps_load_request *q,

@@ -209,6 +209,8 @@ static bool send_on(struct ps_load_slot *slot, struct ps_load_waiting w, int64_t
 	return true;
 }
 
+static void serve_waiting(struct ps_load_tenant_run *tr);
+
 void ps_load_sender_hand_out(struct ps_load_tenant_run *tr, struct ps_load_waiting w,
 			     int64_t now_ns)
 {
@@ -226,6 +228,9 @@ void ps_load_sender_hand_out(struct ps_load_tenant_run *tr, struct ps_load_waiti
 	slot = tr->waiting.len ? NULL : ps_load_port_take(tr->port);
 	if (!slot || !send_on(slot, w, now_ns)) {
 		wait_for_slot(tr, w, now_ns);
+		if (tr->in_flight == 0) {
+			serve_waiting(tr); /* else the next answer does */
+		}
 	}
 }
 

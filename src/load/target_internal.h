@@ -105,7 +105,10 @@ struct ps_load_line {
 	void *way; /* the transport's: a client, a worker */
 	uint16_t replica;
 	uint32_t number;
-	uint32_t slots;
+	uint32_t slots, out; /* made; taken and not given back */
+	struct ps_load_islot *free;
+	struct ps_load_line *next_open; /* of its way, while `open` */
+	bool open;
 };
 
 /* A slot from inside; a transport's own one begins with it. */
@@ -120,9 +123,10 @@ struct ps_load_islot {
 
 /* The slots and lines of one replica. */
 struct ps_load_way {
-	struct ps_load_islot *free;
+	struct ps_load_line *open; /* lines with a free slot; the one used last comes first */
 	struct ps_load_line *line; /* the newest one: further slots go there while it has room */
-	uint32_t slots;
+	uint32_t slots, lines;
+	uint32_t streams; /* that its server allows on a line; 0: it has not said yet */
 };
 
 struct ps_load_port {
@@ -157,12 +161,17 @@ struct ps_load_transport {
 	enum ps_status (*build)(struct ps_load_target *g, struct ps_load_request *q,
 				struct ps_error *err);
 	/* open makes line->way without waiting; close ends what is under way on it, without
-	 * on_done, and frees it. ready: connected. */
+	 * on_done, and frees it. ready: connected, and `streams` are known. */
 	enum ps_status (*open)(struct ps_load_line *line, struct ps_error *err);
 	bool (*ready)(const struct ps_load_line *line);
 	void (*close)(struct ps_load_line *line);
-	/* room says whether the line can take one more request now. */
+	/* room says whether the line can take one more request now; keeps, whether a free slot
+	 * needs none, because it has what it needs (may be NULL: none has). */
 	bool (*room)(const struct ps_load_line *line);
+	bool (*keeps)(const struct ps_load_islot *s);
+	/* streams says how many requests the server allows on the line at once, -1: it has not said
+	 * (may be NULL: 1). */
+	int (*streams)(const struct ps_load_line *line);
 	/* attach makes a new slot ready, detach takes that back; may be NULL. */
 	enum ps_status (*attach)(struct ps_load_islot *s, struct ps_error *err);
 	void (*detach)(struct ps_load_islot *s);

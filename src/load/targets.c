@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEAST_PATIENCE_NS (100 * PS_NS_PER_MS) /* with one of many questions after a run */
+
 const char *ps_load_protocol_name(enum ps_load_protocol p)
 {
 	static const char *const names[] = {"http", "http2", "grpc", "grpc-stream"};
@@ -244,7 +246,7 @@ static void say_change(unsigned d, const char *model, const char *where, char *t
 }
 
 /* An answer that is no metadata is one that has changed: there was some at the start. A server that
- * does not answer says nothing. */
+ * does not answer, is too busy or takes the key no more says nothing. */
 static unsigned look_again(struct ps_load_target *g, size_t item, size_t replica,
 			   int64_t timeout_ns, enum ps_status *ret_status)
 {
@@ -268,27 +270,40 @@ static unsigned look_again(struct ps_load_target *g, size_t item, size_t replica
 	return d;
 }
 
-unsigned ps_load_target_recheck(struct ps_load_target *g, int64_t timeout_ns, int64_t until_ns,
-				char *text, size_t size, unsigned *ret_unseen)
+/* How long the next question may take; 0: there is no time left. */
+static int64_t part_of(struct ps_load_patience *p)
+{
+	int64_t left = p->until_ns - ps_clock_now_ns();
+	int64_t part = left / (int64_t)(p->questions > 0 ? p->questions-- : 1);
+
+	part = part > LEAST_PATIENCE_NS ? part : LEAST_PATIENCE_NS;
+	part = part < left ? part : left;
+	part = part < p->timeout_ns ? part : p->timeout_ns;
+	return part > 0 ? part : 0;
+}
+
+size_t ps_load_target_questions(const struct ps_load_target *g)
+{
+	return g->item_len * g->replica_len;
+}
+
+unsigned ps_load_target_recheck(struct ps_load_target *g, struct ps_load_patience *p, char *text,
+				size_t size, unsigned *ret_unseen)
 {
 	unsigned all = 0;
 
 	text[0] = '\0';
 	*ret_unseen = 0;
-	for (size_t i = 0; i < g->item_len * g->replica_len; i++) {
+	for (size_t i = 0; i < ps_load_target_questions(g); i++) {
 		size_t item = i / g->replica_len, replica = i % g->replica_len;
-		int64_t left = until_ns - ps_clock_now_ns();
+		int64_t part = part_of(p);
 		enum ps_status st = PS_ETIMEOUT;
-		unsigned d = 0;
+		unsigned d = part > 0 ? look_again(g, item, replica, part, &st) : 0;
 
-		if (left > 0) {
-			left = left < timeout_ns ? left : timeout_ns;
-			d = look_again(g, item, replica, left, &st);
-		}
 		if (d) {
 			say_change(d, g->items[item].model, g->replicas[replica].text, text, size);
 		}
-		*ret_unseen += st == PS_ETIMEOUT;
+		*ret_unseen += st != PS_OK && d == 0;
 		all |= d;
 	}
 	return all;

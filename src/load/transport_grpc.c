@@ -4,7 +4,8 @@
  * A stream carries one request at a time here, so that its answer needs no number to be known by. A
  * request that times out ends its stream (the answer may still come, and would be taken for the
  * next one's); the slot's next request opens another. So does an answer that nobody asked for: what
- * follows it on the stream could not be told from the next one's.
+ * follows it on the stream could not be told from the next one's. A stream on a connection that is
+ * being left is opened anew with its slot's next request.
  */
 #include "load/remote_internal.h"
 #include "oip/grpc.h"
@@ -126,6 +127,7 @@ const struct ps_load_transport ps_load_transport_grpc = {
 	.ready = ps_load_remote_ready,
 	.close = ps_load_remote_close,
 	.room = ps_load_remote_room,
+	.streams = ps_load_remote_streams,
 	.send = send,
 	.cancel = ps_load_remote_cancel,
 };
@@ -139,8 +141,7 @@ struct stream_slot {
 	struct ps_net_header auth;
 	struct ps_evloop_timer deadline;
 	bool open;
-	bool late;  /* the stream is being ended because the request timed out */
-	bool stray; /* ... because an answer came before its request had left */
+	bool stray; /* the stream is being ended because an answer came before its request left */
 };
 
 static struct stream_slot *stream_of(struct ps_load_islot *s)
@@ -227,11 +228,6 @@ static void on_stream_done(struct ps_net_call *c)
 		a->outcome = PS_LOAD_GARBAGE;
 		a->cancelled = false;
 	}
-	if (s->late) {
-		ps_error_set(&s->base.pub.port->err, PS_ETIMEOUT, "no answer in time");
-		a->outcome = PS_LOAD_TIMEOUT;
-		a->cancelled = false;
-	}
 	stream_end(s);
 }
 
@@ -239,10 +235,8 @@ static void on_deadline(struct ps_evloop_timer *t, int64_t now_ns)
 {
 	struct stream_slot *s = t->ctx;
 
-	s->base.pub.answer.done_ns = now_ns;
-	s->late = true;
-	ps_net_call_cancel(&s->call);
-	s->late = false;
+	(void)now_ns;
+	ps_net_call_give_up(&s->call, s->message.sent_ns);
 }
 
 static enum ps_status open_stream(struct stream_slot *s, struct ps_error *err)
@@ -279,17 +273,42 @@ static void stream_detach(struct ps_load_islot *base)
 }
 
 /* A slot whose stream is open needs no more room on the connection. */
-static bool stream_room(const struct ps_load_line *line)
+static bool stream_keeps(const struct ps_load_islot *base)
 {
-	(void)line;
-	return true;
+	const struct stream_slot *s = (const struct stream_slot *)base;
+
+	return s->open && !ps_net_call_is_left(&s->call);
+}
+
+/* A connection that the server is leaving, or from which nothing came, must not be kept by streams
+ * on which nothing is asked: their next requests open others on the next connection. */
+static void leave_streams(const struct ps_load_line *line)
+{
+	for (struct ps_load_islot *base = line->port->all; base; base = base->next_all) {
+		struct stream_slot *s = stream_of(base);
+
+		if (base->line == line && s->open && !base->busy && ps_net_call_is_left(&s->call)) {
+			ps_net_call_cancel(&s->call);
+		}
+	}
+}
+
+/* The request that is being sent is not on the stream yet. */
+static enum ps_status stream_ready(struct stream_slot *s, struct ps_error *err)
+{
+	if (s->open && ps_net_call_is_left(&s->call)) {
+		s->base.busy = false;
+		leave_streams(s->base.line);
+		s->base.busy = true;
+	}
+	return s->open ? PS_OK : open_stream(s, err);
 }
 
 static enum ps_status stream_send(struct ps_load_islot *base, int64_t deadline_ns,
 				  struct ps_error *err)
 {
 	struct stream_slot *s = stream_of(base);
-	enum ps_status st = s->open ? PS_OK : open_stream(s, err);
+	enum ps_status st = stream_ready(s, err);
 
 	if (st != PS_OK) {
 		return st;
@@ -321,7 +340,9 @@ const struct ps_load_transport ps_load_transport_stream = {
 	.open = ps_load_remote_open,
 	.ready = ps_load_remote_ready,
 	.close = ps_load_remote_close,
-	.room = stream_room,
+	.room = ps_load_remote_room,
+	.keeps = stream_keeps,
+	.streams = ps_load_remote_streams,
 	.attach = stream_attach,
 	.detach = stream_detach,
 	.send = stream_send,

@@ -148,6 +148,7 @@ const struct ps_load_transport ps_load_transport_http = {
 	.ready = ps_load_remote_ready,
 	.close = ps_load_remote_close,
 	.room = ps_load_remote_room,
+	.streams = ps_load_remote_streams,
 	.send = send,
 	.cancel = ps_load_remote_cancel,
 };

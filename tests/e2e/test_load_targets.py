@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import pathlib
+import socketserver
 import struct
 import subprocess
 import tempfile
@@ -106,6 +107,22 @@ class Protocols(Temporary):
                          ("--protocol", "grpc-stream")):
                 with self.subTest(more=more):
                     self.all_ok("--url", f"unix:{path}", "--model", "m", *QUICK, *more)
+
+    def test_a_server_that_allows_few_streams_gets_no_more_connections_than_asked_for(self):
+        """A connection carries two requests here, not 32: more connections are opened, but not
+        more than --connections, and nothing is sent that the server would refuse."""
+        slow = {**ECHO, "mean": "30ms"}
+        with Server({"m": slow}, config={"max_streams": 2}) as s:
+            for way in ("http2", "grpc", "grpc-stream"):
+                for args, connections, most in ((("--rate", 150, "--connections", 2), 2, 4),
+                                                (("--concurrency", 7), 4, 7)):
+                    with self.subTest(way=way, args=args):
+                        t = self.all_ok("--url", s.http, "--protocol", way, "--model", "m", *args,
+                                        "--duration", "0.5s", "--warmup", "0s")
+                        self.assertEqual(t["connections"], connections)
+                        self.assertEqual(t["peak_in_flight"], most)
+                        # 2 lanes of 30 ms: 150/s wait
+                        self.assertEqual(t["waited_for_connection"] > 0, most == 4)
 
     def test_large_tensors(self):
         wide = synthetic(inputs=[tensor("x", shape=(-1, 300000))],
@@ -344,7 +361,7 @@ class Inputs(Temporary):
         share = lines.count(big) / len(lines)
         self.assertAlmostEqual(share, 0.75, delta=4 * (0.75 * 0.25 / len(lines)) ** 0.5)
         self.assertEqual(first, again)  # same seed, same requests
-        self.assertEqual(t["inferences_per_request"], 3)  # 3.25, rounded
+        self.assertEqual(t["inferences_per_request"], 3.25)
 
 
 class Changes(Temporary):
@@ -390,7 +407,37 @@ class Changes(Temporary):
             done = run("load", "--json", "--url", s.url, *mix, *QUICK)
             took = time.monotonic() - begin
         self.assertLess(took, 6)  # not 6 x 2 s
-        self.assertIn("not seen again in time, 6 of its models", done.stdout)
+        self.assertIn("metadata not seen again: 6 models", done.stdout)
+
+    def test_one_server_that_hangs_leaves_the_others_their_time(self):
+        """The first of two tenants gives no metadata any more, the second one's has changed."""
+        def hangs(n, server):
+            server.metadata = "never"
+            return 0
+
+        def changes(n, server):
+            server.metadata = {**METADATA, "platform": "other"}
+            return 0
+
+        with ScriptedServer(hangs) as a, ScriptedServer(changes) as b:
+            (self.dir / "load.yaml").write_text(json.dumps({
+                "duration": "0.2s", "warmup": "0s",
+                "tenants": [{"name": name, "url": s.url, "model": "m", "rate": 50}
+                            for name, s in (("a", a), ("b", b))]}))
+            done = run("load", "--json", "--file", self.dir / "load.yaml")
+        whole = json.loads(done.stdout)
+        self.assertEqual([t["metadata_unseen"] for t in whole["tenants"]], [1, 0])
+        self.assertIn("other platform", whole["tenants"][1]["metadata_changed"])
+        self.assertIn("metadata not seen again: 1 models at their replicas, of a",
+                      "".join(whole["notes"]))
+
+    def test_a_server_that_refuses_to_say_was_not_seen(self):
+        def script(n, server):
+            server.metadata = "401"
+            return 0
+
+        _, t, _ = self.run_with(script)
+        self.assertEqual((t["metadata_unseen"], t["metadata_changed"]), (1, None))
 
     def test_the_same_bytes_with_the_json_ending_elsewhere(self):
         good = answer()
@@ -431,7 +478,7 @@ class Changes(Temporary):
         much = answer(values=(1.0,) * (1 << 19), shape=(1, 1 << 19))
         _, t, _ = self.run_with(lambda n, s: much if n % 2 else "good", meta)
         self.assertEqual(t["outcomes"]["garbage"], t["scheduled"] // 2)
-        self.assertIn("larger than the model", t["first_failure"])
+        self.assertIn("larger than is taken", t["first_failure"])
         self.assertEqual(t["outcomes"]["ok"], t["scheduled"] // 2)
 
     def test_redirects_and_refused_keys_are_not_followed_and_counted(self):
@@ -474,6 +521,54 @@ class Campaigns(Folder):
         self.assertIn(done.returncode, (0, 1), done.stderr)
         rows = dict(self.query("SELECT tenant_idx, outcomes FROM result"))
         self.assertEqual([list(json.loads(rows[i])) for i in (0, 1)], [["ok"], ["wrong_answer"]])
+
+
+class MovedServer(socketserver.ThreadingTCPServer):
+    """HTTP/2 of the smallest kind: the first connection is told the metadata, on all others every
+    request is sent elsewhere, as by a proxy before a gRPC server."""
+    daemon_threads = True
+
+    def __init__(self, metadata):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.port = self.server_address[1]
+        self.metadata, self.connections = metadata, iter(range(10 ** 9))
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def frame(self, kind, flags, stream, payload=b""):
+            self.wfile.write(struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) +
+                             struct.pack(">I", stream) + payload)
+
+        def answer(self, stream, told):
+            def field(name, value):
+                return bytes([0, len(name)]) + name + bytes([len(value)]) + value
+
+            if told:
+                message = self.server.metadata
+                self.frame(1, 4, stream, b"\x88" + field(b"content-type", b"application/grpc"))
+                self.frame(0, 0, stream, b"\0" + struct.pack(">I", len(message)) + message)
+                self.frame(1, 5, stream, field(b"grpc-status", b"0"))
+            else:
+                self.frame(1, 5, stream, b"\x08\x03302" + field(b"location", b"https://x/"))
+
+        def handle(self):
+            told = next(self.server.connections) == 0
+            self.rfile.read(24)
+            self.frame(4, 0, 0)
+            while len(head := self.rfile.read(9)) == 9:
+                self.rfile.read(int.from_bytes(head[:3], "big"))
+                kind, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")
+                if kind == 4 and not flags & 1:
+                    self.frame(4, 1, 0)
+                if kind in (0, 1) and flags & 1:  # END_STREAM
+                    self.answer(stream, told)
 
 
 class GrpcFaults(Temporary):
@@ -574,6 +669,31 @@ class GrpcFaults(Temporary):
         outcomes = {k: v for k, v in t["outcomes"].items() if v}
         self.assertEqual(set(outcomes), {"ok", "garbage"}, t["first_failure"])
         self.assertIn("before its request had left", t["first_failure"])
+
+    def test_keys_that_are_revoked_in_the_run(self):
+        def script(n, request, context):
+            if n >= 20:
+                context.abort(grpc.StatusCode.UNAUTHENTICATED, "no such key")
+            return self.good()
+
+        with self.server(unary=script) as url:
+            _, t, _ = load("--url", url, "--model", "m", "--arrival", "constant", *QUICK)
+        self.assertEqual({k: v for k, v in t["outcomes"].items() if v},
+                         {"ok": 20, "rejected": t["scheduled"] - 20})
+        self.assertEqual(t["checks"]["key_refusals"], t["scheduled"] - 20)
+        self.assertIn("no such key", t["first_failure"])
+
+    def test_redirects_of_a_proxy_are_not_followed_and_counted(self):
+        meta = service_pb2.ModelMetadataResponse(name="m", versions=["1"], platform="scripted")
+        meta.inputs.add(name="x", datatype="FP32", shape=[-1, 16])
+        meta.outputs.add(name="y", datatype="FP32", shape=[-1, 4])
+        with MovedServer(meta.SerializeToString()) as s:
+            _, t, stderr = load("--url", f"grpc://127.0.0.1:{s.port}", "--model", "m", *QUICK)
+        self.assertIsNotNone(t, stderr)
+        self.assertEqual(t["outcomes"]["rejected"], t["scheduled"])
+        self.assertEqual(t["checks"]["redirects"], t["scheduled"])
+        self.assertIn("HTTP 302: sent elsewhere (https://x/); redirects are not followed",
+                      t["first_failure"])
 
     def test_answers_that_never_come(self):
         release = threading.Event()

@@ -22,12 +22,13 @@ HALF = 20  # bytes: less than any whole answer
 
 class FaultyProxy:
     """with FaultyProxy(("127.0.0.1", 8000)) as p: p.address, p.set("stall"), p.carried (pieces of
-    answers)"""
+    answers), p.stall_at (stalls by itself when it has carried so many)"""
 
     def __init__(self, target):
         self.target = target
         self.fault = None
         self.carried = 0
+        self.stall_at = None
         self.forgotten = set()
         self.pairs = set()
         self.ready = threading.Event()
@@ -143,6 +144,8 @@ class FaultyProxy:
                 data = data[:HALF]
             client.write(data)
             self.carried += 1
+            if self.carried == self.stall_at:
+                self.fault = "stall"
             await client.drain()
             if self.fault in ("garbage", "half"):
                 client.close()

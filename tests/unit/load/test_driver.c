@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
+#include <sys/resource.h>
+
 #define MS  PS_NS_PER_MS
 #define SEC PS_NS_PER_SEC
 
@@ -330,7 +332,15 @@ static void test_server_that_restarts(void **state)
 	script_stop(s);
 }
 
-/* All connections hang: those behind them wait with their instants, and all end on time. */
+static enum script_action second_never(struct script_server *s, uint64_t n, int64_t *delay)
+{
+	(void)s;
+	(void)delay;
+	return n == 1 ? SCRIPT_NEVER : SCRIPT_GOOD;
+}
+
+/* All connections hang: those behind them wait with their instants, and all end on time. Two
+ * seconds are more than a busy machine keeps a thread away. */
 static void test_stall_for_ever(void **state)
 {
 	struct script_server *s = script_start(never);
@@ -342,7 +352,7 @@ static void test_stall_for_ever(void **state)
 	run(&(struct ps_load_plan){.tenants = &t,
 				   .tenant_len = 1,
 				   .duration_ns = 200 * MS,
-				   .timeout_ns = 400 * MS,
+				   .timeout_ns = 2 * SEC,
 				   .max_connections = 8,
 				   .threads = 2},
 	    &r);
@@ -354,7 +364,7 @@ static void test_stall_for_ever(void **state)
 			 100);
 	assert_true(r.tenants[0].late_limit >= 92);
 	assert_int_equal(r.tenants[0].connections, 8);
-	assert_true(ps_clock_now_ns() - begin < 5 * SEC);
+	assert_true(ps_clock_now_ns() - begin < 10 * SEC); /* not 100 / 8 x 2 s */
 	assert_false(r.tenants[0].valid);
 	ps_load_result_fini(&r);
 	script_stop(s);
@@ -449,6 +459,64 @@ static void test_progress_and_stop(void **state)
 	script_stop(s);
 }
 
+/* The first thread has nothing left to do while another waits for an answer: who watches is told
+ * all the same, and can stop the run. */
+static bool watch_drain(void *ctx, const struct ps_load_progress *p)
+{
+	int *drained = ctx;
+
+	*drained += p->draining && p->in_flight == 1;
+	return *drained < 3;
+}
+
+static void test_a_run_can_be_stopped_while_another_thread_waits(void **state)
+{
+	struct script_server *s = script_start(second_never);
+	struct ps_load_tenant t = open_tenant(s, 10); /* arrival 1 is the second thread's */
+	struct ps_load_plan plan = {.tenants = &t,
+				    .tenant_len = 1,
+				    .duration_ns = 200 * MS,
+				    .timeout_ns = 60 * SEC,
+				    .threads = 2};
+	int64_t begin = ps_clock_now_ns();
+	struct ps_load_result r;
+	int drained = 0;
+
+	(void)state;
+	assert_int_equal(ps_load_run(&plan, watch_drain, &drained, &r, NULL), PS_OK);
+	assert_int_equal(drained, 3);
+	assert_true(r.cancelled);
+	assert_true(ps_clock_now_ns() - begin < 30 * SEC);
+	ps_load_result_fini(&r);
+	script_stop(s);
+}
+
+/* Each replica may have as many connections: their descriptors are asked for before the run. */
+static void test_replicas_need_descriptors(void **state)
+{
+	struct script_server *s = script_start(good);
+	struct ps_load_tenant t = open_tenant(s, 100);
+	struct rlimit before, low, after;
+	struct ps_load_result r;
+
+	(void)state;
+	t.target.more_urls = (const char *const[]){s->url};
+	t.target.more_url_len = 1;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	low = (struct rlimit){100, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	run(&(struct ps_load_plan){.tenants = &t,
+				   .tenant_len = 1,
+				   .duration_ns = 50 * MS,
+				   .max_connections = 60},
+	    &r);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &after), 0);
+	assert_true(after.rlim_cur >= 2 * 60 + 64);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ps_load_result_fini(&r);
+	script_stop(s);
+}
+
 static void test_refused_plans(void **state)
 {
 	struct script_server *s = script_start(good);
@@ -464,6 +532,12 @@ static void test_refused_plans(void **state)
 	plan.max_connections = 2;
 	assert_int_equal(ps_load_run(&plan, NULL, NULL, &r, &err), PS_EINVAL);
 	assert_non_null(strstr(err.what, "connections"));
+	plan.max_connections = 40000; /* to each of two */
+	t.target.more_urls = (const char *const[]){s->url};
+	t.target.more_url_len = 1;
+	assert_int_equal(ps_load_run(&plan, NULL, NULL, &r, &err), PS_EINVAL);
+	assert_non_null(strstr(err.what, "over 60000 connections"));
+	t.target.more_url_len = 0;
 	plan.max_connections = 0;
 	ps_cpus_add(&plan.cpus, 1000);
 	assert_int_equal(ps_load_run(&plan, NULL, NULL, &r, &err), PS_EINVAL);
@@ -487,6 +561,8 @@ int main(void)
 		cmocka_unit_test(test_waiting_is_part_of_the_latency),
 		cmocka_unit_test(test_too_much_is_refused),
 		cmocka_unit_test(test_progress_and_stop),
+		cmocka_unit_test(test_a_run_can_be_stopped_while_another_thread_waits),
+		cmocka_unit_test(test_replicas_need_descriptors),
 		cmocka_unit_test(test_refused_plans),
 	};
 

@@ -57,7 +57,10 @@ static void each_counter_is_read_or_unknown(void **state)
 	static const struct {
 		struct tree tree;
 		int cpus;
-		int64_t steal_ticks, throttled_ns, hot;
+		int64_t steal_ticks;
+		int quotas;
+		struct ps_load_quota quota;
+		int64_t hot;
 		double mhz;
 	} rows[] = {
 		{{STAT,
@@ -68,7 +71,8 @@ static void each_counter_is_read_or_unknown(void **state)
 		  "7\n"},
 		 2,
 		 250,
-		 1500000,
+		 1,
+		 {1500000, 5000},
 		 7,
 		 2500},
 		/* The quota is of a group above ours. */
@@ -80,7 +84,8 @@ static void each_counter_is_read_or_unknown(void **state)
 		  NULL},
 		 2,
 		 250,
-		 3000,
+		 1,
+		 {3000, -1},
 		 -1,
 		 2000},
 		/* Version 1; cpuacct and cpuset are other controllers. */
@@ -92,7 +97,8 @@ static void each_counter_is_read_or_unknown(void **state)
 		  NULL},
 		 2,
 		 250,
-		 77,
+		 1,
+		 {77, -1},
 		 -1,
 		 -1},
 		{{STAT,
@@ -103,7 +109,8 @@ static void each_counter_is_read_or_unknown(void **state)
 		  NULL},
 		 2,
 		 250,
-		 9,
+		 1,
+		 {9, -1},
 		 -1,
 		 -1},
 		/* Nothing there, or not what it should be. */
@@ -115,10 +122,11 @@ static void each_counter_is_read_or_unknown(void **state)
 		  NULL},
 		 0,
 		 -1,
-		 -1,
+		 0,
+		 {0, 0},
 		 -1,
 		 -1},
-		{{NULL, NULL, "/none", NULL, {NULL, NULL}, NULL}, 0, -1, -1, -1, -1},
+		{{NULL, NULL, "/none", NULL, {NULL, NULL}, NULL}, 0, -1, 0, {0, 0}, -1, -1},
 	};
 	int64_t tick_ns = PS_NS_PER_SEC / sysconf(_SC_CLK_TCK);
 
@@ -133,7 +141,8 @@ static void each_counter_is_read_or_unknown(void **state)
 		assert_int_equal(r.cpus, rows[i].cpus);
 		assert_int_equal(r.steal_ns,
 				 rows[i].steal_ticks < 0 ? -1 : rows[i].steal_ticks * tick_ns);
-		assert_int_equal(r.throttled_ns, rows[i].throttled_ns);
+		assert_int_equal(r.quota_len, rows[i].quotas);
+		assert_memory_equal(&r.quotas[0], &rows[i].quota, sizeof(rows[i].quota));
 		assert_int_equal(r.hot, rows[i].hot);
 		assert_true(r.mhz == rows[i].mhz);
 	}
@@ -142,9 +151,9 @@ static void each_counter_is_read_or_unknown(void **state)
 static void readings_add_up(void **state)
 {
 	static const struct ps_load_machine_reading rows[] = {
-		{0, 4, 100, 1000, 3, 2000},
-		{500, 4, 150, 1000, 3, 1500},
-		{1000, 4, 300, 1200, 5, 1800},
+		{0, 4, 100, 3, 2000, {{1000, 500}}, 1},
+		{500, 4, 150, 3, 1500, {{1000, 500}}, 1},
+		{1000, 4, 300, 5, 1800, {{1200, 1300}}, 1},
 	};
 	struct ps_load_machine m = {0};
 
@@ -154,16 +163,52 @@ static void readings_add_up(void **state)
 	}
 	assert_int_equal(m.readings, 3);
 	assert_true(m.steal_ratio == 200.0 / 4000);
-	assert_true(m.throttled_ratio == 200.0 / 1000);
+	assert_true(m.throttled_ratio == 200.0 / (200 + 800));
 	assert_int_equal(m.hot, 2);
 	assert_true(m.mhz_min == 1500 && m.mhz_max == 2000);
 	assert_true(m.first.mhz == 2000 && m.last.mhz == 1800);
 }
 
+/* The kernel sums stopped time over the CPUs: four that were stopped for half of a second were not
+ * stopped for two. */
+static void a_quota_withholds_a_share_of_cpu_time(void **state)
+{
+	static const struct {
+		struct ps_load_quota from[2], to[2];
+		int len, to_len;
+		double want;
+	} rows[] = {
+		{{{0, 0}}, {{2000, 2000}}, 1, 1, 0.5},
+		{{{0, 0}}, {{0, 4000}}, 1, 1, 0},
+		/* stopped long ago, and not in the run; the group above is the other way round */
+		{{{90000, 1000}, {0, 1000}}, {{90000, 2000}, {1000, 2000}}, 2, 2, 0.5},
+		{{{0, 100}}, {{10, 190}}, 1, 1, 0.1},
+		{{{0, -1}}, {{0, -1}}, 1, 1, 0},	  /* nothing was withheld of whatever */
+		{{{0, -1}}, {{10, -1}}, 1, 1, -1},	  /* of what, is not known */
+		{{{0, 0}}, {{10, 10}, {5, 5}}, 1, 2, -1}, /* moved to another group */
+		{{{10, 0}}, {{5, 10}}, 1, 1, -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_load_machine_reading a = {.quota_len = rows[i].len}, b = {.at_ns = 1000};
+		struct ps_load_machine m = {0};
+
+		b.quota_len = rows[i].to_len;
+		memcpy(a.quotas, rows[i].from, sizeof(rows[i].from));
+		memcpy(b.quotas, rows[i].to, sizeof(rows[i].to));
+		ps_load_machine_add(&m, &a);
+		ps_load_machine_add(&m, &b);
+		if (m.throttled_ratio != rows[i].want) {
+			fail_msg("row %zu: %g", i, m.throttled_ratio);
+		}
+	}
+}
+
 static void what_is_unknown_stays_unknown(void **state)
 {
-	static const struct ps_load_machine_reading rows[] = {{0, 4, -1, -1, -1, -1},
-							      {500, 4, -1, -1, -1, -1}};
+	static const struct ps_load_machine_reading rows[] = {{0, 4, -1, -1, -1, {{0}}, 0},
+							      {500, 4, -1, -1, -1, {{0}}, 0}};
 	struct ps_load_machine m = {0};
 
 	(void)state;
@@ -193,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_counter_is_read_or_unknown),
 		cmocka_unit_test(readings_add_up),
+		cmocka_unit_test(a_quota_withholds_a_share_of_cpu_time),
 		cmocka_unit_test(what_is_unknown_stays_unknown),
 		cmocka_unit_test(a_watch_reads_at_both_ends),
 	};

@@ -174,6 +174,37 @@ static void ahead_opens_what_was_asked_for(void **state)
 	unlink(t.target.in_process);
 }
 
+/* No slot without a connection, and that is no error. */
+static void connections_are_bounded(void **state)
+{
+	struct ps_load_tenant t = in_process("mean: 0ms");
+	struct ps_load_slot *a, *b;
+	struct fixture f;
+
+	(void)state;
+	open_port(&f, &t, 5);
+	ps_load_port_close(f.port);
+	struct ps_load_port_options o = {.loop = f.loop,
+					 .max_slots = 5,
+					 .max_lines = 2,
+					 .slot_bytes = 64,
+					 .on_done = on_done,
+					 .ctx = &f};
+	assert_int_equal(ps_load_port_open(f.target, &o, &f.port, NULL), PS_OK);
+	assert_int_equal(ps_load_port_ahead(f.port, 4, NULL), PS_OK);
+	assert_int_equal(ps_load_port_slots(f.port), 2);
+	assert_int_equal(ps_load_port_connections(f.port), 2);
+	a = ps_load_port_take(f.port);
+	b = ps_load_port_take(f.port);
+	assert_true(a && b && a != b);
+	assert_null(ps_load_port_take(f.port));
+	ps_load_port_give(a);
+	assert_ptr_equal(ps_load_port_take(f.port), a);
+	assert_int_equal(ps_load_port_connections(f.port), 2);
+	close_port(&f);
+	unlink(t.target.in_process);
+}
+
 /* ---- ends ---- */
 
 static void a_run_ends_well_late_or_cancelled(void **state)
@@ -333,6 +364,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slots_are_bounded_and_the_last_used_comes_first),
 		cmocka_unit_test(ahead_opens_what_was_asked_for),
+		cmocka_unit_test(connections_are_bounded),
 		cmocka_unit_test(a_run_ends_well_late_or_cancelled),
 		cmocka_unit_test(a_run_that_ended_before_its_deadline_is_no_time_out),
 		cmocka_unit_test(repeats_are_compared_and_a_sample_is_a_sample),

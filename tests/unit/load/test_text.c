@@ -128,7 +128,7 @@ static void a_good_run(void **state)
 		   "  clock        step 20 ns, a reading costs 28 ns\n"
 		   "  timer slack  1 ns\n"
 		   "  machine      steal 3.1 %, throttled unknown, 2000 to 2100 MHz\n"
-		   "  note         the hypervisor gave the CPUs to others for 3.1 % of the run\n");
+		   "  note         the hypervisor gave others 3.1 % of the CPUs' time\n");
 }
 
 static void a_run_with_failures(void **state)

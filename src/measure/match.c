@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,19 +44,30 @@ static bool has_digests(const struct ps_store_campaign *c)
 	return true;
 }
 
-/* Whether a search ended for want of time, and there is more of it now. One that does not say how
- * much it had is of an older Perseus. */
-static bool was_cut(const struct ps_store_cell *old, int64_t max_time_ns)
+/* The time that a search had which ended for want of it; -1: it did not. One that does not say how
+ * much it was is of an older Perseus: 0. */
+static int64_t time_it_had(const struct ps_store_cell *old)
 {
 	const char *text = old->capacity.method_json;
 	json_t *method = NULL;
-	bool cut = false;
+	int64_t ns = -1;
 	if (text && ps_json_parse(text, strlen(text), &method, NULL) == PS_OK &&
 	    strcmp(ps_json_get_string(method, "stop", ""), "time") == 0) {
-		cut = max_time_ns == 0 || max_time_ns > ps_json_get_int(method, "max_time_ns", 0);
+		ns = ps_json_get_int(method, "max_time_ns", 0);
 	}
 	json_decref(method);
-	return cut;
+	for (size_t i = 0; i < old->figure_len; i++) {
+		if (strcmp(old->figures[i].name, PS_MEASURE_CUT_BY_TIME) == 0) {
+			ns = isfinite(old->figures[i].value) ? (int64_t)old->figures[i].value : 0;
+		}
+	}
+	return ns;
+}
+
+static bool was_cut(const struct ps_store_cell *old, int64_t max_time_ns)
+{
+	int64_t had_ns = time_it_had(old);
+	return had_ns >= 0 && (max_time_ns == 0 || max_time_ns > had_ns);
 }
 
 static enum ps_measure_fate fate_of(const struct ps_store_cell *cell,

@@ -80,6 +80,10 @@ struct ps_measure_match {
 	bool repriced;			 /* nothing but the price of the slice does */
 };
 
+/* The figure of a search that ended for want of time without a capacity: how much it had. One with
+ * a capacity says so in its method. */
+#define PS_MEASURE_CUT_BY_TIME "cut_by_time"
+
 /* ps_measure_match_plans compares a plan with digests and a price to an earlier one as read from
  * the store; memory in `a`. A search that was cut short for want of time is kept when `max_time_ns`
  * (0: no limit) gives it no more than it had, and with a search that is not kept goes what was

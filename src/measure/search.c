@@ -292,6 +292,20 @@ static void keep_capacity(struct ps_measure_cell *c, struct ps_trial_search *s,
 	c->m->capacities[set].method_json = NULL; /* lives in the cell's arena */
 }
 
+/* Without a capacity there is no method that could say it. */
+static enum ps_status keep_cut(struct ps_measure_cell *c, struct ps_error *err)
+{
+	const struct ps_store_figure f = {.name = PS_MEASURE_CUT_BY_TIME,
+					  .subject = c->set->name,
+					  .unit = "ns",
+					  .x = NAN,
+					  .value = (double)c->m->c->stop.max_time_ns,
+					  .low = NAN,
+					  .high = NAN};
+	return c->cut_by_time && !c->out.capacity.known ? ps_measure_cell_figure(c, &f, err)
+							: PS_OK;
+}
+
 /* What a tenant can do alone; 0: not known. */
 static double capacity_alone(const struct ps_measure_cell *c, int tenant)
 {
@@ -422,6 +436,7 @@ enum ps_status ps_measure_cell_search(struct ps_measure_cell *c, struct ps_error
 	}
 	if (st == PS_OK) {
 		keep_capacity(c, search, &ray);
+		st = keep_cut(c, err);
 	}
 	free(search);
 	return st;

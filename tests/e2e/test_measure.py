@@ -85,6 +85,13 @@ class Pipeline(Folder):
         report = json.loads(perseus.run("report", self.db, "--json").stdout)
         self.assertTrue(any("max-time, after 2 steps" in w for w in report["warnings"]),
                         report["warnings"])
+        # with more time it is measured again; with as much, or less, it stays
+        text = path.read_text()
+        for time_limit, fate in (("2s", "kept"), ("1s", "kept"), ("3s", "changed")):
+            path.write_text(text.replace("max_time: 2s", f"max_time: {time_limit}"))
+            plan = json.loads(self.measure(path, "--resume", "--dry-run", "--json").stdout)
+            fates = {c["key"]: c["fate"] for c in plan["cells"]}
+            self.assertEqual(fates["search/ta"], fate, time_limit)
 
     def test_plan_only(self):
         done = self.measure(self.write(), "--dry-run", "--json")

@@ -8,6 +8,7 @@
 
 #include "measure/measure_internal.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -252,10 +253,12 @@ static struct ps_store_cell *cell_of(struct planned *p, const char *key)
  * by its capacity: the search of the set along the ray of a and b, and blocks at the capacities. */
 static void test_cut(void **state)
 {
+	static const struct ps_store_figure had = {
+		PS_MEASURE_CUT_BY_TIME, "a", "ns", NAN, 10e9, NAN, NAN, 0};
 	static const char *const models[] = {"one", "two", "", ""};
 	static const struct {
-		const char *key, *method;
-		const char *max_time; /* of the changed file */
+		const char *key, *method; /* NULL: it found no capacity, and says so in a figure */
+		const char *max_time;	  /* of the changed file */
 		int changed;
 	} rows[] = {
 		{"search/a", "{\"stop\":\"time\",\"max_time_ns\":10000000000}", "11s", 4},
@@ -265,6 +268,8 @@ static void test_cut(void **state)
 		/* of an older Perseus */
 		{"search/a", "{\"stop\":\"time\"}", "11s", 4},
 		{"search/a", "no JSON", "11s", 0},
+		{"search/a", NULL, "11s", 4},
+		{"search/a", NULL, "10s", 0},
 		{"search/together", "{\"stop\":\"time\",\"max_time_ns\":10000000000}", "11s", 2},
 	};
 	(void)state;
@@ -278,7 +283,10 @@ static void test_cut(void **state)
 		make(&old, before, models);
 		make(&now, after, models);
 		set_all(&old, PS_STORE_DONE);
-		cell_of(&old, rows[i].key)->capacity.method_json = rows[i].method;
+		struct ps_store_cell *x = cell_of(&old, rows[i].key);
+		x->capacity.method_json = rows[i].method;
+		x->figures = &had;
+		x->figure_len = rows[i].method ? 0 : 1;
 		assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan,
 							now.c.stop.max_time_ns, &now.a, &m, &err),
 				 PS_OK);

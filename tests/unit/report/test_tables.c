@@ -92,8 +92,11 @@ static struct ps_store_result *add_trial(struct ps_store_cell *x, enum ps_store_
 	return r;
 }
 
+static const char *manifest;
+
 static void begin(void)
 {
+	manifest = NULL;
 	ps_arena_init(&arena, 0);
 	cell_len = 0;
 }
@@ -103,6 +106,7 @@ static struct ps_report_answer build(void)
 	struct ps_report_answer a;
 	struct ps_error err;
 	campaign = (struct ps_store_campaign){.name = "t",
+					      .manifest_json = manifest,
 					      .tenants = tenants,
 					      .tenant_len = TENANTS,
 					      .sets = sets,
@@ -367,12 +371,52 @@ static void test_invalid_profiles(void **state)
 	end(&a);
 }
 
+#define RUN(build, sha, kernel)                                                                    \
+	"{\"perseus\":{\"version\":\"1\",\"revision\":\"" build "\"},"                             \
+	"\"onnxruntime\":{\"sha256\":" sha "},"                                                    \
+	"\"machine\":{\"kernel\":{\"release\":\"" kernel "\"}}}"
+
+/* What changed from one run of a campaign to the next is said, each once. */
+static void test_runs(void **state)
+{
+	static const struct {
+		const char *manifest, *said; /* NULL: nothing */
+	} rows[] = {
+		{NULL, NULL},
+		{"no JSON", NULL},
+		{"{\"runs\":7}", NULL},
+		{"{\"runs\":[" RUN("a", "null", "6.1") "," RUN("a", "\"x\"", "6.1") "]}", NULL},
+		{"{\"runs\":[" RUN("a", "null", "6.1") "," RUN("b", "null", "6.1") "]}",
+		 "different builds of Perseus: a, b."},
+		{"{\"runs\":[" RUN("a", "\"x\"", "6.1") "," RUN("a", "\"y\"", "6.1") "," RUN(
+			 "a", "\"x\"", "6.1") "]}",
+		 "different libraries of ONNX Runtime (by SHA-256): x, y."},
+		{"{\"runs\":[" RUN("a", "null", "6.1") "," RUN("a", "null", "6.2") "]}",
+		 "different kernels: 6.1, 6.2."},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		size_t said = 0;
+		begin();
+		add_cell(PS_STORE_OPERATORS, "operators/0/ma", 0, 0);
+		manifest = rows[i].manifest;
+		struct ps_report_answer a = build();
+		for (size_t k = 0; k < a.warning_len; k++)
+			if (strstr(a.warnings[k], "The runs of this campaign had"))
+				said += !rows[i].said || !strstr(a.warnings[k], rows[i].said) ? 100
+											      : 1;
+		if (said != (rows[i].said ? 1 : 0))
+			fail_msg("row %zu: %zu", i, said);
+		end(&a);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_interference),	     cmocka_unit_test(test_grid),
 		cmocka_unit_test(test_frontier_and_packing), cmocka_unit_test(test_models),
-		cmocka_unit_test(test_invalid_profiles),
+		cmocka_unit_test(test_invalid_profiles),     cmocka_unit_test(test_runs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

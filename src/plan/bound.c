@@ -133,7 +133,7 @@ double ps_plan_bound_fractional(struct ps_plan_space *s, double *ret_any_split)
 	size_t n = (size_t)s->types * (size_t)s->dims;
 	struct ascent a = {
 		.best = -1,
-		.share = malloc(n * sizeof(double)),
+		.share = calloc(n, sizeof(double)),
 		.grad = malloc(n * sizeof(double)),
 		.weight = malloc(n * sizeof(double)),
 		.value = malloc((size_t)s->kinds * sizeof(double)),

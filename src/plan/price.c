@@ -124,7 +124,7 @@ static int fitting(const struct dive *v, const struct item *it, const double *ro
 
 static void dive(struct dive *v, int i, const double *room, double worth)
 {
-	double less[PS_PLAN_MAX_DIMS];
+	double less[PS_PLAN_MAX_DIMS] = {0};
 	int most = 0;
 
 	if (ends(v, worth + at_most(v, i, room)))

@@ -1,0 +1,195 @@
+/* cmd_plan.c - perseus plan: which machines to rent, and who goes where. */
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/plan_out_internal.h"
+
+#include <string.h>
+
+struct plan_options {
+	char *plan, *prices, *profiles, *revocations, *serve_dir;
+	int64_t time_limit_ns, seed, machines;
+	double gap;
+	int method;
+	bool compare, json;
+};
+
+#define FIELD(name) offsetof(struct plan_options, name)
+
+/* In the order of enum ps_plan_method. */
+static const char *const methods[] = {"auto", "heuristic", "exhaustive", NULL};
+
+static const struct ps_conf_option rows[] = {
+	{.name = "plan",
+	 .type = PS_CONF_TEXT,
+	 .offset = FIELD(plan),
+	 .metavar = "PLAN.YAML",
+	 .help = "The tenants, with their rates and agreements.",
+	 .flags = PS_CONF_POSITIONAL | PS_CONF_REQUIRED,
+	 .heading = "What is planned"},
+	{.name = "prices",
+	 .type = PS_CONF_TEXT,
+	 .offset = FIELD(prices),
+	 .metavar = "FILE",
+	 .help = "The price sheet, in place of the one that the plan names."},
+	{.name = "profiles",
+	 .type = PS_CONF_TEXT,
+	 .offset = FIELD(profiles),
+	 .metavar = "FILE",
+	 .help = "Service times and memory of the models, in place of the plan's."},
+	{.name = "revocations",
+	 .type = PS_CONF_TEXT,
+	 .offset = FIELD(revocations),
+	 .metavar = "FILE",
+	 .help = "How often spot machines are revoked, in place of the plan's."},
+	{.name = "time-limit",
+	 .type = PS_CONF_DURATION,
+	 .offset = FIELD(time_limit_ns),
+	 .def = "10s",
+	 .help = "For the search; the best plan so far is then the answer, with its bound.",
+	 .min = 1e7,
+	 .max = 8.64e13,
+	 .heading = "How it is searched"},
+	{.name = "gap",
+	 .type = PS_CONF_RATIO,
+	 .offset = FIELD(gap),
+	 .def = "0",
+	 .help = "Good enough: stop when the plan is at most this much dearer than the bound.",
+	 .min = 0,
+	 .max = 10},
+	{.name = "method",
+	 .type = PS_CONF_ENUM,
+	 .offset = FIELD(method),
+	 .def = "auto",
+	 .choices = methods,
+	 .help = "auto proves what it can; heuristic is greedy and local search with the "
+		 "fractional bound; exhaustive tries every plan, for at most 12 parts."},
+	{.name = "seed",
+	 .type = PS_CONF_INT,
+	 .offset = FIELD(seed),
+	 .def = "1",
+	 .help = "Of the search: the same seed gives the same plan when the time limit does not "
+		 "cut it.",
+	 .min = 0,
+	 .max = 9e15},
+	{.name = "compare",
+	 .type = PS_CONF_BOOL,
+	 .offset = FIELD(compare),
+	 .def = "true",
+	 .help = "Show dedicated machines, the best with one type, and first fit by CPU beside "
+		 "it.",
+	 .heading = "What is shown and written"},
+	{.name = "machines",
+	 .type = PS_CONF_INT,
+	 .offset = FIELD(machines),
+	 .def = "40",
+	 .metavar = "N",
+	 .help = "Show at most so many machines in the text.",
+	 .min = 0,
+	 .max = 1e6},
+	{.name = "serve-dir",
+	 .type = PS_CONF_TEXT,
+	 .offset = FIELD(serve_dir),
+	 .metavar = "DIR",
+	 .help = "Write a configuration of perseus serve for each machine into this folder."},
+	PS_CLI_JSON(struct plan_options),
+	{0},
+};
+
+static const struct ps_conf_schema schema = {
+	.name = "perseus plan",
+	.summary = "Find the cheapest machines that keep every tenant's agreement.",
+	.details =
+		"A set of tenants fits on a machine when the predicted percentile of latency of "
+		"each keeps its limit in every stretch of the day, at the upper end of the service "
+		"times, and when the models fit into the memory with their load peaks. What is "
+		"printed as a bound is proven: no plan that cuts the tenants into the same parts "
+		"costs less. docs/planning.md has the formulas.\n\n"
+		"The formats of the plan, the profiles and the revocations: perseus help plan.",
+	.example = "perseus plan examples/plan/shop.yaml\n"
+		   "perseus plan plan.yaml --time-limit 1m --json > plan.json\n"
+		   "perseus plan plan.yaml --serve-dir machines",
+	.options = rows,
+	.size = sizeof(struct plan_options),
+	.where_offset = SIZE_MAX,
+};
+
+static void show_progress(void *ctx, const char *what)
+{
+	ps_cli_progress_show(ctx, "%s", what);
+}
+
+static enum ps_status print_text(const struct ps_plan_answer *a, int most, struct ps_error *err)
+{
+	struct ps_strbuf out;
+
+	ps_strbuf_init(&out);
+	ps_cli_plan_text(a, most, &out);
+	enum ps_status st = ps_strbuf_status(&out);
+	st = st == PS_OK ? ps_cli_print(out.data, out.len, err)
+			 : ps_error_set(err, st, "no memory for the plan");
+	ps_strbuf_fini(&out);
+	return st;
+}
+
+static enum ps_status answer(const struct plan_options *o, const struct ps_plan_case *c,
+			     struct ps_plan_answer *ret_answer, struct ps_error *err)
+{
+	struct ps_cli_progress progress;
+	struct ps_plan_answer_options ao = {
+		.clock = ps_clock_monotonic(),
+		.time_limit_ns = o->time_limit_ns,
+		.seed = (uint64_t)o->seed,
+		.gap = o->gap,
+		.method = (enum ps_plan_method)o->method,
+		.compare = o->compare,
+		.progress = show_progress,
+		.progress_ctx = &progress,
+	};
+
+	ps_cli_progress_init(&progress, !ps_cli_is_terminal(2));
+	enum ps_status st = ps_plan_answer(c, &ao, ret_answer, err);
+	ps_cli_progress_done(&progress);
+	return st;
+}
+
+static enum ps_status plan(const struct plan_options *o, const struct ps_plan_case *c,
+			   struct ps_error *err)
+{
+	struct ps_plan_answer a;
+	enum ps_status st = answer(o, c, &a, err);
+
+	if (st != PS_OK)
+		return st;
+	if (o->serve_dir)
+		st = ps_cli_plan_serve(&a, o->serve_dir, err);
+	if (st == PS_OK)
+		st = o->json ? ps_cli_print_json(ps_cli_plan_json(&a), err)
+			     : print_text(&a, (int)o->machines, err);
+	ps_plan_answer_fini(&a);
+	return st;
+}
+
+static int run(void *options)
+{
+	const struct plan_options *o = options;
+	struct ps_plan_case c;
+	struct ps_error err;
+	enum ps_status st =
+		ps_plan_case_open(o->plan, o->prices, o->profiles, o->revocations, &c, &err);
+
+	if (st == PS_OK) {
+		st = plan(o, &c, &err);
+		ps_plan_case_fini(&c);
+	}
+	return st == PS_OK ? PS_CLI_OK : ps_cli_fail(&err);
+}
+
+static const struct ps_conf_schema *const files[] = {&ps_plan_file_schema, &ps_plan_profiles_schema,
+						     &ps_plan_revocations_schema, NULL};
+
+const struct ps_cli_command ps_cmd_plan = {
+	.name = "plan",
+	.schema = &schema,
+	.run = run,
+	.files = files,
+};

@@ -1,0 +1,20 @@
+/* plan_out_internal.h - a plan as text, JSON and server configurations.   Layer 6. */
+#ifndef PS_CLI_PLAN_OUT_INTERNAL_H
+#define PS_CLI_PLAN_OUT_INTERNAL_H
+
+#include "base/json.h"
+#include "base/strbuf.h"
+#include "plan/answer.h"
+
+/* ps_cli_plan_text appends the plan; of its machines the first `most`. */
+void ps_cli_plan_text(const struct ps_plan_answer *a, int most, struct ps_strbuf *out);
+/* ps_cli_plan_json returns it as one object, or NULL without memory. */
+json_t *ps_cli_plan_json(const struct ps_plan_answer *a);
+/* ps_cli_plan_bound_text says where a bound comes from. */
+const char *ps_cli_plan_bound_text(enum ps_plan_bound by);
+/* ps_cli_plan_serve writes a configuration of perseus serve per machine, DIR/machine-001.yaml and
+ * so on. PS_EINVAL when the profiles do not say where a model's file is. Blocking. */
+enum ps_status ps_cli_plan_serve(const struct ps_plan_answer *a, const char *dir,
+				 struct ps_error *err);
+
+#endif

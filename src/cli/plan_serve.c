@@ -1,0 +1,143 @@
+/* plan_serve.c - what perseus serve needs on each machine of a plan. */
+#include "base/file.h"
+#include "cli/plan_out_internal.h"
+
+#include <libgen.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A text in YAML, whatever is in it: JSON's quotes are YAML's too. */
+static void put_text(struct ps_strbuf *out, const char *text)
+{
+	json_t *s = json_stringn_nocheck(text, strlen(text));
+	char *quoted = s ? json_dumps(s, JSON_ENCODE_ANY) : NULL;
+
+	if (quoted)
+		ps_strbuf_puts(out, quoted);
+	else
+		out->failed = true;
+	free(quoted);
+	json_decref(s);
+}
+
+/* The model's file from the folder of the profiles, absolute: the configuration is elsewhere. */
+static char *model_path(const struct ps_plan_answer *a, const char *path)
+{
+	char *copy = strdup(a->c->profiles_path), *joined = NULL, *full = NULL;
+
+	if (path[0] == '/')
+		full = strdup(path);
+	else if (copy && asprintf(&joined, "%s/%s", dirname(copy), path) >= 0)
+		full = realpath(joined, NULL);
+	/* A file that is not there yet keeps the name that was given. */
+	if (!full && joined)
+		full = strdup(joined);
+	free(copy);
+	free(joined);
+	return full;
+}
+
+static enum ps_status put_model(const struct ps_plan_answer *a, int model, bool gpu,
+				struct ps_strbuf *out, struct ps_error *err)
+{
+	const struct ps_plan_case_model *m = &a->c->models[model];
+
+	if (!m->path) {
+		ps_error_set(err, PS_EINVAL, "no row of the profiles says where the file of %s is",
+			     m->name);
+		ps_error_where(err, "%s", a->c->profiles_path);
+		ps_error_hint(err, "add path: FILE to one of them");
+		return PS_EINVAL;
+	}
+	char *path = model_path(a, m->path);
+	if (!path)
+		return ps_error_set(err, PS_ENOMEM, "no memory for a path");
+	ps_strbuf_puts(out, "  - name: ");
+	put_text(out, m->name);
+	ps_strbuf_puts(out, "\n    path: ");
+	put_text(out, path);
+	ps_strbuf_puts(out, gpu ? "\n    device: cuda:0\n" : "\n");
+	free(path);
+	return PS_OK;
+}
+
+static enum ps_status put_models(const struct ps_plan_answer *a, const struct ps_plan_rented *m,
+				 struct ps_strbuf *out, struct ps_error *err)
+{
+	bool gpu = a->c->types[m->type].price->gpu_count > 0;
+	enum ps_status st = PS_OK;
+	int last = -1;
+
+	ps_strbuf_puts(out, "models:\n");
+	/* Places are sorted by kind, and kinds by model. */
+	for (int i = 0; st == PS_OK && i < m->n; i++) {
+		int model = a->c->tenants[m->places[i].tenant].model;
+		if (model != last)
+			st = put_model(a, model, gpu, out, err);
+		last = model;
+	}
+	return st;
+}
+
+/* Weights as the planned shares: then fair order is nearest to the order that was planned with. */
+static void put_tenant(const struct ps_plan_answer *a, const struct ps_plan_place *p,
+		       struct ps_strbuf *out)
+{
+	const struct ps_plan_tenant *t = &a->c->tenants[p->tenant];
+	char sla[PS_SLA_SIZE];
+
+	ps_strbuf_puts(out, "  - name: ");
+	put_text(out, t->name);
+	ps_strbuf_puts(out, "\n    models: [");
+	put_text(out, a->c->models[t->model].name);
+	ps_strbuf_printf(out, "]\n    sla: %s\n    weight: %.0f", ps_sla_format(&t->sla, sla),
+			 fmax(1, round(100 * p->forecast.share)));
+	ps_strbuf_printf(out, " # %.3g %% of its traffic: up to %.4g/s\n", 100 * p->traffic,
+			 t->peak_rps * p->traffic);
+}
+
+static enum ps_status put_machine(const struct ps_plan_answer *a, int i, struct ps_strbuf *out,
+				  struct ps_error *err)
+{
+	const struct ps_plan_rented *m = &a->machines[i];
+	const struct ps_plan_case_type *t = &a->c->types[m->type];
+
+	ps_strbuf_printf(out,
+			 "# Machine %d of %d: %s, %.4g $/h. Written by perseus plan.\n"
+			 "#\n"
+			 "#   perseus serve keys create --config FILE --tenant NAME   # for each\n"
+			 "#   perseus serve --config FILE --check-config\n",
+			 i + 1, a->result.plan.n, t->name, t->usd_per_hour);
+	ps_strbuf_puts(out, "keys_file: keys.yaml\n");
+	enum ps_status st = put_models(a, m, out, err);
+	ps_strbuf_puts(out, "tenants:\n");
+	for (int j = 0; j < m->n; j++)
+		put_tenant(a, &m->places[j], out);
+	if (st == PS_OK && ps_strbuf_status(out) != PS_OK)
+		st = ps_error_set(err, PS_ENOMEM, "no memory for a configuration");
+	return st;
+}
+
+enum ps_status ps_cli_plan_serve(const struct ps_plan_answer *a, const char *dir,
+				 struct ps_error *err)
+{
+	enum ps_status st = ps_file_mkdirs(dir, err);
+	struct ps_strbuf out;
+
+	ps_strbuf_init(&out);
+	for (int i = 0; st == PS_OK && i < a->result.plan.n; i++) {
+		char *path = NULL;
+		ps_strbuf_clear(&out);
+		st = put_machine(a, i, &out, err);
+		if (st == PS_OK && asprintf(&path, "%s/machine-%03d.yaml", dir, i + 1) < 0)
+			st = ps_error_set(err, PS_ENOMEM, "no memory for a path");
+		else if (st == PS_OK)
+			st = ps_file_write(path, out.data, out.len, err);
+		if (st == PS_OK || path)
+			free(path);
+	}
+	ps_strbuf_fini(&out);
+	return st;
+}

@@ -1,0 +1,36 @@
+/* case_internal.h - the steps of reading a case.   Layer 3. */
+#ifndef PS_PLAN_CASE_INTERNAL_H
+#define PS_PLAN_CASE_INTERNAL_H
+
+#include "plan/case.h"
+
+#include <stdlib.h>
+
+static inline const struct ps_plan_file_tenant *ps_plan_file_tenant(const struct ps_plan_case *c,
+								    size_t i)
+{
+	return (const struct ps_plan_file_tenant *)c->file.tenants.items + i;
+}
+
+static inline const struct ps_plan_profile *ps_plan_profile(const struct ps_plan_case *c, size_t i)
+{
+	return (const struct ps_plan_profile *)c->profiles.profiles.items + i;
+}
+
+/* ps_plan_refuse sets an error at file:line:key. */
+enum ps_status ps_plan_refuse(struct ps_error *err, enum ps_status st, const char *path, int line,
+			      const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
+
+/* ps_plan_case_models lists the models of the profiles. */
+enum ps_status ps_plan_case_models(struct ps_plan_case *c, struct ps_error *err);
+/* ps_plan_case_types lists the types that may be rented and what is known of the models there. */
+enum ps_status ps_plan_case_types(struct ps_plan_case *c, struct ps_error *err);
+/* ps_plan_case_said fills c->said: what each tenant of the file says, with what it takes from
+ * others.
+ */
+enum ps_status ps_plan_case_said(struct ps_plan_case *c, struct ps_error *err);
+/* ps_plan_case_tenants makes the tenants. */
+enum ps_status ps_plan_case_tenants(struct ps_plan_case *c, struct ps_error *err);
+
+#endif

@@ -166,7 +166,7 @@ struct ps_stats_interval ps_cost_widen(struct ps_stats_interval x, int m)
 
 double ps_cost_whole(double share)
 {
-	return share > 0 ? ceil(share - 1e-9) : 0;
+	return share > 0 ? fmax(1, ceil(share - 1e-9)) : 0;
 }
 
 static struct ps_stats_interval count_apart(const double *rate_rps,

@@ -34,6 +34,7 @@ static void test_points(void **state)
 		double rate, cpu, cpu_lo, cpu_hi, gpu, fluid_cpu, fluid_gpu;
 	} rows[] = {
 		{0, 0, 0, 0, 0, 0, 0},
+		{1e-12, 1, 1, 1, 3, 1e-13, 3e-12 / 35}, /* hardly anything needs one, too */
 		{1, 1, 1, 1, 3, 0.1, 3 / 35.0},
 		{10, 1, 1, 2, 3, 1, 30 / 35.0}, /* at 8/s two are needed */
 		{12.5, 2, 1, 2, 3, 1.25, 37.5 / 35},

@@ -1,0 +1,116 @@
+/* price_options.c - price sheets as options. */
+#include "price_options_internal.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static enum ps_status read_today(const char *text, struct ps_cost_date *ret, struct ps_error *err)
+{
+	if (!text) {
+		*ret = ps_cost_date_of(ps_clock_wall_ns());
+		return PS_OK;
+	}
+	if (ps_cost_date_parse(text, ret))
+		return PS_OK;
+	ps_error_set(err, PS_EUSAGE, "'%.60s' is no day; write it like 2026-11-22", text);
+	ps_error_where(err, "--today");
+	return PS_EUSAGE;
+}
+
+/* The store keeps the price on demand only. */
+static struct ps_cost_price from_store(const struct ps_store_price *p)
+{
+	return (struct ps_cost_price){
+		.provider = (char *)p->provider,
+		.region = (char *)p->region,
+		.instance_type = (char *)p->instance_type,
+		.vcpu = p->vcpu,
+		.memory_gib = p->memory_gib,
+		.on_demand_usd_per_hour = p->usd_per_hour,
+		.source = (char *)p->source,
+		.source_date = (char *)p->source_date,
+	};
+}
+
+enum ps_status ps_cli_pricing_open(const struct ps_cli_price_options *o,
+				   const struct ps_store_price *stored,
+				   struct ps_cli_pricing *ret_pricing, struct ps_error *err)
+{
+	struct ps_cli_pricing p = {.mix = {o->spot_share, o->reserved_share}};
+	enum ps_status st = read_today(o->today, &p.today, err);
+
+	if (st == PS_OK && o->prices)
+		st = ps_cost_sheet_load(o->prices, &p.sheet, err);
+	if (st != PS_OK)
+		return st;
+	p.has_sheet = o->prices != NULL;
+	p.has_stored = stored && stored->instance_type && stored->usd_per_hour > 0;
+	if (p.has_stored)
+		p.stored = from_store(stored);
+	*ret_pricing = p;
+	return PS_OK;
+}
+
+void ps_cli_pricing_close(struct ps_cli_pricing *p)
+{
+	if (p->has_sheet)
+		ps_cost_sheet_free(&p->sheet);
+	*p = (struct ps_cli_pricing){0};
+}
+
+static enum ps_status need(struct ps_error *err, const char *what, const char *hint)
+{
+	ps_error_set(err, PS_EUSAGE, "%s", what);
+	ps_error_hint(err, "%s", hint);
+	return PS_EUSAGE;
+}
+
+/* The stored row in another sheet: the same machine, of whatever date. */
+static enum ps_status find_stored(const struct ps_cli_pricing *p,
+				  const struct ps_cost_price **ret_price, struct ps_error *err)
+{
+	char name[600];
+
+	if (!p->has_stored)
+		return need(err, "the campaign names no price",
+			    "say what the slice is priced as: --priced-as TYPE");
+	snprintf(name, sizeof name, "%s/%s/%s", p->stored.provider ? p->stored.provider : "",
+		 p->stored.region ? p->stored.region : "", p->stored.instance_type);
+	return ps_cost_sheet_find(&p->sheet, name, ret_price, err);
+}
+
+enum ps_status ps_cli_pricing_find(const struct ps_cli_pricing *p, const char *name,
+				   const struct ps_cost_price **ret_price, double *ret_usd_per_hour,
+				   struct ps_error *err)
+{
+	const struct ps_cost_price *price = NULL;
+	enum ps_status st = PS_OK;
+
+	if (p->has_sheet)
+		st = name ? ps_cost_sheet_find(&p->sheet, name, &price, err)
+			  : find_stored(p, &price, err);
+	else if (name)
+		st = need(err, "--priced-as needs a price sheet",
+			  "name it: --prices SHEET; examples/prices/ has some");
+	else if (p->has_stored)
+		price = &p->stored;
+	else
+		st = need(err, "the campaign names no price",
+			  "say it: --prices SHEET --priced-as TYPE; examples/prices/ has some "
+			  "sheets");
+	if (st == PS_OK)
+		st = ps_cost_blend(price, p->mix, ret_usd_per_hour, err);
+	if (st == PS_OK)
+		*ret_price = price;
+	return st;
+}
+
+void ps_cli_warn_price(const struct ps_cli_pricing *p, const struct ps_cost_price *price)
+{
+	char text[PS_COST_WARNING_SIZE];
+
+	if (ps_cost_age_warning(price, p->today, text))
+		fprintf(stderr, "perseus: warning: %s\n", text);
+}

@@ -1,0 +1,65 @@
+/* price_options_internal.h - how commands are told what a machine costs.   Layer 6. */
+#ifndef PS_CLI_PRICE_OPTIONS_INTERNAL_H
+#define PS_CLI_PRICE_OPTIONS_INTERNAL_H
+
+#include "cli/cli.h"
+#include "cost/cost.h"
+#include "store/store.h"
+
+struct ps_cli_price_options {
+	char *prices, *today;
+	double spot_share, reserved_share;
+};
+
+/* PS_CLI_PRICE is the rows of --prices, --spot-share, --reserved-share and --today for an options
+ * struct with a field `struct ps_cli_price_options price`. */
+#define PS_CLI_PRICE_AT(struct_type, field)                                                        \
+	(offsetof(struct_type, price) + offsetof(struct ps_cli_price_options, field))
+#define PS_CLI_PRICE(struct_type, prices_help)                                                     \
+	{.name = "prices",                                                                         \
+	 .type = PS_CONF_TEXT,                                                                     \
+	 .offset = PS_CLI_PRICE_AT(struct_type, prices),                                           \
+	 .metavar = "SHEET",                                                                       \
+	 .help = (prices_help)},                                                                   \
+		{.name = "spot-share",                                                             \
+		 .type = PS_CONF_RATIO,                                                            \
+		 .offset = PS_CLI_PRICE_AT(struct_type, spot_share),                               \
+		 .help = "Share of machine hours bought at the spot price."},                      \
+		{.name = "reserved-share",                                                         \
+		 .type = PS_CONF_RATIO,                                                            \
+		 .offset = PS_CLI_PRICE_AT(struct_type, reserved_share),                           \
+		 .help = "Share of machine hours bought with a commitment of one year. The rest "  \
+			 "is on demand."},                                                         \
+	{                                                                                          \
+		.name = "today", .type = PS_CONF_TEXT,                                             \
+		.offset = PS_CLI_PRICE_AT(struct_type, today), .metavar = "YYYY-MM-DD",            \
+		.help = "The day by which the age of prices is judged. Left out: the clock's.",    \
+	}
+
+/* What a command prices with: a sheet's rows, or the one row that a campaign was stored with. */
+struct ps_cli_pricing {
+	struct ps_cost_sheet sheet;
+	struct ps_cost_price stored; /* borrows from the campaign */
+	struct ps_cost_mix mix;
+	struct ps_cost_date today;
+	bool has_sheet, has_stored;
+};
+
+/* ps_cli_pricing_open reads the sheet, if one was named; `stored` (NULL: none) is the price that is
+ * used without one, and whose type is the default. The errors of ps_cost_sheet_load; PS_EUSAGE for
+ * a day that is none, PS_EINVAL for shares over 1. The caller closes it. */
+enum ps_status ps_cli_pricing_open(const struct ps_cli_price_options *o,
+				   const struct ps_store_price *stored,
+				   struct ps_cli_pricing *ret_pricing, struct ps_error *err);
+void ps_cli_pricing_close(struct ps_cli_pricing *p);
+
+/* ps_cli_pricing_find borrows the row of `name` (NULL: of the stored type) and computes its price
+ * per hour as bought. PS_EUSAGE when there is neither sheet nor stored price. */
+enum ps_status ps_cli_pricing_find(const struct ps_cli_pricing *p, const char *name,
+				   const struct ps_cost_price **ret_price, double *ret_usd_per_hour,
+				   struct ps_error *err);
+
+/* ps_cli_warn_price says on stderr that a price is old. */
+void ps_cli_warn_price(const struct ps_cli_pricing *p, const struct ps_cost_price *price);
+
+#endif

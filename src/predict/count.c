@@ -87,6 +87,17 @@ static void strides_of(const struct ps_shapes_node *n, int sides, struct ps_pred
 	s->stride_w = sides > 1 ? strides[1] : 1;
 }
 
+static enum ps_predict_kind conv_kind(const struct ps_shapes_value *w, int64_t groups)
+{
+	enum { IMAGE_CHANNELS = 4 };
+	if (groups > 1)
+		return dim(w, 1) == 1 && dim(w, 0) == groups ? PS_PREDICT_DEPTHWISE
+							     : PS_PREDICT_GROUPED;
+	if (elements(w) == (double)dim(w, 0) * (double)dim(w, 1))
+		return PS_PREDICT_POINTWISE;
+	return dim(w, 1) <= IMAGE_CHANNELS ? PS_PREDICT_IMAGE : PS_PREDICT_CONV;
+}
+
 static void count_conv(const struct ps_predict_graph *g, const struct ps_predict_group *p,
 		       struct ps_predict_op *op)
 {
@@ -99,10 +110,7 @@ static void count_conv(const struct ps_predict_graph *g, const struct ps_predict
 	op->shape.kernel_h = dim(w, 2);
 	op->shape.kernel_w = dim(w, 3);
 	op->macs = elements(out) * elements(w) / (double)dim(w, 0);
-	bool one = elements(w) == (double)(dim(w, 0) * dim(w, 1));
-	op->kind = groups == 1 ? one ? PS_PREDICT_POINTWISE : PS_PREDICT_CONV
-		   : dim(w, 1) == 1 && dim(w, 0) == groups ? PS_PREDICT_DEPTHWISE
-							   : PS_PREDICT_GROUPED;
+	op->kind = conv_kind(w, groups);
 }
 
 static void count_gemm(const struct ps_predict_graph *g, const struct ps_predict_group *p,

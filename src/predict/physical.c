@@ -2,6 +2,10 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* How hard the law of all kinds pulls, in operators' worth of a log of e. */
+static const double pull = 0.3;
 
 /* ---- the machine ---- */
 
@@ -53,8 +57,8 @@ static double whole_blocks(int64_t channels, int block)
 double ps_predict_op_work(const struct ps_predict_op *op, int block)
 {
 	double work = op->macs;
-	bool conv = op->kind == PS_PREDICT_CONV || op->kind == PS_PREDICT_POINTWISE ||
-		    op->kind == PS_PREDICT_DEPTHWISE;
+	bool conv = op->kind == PS_PREDICT_CONV || op->kind == PS_PREDICT_IMAGE ||
+		    op->kind == PS_PREDICT_POINTWISE || op->kind == PS_PREDICT_DEPTHWISE;
 	const struct ps_predict_shape *s = &op->shape;
 	if (conv && s->out_channels > 0)
 		work *= whole_blocks(s->out_channels, block) / (double)s->out_channels;
@@ -125,37 +129,60 @@ static struct ps_predict_kind_law law_of(const double *x)
 		.toll_ns = exp(x[TOLL]), .compute = exp(x[COMPUTE]), .memory = exp(x[MEMORY])};
 }
 
+/* What a law is fitted to. */
+struct fitting {
+	const struct demand *d;
+	size_t n;
+	int kind;	      /* -1: all */
+	const double *centre; /* the parameters of all kinds together; NULL */
+};
+
+static size_t seen_of(const struct fitting *f)
+{
+	size_t seen = 0;
+	for (size_t i = 0; i < f->n; i++)
+		seen += f->kind < 0 || (int)f->d[i].kind == f->kind;
+	return seen;
+}
+
 /* Mean |log(predicted / measured)|, by weight: an operator that takes half of the time counts
  * half, and one that is far off does not pull like its square. */
-static double loss(const struct demand *d, size_t n, int kind, const double *x, size_t *ret_seen)
+static double misfit(const struct fitting *f, const double *x)
 {
 	struct ps_predict_kind_law l = law_of(x);
 	double sum = 0, weight = 0;
-	size_t seen = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (kind >= 0 && (int)d[i].kind != kind)
+	for (size_t i = 0; i < f->n; i++) {
+		const struct demand *d = &f->d[i];
+		if (f->kind >= 0 && (int)d->kind != f->kind)
 			continue;
-		sum += d[i].weight * fabs(log(time_of(&l, &d[i]) / d[i].time_ns));
-		weight += d[i].weight;
-		seen++;
+		sum += d->weight * fabs(log(time_of(&l, d) / d->time_ns));
+		weight += d->weight;
 	}
-	*ret_seen = seen;
 	return weight > 0 ? sum / weight : 0;
 }
 
+/* Few operators, or all of one size, do not tell toll, speed and bandwidth apart: what they leave
+ * open stays near that of all kinds. */
+static double loss(const struct fitting *f, const double *x, size_t seen)
+{
+	double away = 0;
+	for (int k = 0; f->centre && k < PARAMETERS; k++)
+		away += (x[k] - f->centre[k]) * (x[k] - f->centre[k]);
+	return misfit(f, x) + pull / (double)(1 + seen) * away;
+}
+
 /* One parameter at a time, by steps that halve: the loss has corners, and three dimensions. */
-static double descend(const struct demand *d, size_t n, int kind, double *x)
+static double descend(const struct fitting *f, size_t seen, double *x)
 {
 	static const double first = 1.0, last = 0.002;
-	size_t seen;
-	double best = loss(d, n, kind, x, &seen);
+	double best = loss(f, x, seen);
 	for (double step = first; step > last; step /= 2) {
 		for (bool better = true; better;) {
 			better = false;
 			for (int k = 0; k < 2 * PARAMETERS; k++) {
 				double old = x[k / 2];
 				x[k / 2] += k % 2 ? step : -step;
-				double now = loss(d, n, kind, x, &seen);
+				double now = loss(f, x, seen);
 				if (now < best - 1e-12) {
 					best = now;
 					better = true;
@@ -170,21 +197,24 @@ static double descend(const struct demand *d, size_t n, int kind, double *x)
 
 /* A share that no operator depends on would be arbitrary: the descent starts where neither bounds
  * the other away, from several places, and the best end counts. */
-static struct ps_predict_kind_law fit_law(const struct demand *d, size_t n, int kind)
+static struct ps_predict_kind_law fit_law(const struct fitting *f, double *ret_x)
 {
 	static const double tolls_ns[] = {100, 3000}, shares[] = {0.15, 0.7};
-	struct ps_predict_kind_law best = {.spread = INFINITY};
+	double best = INFINITY;
+	size_t seen = seen_of(f);
 	for (int k = 0; k < 8; k++) {
 		double x[PARAMETERS] = {log(tolls_ns[k & 1]), log(shares[k >> 1 & 1]),
 					log(shares[k >> 2 & 1])};
-		double spread = descend(d, n, kind, x);
-		if (spread >= best.spread - 1e-9)
+		double now = descend(f, seen, x);
+		if (now >= best - 1e-9)
 			continue;
-		best = law_of(x);
-		best.spread = spread;
-		(void)loss(d, n, kind, x, &best.seen);
+		best = now;
+		memcpy(ret_x, x, sizeof x);
 	}
-	return best;
+	struct ps_predict_kind_law law = law_of(ret_x);
+	law.seen = seen;
+	law.spread = misfit(f, ret_x);
+	return law;
 }
 
 static size_t gather(const struct ps_predict_timed *models, size_t n,
@@ -207,43 +237,62 @@ static size_t gather(const struct ps_predict_timed *models, size_t n,
 	return len;
 }
 
-static int by_value(const void *a, const void *b)
+struct rest {
+	double ns, weight;
+};
+
+static int by_ns(const void *a, const void *b)
 {
-	double x = *(const double *)a, y = *(const double *)b;
+	double x = ((const struct rest *)a)->ns, y = ((const struct rest *)b)->ns;
 	return (x > y) - (x < y);
 }
 
-/* The median over models of what a run takes beside its operators, per operator. */
+/* The value at which half of the weight is reached. */
+static double weighted_median(struct rest *each, size_t len)
+{
+	double all = 0, sum = 0;
+	size_t k = 0;
+	qsort(each, len, sizeof *each, by_ns);
+	for (size_t i = 0; i < len; i++)
+		all += each[i].weight;
+	while (k + 1 < len && sum + each[k].weight < all / 2)
+		sum += each[k++].weight;
+	return len ? each[k].ns : 0;
+}
+
+/* What a run takes beside its operators, per operator. In a model of few long operators it drowns
+ * in how far two measurements of the same differ: the weight is operators per time, which
+ * makes this the line of least sum of relative errors. */
 static enum ps_status fit_between(const struct ps_predict_timed *models, size_t n,
 				  double *ret_between_ns)
 {
-	double *each = malloc((n + 1) * sizeof *each);
+	struct rest *each = calloc(n + 1, sizeof *each);
 	size_t len = 0;
 	if (!each)
 		return PS_ENOMEM;
 	for (size_t i = 0; i < n; i++) {
 		const struct ps_predict_model *m = models[i].model;
-		double sum = 0;
+		double sum = 0, count = (double)m->op_count;
 		for (size_t k = 0; k < m->op_count; k++)
 			sum += m->ops[k].time_ns;
-		double rest = (models[i].run_ns - sum) / (double)m->op_count;
-		if (rest >= 0) /* NAN where the run or an operator was not measured */
-			each[len++] = rest;
+		double rest = (models[i].run_ns - sum) / count;
+		if (!isnan(rest)) /* the run and every operator were measured */
+			each[len++] = (struct rest){rest, count / models[i].run_ns};
 	}
-	qsort(each, len, sizeof *each, by_value);
-	*ret_between_ns = len ? (each[(len - 1) / 2] + each[len / 2]) / 2 : 0;
+	*ret_between_ns = weighted_median(each, len);
 	free(each);
 	return PS_OK;
 }
 
 static void fit_laws(const struct demand *d, size_t len, struct ps_predict_physical *p)
 {
-	p->all = fit_law(d, len, -1);
+	double centre[PARAMETERS], x[PARAMETERS];
+	struct fitting all = {.d = d, .n = len, .kind = -1};
+	p->all = fit_law(&all, centre);
 	for (int k = 0; k < PS_PREDICT_KINDS; k++) {
-		bool there = false;
-		for (size_t i = 0; i < len && !there; i++)
-			there = (int)d[i].kind == k;
-		p->laws[k] = there ? fit_law(d, len, k) : p->all;
+		struct fitting f = {.d = d, .n = len, .kind = k, .centre = centre};
+		bool there = seen_of(&f) > 0;
+		p->laws[k] = there ? fit_law(&f, x) : p->all;
 		if (!there)
 			p->laws[k].seen = 0;
 	}

@@ -46,13 +46,14 @@ struct ps_predict_kind_law {
 struct ps_predict_physical {
 	struct ps_predict_kind_law laws[PS_PREDICT_KINDS];
 	struct ps_predict_kind_law all;
-	double between_ns; /* per operator: what a run takes beside its operators */
+	double between_ns; /* per operator: what a run takes beside its operators; less than 0 where
+			    * the profiler slows operators by more than that */
 };
 
 /* A model that was measured operator by operator. */
 struct ps_predict_timed {
 	const struct ps_predict_model *model; /* ops with time_ns, others are passed over */
-	double run_ns;			      /* the whole run; NAN: not known */
+	double run_ns; /* the whole run, without the profiler if it is known so; NAN: not known */
 };
 
 /* ps_predict_physical_fit learns from models measured on `machine`. Deterministic; the order of

@@ -10,6 +10,7 @@ const char *ps_predict_kind_name(enum ps_predict_kind k)
 {
 	static const char *const names[PS_PREDICT_KINDS] = {
 		[PS_PREDICT_CONV] = "conv",
+		[PS_PREDICT_IMAGE] = "image",
 		[PS_PREDICT_POINTWISE] = "pointwise",
 		[PS_PREDICT_DEPTHWISE] = "depthwise",
 		[PS_PREDICT_GROUPED] = "grouped",

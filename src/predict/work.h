@@ -22,6 +22,7 @@
 
 enum ps_predict_kind {
 	PS_PREDICT_CONV,      /* a convolution of one group, kernel over 1 x 1 */
+	PS_PREDICT_IMAGE,     /* the same over at most 4 channels, which engines read as they are */
 	PS_PREDICT_POINTWISE, /* a convolution of one group, kernel 1 x 1: a product of matrices */
 	PS_PREDICT_DEPTHWISE, /* one channel per group */
 	PS_PREDICT_GROUPED,   /* any other number of groups */

@@ -82,7 +82,7 @@ static void test_padding(void **state)
 		{PS_PREDICT_CONV, 16, 32, 8, 1007},
 		{PS_PREDICT_CONV, 16, 12, 8, 1000.0 * 16 / 12 + 7},
 		{PS_PREDICT_CONV, 10, 8, 8, 1607},
-		{PS_PREDICT_CONV, 3, 8, 8, 1007},
+		{PS_PREDICT_IMAGE, 3, 8, 8, 1007},
 		{PS_PREDICT_CONV, 10, 12, 16, 1000.0 * 16 / 12 + 7},
 		{PS_PREDICT_POINTWISE, 12, 12, 8, 1000.0 * 256 / 144 + 7},
 		{PS_PREDICT_DEPTHWISE, 12, 12, 8, 1000.0 * 16 / 12 + 7},
@@ -180,6 +180,46 @@ static void test_found_again(void **state)
 	}
 }
 
+/* Three small operators of one kind say what its toll is. How fast it reads stays near what holds
+ * for all kinds, so that large ones are not predicted from nothing. */
+static void test_few(void **state)
+{
+	static const struct ps_predict_kind_law same = {
+		.toll_ns = 2000, .compute = 0.6, .memory = 0.45};
+	struct ps_predict_physical truth = {.between_ns = 0}, found;
+	struct ps_predict_op concats[3];
+	struct ps_predict_model few = {.ops = concats, .op_count = 3};
+	struct ps_predict_timed timed[2] = {{&models[0], NAN}, {&few, NAN}};
+	(void)state;
+	truth.laws[PS_PREDICT_GEMM] = truth.laws[PS_PREDICT_ELEMENTWISE] = same;
+	make(&truth, 0);
+	for (int k = 0; k < 3; k++)
+		concats[k] = (struct ps_predict_op){
+			.known = true, .kind = PS_PREDICT_CONCAT, .in_bytes = 100, .time_ns = 5000};
+	assert_int_equal(ps_predict_physical_fit(timed, 2, &machine, &found, NULL), PS_OK);
+	near(ps_predict_physical_op(&found, &machine, &concats[0]), 5000, 0.1);
+	assert_int_equal(found.laws[PS_PREDICT_CONCAT].seen, 3);
+	assert_true(fabs(log(found.laws[PS_PREDICT_CONCAT].memory / found.all.memory)) < 0.1);
+}
+
+/* One short model of many operators says more about what is between them than two long ones. */
+static void test_between(void **state)
+{
+	struct ps_predict_op many[100], one;
+	struct ps_predict_model small = {.ops = many, .op_count = 100};
+	struct ps_predict_model large = {.ops = &one, .op_count = 1};
+	struct ps_predict_timed timed[] = {{&large, 1.1e8}, {&small, 1e6 - 3e4}, {&large, 0.9e8}};
+	struct ps_predict_physical found;
+	(void)state;
+	one = (struct ps_predict_op){
+		.known = true, .kind = PS_PREDICT_GEMM, .macs = 1e8, .time_ns = 1e8};
+	for (int k = 0; k < 100; k++)
+		many[k] = (struct ps_predict_op){
+			.known = true, .kind = PS_PREDICT_GEMM, .macs = 1e4, .time_ns = 1e4};
+	assert_int_equal(ps_predict_physical_fit(timed, 3, &machine, &found, NULL), PS_OK);
+	near(found.between_ns, -300, 1e-9);
+}
+
 /* Operators without a time, or without known work, teach nothing; none at all is said. */
 static void test_nothing(void **state)
 {
@@ -206,6 +246,7 @@ int main(void)
 		cmocka_unit_test(test_bandwidth),   cmocka_unit_test(test_machines),
 		cmocka_unit_test(test_padding),	    cmocka_unit_test(test_one_operator),
 		cmocka_unit_test(test_found_again), cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_few),	    cmocka_unit_test(test_between),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -287,7 +287,7 @@ static void test_fused(void **state)
 	static const struct ps_predict_op want[] = {
 		{.name = "relu_2_nchwc",
 		 .type = "Conv",
-		 .kind = PS_PREDICT_CONV,
+		 .kind = PS_PREDICT_IMAGE,
 		 .nodes = 3,
 		 .macs = 576 * 27,
 		 .element_ops = 576,

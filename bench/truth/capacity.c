@@ -1,7 +1,7 @@
 /* The capacity search against queues whose capacity is known, and the saving between two plans.
  *
  * A search is the one that `perseus load --find-capacity` makes: steps as long as trial/ asks, each
- * from an idle server, a tenth of the step as warm-up more, then confirming trials of twice the
+ * from an idle server and warmed up as long as trial/ asks, then confirming trials of twice the
  * length. What only a real server can add (a generator that is late) is not in here. The limit of
  * the SLA is chosen such that the capacity lies at the utilisation that the row names.
  *
@@ -188,8 +188,9 @@ static void find_capacity(const void *ctx, int k, void *ret)
 }
 
 static bool show_capacity(const struct truth_options *options, const struct condition *c,
-			  const struct outcome *o)
+			  const void *found)
 {
+	const struct outcome *o = found;
 	int n = options->runs;
 	int covered = 0, above = 0, precise = 0, cut = 0, wrong = 0, wide = 0, confirmed = 0;
 	double half = 0, steps = 0, error = 0;
@@ -269,8 +270,9 @@ static void find_saving(const void *ctx, int k, void *ret)
 }
 
 static bool show_saving(const struct truth_options *options, const struct condition *c,
-			const struct saving *o)
+			const void *found)
 {
+	const struct saving *o = found;
 	int n = options->runs, given = 0, covered = 0, above = 0;
 	double half = 0;
 	char name[TRUTH_NAME_SIZE], figure[96], ours[64], note[160];
@@ -290,39 +292,35 @@ static bool show_saving(const struct truth_options *options, const struct condit
 	return truth_row(options, figure, ours, "95 % stated", ">= 93.5 %", verdict, note);
 }
 
-static bool show(const struct truth_options *o, const struct condition *c)
+/* Each queue at each utilisation. */
+static bool each(const struct truth_options *o, size_t size, truth_one_fn *find,
+		 bool (*show)(const struct truth_options *, const struct condition *, const void *))
 {
-	struct outcome *capacities = calloc((size_t)o->runs, sizeof(*capacities));
-	struct saving *savings = calloc((size_t)o->runs, sizeof(*savings));
-	bool ok = capacities && savings;
-	if (!ok)
+	static const double utilisations[] = {0.5, 0.8, 0.9};
+	void *found = calloc((size_t)o->runs, size);
+	bool ok = true;
+	if (!found)
 		fail("no memory");
-	const char *only = o->only ? o->only : "";
-	if (!strstr(only, "saving")) {
-		truth_each(o, find_capacity, c, capacities, sizeof(*capacities));
-		ok &= show_capacity(o, c, capacities);
+	for (int law = TRUTH_EXPONENTIAL; law >= TRUTH_FIXED; law--) {
+		for (int i = 0; i < 3; i++) {
+			struct condition c = {{law, utilisations[i]}, 3 * law + i};
+			char name[TRUTH_NAME_SIZE];
+			if (o->only && !strstr(truth_name(&c.queue, name), o->only))
+				continue;
+			truth_each(o, find, &c, found, size);
+			ok &= show(o, &c, found);
+		}
 	}
-	if (!strstr(only, "capacity")) {
-		truth_each(o, find_saving, c, savings, sizeof(*savings));
-		ok &= show_saving(o, c, savings);
-	}
-	free(capacities);
-	free(savings);
+	free(found);
 	return ok;
 }
 
 bool truth_capacity(const struct truth_options *o)
 {
-	static const double utilisations[] = {0.5, 0.8, 0.9};
-	bool ok = true;
-	for (int law = TRUTH_EXPONENTIAL; law >= TRUTH_FIXED; law--) {
-		for (int i = 0; i < 3; i++) {
-			struct condition c = {{law, utilisations[i]}, 3 * law + i};
-			char name[TRUTH_NAME_SIZE];
-			if (!o->only || strstr(o->only, "capacity") || strstr(o->only, "saving") ||
-			    strstr(truth_name(&c.queue, name), o->only))
-				ok &= show(o, &c);
-		}
-	}
-	return ok;
+	return each(o, sizeof(struct outcome), find_capacity, show_capacity);
+}
+
+bool truth_saving(const struct truth_options *o)
+{
+	return each(o, sizeof(struct saving), find_saving, show_saving);
 }

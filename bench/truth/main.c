@@ -1,6 +1,6 @@
 /* perseus-truth: the instrument against theory, in virtual time.
  *
- *	perseus-truth queues|coverage|capacity [--runs N] [--threads N] [--only TEXT]
+ *	perseus-truth queues|coverage|tails|capacity|saving [--runs N] [--threads N] [--only TEXT]
  *
  * Prints one JSON object per row on stdout; exit code 1 when something did not hold.
  */
@@ -9,6 +9,7 @@
 #include "stats/stats.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +22,14 @@ struct work {
 	const void *ctx;
 	char *out;
 	size_t size;
-	int first, step, runs;
+	int runs;
+	atomic_int next;
 };
 
 static void *work(void *arg)
 {
-	const struct work *w = arg;
-	for (int k = w->first; k < w->runs; k += w->step)
+	struct work *w = arg;
+	for (int k; (k = atomic_fetch_add(&w->next, 1)) < w->runs;)
 		w->one(w->ctx, k, w->out + (size_t)k * w->size);
 	return NULL;
 }
@@ -36,18 +38,15 @@ void truth_each(const struct truth_options *o, truth_one_fn *one, const void *ct
 		size_t size)
 {
 	pthread_t threads[MAX_THREADS];
-	struct work w[MAX_THREADS] = {{0}};
-	int n = o->threads;
-	for (int i = 0; i < n; i++)
-		w[i] = (struct work){one, ctx, out, size, i, n, o->runs};
-	for (int i = 1; i < n; i++) {
-		if (pthread_create(&threads[i], NULL, work, &w[i]) != 0) {
+	struct work w = {.one = one, .ctx = ctx, .out = out, .size = size, .runs = o->runs};
+	for (int i = 1; i < o->threads; i++) {
+		if (pthread_create(&threads[i], NULL, work, &w) != 0) {
 			perror("perseus-truth: thread");
 			exit(2);
 		}
 	}
-	work(&w[0]);
-	for (int i = 1; i < n; i++)
+	work(&w);
+	for (int i = 1; i < o->threads; i++)
 		pthread_join(threads[i], NULL);
 }
 
@@ -89,12 +88,15 @@ bool truth_row(const struct truth_options *o, const char *figure, const char *ou
 static const struct {
 	const char *name;
 	bool (*run)(const struct truth_options *o);
-} parts[] = {{"queues", truth_queues}, {"coverage", truth_coverage}, {"capacity", truth_capacity}};
+} parts[] = {
+	{"queues", truth_queues},     {"coverage", truth_coverage}, {"tails", truth_tails},
+	{"capacity", truth_capacity}, {"saving", truth_saving},
+};
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: perseus-truth queues|coverage|capacity [--runs N] [--threads N] "
-			"[--only TEXT]\n");
+	fprintf(stderr, "usage: perseus-truth queues|coverage|tails|capacity|saving [--runs N] "
+			"[--threads N] [--only TEXT]\n");
 	return 2;
 }
 

@@ -81,6 +81,8 @@ bool truth_row(const struct truth_options *o, const char *figure, const char *ou
 
 bool truth_queues(const struct truth_options *o);
 bool truth_coverage(const struct truth_options *o);
+bool truth_tails(const struct truth_options *o); /* the p99.9 of longer runs */
 bool truth_capacity(const struct truth_options *o);
+bool truth_saving(const struct truth_options *o);
 
 #endif

@@ -56,17 +56,32 @@ static double log_add(double a, double b)
 	return isinf(top) ? top : top + log(exp(a - top) + exp(b - top));
 }
 
-static double log_likelihood(const struct data *data, double c, double slope, int shape)
+/* How far the steps lie from a capacity: what does not depend on the slope. */
+struct distances {
+	double g[SHAPES][PS_TRIAL_MAX_STEPS]; /* g(x) - g(C) of each step, in units of the slope */
+	double log_rise;
+};
+
+static void measure(const struct data *data, double c, struct distances *ret)
 {
-	double sum = 0;
+	ret->log_rise = 0;
+	for (int i = 0; i < data->n; i++) {
+		double u = data->d[i].scale / c;
+		ret->g[0][i] = log(u);
+		ret->g[1][i] = u - 1;
+		ret->log_rise += c >= data->d[i].scale ? data->d[i].log_rise : 0;
+	}
+}
+
+static double log_likelihood(const struct data *data, const struct distances *far, double slope,
+			     int shape)
+{
+	double sum = far->log_rise;
 	for (int i = 0; i < data->n; i++) {
 		const struct datum *d = &data->d[i];
-		double u = d->scale / c;
-		double z = data->logit_target + slope * (shape == 0 ? log(u) : u - 1);
+		double z = data->logit_target + slope * far->g[shape][i];
 		/* log v = -softplus(-z) = z - softplus(z), log(1 - v) = -softplus(z) */
 		sum += d->bad * z - (d->bad + d->good) * softplus(z);
-		if (c >= d->scale)
-			sum += d->log_rise;
 	}
 	return sum;
 }
@@ -86,12 +101,14 @@ static void fill(const struct data *data, struct grid *g)
 	for (int k = 0; k < SLOPE_POINTS; k++)
 		g->slope_best[k] = -INFINITY;
 	for (int i = 0; i < C_POINTS; i++) {
+		struct distances far;
 		g->log_post[i] = -INFINITY;
+		measure(data, c_at(g, i), &far);
 		for (int k = 0; k < SLOPE_POINTS; k++) {
 			double sigmas = slope_at(g, k), l = -INFINITY;
 			double slope = SLOPE_MEDIAN * exp(SLOPE_SIGMA * sigmas);
 			for (int shape = 0; shape < SHAPES; shape++)
-				l = log_add(l, log_likelihood(data, c_at(g, i), slope, shape));
+				l = log_add(l, log_likelihood(data, &far, slope, shape));
 			l -= sigmas * sigmas / 2;
 			g->log_post[i] = log_add(g->log_post[i], l);
 			g->slope_best[k] = fmax(g->slope_best[k], l);

@@ -4,13 +4,14 @@
 #include "cli/cli.h"
 #include "report/agree.h"
 #include "report/report.h"
+#include "report/versus.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 struct report_options {
-	char *store, *html, *csv, *against_store;
+	char *store, *html, *csv, *markdown, *plan, *against_store;
 	int64_t campaign, against;
 	int table;
 	bool json, list;
@@ -63,12 +64,29 @@ static const struct ps_conf_option rows[] = {
 		.help = "Which table --csv writes: lines has one row per tenant and set.",
 	},
 	{
+		.name = "markdown",
+		.type = PS_CONF_TEXT,
+		.offset = offsetof(struct report_options, markdown),
+		.metavar = "FILE",
+		.help = "Write the tables as Markdown, for an issue, a wiki or a mail.",
+	},
+	{
+		.name = "plan",
+		.type = PS_CONF_TEXT,
+		.offset = offsetof(struct report_options, plan),
+		.metavar = "FILE",
+		.help = "Show this plan, too: the JSON of perseus plan, or predictions held "
+			"against "
+			"measurements in the same form (docs/report.md).",
+	},
+	{
 		.name = "against",
 		.type = PS_CONF_INT,
 		.offset = offsetof(struct report_options, against),
 		.metavar = "ID",
 		.help = "Compare the campaign with this one instead of showing it: do cells that "
-			"both measured agree? Exit code 1: they do not, or nothing can be "
+			"both measured agree, and which differences are real? Also as a page "
+			"(--html) or Markdown. Exit code 1: they do not agree, or nothing can be "
 			"compared.",
 		.min = 1,
 		.max = 0,
@@ -99,6 +117,8 @@ static const struct ps_conf_schema schema = {
 		   "that the data do not support is \"-\" or says how many more requests it needs.",
 	.example = "perseus report results.db\n"
 		   "perseus report results.db --html report.html --csv report.csv\n"
+		   "perseus report results.db --html report.html --plan plan.json\n"
+		   "perseus report new.db --against-store old.db --html compared.html\n"
 		   "perseus report results.db --json",
 	.options = rows,
 	.size = sizeof(struct report_options),
@@ -186,6 +206,36 @@ static enum ps_status write_csv(const struct ps_report_answer *a, int table, con
 	return st;
 }
 
+static enum ps_status write_markdown(const struct ps_report_answer *a, const char *path,
+				     struct ps_error *err)
+{
+	struct ps_strbuf out;
+
+	ps_strbuf_init(&out);
+	ps_report_markdown(a, &out);
+	enum ps_status st = write_file(path, &out, err);
+	ps_strbuf_fini(&out);
+	return st;
+}
+
+static enum ps_status read_plan(const char *path, struct ps_report_plan *ret_plan,
+				struct ps_error *err)
+{
+	char *text = NULL, where[sizeof err->where];
+	size_t len = 0;
+	enum ps_status st = ps_file_read(path, PS_REPORT_PLAN_MAX_BYTES, &text, &len, err);
+
+	if (st != PS_OK)
+		return st;
+	st = ps_report_plan_parse(text, len, ret_plan, err);
+	free(text);
+	if (st != PS_OK) {
+		snprintf(where, sizeof where, "%s", err->where);
+		ps_error_where(err, "%s: %s", path, where);
+	}
+	return st;
+}
+
 static enum ps_status print_text(const struct ps_report_answer *a, struct ps_error *err)
 {
 	struct ps_strbuf out;
@@ -206,16 +256,23 @@ static enum ps_status show(const struct report_options *o, const struct ps_store
 			   struct ps_error *err)
 {
 	struct ps_report_answer a = {0};
-	enum ps_status st = ps_report_build(c, &a, err);
+	struct ps_report_plan plan = {0};
+	enum ps_status st = o->plan ? read_plan(o->plan, &plan, err) : PS_OK;
 
+	if (st == PS_OK)
+		st = ps_report_build(c, &a, err);
+	a.plan = o->plan ? &plan : NULL;
 	if (st == PS_OK && o->html)
 		st = write_html(&a, o->html, err);
 	if (st == PS_OK && o->csv)
 		st = write_csv(&a, o->table, o->csv, err);
+	if (st == PS_OK && o->markdown)
+		st = write_markdown(&a, o->markdown, err);
 	if (st == PS_OK)
 		st = o->json ? ps_cli_print_json(ps_report_json(&a, false), err)
 			     : print_text(&a, err);
 	ps_report_fini(&a);
+	ps_report_plan_free(&plan);
 	return st;
 }
 
@@ -237,6 +294,35 @@ static enum ps_status print_agreement(const struct ps_report_agreement *g, bool 
 	return st;
 }
 
+/* The page and Markdown show both campaigns, too. */
+static enum ps_status write_versus(const struct report_options *o,
+				   const struct ps_store_campaign *a,
+				   const struct ps_store_campaign *b,
+				   const struct ps_report_agreement *g, struct ps_error *err)
+{
+	struct ps_report_answer x = {0}, y = {0};
+	struct ps_strbuf page, markdown;
+	enum ps_status st = ps_report_build(a, &x, err);
+
+	ps_strbuf_init(&page);
+	ps_strbuf_init(&markdown);
+	if (st == PS_OK)
+		st = ps_report_build(b, &y, err);
+	if (st == PS_OK && o->html)
+		st = ps_report_versus_html(&x, &y, g, &page, err);
+	if (st == PS_OK && o->html)
+		st = write_file(o->html, &page, err);
+	if (st == PS_OK && o->markdown) {
+		ps_report_versus_markdown(&x, &y, g, &markdown);
+		st = write_file(o->markdown, &markdown, err);
+	}
+	ps_strbuf_fini(&page);
+	ps_strbuf_fini(&markdown);
+	ps_report_fini(&x);
+	ps_report_fini(&y);
+	return st;
+}
+
 static enum ps_status compare(const struct report_options *o, const struct ps_store_campaign *a,
 			      bool *ret_agrees, struct ps_error *err)
 {
@@ -252,7 +338,10 @@ static enum ps_status compare(const struct report_options *o, const struct ps_st
 		st = ps_report_agree(a, b, &g, err);
 	if (st == PS_OK) {
 		*ret_agrees = g.agrees;
-		st = print_agreement(&g, o->json, err);
+		if (o->html || o->markdown)
+			st = write_versus(o, a, b, &g, err);
+		if (st == PS_OK)
+			st = print_agreement(&g, o->json, err);
 		ps_report_agree_free(&g);
 	}
 	ps_store_campaign_free(b);

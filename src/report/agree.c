@@ -4,6 +4,7 @@
 #include "conf/conf.h"
 #include "load/reason.h"
 #include "report_internal.h"
+#include "stats/special.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -35,7 +36,7 @@ int ps_report_agree_limit(int n, double p)
 /* ---- rows ---- */
 
 static enum ps_status add_row(struct work *w, const char *what, struct ps_stats_interval v,
-			      struct ps_error *err)
+			      size_t blocks, struct ps_error *err)
 {
 	struct ps_report_agreement *g = w->g;
 
@@ -56,6 +57,7 @@ static enum ps_status add_row(struct work *w, const char *what, struct ps_stats_
 	if (!r->what)
 		return no_memory(err);
 	r->v = v;
+	r->blocks = blocks;
 	r->agrees = v.lo <= 1 && v.hi >= 1;
 	g->disagreeing += !r->agrees;
 	g->row_len++;
@@ -87,6 +89,40 @@ static void count_cells(struct work *w)
 		bool both = y && x->state == PS_STORE_DONE && y->state == PS_STORE_DONE;
 		w->g->cells += both && twin(w, x);
 		w->g->differ += both && !twin(w, x);
+	}
+}
+
+const char *ps_report_difference_name(enum ps_report_difference d)
+{
+	static const char *const names[] = {"not shown", "perhaps", "real"};
+
+	return names[d];
+}
+
+/* By how much an interval widens when it is one of m that shall hold at once. */
+static double widening(size_t blocks, size_t m)
+{
+	double a = 1 - PS_REPORT_AGREE_CONFIDENCE, df = (double)blocks - 1;
+
+	if (blocks == 0)
+		return ps_stats_normal_quantile(1 - a / (2 * (double)m)) /
+		       ps_stats_normal_quantile(1 - a / 2);
+	return ps_stats_t_quantile(1 - a / (2 * (double)m), df) /
+	       ps_stats_t_quantile(1 - a / 2, df);
+}
+
+static void judge_rows(struct ps_report_agreement *g)
+{
+	for (size_t i = 0; i < g->row_len; i++) {
+		struct ps_report_agree_row *r = &g->rows[i];
+		double by = widening(r->blocks, g->row_len);
+		double lo = r->v.value * pow(r->v.lo / r->v.value, by);
+		double hi = r->v.value * pow(r->v.hi / r->v.value, by);
+		bool real = !r->agrees && (lo > 1 || hi < 1);
+		r->difference = real	    ? PS_REPORT_REAL
+				: r->agrees ? PS_REPORT_NOT_SHOWN
+					    : PS_REPORT_PERHAPS;
+		g->real += real;
 	}
 }
 
@@ -138,7 +174,7 @@ static enum ps_status compare_capacities(struct work *w, struct ps_error *err)
 			continue;
 		}
 		snprintf(what, sizeof what, "capacity, %.120s", x->key);
-		st = add_row(w, what, factor_ratio(&x->capacity, &y->capacity), err);
+		st = add_row(w, what, factor_ratio(&x->capacity, &y->capacity), 0, err);
 	}
 	return st;
 }
@@ -235,7 +271,7 @@ static enum ps_status compare_thing(struct work *w, const struct ps_store_cell *
 			 like->kind == PS_STORE_RATES ? "" : ps_store_kind_name(like->kind),
 			 name ? name : "");
 	return add_row(w, what, ps_stats_ratio_interval(w->x, w->y, n, PS_REPORT_AGREE_CONFIDENCE),
-		       err);
+		       n, err);
 }
 
 static enum ps_status compare_blocks(struct work *w, struct ps_error *err)
@@ -278,6 +314,7 @@ enum ps_status ps_report_agree(const struct ps_store_campaign *a, const struct p
 		ps_report_agree_free(&g);
 		return st;
 	}
+	judge_rows(&g);
 	g.limit = ps_report_agree_limit((int)g.row_len, 1 - PS_REPORT_AGREE_CONFIDENCE);
 	/* where chance may let all of them disagree, nothing can be told */
 	g.agrees = g.limit < (int)g.row_len && g.disagreeing <= g.limit;
@@ -294,6 +331,31 @@ void ps_report_agree_free(struct ps_report_agreement *g)
 
 /* ---- shown ---- */
 
+void ps_report_agree_sentence(const struct ps_report_agreement *g, struct ps_strbuf *line)
+{
+	if (g->row_len == 0)
+		ps_strbuf_puts(line, "Nothing can be compared");
+	else
+		ps_strbuf_printf(line, "%s: %d of %zu comparisons at %.0f %% disagree",
+				 g->limit >= (int)g->row_len ? "Too few comparisons to tell"
+				 : g->agrees		     ? "The campaigns agree"
+							     : "The campaigns DISAGREE",
+				 g->disagreeing, g->row_len, 100 * PS_REPORT_AGREE_CONFIDENCE);
+	if (g->row_len > 0)
+		ps_strbuf_printf(line, ", and chance lets %d do so in %.0f of 100 cases", g->limit,
+				 100 * (1 - PS_REPORT_AGREE_CHANCE));
+	if (g->row_len > 0 && g->real == 0)
+		ps_strbuf_puts(line, ". No single difference is real");
+	else if (g->row_len > 0)
+		ps_strbuf_printf(line, ". %d %s real", g->real,
+				 g->real == 1 ? "difference is" : "differences are");
+	ps_strbuf_printf(
+		line,
+		". Both have done %d cells that depend on the same, and %d that do not; %d "
+		"figures have too few blocks, an open end, or rays that differ.",
+		g->cells, g->differ, g->too_few);
+}
+
 void ps_report_agree_text(const struct ps_report_agreement *g, int width, struct ps_strbuf *out)
 {
 	char text[PS_REPORT_CELL_SIZE];
@@ -301,28 +363,14 @@ void ps_report_agree_text(const struct ps_report_agreement *g, int width, struct
 	size_t w = width < 30 ? 30 : width > 100 ? 100 : (size_t)width;
 
 	ps_strbuf_init(&line);
-	if (g->row_len == 0)
-		ps_strbuf_puts(&line, "Nothing can be compared");
-	else
-		ps_strbuf_printf(&line, "%s: %d of %zu comparisons at %.0f %% disagree",
-				 g->limit >= (int)g->row_len ? "Too few comparisons to tell"
-				 : g->agrees		     ? "The campaigns agree"
-							     : "The campaigns DISAGREE",
-				 g->disagreeing, g->row_len, 100 * PS_REPORT_AGREE_CONFIDENCE);
-	if (g->row_len > 0)
-		ps_strbuf_printf(&line, ", and chance lets %d do so in %.0f of 100 cases", g->limit,
-				 100 * (1 - PS_REPORT_AGREE_CHANCE));
-	ps_strbuf_printf(
-		&line,
-		". Both have done %d cells that depend on the same, and %d that do not; %d "
-		"figures have too few blocks, an open end, or rays that differ.",
-		g->cells, g->differ, g->too_few);
+	ps_report_agree_sentence(g, &line);
 	ps_conf_wrap(out, line.data ? line.data : "", line.len, 0, 0, w);
 	ps_strbuf_fini(&line);
 	for (size_t i = 0; i < g->row_len; i++)
 		if (!g->rows[i].agrees)
-			ps_strbuf_printf(out, "- %s: first / second %s\n", g->rows[i].what,
-					 ps_report_interval(&g->rows[i].v, false, false, text));
+			ps_strbuf_printf(out, "- %s: first / second %s, %s\n", g->rows[i].what,
+					 ps_report_interval(&g->rows[i].v, false, false, text),
+					 ps_report_difference_name(g->rows[i].difference));
 }
 
 json_t *ps_report_agree_json(const struct ps_report_agreement *g)
@@ -333,6 +381,7 @@ json_t *ps_report_agree_json(const struct ps_report_agreement *g)
 	ps_json_set_int(o, "comparisons", (int64_t)g->row_len);
 	ps_json_set_int(o, "disagreeing", g->disagreeing);
 	ps_json_set_int(o, "limit", g->limit);
+	ps_json_set_int(o, "real", g->real);
 	ps_json_set_real(o, "confidence", PS_REPORT_AGREE_CONFIDENCE);
 	ps_json_set_int(o, "cells", g->cells);
 	ps_json_set_int(o, "cells_that_differ", g->differ);
@@ -344,6 +393,8 @@ json_t *ps_report_agree_json(const struct ps_report_agreement *g)
 		ps_json_set_real(r, "low", g->rows[i].v.lo);
 		ps_json_set_real(r, "high", g->rows[i].v.hi);
 		ps_json_set_bool(r, "agrees", g->rows[i].agrees);
+		ps_json_set_string(r, "difference",
+				   ps_report_difference_name(g->rows[i].difference));
 		json_array_append_new(rows, r);
 	}
 	json_object_set_new(o, "rows", rows);

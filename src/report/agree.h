@@ -15,6 +15,11 @@
  * A comparison disagrees when its interval does not hold 1. Of n honest comparisons at 95 % about
  * n / 20 disagree; the campaigns agree when no more do than chance lets in 99 of 100 cases (the
  * binomial limit). Comparisons are taken as independent: one figure per tenant and set.
+ *
+ * Which single differences are real: those whose interval leaves 1 out also when the intervals of
+ * all n comparisons are widened so that all hold at once (Bonferroni, on the logarithm, by the
+ * quantiles of the law each was made with). Then a false one occurs in 5 of 100 pairs of honest
+ * campaigns at most, whatever n.
  */
 #ifndef PS_REPORT_AGREE_H
 #define PS_REPORT_AGREE_H
@@ -28,16 +33,25 @@
 #define PS_REPORT_AGREE_CONFIDENCE 0.95
 #define PS_REPORT_AGREE_CHANCE	   0.01 /* that honest campaigns exceed the limit */
 
+enum ps_report_difference {
+	PS_REPORT_NOT_SHOWN, /* the interval holds 1 */
+	PS_REPORT_PERHAPS,   /* it does not, as one in twenty by chance */
+	PS_REPORT_REAL,	     /* nor does the wide one */
+};
+
 struct ps_report_agree_row {
 	const char *what;	    /* "capacity of search/shop", "p50 of shop in together" */
 	struct ps_stats_interval v; /* first / second */
 	bool agrees;
+	size_t blocks; /* behind a Student's t interval; 0: it is a normal one */
+	enum ps_report_difference difference;
 };
 
 struct ps_report_agreement {
 	struct ps_report_agree_row *rows;
 	size_t row_len;
 	int disagreeing, limit;
+	int real;    /* rows whose difference is */
 	int cells;   /* that both have done and that depend on the same */
 	int differ;  /* that both have done, by another digest: not compared */
 	int too_few; /* figures with under four common blocks, an open end or rays that differ */
@@ -52,6 +66,10 @@ void ps_report_agree_free(struct ps_report_agreement *g);
 /* ps_report_agree_limit returns the most of n comparisons, each of which disagrees by chance with
  * probability p, that chance lets disagree but for PS_REPORT_AGREE_CHANCE of the cases. */
 int ps_report_agree_limit(int n, double p);
+/* ps_report_difference_name returns "not shown", "perhaps" or "real". */
+const char *ps_report_difference_name(enum ps_report_difference d);
+/* ps_report_agree_sentence appends the answer in one paragraph. */
+void ps_report_agree_sentence(const struct ps_report_agreement *g, struct ps_strbuf *out);
 /* ps_report_agree_text and _json show it. JSON NULL: no memory. */
 void ps_report_agree_text(const struct ps_report_agreement *g, int width, struct ps_strbuf *out);
 json_t *ps_report_agree_json(const struct ps_report_agreement *g);

@@ -11,7 +11,13 @@
 
 ASSET(ps_report_html_file, PS_WEB_DIR "/report.html");
 ASSET(ps_report_css_file, PS_WEB_DIR "/report.css");
+ASSET(ps_report_money_js_file, PS_WEB_DIR "/money.js");
+ASSET(ps_report_figures_js_file, PS_WEB_DIR "/figures.js");
+ASSET(ps_report_page_js_file, PS_WEB_DIR "/page.js");
+ASSET(ps_report_whatif_js_file, PS_WEB_DIR "/whatif.js");
 ASSET(ps_report_js_file, PS_WEB_DIR "/report.js");
+ASSET(ps_report_versus_file, PS_WEB_DIR "/versus.html");
+ASSET(ps_report_versus_js_file, PS_WEB_DIR "/versus.js");
 ASSET(ps_report_chart_file, PS_CHART_JS);
 
 struct ps_report_asset ps_report_asset_get(enum ps_report_asset_name name)
@@ -19,10 +25,18 @@ struct ps_report_asset ps_report_asset_get(enum ps_report_asset_name name)
 	static const struct {
 		const char *start, *end;
 	} files[] = {
+		/* clang-format off */
 		[PS_REPORT_TEMPLATE] = {ps_report_html_file_start, ps_report_html_file_end},
 		[PS_REPORT_CSS] = {ps_report_css_file_start, ps_report_css_file_end},
+		[PS_REPORT_MONEY_JS] = {ps_report_money_js_file_start, ps_report_money_js_file_end},
+		[PS_REPORT_FIGURES_JS] = {ps_report_figures_js_file_start, ps_report_figures_js_file_end},
+		[PS_REPORT_PAGE_JS] = {ps_report_page_js_file_start, ps_report_page_js_file_end},
+		[PS_REPORT_WHATIF_JS] = {ps_report_whatif_js_file_start, ps_report_whatif_js_file_end},
 		[PS_REPORT_JS] = {ps_report_js_file_start, ps_report_js_file_end},
 		[PS_REPORT_CHART_JS] = {ps_report_chart_file_start, ps_report_chart_file_end},
+		[PS_REPORT_VERSUS_TEMPLATE] = {ps_report_versus_file_start, ps_report_versus_file_end},
+		[PS_REPORT_VERSUS_JS] = {ps_report_versus_js_file_start, ps_report_versus_js_file_end},
+		/* clang-format on */
 	};
 
 	return (struct ps_report_asset){files[name].start,

@@ -5,20 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The numbers of one comparison, in the order of the set's members. */
-struct inputs {
-	int n;
-	double demand_rps[PS_STORE_MAX_TENANTS], ray_rps[PS_STORE_MAX_TENANTS];
-	struct ps_stats_interval alone_rps[PS_STORE_MAX_TENANTS];
-	struct ps_stats_interval scale;
-	bool has_alone, has_scale;
-};
-
-static void gather(const struct ps_report_answer *a, int set, struct inputs *in)
+void ps_report_case_of(const struct ps_report_answer *a, int set, struct ps_report_case *in)
 {
 	const struct ps_store_set *s = &a->campaign->sets[set];
 	const struct ps_store_capacity *cap = a->sets[set].capacity;
 
+	memset(in, 0, sizeof *in);
+	in->set = set;
 	in->n = s->member_len;
 	in->has_alone = true;
 	for (int i = 0; i < in->n; i++) {
@@ -190,7 +183,8 @@ static bool kept(const struct ps_report_answer *a, int set)
 }
 
 static void undecided_sentence(struct text *t, const struct ps_report_answer *a,
-			       const struct ps_report_comparison *c, const struct inputs *in)
+			       const struct ps_report_comparison *c,
+			       const struct ps_report_case *in)
 {
 	int n = a->campaign->sets[c->set].member_len;
 
@@ -215,7 +209,7 @@ static void undecided_sentence(struct text *t, const struct ps_report_answer *a,
 }
 
 static void demand_sentence(const struct ps_report_answer *a, struct ps_report_comparison *c,
-			    const struct inputs *in)
+			    const struct ps_report_case *in)
 {
 	struct text t = {.buf = c->demand_sentence, .size = sizeof c->demand_sentence};
 	int n = a->campaign->sets[c->set].member_len;
@@ -286,9 +280,9 @@ static void full_load_sentence(struct ps_report_comparison *c)
 
 static void compare(const struct ps_report_answer *a, struct ps_report_comparison *c)
 {
-	struct inputs in;
+	struct ps_report_case in;
 
-	gather(a, c->set, &in);
+	ps_report_case_of(a, c->set, &in);
 	c->possible = in.has_alone && in.has_scale;
 	c->fluid_saving.value = c->full_load_saving.value = c->share.value = NAN;
 	if (c->possible) {

@@ -1,7 +1,10 @@
 /* json.c - the answer for programs, and what the page draws. Keys: docs/report.md. */
 #include "report_internal.h"
 
+#include "stats/special.h"
+
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static json_t *interval(const struct ps_stats_interval *i, bool known)
@@ -60,6 +63,8 @@ static json_t *curve(const struct ps_hist *h)
 	return points;
 }
 
+enum { MAX_CURVES = 200 }; /* each is some 3 kB of a page that shall stay small */
+
 static json_t *line_json(const struct ps_report_answer *a, const struct ps_report_line *l,
 			 bool charts)
 {
@@ -98,7 +103,7 @@ static json_t *line_json(const struct ps_report_answer *a, const struct ps_repor
 		json_object_set_new(o, "verdict_needs_more", json_null());
 	else
 		ps_json_set_int(o, "verdict_needs_more", (int64_t)l->needs_more);
-	if (charts)
+	if (charts && (size_t)(l - a->lines) < MAX_CURVES)
 		json_object_set_new(o, "curve", curve(&l->latency));
 	return o;
 }
@@ -129,6 +134,96 @@ static json_t *timeline(const struct ps_store_trial *t)
 	return points;
 }
 
+/* ---- series per second ---- */
+
+enum { MAX_POINTS = 300, MAX_SERIES_SETS = 12 };
+
+/* Sums over `each` seconds of one tenant. */
+struct bin {
+	double seconds, scheduled, good, failed, ok, latency_ns, max_ns;
+};
+
+static void add_second(struct bin *b, const struct ps_store_second *s)
+{
+	b->seconds++;
+	b->scheduled += s->scheduled;
+	b->good += s->good;
+	b->failed += s->failed;
+	b->ok += s->ok;
+	b->latency_ns += (double)s->latency_sum_ns;
+	b->max_ns = fmax(b->max_ns, (double)s->latency_max_ns);
+}
+
+static void append_real(json_t *o, const char *key, double v)
+{
+	/* a tenth of a per mille is enough for a line on a page, and keeps the page small */
+	double unit = v > 0 && isfinite(v) ? pow(10, floor(log10(v)) - 4) : 1;
+
+	json_array_append_new(json_object_get(o, key),
+			      isfinite(v) ? json_real(round(v / unit) * unit) : json_null());
+}
+
+static json_t *bins_json(const struct bin *bins, int n, int tenant)
+{
+	static const char *const keys[] = {"offered", "good", "failed", "mean_ms", "max_ms"};
+	json_t *o = json_object();
+
+	ps_json_set_int(o, "tenant", tenant);
+	for (int k = 0; k < 5; k++)
+		json_object_set_new(o, keys[k], json_array());
+	for (int i = 0; i < n; i++) {
+		const struct bin *b = &bins[i];
+		bool any = b->seconds > 0;
+		append_real(o, "offered", any ? b->scheduled / b->seconds : NAN);
+		append_real(o, "good", any ? b->good / b->seconds : NAN);
+		append_real(o, "failed", any ? b->failed / b->seconds : NAN);
+		append_real(o, "mean_ms", b->ok > 0 ? b->latency_ns / b->ok / 1e6 : NAN);
+		append_real(o, "max_ms", b->ok > 0 ? b->max_ns / 1e6 : NAN);
+	}
+	return o;
+}
+
+static int last_second(const struct ps_store_trial *t)
+{
+	int last = -1;
+
+	for (size_t i = 0; i < t->second_len; i++)
+		last = t->seconds[i].second > last ? t->seconds[i].second : last;
+	return last;
+}
+
+/* Per tenant what each second (or mean of `*ret_each`) of a trial saw; an empty list without. */
+static json_t *seconds_json(const struct ps_store_set *set, const struct ps_store_trial *t,
+			    int *ret_each)
+{
+	int last = last_second(t), each = last / MAX_POINTS + 1, n = last / each + 1;
+	json_t *list = json_array();
+
+	*ret_each = each;
+	for (int m = 0; m < set->member_len && last >= 0; m++) {
+		struct bin *bins = calloc((size_t)n, sizeof *bins);
+		if (!bins) {
+			json_decref(list);
+			return NULL;
+		}
+		for (size_t i = 0; i < t->second_len; i++)
+			if (t->seconds[i].tenant == set->members[m] && t->seconds[i].second >= 0)
+				add_second(&bins[t->seconds[i].second / each], &t->seconds[i]);
+		json_array_append_new(list, bins_json(bins, n, set->members[m]));
+		free(bins);
+	}
+	return list;
+}
+
+/* The series of a page are those of the first sets of each size class: alone, and the largest. */
+static bool is_drawn(const struct ps_report_answer *a, size_t set)
+{
+	for (size_t i = 0; i < a->comparison_len && i < MAX_SERIES_SETS; i++)
+		if (a->comparisons[i].set == (int)set)
+			return true;
+	return a->campaign->sets[set].member_len == 1 && set < MAX_SERIES_SETS;
+}
+
 static json_t *set_json(const struct ps_report_answer *a, size_t i, bool charts)
 {
 	const struct ps_store_set *set = &a->campaign->sets[i];
@@ -152,8 +247,61 @@ static json_t *set_json(const struct ps_report_answer *a, size_t i, bool charts)
 	ps_json_set_string(o, "verdict", ps_report_verdict_name(s->verdict));
 	ps_json_set_bool(o, "capacity_checked", s->capacity && s->capacity->checked);
 	ps_json_set_bool(o, "capacity_check_met", s->capacity && s->capacity->check_met);
-	if (charts && s->shown)
+	if (charts && s->shown && is_drawn(a, i)) {
+		int each = 1;
 		json_object_set_new(o, "timeline", timeline(s->shown));
+		json_object_set_new(o, "seconds", seconds_json(set, s->shown, &each));
+		ps_json_set_int(o, "seconds_each", each);
+	}
+	return o;
+}
+
+/* ---- what the page's controls start from ---- */
+
+/* An open end is null beside has_interval true. */
+static json_t *input_json(const struct ps_stats_interval *i)
+{
+	json_t *o = interval(i, true);
+
+	ps_json_set_bool(o, "has_interval", i->has_interval);
+	return o;
+}
+
+static json_t *case_json(const struct ps_report_answer *a, const struct ps_report_comparison *c)
+{
+	json_t *o = json_object(), *members = json_array(), *rays = json_array();
+	json_t *alone = json_array();
+	struct ps_report_case x;
+	double error = 1 - PS_REPORT_CONFIDENCE;
+
+	ps_report_case_of(a, c->set, &x);
+	for (int i = 0; i < x.n; i++) {
+		json_array_append_new(members, json_integer(a->campaign->sets[c->set].members[i]));
+		json_array_append_new(rays, isfinite(x.ray_rps[i]) ? json_real(x.ray_rps[i])
+								   : json_null());
+		json_array_append_new(alone, input_json(&x.alone_rps[i]));
+	}
+	ps_json_set_string(o, "set", a->campaign->sets[c->set].name);
+	json_object_set_new(o, "members", members);
+	json_object_set_new(o, "ray_rps", rays);
+	json_object_set_new(o, "alone_rps", alone);
+	json_object_set_new(o, "scale", input_json(&x.scale));
+	ps_json_set_bool(o, "held", a->sets[c->set].verdict == PS_REPORT_MET);
+	ps_json_set_bool(o, "possible", c->possible);
+	/* by how much intervals widen when n + 1 of them shall hold at once (cost/saving.c) */
+	ps_json_set_real(o, "widening",
+			 ps_stats_normal_quantile(1 - error / (2 * (x.n + 1))) /
+				 ps_stats_normal_quantile(1 - error / 2));
+	return o;
+}
+
+static json_t *what_if_json(const struct ps_report_answer *a)
+{
+	json_t *o = json_object(), *list = json_array();
+
+	for (size_t i = 0; i < a->comparison_len; i++)
+		json_array_append_new(list, case_json(a, &a->comparisons[i]));
+	json_object_set_new(o, "sets", list);
 	return o;
 }
 
@@ -239,7 +387,7 @@ static json_t *value_json(const struct ps_report_column *c, const struct ps_repo
 	return isfinite(v->v.value) ? json_real(v->v.value) : json_null();
 }
 
-static json_t *table_json(const struct ps_report_table *t)
+json_t *ps_report_table_json(const struct ps_report_table *t)
 {
 	json_t *list = json_array();
 
@@ -283,10 +431,15 @@ json_t *ps_report_json(const struct ps_report_answer *a, bool charts)
 	for (size_t i = 0; i < a->comparison_len; i++)
 		json_array_append_new(list, comparison_json(a, &a->comparisons[i]));
 	for (int i = 0; i < PS_REPORT_TABLES; i++)
-		json_object_set_new(o, a->tables[i].name, table_json(&a->tables[i]));
+		json_object_set_new(o, a->tables[i].name, ps_report_table_json(&a->tables[i]));
 	json_object_set_new(o, "warnings", list = json_array());
 	for (size_t i = 0; i < a->warning_len; i++)
 		json_array_append_new(list, json_string(a->warnings[i]));
 	json_object_set_new(o, "manifest", manifest_json(c));
+	json_object_set_new(o, "plan", a->plan ? ps_report_plan_json(a->plan) : json_null());
+	json_object_set_new(o, "predictions",
+			    a->plan ? ps_report_predictions_json(a->plan) : json_array());
+	if (charts)
+		json_object_set_new(o, "what_if", what_if_json(a));
 	return o;
 }

@@ -1,4 +1,4 @@
-/* report.h - what a campaign found, computed once and shown four ways.   Layer 5.
+/* report.h - what a campaign found, computed once and shown five ways.   Layer 5.
  *
  * Uses base, conf, stats, load (its codes of reasons), store, cost. ps_report_build computes the
  * answer from a campaign that was read from a store, and from nothing else; the renderers only show
@@ -40,6 +40,7 @@
 #include "base/json.h"
 #include "base/strbuf.h"
 #include "cost/cost.h"
+#include "report/plan.h"
 #include "stats/stats.h"
 #include "store/store.h"
 
@@ -163,7 +164,8 @@ struct ps_report_answer {
 	size_t comparison_len;
 	char verdict[1100]; /* one or two sentences: the answer */
 	struct ps_report_table tables[PS_REPORT_TABLES];
-	struct ps_arena arena; /* of the tables */
+	struct ps_arena arena;		   /* of the tables */
+	const struct ps_report_plan *plan; /* borrowed; NULL: none is shown. The caller sets it */
 	char **warnings;
 	size_t warning_len;
 	int cells_done, cells_failed, cells_open;
@@ -186,6 +188,8 @@ const char *ps_report_set_label(const struct ps_report_answer *a, int set,
 
 /* ps_report_text appends the sentence and tables for a window of `width` columns. */
 void ps_report_text(const struct ps_report_answer *a, int width, struct ps_strbuf *out);
+/* ps_report_markdown appends the same tables, with all their columns, as Markdown. */
+void ps_report_markdown(const struct ps_report_answer *a, struct ps_strbuf *out);
 /* ps_report_json makes the same as a JSON object (keys: docs/report.md). NULL: no memory. The
  * caller owns it. `charts` adds the curves and series that the page draws. */
 json_t *ps_report_json(const struct ps_report_answer *a, bool charts);
@@ -193,6 +197,11 @@ json_t *ps_report_json(const struct ps_report_answer *a, bool charts);
 void ps_report_csv(const struct ps_report_answer *a, struct ps_strbuf *out);
 /* ps_report_table_csv appends one of the further tables in the same form. */
 void ps_report_table_csv(const struct ps_report_table *t, struct ps_strbuf *out);
+/* ps_report_table_text appends it for a window of `width` columns, with an empty line and its title
+ * before it and its note behind; nothing when it has no rows. */
+void ps_report_table_text(const struct ps_report_table *t, int width, struct ps_strbuf *out);
+/* ps_report_table_json makes a list of its rows. NULL: no memory. */
+json_t *ps_report_table_json(const struct ps_report_table *t);
 /* ps_report_html appends one page that needs no other file. PS_ENOMEM. */
 enum ps_status ps_report_html(const struct ps_report_answer *a, struct ps_strbuf *out,
 			      struct ps_error *err);

@@ -91,6 +91,22 @@ const char *ps_report_quantile(const struct ps_stats_time_quantile *q,
 #define PS_REPORT_PRICE_SIZE 300
 const char *ps_report_price(const struct ps_report_answer *a, char buf[PS_REPORT_PRICE_SIZE]);
 
+/* ps_report_plan_sentences says what a plan rents, and against what. */
+void ps_report_plan_sentences(const struct ps_report_plan *p, struct ps_strbuf *out);
+/* ps_report_plan_text appends a->plan for a window of `width` columns; nothing without one. */
+void ps_report_plan_text(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out);
+
+/* What the page's controls start from: a comparison's numbers before any rounding. */
+struct ps_report_case {
+	int set, n; /* members of the set, in its order */
+	double demand_rps[PS_STORE_MAX_TENANTS], ray_rps[PS_STORE_MAX_TENANTS];
+	struct ps_stats_interval alone_rps[PS_STORE_MAX_TENANTS];
+	struct ps_stats_interval scale;
+	bool has_alone, has_scale;
+};
+/* ps_report_case_of gathers them. */
+void ps_report_case_of(const struct ps_report_answer *a, int set, struct ps_report_case *ret);
+
 /* ps_report_value_text writes a value as the tables show it; returns buf. */
 const char *ps_report_value_text(const struct ps_report_column *c, const struct ps_report_value *v,
 				 char buf[PS_REPORT_CELL_SIZE]);
@@ -103,8 +119,14 @@ struct ps_report_asset {
 enum ps_report_asset_name {
 	PS_REPORT_TEMPLATE,
 	PS_REPORT_CSS,
+	PS_REPORT_MONEY_JS,
+	PS_REPORT_FIGURES_JS,
+	PS_REPORT_PAGE_JS,
+	PS_REPORT_WHATIF_JS,
 	PS_REPORT_JS,
 	PS_REPORT_CHART_JS,
+	PS_REPORT_VERSUS_TEMPLATE,
+	PS_REPORT_VERSUS_JS,
 };
 /* ps_report_asset_get borrows the bytes of a file. */
 struct ps_report_asset ps_report_asset_get(enum ps_report_asset_name name);

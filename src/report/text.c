@@ -1,29 +1,17 @@
 /* text.c - the answer in a terminal. A table that does not fit the window becomes one short list
  * per row. */
+#include "grid_internal.h"
 #include "report_internal.h"
 
 #include "base/units.h"
 #include "conf/conf.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { MAX_COLUMNS = 8, GAP = 2, LEAST_GAP = 1 };
+enum { GAP = 2, LEAST_GAP = 1 };
 
-struct row {
-	char cells[MAX_COLUMNS][PS_REPORT_CELL_SIZE];
-};
-
-struct table {
-	const char *const *heads;
-	int columns;
-	unsigned left; /* bit i: column i is text, set to the left */
-	struct row *rows;
-	size_t len;
-};
-
-static size_t widest(const struct table *t, int column)
+static size_t widest(const struct ps_report_grid *t, int column)
 {
 	size_t w = strlen(t->heads[column]);
 
@@ -41,8 +29,8 @@ static void pad(struct ps_strbuf *out, size_t n)
 		ps_strbuf_putc(out, ' ');
 }
 
-static void put_cell(const struct table *t, int column, size_t w, size_t gap, const char *text,
-		     struct ps_strbuf *out)
+static void put_cell(const struct ps_report_grid *t, int column, size_t w, size_t gap,
+		     const char *text, struct ps_strbuf *out)
 {
 	size_t n = ps_conf_columns(text, strlen(text));
 	bool left = t->left >> column & 1;
@@ -56,21 +44,21 @@ static void put_cell(const struct table *t, int column, size_t w, size_t gap, co
 		pad(out, w - n);
 }
 
-/* A heading of the leading text columns, then one line per number. */
-static void put_records(const struct table *t, struct ps_strbuf *out)
+/* A heading of the leading text columns, then one line per further one. */
+static void put_records(const struct ps_report_grid *t, struct ps_strbuf *out)
 {
+	int first = 0;
 	size_t w = 0;
 
-	for (int c = 0; c < t->columns; c++)
-		if (!(t->left >> c & 1) && strlen(t->heads[c]) > w)
-			w = strlen(t->heads[c]);
+	while (first < t->columns && t->left >> first & 1)
+		first++;
+	for (int c = first; c < t->columns; c++)
+		w = strlen(t->heads[c]) > w ? strlen(t->heads[c]) : w;
 	for (size_t i = 0; i < t->len; i++) {
-		for (int c = 0; c < t->columns && t->left >> c & 1; c++)
+		for (int c = 0; c < first; c++)
 			ps_strbuf_printf(out, "%s%s", c ? ", " : "", t->rows[i].cells[c]);
 		ps_strbuf_putc(out, '\n');
-		for (int c = 0; c < t->columns; c++) {
-			if (t->left >> c & 1)
-				continue;
+		for (int c = first; c < t->columns; c++) {
 			ps_strbuf_printf(out, "  %s", t->heads[c]);
 			pad(out, w - strlen(t->heads[c]) + GAP);
 			ps_strbuf_printf(out, "%s\n", t->rows[i].cells[c]);
@@ -78,10 +66,11 @@ static void put_records(const struct table *t, struct ps_strbuf *out)
 	}
 }
 
-static void put_table(const struct table *t, size_t width, struct ps_strbuf *out)
+void ps_report_grid_text(const struct ps_report_grid *t, size_t width, struct ps_strbuf *out)
 {
-	size_t w[MAX_COLUMNS], total = 0, gaps = (size_t)t->columns - 1;
+	size_t w[PS_REPORT_GRID_COLUMNS], total = 0, gaps = (size_t)t->columns - 1;
 
+	out->failed = out->failed || t->failed;
 	for (int c = 0; c < t->columns; c++)
 		total += w[c] = widest(t, c);
 	size_t gap = total + gaps * GAP <= width ? GAP : LEAST_GAP;
@@ -99,98 +88,68 @@ static void put_table(const struct table *t, size_t width, struct ps_strbuf *out
 	}
 }
 
-static void set_cell(struct row *r, int column, const char *text)
-{
-	snprintf(r->cells[column], sizeof r->cells[column], "%s", text);
-}
+/* ---- the tables of a report, as few columns as a window has room for ---- */
 
 static void name_cells(const struct ps_report_answer *a, const struct ps_report_line *l,
-		       struct row *r)
+		       struct ps_report_grid *g, size_t r)
 {
 	char label[PS_REPORT_LABEL_SIZE];
 
-	set_cell(r, 0, a->campaign->tenants[l->tenant].name);
-	set_cell(r, 1, ps_report_set_label(a, l->set, label));
+	ps_report_grid_set(g, r, 0, a->campaign->tenants[l->tenant].name);
+	ps_report_grid_set(g, r, 1, ps_report_set_label(a, l->set, label));
 }
 
 static void demand_row(const struct ps_report_answer *a, const struct ps_report_line *l,
-		       struct row *r)
+		       struct ps_report_grid *g, size_t r)
 {
 	char text[PS_REPORT_CELL_SIZE];
 
-	name_cells(a, l, r);
-	set_cell(r, 2, ps_report_verdict_name(l->verdict));
-	for (int c = 3; c < 8; c++)
-		set_cell(r, c, "-");
+	name_cells(a, l, g, r);
+	ps_report_grid_set(g, r, 2, ps_report_verdict_name(l->verdict));
 	if (l->requests == 0)
 		return;
-	set_cell(r, 3, ps_report_ms(l->p50.value_ns, text));
-	set_cell(r, 4, ps_report_ms(l->p95.value_ns, text));
-	set_cell(r, 5, ps_report_quantile(&l->p99, text));
-	set_cell(r, 6, ps_report_number(l->goodput_rps, text));
-	set_cell(r, 7, ps_report_number(l->slowdown.value, text));
+	ps_report_grid_set(g, r, 3, ps_report_ms(l->p50.value_ns, text));
+	ps_report_grid_set(g, r, 4, ps_report_ms(l->p95.value_ns, text));
+	ps_report_grid_set(g, r, 5, ps_report_quantile(&l->p99, text));
+	ps_report_grid_set(g, r, 6, ps_report_number(l->goodput_rps, text));
+	ps_report_grid_set(g, r, 7, ps_report_number(l->slowdown.value, text));
 }
 
-static void capacity_row(const struct ps_report_answer *a, const struct ps_report_line *l,
-			 struct row *r)
+static void put_demand(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
 {
+	static const char *const heads[] = {"tenant", "set",	"SLA",	    "p50", "p95",
+					    "p99",    "good/s", "slowdown", NULL};
+	struct ps_report_grid g;
+
+	ps_report_grid_init(&g, "", heads, 7, a->line_len);
+	for (size_t i = 0; i < g.len; i++)
+		demand_row(a, &a->lines[i], &g, i);
+	ps_report_grid_text(&g, width, out);
+	ps_report_grid_fini(&g);
+}
+
+static void put_capacity(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
+{
+	static const char *const heads[] = {"tenant",  "set",		"requests/s",
+					    "held at", "$ per million", NULL};
 	char text[PS_REPORT_CELL_SIZE];
+	struct ps_report_grid g;
 
-	name_cells(a, l, r);
-	set_cell(r, 2, "-");
-	if (l->capacity_known)
-		set_cell(r, 2,
-			 ps_report_interval(&l->capacity_rps, l->open_below, l->open_above, text));
-	set_cell(r, 3, ps_report_number(l->held_rps, text));
-	set_cell(r, 4, ps_report_interval(&l->usd_per_million, l->open_above, l->open_below, text));
-}
-
-static void set_row(const struct ps_report_answer *a, int set, struct row *r)
-{
-	const struct ps_report_set *s = &a->sets[set];
-	char text[PS_REPORT_CELL_SIZE], bytes[PS_UNITS_SIZE];
-
-	set_cell(r, 0, a->campaign->sets[set].name);
-	set_cell(r, 1, ps_report_number(s->cpu_cores, text));
-	set_cell(r, 2, ps_report_number(s->cpu_ms_per_request, text));
-	set_cell(r, 3,
-		 s->peak_rss_bytes < 0 ? "-" : ps_units_format_bytes(s->peak_rss_bytes, bytes));
-	set_cell(r, 4, ps_report_number(s->steal_share, text));
-}
-
-static void saving_row(const struct ps_report_answer *a, const struct ps_report_comparison *c,
-		       struct row *r)
-{
-	char text[PS_REPORT_CELL_SIZE];
-
-	set_cell(r, 0, a->campaign->sets[c->set].name);
-	for (int i = 1; i < 4; i++)
-		set_cell(r, i, "-");
-	set_cell(r, 4, ps_report_percent(&c->cpu_saving, text));
-	if (!c->possible)
-		return;
-	set_cell(r, 1, ps_report_percent(&c->fluid_saving, text));
-	set_cell(r, 2, ps_report_percent(&c->full_load_saving, text));
-	set_cell(r, 3, ps_report_percent(&c->machines.saving, text));
-}
-
-static void put_lines(const struct ps_report_answer *a, const char *const *heads, int columns,
-		      unsigned left,
-		      void (*fill)(const struct ps_report_answer *, const struct ps_report_line *,
-				   struct row *),
-		      size_t width, struct ps_strbuf *out)
-{
-	struct table t = {.heads = heads, .columns = columns, .left = left, .len = a->line_len};
-
-	t.rows = calloc(t.len, sizeof *t.rows);
-	if (!t.rows) {
-		out->failed = true;
-		return;
+	ps_report_grid_init(&g, "", heads, 3, a->line_len);
+	for (size_t i = 0; i < g.len; i++) {
+		const struct ps_report_line *l = &a->lines[i];
+		name_cells(a, l, &g, i);
+		if (l->capacity_known)
+			ps_report_grid_set(&g, i, 2,
+					   ps_report_interval(&l->capacity_rps, l->open_below,
+							      l->open_above, text));
+		ps_report_grid_set(&g, i, 3, ps_report_number(l->held_rps, text));
+		ps_report_grid_set(&g, i, 4,
+				   ps_report_interval(&l->usd_per_million, l->open_above,
+						      l->open_below, text));
 	}
-	for (size_t i = 0; i < t.len; i++)
-		fill(a, &a->lines[i], &t.rows[i]);
-	put_table(&t, width, out);
-	free(t.rows);
+	ps_report_grid_text(&g, width, out);
+	ps_report_grid_fini(&g);
 }
 
 /* The table has room for the values only. */
@@ -224,71 +183,62 @@ static void put_slowdowns(const struct ps_report_answer *a, size_t width, struct
 
 static void put_sets(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
 {
-	static const char *const heads[] = {"set", "CPUs busy", "CPU ms/request", "peak memory",
-					    "steal, CPUs"};
-	struct table t = {.heads = heads, .columns = 5, .left = 1, .len = a->campaign->set_len};
+	static const char *const heads[] = {"set",	   "CPUs busy",	  "CPU ms/request",
+					    "peak memory", "steal, CPUs", NULL};
+	char text[PS_REPORT_CELL_SIZE], bytes[PS_UNITS_SIZE];
+	struct ps_report_grid g;
 
-	t.rows = calloc(t.len, sizeof *t.rows);
-	if (!t.rows) {
-		out->failed = true;
-		return;
+	ps_report_grid_init(&g, "", heads, 1, a->campaign->set_len);
+	for (size_t i = 0; i < g.len; i++) {
+		const struct ps_report_set *s = &a->sets[i];
+		ps_report_grid_set(&g, i, 0, a->campaign->sets[i].name);
+		ps_report_grid_set(&g, i, 1, ps_report_number(s->cpu_cores, text));
+		ps_report_grid_set(&g, i, 2, ps_report_number(s->cpu_ms_per_request, text));
+		if (s->peak_rss_bytes >= 0)
+			ps_report_grid_set(&g, i, 3,
+					   ps_units_format_bytes(s->peak_rss_bytes, bytes));
+		ps_report_grid_set(&g, i, 4, ps_report_number(s->steal_share, text));
 	}
-	for (size_t i = 0; i < t.len; i++)
-		set_row(a, (int)i, &t.rows[i]);
-	put_table(&t, width, out);
-	free(t.rows);
+	ps_report_grid_text(&g, width, out);
+	ps_report_grid_fini(&g);
 }
 
 static void put_savings(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
 {
-	static const char *const heads[] = {"set", "fluid, at demand", "fluid, full load",
-					    "machines", "CPU time"};
-	struct table t = {.heads = heads, .columns = 5, .left = 1, .len = a->comparison_len};
+	static const char *const heads[] = {"set",	"fluid, at demand", "fluid, full load",
+					    "machines", "CPU time",	    NULL};
+	char text[PS_REPORT_CELL_SIZE];
+	struct ps_report_grid g;
 
-	t.rows = calloc(t.len ? t.len : 1, sizeof *t.rows);
-	if (!t.rows) {
-		out->failed = true;
-		return;
+	ps_report_grid_init(&g, "", heads, 1, a->comparison_len);
+	for (size_t i = 0; i < g.len; i++) {
+		const struct ps_report_comparison *c = &a->comparisons[i];
+		ps_report_grid_set(&g, i, 0, a->campaign->sets[c->set].name);
+		ps_report_grid_set(&g, i, 4, ps_report_percent(&c->cpu_saving, text));
+		if (!c->possible)
+			continue;
+		ps_report_grid_set(&g, i, 1, ps_report_percent(&c->fluid_saving, text));
+		ps_report_grid_set(&g, i, 2, ps_report_percent(&c->full_load_saving, text));
+		ps_report_grid_set(&g, i, 3, ps_report_percent(&c->machines.saving, text));
 	}
-	for (size_t i = 0; i < t.len; i++)
-		saving_row(a, &a->comparisons[i], &t.rows[i]);
-	put_table(&t, width, out);
-	free(t.rows);
+	ps_report_grid_text(&g, width, out);
+	ps_report_grid_fini(&g);
 }
 
-/* A further table, when it has rows. */
-static void put_further(const struct ps_report_table *t, size_t width, struct ps_strbuf *out)
+void ps_report_table_text(const struct ps_report_table *t, int width, struct ps_strbuf *out)
 {
-	const char *heads[MAX_COLUMNS];
-	struct table shown = {.heads = heads, .len = t->row_len};
-	char text[PS_REPORT_CELL_SIZE];
+	size_t w = width < 30 ? 30 : width > 100 ? 100 : (size_t)width;
+	struct ps_report_grid g;
 
 	if (t->row_len == 0)
 		return;
-	shown.rows = calloc(t->row_len, sizeof *shown.rows);
-	if (!shown.rows) {
-		out->failed = true;
-		return;
-	}
-	for (int c = 0; c < t->column_len; c++) {
-		int k = shown.columns;
-		if (!ps_report_table_has(t, c))
-			continue;
-		heads[k] = t->columns[c].head;
-		shown.left |= (unsigned)(t->columns[c].kind == PS_REPORT_TEXT) << k;
-		for (size_t r = 0; r < t->row_len; r++)
-			set_cell(&shown.rows[r], k,
-				 ps_report_value_text(
-					 &t->columns[c],
-					 &t->values[r * (size_t)t->column_len + (size_t)c], text));
-		shown.columns++;
-	}
+	ps_report_grid_table(t, &g);
 	ps_strbuf_putc(out, '\n');
-	ps_conf_wrap(out, t->title, strlen(t->title), 0, 0, width);
-	put_table(&shown, width, out);
+	ps_conf_wrap(out, t->title, strlen(t->title), 0, 0, w);
+	ps_report_grid_text(&g, w, out);
 	if (t->note[0])
-		ps_conf_wrap(out, t->note, strlen(t->note), 0, 0, width);
-	free(shown.rows);
+		ps_conf_wrap(out, t->note, strlen(t->note), 0, 0, w);
+	ps_report_grid_fini(&g);
 }
 
 static void put_asked(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
@@ -317,10 +267,6 @@ static void put_warnings(const struct ps_report_answer *a, size_t width, struct 
 
 void ps_report_text(const struct ps_report_answer *a, int width, struct ps_strbuf *out)
 {
-	static const char *const demand[] = {"tenant", "set", "SLA",	"p50",
-					     "p95",    "p99", "good/s", "slowdown"};
-	static const char *const capacity[] = {"tenant", "set", "requests/s", "held at",
-					       "$ per million"};
 	static const char held[] = "held at: requests/s at which a fresh trial kept every SLA";
 	size_t w = width < 30 ? 30 : width > 100 ? 100 : (size_t)width;
 	char price[PS_REPORT_PRICE_SIZE];
@@ -329,10 +275,10 @@ void ps_report_text(const struct ps_report_answer *a, int width, struct ps_strbu
 	ps_strbuf_putc(out, '\n');
 	put_asked(a, w, out);
 	ps_strbuf_puts(out, "\nAt the demand rates, latency in ms\n");
-	put_lines(a, demand, 8, 7, demand_row, w, out);
+	put_demand(a, w, out);
 	put_slowdowns(a, w, out);
 	ps_strbuf_puts(out, "\nCapacity at the SLA, $ per million inferences [95 %]\n");
-	put_lines(a, capacity, 5, 3, capacity_row, w, out);
+	put_capacity(a, w, out);
 	ps_conf_wrap(out, held, strlen(held), 0, 0, w);
 	ps_strbuf_puts(out, "\nMachine at the demand rates\n");
 	put_sets(a, w, out);
@@ -341,7 +287,8 @@ void ps_report_text(const struct ps_report_answer *a, int width, struct ps_strbu
 		put_savings(a, w, out);
 	}
 	for (int i = 0; i < PS_REPORT_TABLES; i++)
-		put_further(&a->tables[i], w, out);
+		ps_report_table_text(&a->tables[i], width, out);
+	ps_report_plan_text(a, w, out);
 	ps_strbuf_puts(out, "\nPriced as ");
 	ps_report_price(a, price);
 	ps_conf_wrap(out, price, strlen(price), 10, 2, w);

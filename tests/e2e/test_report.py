@@ -48,7 +48,7 @@ def percent(i):
 
 def table_rows(page):
     """Every row of the page's tables as a list of its cells' texts."""
-    return [[html.unescape(re.sub(r"<[^>]*>", "", c)) for c in re.findall(r"<td[^>]*>(.*?)</td>", row)]
+    return [[html.unescape(re.sub(r"<[^>]*>", "", c)) for c in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row)]
             for row in re.findall(r"<tr>(.*?)</tr>", page)]
 
 
@@ -111,7 +111,7 @@ class Report(unittest.TestCase):
         sets = {s["name"]: s for s in self.json["sets"]}
         for line in self.json["lines"]:
             shown = [line["tenant"], line["label"]]
-            demand, capacity = [r for r in rows if r[:2] == shown]
+            capacity, demand = [r for r in rows if r[:2] == shown]
             self.assertEqual(demand[4:8], [number(line["p50"]["ms"]), number(line["p95"]["ms"]),
                                            quantile(line["p99"]), interval(line["slowdown"])])
             self.assertEqual(demand[10], number(line["goodput_rps"]))
@@ -141,7 +141,7 @@ class Report(unittest.TestCase):
     def test_page_stands_alone(self):
         with open(self.page, encoding="utf-8") as f:
             page = f.read()
-        outside = re.findall(r"""(?:src|href)\s*=\s*["']?(?!data:)([^"'\s>]+)""", page.split("<script>")[0])
+        outside = re.findall(r"""(?:src|href)\s*=\s*["']?(?!data:|#)([^"'\s>]+)""", page.split("<script>")[0])
         self.assertEqual(outside, [])
         self.assertNotIn("{{", page.split("<script")[0])
         self.assertIn("MIT", page)
@@ -163,8 +163,8 @@ class Report(unittest.TestCase):
                  "--disable-background-networking", "--user-data-dir=" + profile,
                  "--window-size=400,800", "--virtual-time-budget=5000", "--dump-dom", "file://" + self.page],
                 capture_output=True, text=True, timeout=100)
-        # peaks, frontier, a curve per tenant, CPU, memory
-        self.assertIn('data-drawn="6"', done.stdout)
+        # savings, what-if, capacity, cost, frontier, a curve per tenant, goodput, latency, CPU, memory
+        self.assertIn('data-drawn="11"', done.stdout)
         self.assertIn("Latency of inception-v3 at 4 requests/s", done.stdout)
 
 

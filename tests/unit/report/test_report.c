@@ -426,13 +426,14 @@ static void test_through_the_store(void **state)
 	unlink(path);
 }
 
-/* `test_report --write PATH` leaves a store behind, for the end-to-end test of the page. */
-static int write_only(const char *path)
+/* `test_report --write PATH` leaves a store behind, for the end-to-end tests of the page; with
+ * "slower" one in which the two tenants hinder each other more. */
+static int write_only(const char *path, bool slower)
 {
 	struct ps_error err;
 	struct made m;
 
-	make_campaign(&m, 1.18, 0.06, 90, 1.4);
+	make_campaign(&m, slower ? 0.85 : 1.18, 0.06, 90, slower ? 4 : 1.4);
 	struct ps_store_trial *t = (struct ps_store_trial *)m.cells[5].trials;
 	((struct ps_store_result *)t->results)[0].valid = t->valid = false;
 	((struct ps_store_result *)t->results)[0].reasons =
@@ -464,7 +465,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_through_the_store),
 	};
 
-	if (argc == 3 && strcmp(argv[1], "--write") == 0)
-		return write_only(argv[2]);
+	if (argc >= 3 && strcmp(argv[1], "--write") == 0)
+		return write_only(argv[2], argc == 4 && strcmp(argv[3], "slower") == 0);
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
 }

@@ -1,0 +1,74 @@
+"""The page of perseus report in a real browser: every control used, the keyboard, colours, paper.
+
+Screenshots stay in the build folder, under screenshots/.
+"""
+# timeout: 500
+# sanitizers: no (the browser is what is tested here; test_report makes the same pages there)
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+PERSEUS = os.environ["PERSEUS"]
+SOURCE = os.environ["PS_SOURCE_DIR"]
+UNIT = os.path.join(os.environ["PS_BUILD_DIR"], "tests/unit")
+MODULES = os.path.join(SOURCE, ".cache/browser")
+SHOTS = os.path.join(os.environ["PS_BUILD_DIR"], "screenshots")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+READY = CHROMIUM and shutil.which("node") and os.path.isdir(os.path.join(MODULES, "node_modules/playwright-core"))
+PLAN = os.path.join(SOURCE, "tests/browser/plan.json")
+
+
+def perseus(*args):
+    return subprocess.run([PERSEUS, *args], capture_output=True, text=True, env=dict(os.environ, COLUMNS="80"))
+
+
+class Page(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        # set-up fetched it: a test that cannot find it has failed, not been skipped
+        if not READY and not os.environ.get("PS_REQUIRE_ORT"):
+            raise unittest.SkipTest("needs chromium, node and playwright-core (scripts/setup check)")
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.db = cls.path("results.db")
+        subprocess.run([os.path.join(UNIT, "unit_report_report"), "--write", cls.db], check=True)
+        cls.json = json.loads(perseus("report", cls.db, "--json").stdout)
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.folder.name, name)
+
+    def walk(self, name, page, **more):
+        job = {"chromium": CHROMIUM, "modules": MODULES, "page": page, "out": SHOTS, "name": name, **more}
+        with open(self.path("job.json"), "w", encoding="utf-8") as f:
+            json.dump(job, f)
+        done = subprocess.run(["node", os.path.join(SOURCE, "tests/browser/page.mjs"), self.path("job.json")],
+                              capture_output=True, text=True, timeout=400)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        checks = [json.loads(line) for line in done.stdout.splitlines()]
+        for c in checks:
+            with self.subTest(page=name, check=c["check"]):
+                self.assertTrue(c["ok"], c["detail"])
+        self.assertEqual(checks[-1]["check"], "the walk came to its end")
+
+    def test_report(self):
+        page = self.path("report.html")
+        done = perseus("report", self.db, "--html", page, "--plan", PLAN)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertLess(os.path.getsize(page), 3 << 20)
+        cases = subprocess.run([os.path.join(UNIT, "unit_report_page_cost"), "--print"], check=True, capture_output=True)
+        self.walk("report", page, kind="report", report=self.json, cases=json.loads(cases.stdout))
+
+    def test_versus(self):
+        page, other = self.path("versus.html"), self.path("other.db")
+        subprocess.run([os.path.join(UNIT, "unit_report_report"), "--write", other, "slower"], check=True)
+        done = perseus("report", self.db, "--against-store", other, "--html", page)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.walk("versus", page, kind="versus")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,187 @@
+'use strict';
+/* What it costs, in the page: the formulas of src/cost/saving.c, one function each, so that prices
+ * and rates can be changed without measuring again. A test holds each to the C function for many
+ * inputs. Intervals are {value, low, high}; null ends: there is none. */
+const perseus = {};
+
+perseus.money = (function () {
+	const hoursPerMonth = 730;
+
+	function has(i) {
+		return i.low !== null && i.high !== null;
+	}
+
+	function square(x) {
+		return x * x;
+	}
+
+	/* What MOVER needs of a term: its value and the squared distances to its ends. */
+	function logTerm(i) {
+		const v = Math.log(i.value);
+		return {
+			value: v,
+			down2: has(i) ? square(v - Math.log(i.low)) : NaN,
+			up2: has(i) ? square(Math.log(i.high) - v) : NaN,
+		};
+	}
+
+	function usdPerMonth(usdPerHour) {
+		return usdPerHour * hoursPerMonth;
+	}
+
+	/* Part of the machines is rented at another price. */
+	function mixedPrice(onDemand, spot, spotShare) {
+		return spotShare > 0 ? (1 - spotShare) * onDemand + spotShare * spot : onDemand;
+	}
+
+	function perMillion(usdPerHour, ips) {
+		return ips > 0 ? usdPerHour / (ips * 3600) * 1e6 : Infinity;
+	}
+
+	function usdPerMillion(usdPerHour, capacity) {
+		return {
+			value: perMillion(usdPerHour, capacity.value),
+			low: has(capacity) ? perMillion(usdPerHour, capacity.high) : null,
+			high: has(capacity) ? perMillion(usdPerHour, capacity.low) : null,
+		};
+	}
+
+	/* sum(r_i / C_i). A capacity without an interval counts as its value; the sum then has none. */
+	function shareApart(rates, capacities) {
+		let value = 0, down2 = 0, up2 = 0, all = true;
+		rates.forEach(function (r, i) {
+			const c = capacities[i];
+			if (r === 0)
+				return;
+			const v = r / c.value;
+			value += v;
+			down2 += square(v - (has(c) ? r / c.high : v));
+			up2 += square((has(c) ? r / c.low : v) - v);
+			all = all && has(c);
+		});
+		return {value: value, low: all ? value - Math.sqrt(down2) : null,
+			high: all ? value + Math.sqrt(up2) : null};
+	}
+
+	/* 1 - s/d of independent s and d. */
+	function oneLessRatio(s, d) {
+		if (!isFinite(d.value))
+			return {value: NaN, low: null, high: null};
+		const a = logTerm(s), b = logTerm(d), ratio = a.value - b.value, both = has(s) && has(d);
+		return {
+			value: 1 - Math.exp(ratio),
+			low: both ? 1 - Math.exp(ratio + Math.sqrt(a.up2 + b.down2)) : null,
+			high: both ? 1 - Math.exp(ratio - Math.sqrt(a.down2 + b.up2)) : null,
+		};
+	}
+
+	function fluidSaving(rates, capacities, share) {
+		return oneLessRatio(share, shareApart(rates, capacities));
+	}
+
+	function inverse(x, factor) {
+		return {value: factor / x.value, low: has(x) ? factor / x.high : null,
+			high: has(x) ? factor / x.low : null};
+	}
+
+	function isOnRay(rates, ray) {
+		for (let i = 1; i < rates.length; i++) {
+			const a = rates[i] * ray[0], b = rates[0] * ray[i];
+			if (Math.abs(a - b) > 1e-6 * Math.max(Math.abs(a), Math.abs(b)))
+				return false;
+		}
+		return true;
+	}
+
+	/* The share of one machine that the rates need together; off the ray the frontier is taken to
+	 * be a straight line. */
+	function shareOnRay(rates, ray, capacities, scale) {
+		if (isOnRay(rates, ray))
+			return inverse(scale, rates[0] / ray[0]);
+		const wanted = shareApart(rates, capacities).value, whole = shareApart(ray, capacities).value;
+		return inverse(scale, wanted / whole);
+	}
+
+	function fullLoadSaving(ray, capacities, scale) {
+		return oneLessRatio(inverse(scale, 1), shareApart(ray, capacities));
+	}
+
+	/* The ends moved outwards on the logarithm, so that n + 1 statements hold at once; `factor` comes
+	 * with the data. */
+	function widen(x, factor) {
+		if (!has(x) || !(factor > 1))
+			return x;
+		return {
+			value: x.value,
+			low: x.low > 0 ? x.value * Math.pow(x.low / x.value, factor) : 0,
+			high: isFinite(x.high) ? x.value * Math.pow(x.high / x.value, factor) : Infinity,
+		};
+	}
+
+	/* Whole machines; a hair over a whole number is rounding, not a machine, and any load needs one. */
+	function machines(share) {
+		return share > 0 ? Math.max(1, Math.ceil(share - 1e-9)) : 0;
+	}
+
+	function countApart(rates, capacities, widening) {
+		const r = {value: 0, low: 0, high: 0};
+		let all = true;
+		rates.forEach(function (rate, i) {
+			const c = widen(capacities[i], widening);
+			if (!(rate > 0))
+				return;
+			r.value += machines(rate / c.value);
+			r.low += has(c) ? machines(rate / c.high) : 0;
+			r.high += has(c) ? machines(rate / c.low) : 0;
+			all = all && has(c);
+		});
+		return all ? r : {value: r.value, low: null, high: null};
+	}
+
+	function countTogether(share, widening, held) {
+		if (held)
+			return {value: 1, low: 1, high: 1};
+		const s = widen(share, widening);
+		return {
+			value: Math.max(1, machines(s.value)),
+			low: has(s) ? Math.max(1, machines(s.low)) : null,
+			high: has(s) ? Math.max(1, machines(s.high)) : null,
+		};
+	}
+
+	/* 1 - a/b where either count may be infinite. */
+	function machinesSaved(together, apart) {
+		if (together === Infinity)
+			return apart === Infinity ? NaN : -Infinity;
+		return apart > 0 ? 1 - together / apart : NaN;
+	}
+
+	/* held: a trial of these rates, or of higher ones, kept every SLA on one machine. */
+	function machineSaving(rates, capacities, share, held, usdPerHour, widening) {
+		const apart = countApart(rates, capacities, widening);
+		const together = countTogether(share, widening, held);
+		const both = has(apart) && has(together);
+		return {
+			apart: apart,
+			together: together,
+			saving: {
+				value: machinesSaved(together.value, apart.value),
+				low: both ? machinesSaved(together.high, apart.low) : null,
+				high: both ? machinesSaved(together.low, apart.high) : null,
+			},
+			apartUsdPerMonth: usdPerMonth(apart.value * usdPerHour),
+			togetherUsdPerMonth: usdPerMonth(together.value * usdPerHour),
+		};
+	}
+
+	return {
+		usdPerMonth: usdPerMonth,
+		mixedPrice: mixedPrice,
+		usdPerMillion: usdPerMillion,
+		shareApart: shareApart,
+		shareOnRay: shareOnRay,
+		fluidSaving: fluidSaving,
+		fullLoadSaving: fullLoadSaving,
+		machineSaving: machineSaving,
+	};
+})();

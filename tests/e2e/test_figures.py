@@ -188,6 +188,9 @@ figures.row("late", "2", "1", 2.0, 1.9, 2.1, "<= 1", figures.verdict(1.9, 2.1, a
 """
 
 
+LONG = "# long: its data take an hour to measure\n" + GOOD.replace('"good"', '"slow"')
+
+
 class Run(unittest.TestCase):
     """bench/run in a tree of its own, with figures made for the test."""
 
@@ -238,6 +241,17 @@ class Run(unittest.TestCase):
     def test_met_goals_end_well(self):
         done, _ = self.run_figures("good", good=GOOD)
         self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_long_figures_run_by_name_only(self):
+        scripts = {"good": GOOD, "slow": LONG}
+        for args, want in (((), {"good"}), (("--long",), {"slow"}), (("slow",), {"slow"})):
+            with self.subTest(args=args):
+                shutil.rmtree(self.root / "build", ignore_errors=True)
+                done, found = self.run_figures(*args, **scripts)
+                self.assertEqual((done.returncode, set(found)), (0, want), done.stderr)
+        done, _ = self.run_figures("--list", **scripts)
+        self.assertIn("--long: its data take an hour", done.stdout)
+        self.assertEqual(done.stdout.splitlines()[-1].split(), ["in", "all", "1", "s"])
 
     def test_quick_is_no_measurement(self):
         done, found = self.run_figures("good", "late", quick=True, good=GOOD, late=MISSED)

@@ -36,6 +36,7 @@ class Package(unittest.TestCase):
     def test_control(self):
         control = (self.dir / "control/control").read_text()
         self.assertRegex(control, r"(?m)^Depends: .*libnghttp2-14")
+        self.assertRegex(control, r"(?m)^Recommends: liblapacke, libsvm3")
         self.assertRegex(control, r"(?m)^Package: perseus$")
         self.assertEqual((self.dir / "control/conffiles").read_text(), "/etc/perseus/perseus.yaml\n")
         for script in ("postinst", "prerm", "postrm"):

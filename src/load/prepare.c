@@ -27,7 +27,7 @@ static uint32_t default_lines(const struct ps_load_run *run)
 	for (size_t i = 0; i < run->plan->tenant_len; i++) {
 		replicas += ps_load_replicas_of(run, i);
 	}
-	share = PS_LOAD_MAX_CONNECTIONS / replicas;
+	share = PS_LOAD_MAX_CONNECTIONS / (replicas > 0 ? replicas : 1);
 	return share < DEFAULT_CONNECTIONS ? (uint32_t)share : DEFAULT_CONNECTIONS;
 }
 

@@ -299,8 +299,8 @@ struct ps_measure_page {
  * frees. PS_EUNAVAIL, PS_ETIMEOUT; any status but 200 by what it means. Blocks for 5 s at most. */
 enum ps_status ps_measure_get(const struct ps_measure_page *page, char **ret_body, size_t *ret_len,
 			      struct ps_error *err);
-/* ps_measure_ask_server is ps_measure_get of a path of the server that is up, with the key of the
- * first member of the set. */
+/* ps_measure_ask_server is ps_measure_get of a path of the server that is up, with key and TLS of
+ * the first member of the set. */
 enum ps_status ps_measure_ask_server(const struct ps_measure_context *m,
 				     const struct ps_store_set *set,
 				     const struct ps_measure_live *live, const char *path,

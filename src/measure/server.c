@@ -268,11 +268,14 @@ enum ps_status ps_measure_ask_server(const struct ps_measure_context *m,
 				     const struct ps_measure_live *live, const char *path,
 				     char **ret_body, size_t *ret_len, struct ps_error *err)
 {
+	int who = set->members[0];
+	/* as its requests come, unless they go elsewhere */
+	bool elsewhere = member(m->c, set, 0)->target.urls.len > 0;
 	const struct ps_measure_page page = {
 		.url = live->url,
 		.tail = path,
-		.key = m->c->server.url ? m->keys[set->members[0]] : live->keys[0],
-		.tls = &m->tls,
+		.key = m->c->server.url ? m->keys[who] : live->keys[0],
+		.tls = elsewhere ? &m->tls : &m->targets[who].tls,
 	};
 	return ps_measure_get(&page, ret_body, ret_len, err);
 }

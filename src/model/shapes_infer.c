@@ -232,7 +232,7 @@ static enum ps_status reshape(struct infer *x)
 	if (want->n_ints > PS_TENSOR_MAX_RANK)
 		return misfit(x, "too many dimensions");
 	for (int i = 0; i < want->n_ints; i++) {
-		out[i] = want->ints[i] == 0 && i < v->rank ? v->dims[i] : want->ints[i];
+		out[i] = i < v->rank && want->ints[i] == 0 ? v->dims[i] : want->ints[i];
 		if (out[i] == -1 && open < 0)
 			open = i;
 		else if (out[i] < 0 || __builtin_mul_overflow(known, out[i], &known))

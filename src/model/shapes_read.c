@@ -58,7 +58,8 @@ static enum ps_status malformed(struct builder *b, const uint8_t *pos, const cha
 
 static enum ps_status no_memory(struct builder *b)
 {
-	return ps_error_set(b->err, PS_ENOMEM, "no memory for the model's graph");
+	ps_error_set(b->err, PS_ENOMEM, "no memory for the model's graph");
+	return PS_ENOMEM;
 }
 
 static struct ps_wire inside(const struct ps_wire_field *f)
@@ -150,10 +151,12 @@ static bool int64s_of(const struct ps_stored *t, int64_t *ret)
 		memcpy(ret, t->raw, (size_t)t->raw_bytes);
 		return true;
 	}
+	if (!t->int64s)
+		return t->elements == 0;
 	struct ps_wire w = {.pos = t->int64s, .end = t->int64s + t->int64s_len};
 	for (int64_t i = 0; i < t->elements; i++) {
 		uint64_t v;
-		if (!t->int64s || w.pos >= w.end || !ps_wire_varint(&w, &v))
+		if (w.pos >= w.end || !ps_wire_varint(&w, &v))
 			return false;
 		ret[i] = (int64_t)v;
 	}
@@ -325,7 +328,9 @@ static enum ps_status take_constant(struct builder *b, const PsOnnx__NodeProto *
 static enum ps_status take_args(struct builder *b, char *const *names, size_t n, int **ret_values)
 {
 	int *values = ps_arena_alloc(&b->s->arena, (n + 1) * sizeof *values);
-	enum ps_status st = values ? PS_OK : no_memory(b);
+	enum ps_status st = PS_OK;
+	if (!values)
+		return no_memory(b);
 	for (size_t i = 0; i < n && st == PS_OK; i++) {
 		values[i] = -1;
 		if (names[i][0])

@@ -358,8 +358,10 @@ static enum ps_status gather(struct fuser *f, struct ps_error *err)
 	g->groups = calloc((size_t)s->n_nodes + 1, sizeof *g->groups);
 	g->same_as = malloc(n_values * sizeof *g->same_as);
 	f->values = calloc(n_values, sizeof *f->values);
-	if (!g->groups || !g->same_as || !f->values)
-		return ps_error_set(err, PS_ENOMEM, "no memory for the operators of a model");
+	if (!g->groups || !g->same_as || !f->values) {
+		ps_error_set(err, PS_ENOMEM, "no memory for the operators of a model");
+		return PS_ENOMEM;
+	}
 	for (int v = 0; v < s->n_values; v++) {
 		g->same_as[v] = -1;
 		f->values[v].maker = -1;
@@ -437,8 +439,10 @@ static enum ps_status lay_out(struct fuser *f, struct ps_error *err)
 	struct ps_predict_graph *g = f->g;
 	struct ps_predict_group *all = calloc(3 * g->n + 1, sizeof *all);
 	size_t n = 0;
-	if (!all)
-		return ps_error_set(err, PS_ENOMEM, "no memory for the operators of a model");
+	if (!all) {
+		ps_error_set(err, PS_ENOMEM, "no memory for the operators of a model");
+		return PS_ENOMEM;
+	}
 	for (size_t k = 0; k < g->n; k++) {
 		const struct ps_predict_group *p = &g->groups[k];
 		if (p->gone)

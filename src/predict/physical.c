@@ -50,8 +50,8 @@ double ps_predict_bandwidth(const struct ps_predict_machine *m, double bytes)
 
 static double whole_blocks(int64_t channels, int block)
 {
-	int64_t b = block > 1 ? block : 1;
-	return (double)((channels + b - 1) / b * b);
+	int64_t b = block > 1 ? block : 1, blocks = (channels + b - 1) / b;
+	return (double)(blocks * b);
 }
 
 double ps_predict_op_work(const struct ps_predict_op *op, int block)
@@ -174,9 +174,9 @@ static double loss(const struct fitting *f, const double *x, size_t seen)
 /* One parameter at a time, by steps that halve: the loss has corners, and three dimensions. */
 static double descend(const struct fitting *f, size_t seen, double *x)
 {
-	static const double first = 1.0, last = 0.002;
-	double best = loss(f, x, seen);
-	for (double step = first; step > last; step /= 2) {
+	enum { HALVINGS = 9 }; /* to a five-hundredth */
+	double best = loss(f, x, seen), step = 1;
+	for (int h = 0; h < HALVINGS; h++, step /= 2) {
 		for (bool better = true; better;) {
 			better = false;
 			for (int k = 0; k < 2 * PARAMETERS; k++) {

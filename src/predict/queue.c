@@ -225,7 +225,7 @@ static enum ps_status run(struct queue *q)
 			q->now_ns = lane->free_ns;
 			charge(q, &q->tenants[lane->tenant], lane->more_ns);
 			lane->tenant = -1;
-		} else {
+		} else if (t) {
 			q->now_ns = t->next_ns;
 			if (!arrive(q, t))
 				return PS_ENOMEM;
@@ -334,7 +334,7 @@ enum ps_status ps_predict_queue_run(const struct ps_predict_queue *plan,
 	if (st != PS_OK)
 		return st;
 	st = set_up(&q);
-	st = st == PS_OK ? run(&q) : st;
+	st = st == PS_OK && q.tenants ? run(&q) : st;
 	if (st == PS_OK)
 		report(&q, ret_waited);
 	else

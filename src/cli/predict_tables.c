@@ -26,7 +26,7 @@ enum ps_status ps_cli_predict_at_batch(const struct ps_predict_model *one, int64
 		op->in_bytes *= b;
 		op->out_bytes *= b;
 		op->shape.batch *= batch;
-		op->time_ns = NAN;
+		op->time_ns *= b;
 	}
 	ret_work->batch = batch;
 	ret_work->macs *= b;

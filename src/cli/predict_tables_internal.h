@@ -38,7 +38,8 @@ enum ps_status ps_cli_predict_p99_table(const struct ps_cli_predict_data *d, con
 void ps_cli_predict_table_free(struct ps_cli_predict_table *t);
 
 /* ps_cli_predict_at_batch makes the work of `batch` inferences from that of one: all that is
- * proportional to the batch times it. Measured times stay at batch 1 only. PS_ENOMEM. */
+ * proportional to the batch times it, measured times of operators too (what a larger batch gains or
+ * loses is in what its runs take over that sum). PS_ENOMEM. */
 enum ps_status ps_cli_predict_at_batch(const struct ps_predict_model *one, int64_t batch,
 				       struct ps_predict_model *ret_work);
 

@@ -84,7 +84,7 @@ struct ps_predict_candidate {
 };
 
 extern const struct ps_predict_candidate ps_predict_linear, ps_predict_robust, ps_predict_svr,
-	ps_predict_operators, ps_predict_roofline, ps_predict_anchor;
+	ps_predict_operators, ps_predict_roofline, ps_predict_median, ps_predict_anchor;
 
 /* All of them, for every target: those that cannot learn from a table drop out. NULL-terminated. */
 extern const struct ps_predict_candidate *const ps_predict_candidates[];

@@ -29,6 +29,7 @@ enum {
 #define SAME	   0.05	       /* added to distances: the very same shape is not everything */
 
 struct sample {
+	int model;
 	double shape[SHAPE];
 	double work[WORK];
 	double unit;  /* of work: multiply-accumulates, or bytes where there are none */
@@ -62,28 +63,29 @@ static double log1(double x)
 	return x > 1 ? log(x) : 0;
 }
 
-static void describe(const struct ps_predict_op *op, struct sample *ret)
+/* Of one inference: what a batch gains or loses is in what whole runs take. */
+static void describe(const struct ps_predict_op *op, int64_t batch, struct sample *ret)
 {
 	const struct ps_predict_shape *s = &op->shape;
-	double groups = s->groups > 0 ? (double)s->groups : 1;
-	double bytes = ps_predict_op_bytes(op);
+	double groups = s->groups > 0 ? (double)s->groups : 1, b = (double)batch;
+	double bytes = op->param_bytes + (op->in_bytes + op->out_bytes) / b;
 
 	ret->shape[0] = log1((double)s->in_channels / groups);
 	ret->shape[1] = log1((double)s->out_channels);
-	ret->shape[2] = log1((double)s->batch * (double)(s->out_h > 0 ? s->out_h : 1) *
+	ret->shape[2] = log1((double)s->batch / b * (double)(s->out_h > 0 ? s->out_h : 1) *
 			     (double)(s->out_w > 0 ? s->out_w : 1));
 	ret->shape[3] = log1((double)s->kernel_h * (double)s->kernel_w);
 	ret->shape[4] = log1((double)s->stride_h);
 	ret->shape[5] = log1(bytes);
-	ret->work[0] = multiplies(op) ? op->macs : 0;
+	ret->work[0] = multiplies(op) ? op->macs / b : 0;
 	ret->work[1] = isfinite(bytes) ? bytes : 0;
 	ret->work[2] = 1;
-	ret->unit = multiplies(op) ? op->macs : fmax(ret->work[1], 1);
+	ret->unit = multiplies(op) ? op->macs / b : fmax(ret->work[1], 1);
 }
 
 /* ---- learning the kinds ---- */
 
-static bool add_sample(struct kind *k, const struct ps_predict_op *op)
+static bool add_sample(struct kind *k, const struct ps_predict_op *op, int64_t batch, int model)
 {
 	if (k->len == k->cap) {
 		size_t cap = k->cap ? 2 * k->cap : 32;
@@ -95,17 +97,18 @@ static bool add_sample(struct kind *k, const struct ps_predict_op *op)
 	}
 	struct sample *s = &k->samples[k->len];
 	memset(s, 0, sizeof(*s));
-	describe(op, s);
-	s->speed = log(op->time_ns / s->unit);
+	describe(op, batch, s);
+	s->model = model;
+	s->speed = log(op->time_ns / (double)batch / s->unit);
 	k->len += isfinite(s->speed);
 	return true;
 }
 
-static bool add_work(struct operators *o, const struct ps_predict_model *w)
+static bool add_work(struct operators *o, const struct ps_predict_model *w, int model)
 {
 	for (size_t i = 0; i < w->op_count; i++)
 		if (ps_predict_op_timed(&w->ops[i]) &&
-		    !add_sample(&o->kinds[w->ops[i].kind], &w->ops[i]))
+		    !add_sample(&o->kinds[w->ops[i].kind], &w->ops[i], w->batch, model))
 			return false;
 	return true;
 }
@@ -113,8 +116,9 @@ static bool add_work(struct operators *o, const struct ps_predict_model *w)
 static bool gather(struct operators *o, const struct ps_predict_rows *rows)
 {
 	for (size_t i = 0; i < rows->len; i++) {
-		const struct ps_predict_model *w = rows->table->rows[rows->at[i]].work;
-		if (w && ps_predict_first_work(rows, i) && !add_work(o, w))
+		const struct ps_predict_row *r = &rows->table->rows[rows->at[i]];
+		if (r->work && ps_predict_first_work(rows, i) &&
+		    !add_work(o, r->work, r->models[0]))
 			return false;
 	}
 	return true;
@@ -192,12 +196,15 @@ static double distance(const struct sample *a, const struct sample *b)
 
 /* The mean over the `most` samples most alike, by one over distance; of speeds, or of what powers
  * leave of them. */
-static double alike(const struct kind *k, const struct sample *s, size_t most, bool of_rest)
+static double alike(const struct kind *k, const struct sample *s, size_t most, bool of_rest,
+		    int except)
 {
 	double far[MANY], value[MANY], sum = 0, weights = 0;
 	size_t n = 0;
 
 	for (size_t i = 0; i < k->len; i++) {
+		if (k->samples[i].model == except)
+			continue;
 		double d = distance(&k->samples[i], s);
 		size_t at = n < most ? n++ : most;
 		/* sorted by distance; the farthest falls out at the end */
@@ -217,38 +224,41 @@ static double alike(const struct kind *k, const struct sample *s, size_t most, b
 		sum += value[i] / (far[i] + SAME);
 		weights += 1 / (far[i] + SAME);
 	}
-	return sum / weights;
+	/* a kind of which only the model itself has any */
+	return n > 0 ? sum / weights : of_rest ? 0 : k->middle;
 }
 
-static double speed_of(const struct operators *o, const struct kind *k, const struct sample *s)
+static double speed_of(const struct operators *o, const struct kind *k, const struct sample *s,
+		       int except)
 {
 	switch (o->way) {
 	case BY_SHAPE:
-		return k->has_power ? power_of(k, s) : alike(k, s, FEW, false);
+		return k->has_power ? power_of(k, s) : alike(k, s, FEW, false, except);
 	case BY_BOTH:
-		return k->has_power ? power_of(k, s) + alike(k, s, FEW, true)
-				    : alike(k, s, FEW, false);
+		return k->has_power ? power_of(k, s) + alike(k, s, FEW, true, except)
+				    : alike(k, s, FEW, false, except);
 	case BY_MANY:
-		return alike(k, s, MANY, false);
+		return alike(k, s, MANY, false, except);
 	default:
-		return alike(k, s, FEW, false);
+		return alike(k, s, FEW, false, except);
 	}
 }
 
-static double time_of(const void *fit, const struct ps_predict_op *op)
+static double time_of(const void *fit, const struct ps_predict_op *op, int64_t batch, int except)
 {
 	const struct operators *o = fit;
 	const struct kind *k = &o->kinds[op->kind];
 	struct sample s = {0};
 
-	describe(op, &s);
+	double b = (double)batch;
+	describe(op, batch, &s);
 	if (k->len == 0) {
 		double log_speed = multiplies(op) ? o->per_mac : o->per_byte;
-		return isfinite(log_speed) ? exp(log_speed) * s.unit : 0;
+		return isfinite(log_speed) ? b * exp(log_speed) * s.unit : 0;
 	}
 	if (o->way == BY_WORK)
-		return k->work[0] * s.work[0] + k->work[1] * s.work[1] + k->work[2];
-	return exp(speed_of(o, k, &s)) * s.unit;
+		return b * (k->work[0] * s.work[0] + k->work[1] * s.work[1] + k->work[2]);
+	return b * exp(speed_of(o, k, &s, except)) * s.unit;
 }
 
 /* ---- the candidate ---- */
@@ -298,7 +308,7 @@ static enum ps_status learn(struct operators *o, const struct ps_predict_rows *r
 	if (all == 0)
 		return ps_error_set(err, PS_EUNAVAIL, "no operator was timed");
 	learn_any(o);
-	return ps_predict_scales_learn(&o->scales, rows, time_of, o, err);
+	return ps_predict_scales_learn(&o->scales, rows, time_of, o, true, err);
 }
 
 static enum ps_status fit(const struct ps_predict_rows *rows, int variant, void **ret_fit,
@@ -324,7 +334,7 @@ static double at(const void *fit, const struct ps_predict_row *row)
 
 	if (!row->work)
 		return NAN;
-	double v = ps_predict_sum_ops(time_of, o, row->work, false) *
+	double v = ps_predict_sum_ops(time_of, o, row->work, -1) *
 		   ps_predict_scales_at(&o->scales, row);
 	return isfinite(v) && v > 0 ? v : NAN;
 }

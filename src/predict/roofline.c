@@ -14,9 +14,11 @@ struct roofline {
 };
 
 /* An operator that nobody knows counts nothing: its model's runs say how much that is. */
-static double time_of(const void *fit, const struct ps_predict_op *op)
+static double time_of(const void *fit, const struct ps_predict_op *op, int64_t batch, int except)
 {
 	const struct roofline *r = fit;
+	(void)batch;
+	(void)except; /* a law of three numbers per kind hardly knows one model from another */
 	double ns = ps_predict_physical_op(&r->laws, &r->machine, op);
 
 	return isfinite(ns) ? ns : 0;
@@ -45,7 +47,7 @@ static enum ps_status learn(struct roofline *r, const struct ps_predict_rows *ro
 	size_t n = gather(rows, timed);
 	enum ps_status st = ps_predict_physical_fit(timed, n, &r->machine, &r->laws, err);
 	free(timed);
-	return st == PS_OK ? ps_predict_scales_learn(&r->scales, rows, time_of, r, err) : st;
+	return st == PS_OK ? ps_predict_scales_learn(&r->scales, rows, time_of, r, false, err) : st;
 }
 
 static enum ps_status fit(const struct ps_predict_rows *rows, int variant, void **ret_fit,
@@ -72,7 +74,7 @@ static double at(const void *fit, const struct ps_predict_row *row)
 
 	if (!row->work)
 		return NAN;
-	double v = ps_predict_sum_ops(time_of, r, row->work, false) *
+	double v = ps_predict_sum_ops(time_of, r, row->work, -1) *
 		   ps_predict_scales_at(&r->scales, row);
 	return isfinite(v) && v > 0 ? v : NAN;
 }

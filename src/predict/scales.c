@@ -13,22 +13,26 @@ bool ps_predict_op_timed(const struct ps_predict_op *op)
 
 bool ps_predict_first_work(const struct ps_predict_rows *rows, size_t i)
 {
-	const struct ps_predict_row *all = rows->table->rows;
+	const struct ps_predict_row *all = rows->table->rows, *me = &all[rows->at[i]];
 
-	for (size_t k = 0; k < i; k++)
-		if (all[rows->at[k]].work == all[rows->at[i]].work)
+	for (size_t k = 0; k < rows->len; k++) {
+		const struct ps_predict_row *r = &all[rows->at[k]];
+		if (k == i || !r->work || r->models[0] != me->models[0])
+			continue;
+		if (r->work->batch < me->work->batch ||
+		    (r->work->batch == me->work->batch && k < i))
 			return false;
+	}
 	return true;
 }
 
 double ps_predict_sum_ops(ps_predict_op_time *time, const void *fit,
-			  const struct ps_predict_model *w, bool measured)
+			  const struct ps_predict_model *w, int except)
 {
 	double sum = 0;
 
 	for (size_t i = 0; i < w->op_count; i++)
-		sum += measured && ps_predict_op_timed(&w->ops[i]) ? w->ops[i].time_ns
-								   : time(fit, &w->ops[i]);
+		sum += time(fit, &w->ops[i], w->batch, except);
 	return sum;
 }
 
@@ -68,19 +72,35 @@ static int find(const struct ps_predict_scales *s, const double *place)
 	return -1;
 }
 
+/* The sum of row i's model; `sums` has those of the rows before. */
+static double sum_of(const struct ps_predict_rows *rows, size_t i, ps_predict_op_time *time,
+		     const void *fit, bool by_batch, double *sums)
+{
+	const struct ps_predict_row *all = rows->table->rows, *me = &all[rows->at[i]];
+
+	sums[i] = NAN;
+	if (!me->work)
+		return NAN;
+	for (size_t k = 0; k < i && by_batch; k++) {
+		const struct ps_predict_row *r = &all[rows->at[k]];
+		if (r->models[0] == me->models[0] && r->work)
+			return sums[i] = sums[k] * (double)me->work->batch / (double)r->work->batch;
+	}
+	return sums[i] = ps_predict_sum_ops(time, fit, me->work, me->models[0]);
+}
+
 enum ps_status ps_predict_scales_learn(struct ps_predict_scales *s,
 				       const struct ps_predict_rows *rows, ps_predict_op_time *time,
-				       const void *fit, struct ps_error *err)
+				       const void *fit, bool by_batch, struct ps_error *err)
 {
 	double *ratio = calloc(2 * rows->len + 1, sizeof(*ratio)), *room = ratio + rows->len;
 
 	if (!ratio)
 		return ps_error_set(err, PS_ENOMEM, "no memory for operators");
 	s->place_len = rows->table->quantity->place_len;
-	for (size_t i = 0; i < rows->len; i++) {
-		const struct ps_predict_row *r = &rows->table->rows[rows->at[i]];
-		ratio[i] = r->work ? log(r->y / ps_predict_sum_ops(time, fit, r->work, true)) : NAN;
-	}
+	for (size_t i = 0; i < rows->len; i++)
+		ratio[i] = log(rows->table->rows[rows->at[i]].y /
+			       sum_of(rows, i, time, fit, by_batch, room));
 	s->any = median_at(s, rows, NULL, ratio, room);
 	for (size_t i = 0; i < rows->len && s->len < PS_PREDICT_MOST_SCALES; i++) {
 		const double *place = rows->table->rows[rows->at[i]].place;

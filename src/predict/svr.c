@@ -10,7 +10,7 @@
 #define TUBE 0.01 /* differences of logarithms below this are none: 1 % */
 
 /* The variants: what the target is relative to, the price of errors, the reach of a row. */
-static const double costs[] = {1, 10, 100};
+static const double costs[] = {1, 10};
 static const double reaches[] = {0.1, 0.3, 1}; /* gamma, times the number of columns */
 #define COSTS	 (sizeof(costs) / sizeof(*costs))
 #define REACHES	 (sizeof(reaches) / sizeof(*reaches))
@@ -21,6 +21,7 @@ struct svr {
 	struct svm_model *model;
 	struct svm_node *nodes; /* of all rows: the model points into them */
 	bool anchored;
+	size_t first; /* column of logarithms */
 	size_t n;
 	unsigned char column[PS_PREDICT_MAX_COLUMNS];
 	double middle[PS_PREDICT_MAX_COLUMNS], spread[PS_PREDICT_MAX_COLUMNS];
@@ -32,9 +33,27 @@ static const struct ps_predict_row *row_of(const struct ps_predict_rows *rows, s
 	return &rows->table->rows[rows->at[i]];
 }
 
+/* What the value is taken relative to: the first guess, or what it mostly follows. A kernel knows
+ * nothing beyond its rows, so the less is left to it the better. */
+static double base_of(const struct svr *s, const struct ps_predict_row *row)
+{
+	if (!s->anchored)
+		return 1;
+	return isfinite(row->anchor) ? row->anchor : row->x[s->first];
+}
+
 static double aim(const struct svr *s, const struct ps_predict_row *row)
 {
-	return s->anchored ? log(row->y / row->anchor) : log(row->y);
+	return log(row->y / base_of(s, row));
+}
+
+static size_t first_log(const struct ps_predict_quantity *q)
+{
+	size_t j = 0;
+
+	while (j + 1 < q->column_len && !(q->columns[j].use & PS_PREDICT_LOGS))
+		j++;
+	return j;
 }
 
 /* Finds the columns that vary, where they lie, and the mean of the target. */
@@ -81,7 +100,7 @@ static enum ps_status train(struct svr *s, const struct ps_predict_rows *rows, i
 				  .gamma = reaches[k % REACHES] / (double)s->n,
 				  .C = costs[k / REACHES],
 				  .p = TUBE,
-				  .eps = 1e-4,
+				  .eps = 1e-3,
 				  .cache_size = 16,
 				  .shrinking = 1};
 	struct svm_problem problem = {.l = (int)rows->len, .y = y, .x = x};
@@ -117,6 +136,7 @@ static enum ps_status learn(struct svr *s, const struct ps_predict_rows *rows, i
 	if (st != PS_OK)
 		return st;
 	s->anchored = (size_t)variant >= VARIANTS / 2;
+	s->first = first_log(rows->table->quantity);
 	if (rows->len < 3 || !look(s, rows))
 		return ps_error_set(err, PS_EUNAVAIL, "too little for support vectors");
 	s->nodes = calloc(rows->len * (s->n + 1), sizeof(*s->nodes));
@@ -152,7 +172,7 @@ static double at(const void *fit, const struct ps_predict_row *row)
 
 	put(s, row, nodes);
 	double v = s->base + s->svm->predict(s->model, nodes);
-	v = exp(v) * (s->anchored ? row->anchor : 1);
+	v = exp(v) * base_of(s, row);
 	return isfinite(v) && v > 0 ? v : NAN;
 }
 

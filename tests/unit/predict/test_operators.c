@@ -15,7 +15,7 @@
 static const struct ps_predict_quantity timed = {
 	.name = "time",
 	.unit = "ns",
-	.columns = {{"work", PS_PREDICT_LOGS}},
+	.columns = {{"work", PS_PREDICT_LOGS | PS_PREDICT_ADDS}},
 	.column_len = 1,
 	.places = {"threads"},
 	.place_len = 1,
@@ -128,6 +128,34 @@ static void test_its_own_times_do_not_count(void **state)
 	}
 }
 
+/* Without probes of the machine two of its three members are left: the middle of two is their
+ * geometric mean. Without operators it is no candidate. */
+static void test_median(void **state)
+{
+	(void)state;
+	static struct world w;
+	size_t at[2 * MODELS];
+	make_world(&w);
+	for (size_t i = 0; i < w.table.len; i++) {
+		at[i] = i;
+		w.rows[i].x[0] = 1 + (double)i;
+	}
+	struct ps_predict_rows rows = {&w.table, at, w.table.len - 2};
+	const struct ps_predict_row *row = &w.rows[w.table.len - 1];
+	void *fit = NULL, *sum = NULL, *operators = NULL;
+	assert_int_equal(ps_predict_median.fit(&rows, 4, &fit, NULL), PS_OK);
+	assert_int_equal(ps_predict_robust.fit(&rows, 0, &sum, NULL), PS_OK);
+	assert_int_equal(ps_predict_operators.fit(&rows, 4, &operators, NULL), PS_OK);
+	double a = ps_predict_robust.at(sum, row), b = ps_predict_operators.at(operators, row);
+	assert_true(fabs(ps_predict_median.at(fit, row) / sqrt(a * b) - 1) < 1e-9);
+	ps_predict_median.free(fit);
+	ps_predict_robust.free(sum);
+	ps_predict_operators.free(operators);
+	for (size_t i = 0; i < w.table.len; i++)
+		w.rows[i].work = NULL;
+	assert_int_equal(ps_predict_median.fit(&rows, 4, &fit, NULL), PS_EUNAVAIL);
+}
+
 /* A kind that no measured model has, and an operator that nobody knows, still count as moved
  * bytes; a row without operators gets no answer. */
 static void test_kinds_never_seen(void **state)
@@ -159,6 +187,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unseen_models),
 		cmocka_unit_test(test_its_own_times_do_not_count),
+		cmocka_unit_test(test_median),
 		cmocka_unit_test(test_kinds_never_seen),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

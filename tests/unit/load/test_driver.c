@@ -231,8 +231,14 @@ static void test_users_think(void **state)
 					   .duration_ns = 400 * MS,
 					   .threads = threads},
 		    &r);
-		/* 9.25 cycles fit at most; a busy machine makes them longer */
-		assert_in_range(r.tenants[0].scheduled, 5 * 4, 5 * 10);
+		/* Thinking and waiting fill each user's 400 ms: 9.25 cycles where nothing else is
+		 * busy, fewer and longer ones elsewhere. */
+		double spent_ms = (double)r.tenants[0].scheduled *
+				  (30 + ps_hist_mean_ns(&r.tenants[0].latency) / 1e6);
+		assert_in_range(r.tenants[0].scheduled, 5, 5 * 10);
+		assert_true(spent_ms >= 0.999 * 5 * (400 - 30));
+		assert_true(spent_ms <=
+			    1.001 * 5 * (400 + (double)r.tenants[0].latency.max_ns / 1e6));
 		assert_int_equal(ended(&r.tenants[0]), r.tenants[0].scheduled);
 		assert_int_equal(r.tenants[0].outcomes[PS_LOAD_OK], r.tenants[0].scheduled);
 		assert_true(r.tenants[0].peak_in_flight <= 5);
@@ -359,8 +365,11 @@ static void test_stall_for_ever(void **state)
 	assert_int_equal(r.tenants[0].scheduled, 100);
 	assert_int_equal(ended(&r.tenants[0]), 100);
 	assert_true(r.tenants[0].outcomes[PS_LOAD_TIMEOUT] >= 8);
+	/* What goes out when the first ones have timed out has a moment left, and on a busy machine
+	 * that may pass before it is connected again. */
 	assert_int_equal(r.tenants[0].outcomes[PS_LOAD_TIMEOUT] +
-				 r.tenants[0].outcomes[PS_LOAD_UNSENT],
+				 r.tenants[0].outcomes[PS_LOAD_UNSENT] +
+				 r.tenants[0].outcomes[PS_LOAD_CONNECT],
 			 100);
 	assert_true(r.tenants[0].late_limit >= 92);
 	assert_int_equal(r.tenants[0].connections, 8);

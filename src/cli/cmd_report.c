@@ -5,6 +5,7 @@
 #include "report/agree.h"
 #include "report/report.h"
 #include "report/versus.h"
+#include "report_verbs_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -374,8 +375,12 @@ static int run(void *options)
 	return agrees ? PS_CLI_OK : PS_CLI_NEGATIVE;
 }
 
+static const struct ps_cli_command *const verbs[] = {&ps_cli_report_cost, &ps_cli_report_break_even,
+						     &ps_cli_report_bill, NULL};
+
 const struct ps_cli_command ps_cmd_report = {
 	.name = "report",
 	.schema = &schema,
 	.run = run,
+	.verbs = verbs,
 };

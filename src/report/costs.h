@@ -1,0 +1,52 @@
+/* costs.h - what was measured, at other prices and rates.   Layer 5. Uses cost, and an answer.
+ *
+ * Three tables, computed from an answer and from nothing else:
+ *	costs	  $ per million inferences at the SLA, by tenant, by model and of every set, on
+ *every machine asked savings	  machines apart and together for the rates asked, machine and fluid
+ *saving months	  the same in dollars, as whole machines and as parts of machines
+ */
+#ifndef PS_REPORT_COSTS_H
+#define PS_REPORT_COSTS_H
+
+#include "cost/bill.h"
+#include "report/report.h"
+
+/* A machine that the campaign's slice is taken for. */
+struct ps_report_machine {
+	const char *name;
+	double usd_per_hour;
+};
+
+struct ps_report_costs_question {
+	const struct ps_report_machine *machines;
+	size_t machine_len;
+	const double *rate_rps; /* by tenant of the campaign; NULL: the demand rates */
+};
+
+enum ps_report_costs_table {
+	PS_REPORT_COSTS_COSTS,
+	PS_REPORT_COSTS_SAVINGS,
+	PS_REPORT_COSTS_MONTHS,
+	PS_REPORT_COSTS_TABLES
+};
+
+struct ps_report_costs {
+	struct ps_report_table tables[PS_REPORT_COSTS_TABLES]; /* in the answer's arena */
+};
+
+/* ps_report_costs_build fills the tables. PS_EINVAL for a rate that is negative or not finite, or
+ * when all are 0; PS_ENOMEM. */
+enum ps_status ps_report_costs_build(struct ps_report_answer *a,
+				     const struct ps_report_costs_question *q,
+				     struct ps_report_costs *ret_costs, struct ps_error *err);
+
+/* ps_report_bill_use fills one row per member of a set with what was measured of it in the trials
+ * at the demand rates that count: compute time (from the server's counters, else from the times it
+ * states with its answers) and the memory of its model over that time (split where tenants share
+ * one). *ret_measured_ns is how long that was, *ret_has_memory whether the store says what models
+ * held. PS_ENOTFOUND when the set has no such trial or none that states compute times. */
+enum ps_status ps_report_bill_use(struct ps_report_answer *a, int set,
+				  struct ps_cost_bill_row *ret_rows, int64_t *ret_measured_ns,
+				  bool *ret_has_memory, struct ps_error *err);
+
+#endif

@@ -1,0 +1,203 @@
+/* What a campaign's tenants used, for a bill; and the tables of costs. */
+#include "report/costs.h"
+#include "unit/report/campaign.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define assert_near(a, b, eps) assert_true(fabs((a) - (b)) <= (eps))
+
+static const char models[] =
+	"{\"models\":["
+	"{\"tenant\":\"resnet50\",\"name\":\"r\",\"version\":\"1\",\"private_bytes\":100,"
+	"\"mapped_bytes\":900},"
+	"{\"tenant\":\"inception-v3\",\"name\":\"r\",\"version\":\"1\",\"private_bytes\":100,"
+	"\"mapped_bytes\":900},"
+	"{\"tenant\":\"inception-v3\",\"name\":\"i\",\"version\":\"1\",\"private_bytes\":1000,"
+	"\"mapped_bytes\":0}]}";
+
+/* Of resnet50: two models, one of which was there before; and one that only looks like it. */
+static const struct ps_store_scrape counters[] = {
+	{"perseus_compute_seconds_total{tenant=\"resnet50\",model=\"r\",version=\"1\"}", 2, 6},
+	{"perseus_compute_seconds_total{tenant=\"resnet50\",model=\"s\",version=\"1\"}", NAN, 1},
+	{"perseus_compute_seconds_total{tenant=\"a\",of_tenant=\"resnet50\"}", 0, 100},
+	{"perseus_requests_total{tenant=\"resnet50\",model=\"r\",version=\"1\"}", 0, 100},
+	{"perseus_compute_seconds_total{tenant=\"inception-v3\",model=\"i\",version=\"1\"}", 0, 3},
+};
+
+static bool is_together(const struct ps_store_cell *cell)
+{
+	return cell->set == 2 && cell->kind == PS_STORE_CONFIRM;
+}
+
+static void add_facts(struct made *m, const char *server_json, size_t scrape_len)
+{
+	for (size_t i = 0; i < m->cell_len; i++) {
+		if (!is_together(&m->cells[i]))
+			continue;
+		struct ps_store_trial *t = (struct ps_store_trial *)m->cells[i].trials;
+		m->cells[i].server_json = server_json;
+		t->scrapes = counters;
+		t->scrape_len = scrape_len;
+	}
+}
+
+static void build(const struct made *m, struct ps_report_answer *a)
+{
+	struct ps_error err;
+
+	if (ps_report_build(&m->campaign, a, &err) != PS_OK)
+		fail_msg("%s: %s", err.where, err.what);
+}
+
+static void test_use(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *server_json;
+		size_t scrape_len;
+		int64_t measured_s, compute_s[2], resident[2];
+		bool has_memory;
+	} rows[] = {
+		/* four trials of 1 s of warm-up and 8 s: 5 s and 3 s each, by the counters */
+		{models, 5, 36, {20, 12}, {500 * 36, 1500 * 36}, true},
+		/* one tenant is not counted: as stated with 400 and 200 answers of 50 and 75 ms */
+		{models, 4, 32, {80, 60}, {500 * 32, 1500 * 32}, true},
+		{NULL, 5, 36, {20, 12}, {0, 0}, false},
+		{"{\"models\":[{\"name\":\"r\",\"private_bytes\":5}]}",
+		 5,
+		 36,
+		 {20, 12},
+		 {0, 0},
+		 false},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct ps_cost_bill_row use[2];
+		struct ps_report_answer a;
+		struct made m;
+		int64_t measured_ns;
+		bool has_memory;
+		make_campaign(&m, 1.25, 0.05, 400, 1.3);
+		add_facts(&m, rows[i].server_json, rows[i].scrape_len);
+		build(&m, &a);
+		assert_int_equal(ps_report_bill_use(&a, 2, use, &measured_ns, &has_memory, NULL),
+				 PS_OK);
+		assert_int_equal(measured_ns, rows[i].measured_s * 1000000000);
+		assert_int_equal(has_memory, rows[i].has_memory);
+		for (int k = 0; k < 2; k++) {
+			assert_near((double)use[k].compute_ns / 1e9, (double)rows[i].compute_s[k],
+				    1e-3);
+			assert_int_equal(use[k].resident_byte_s, rows[i].resident[k]);
+			assert_int_equal(use[k].requests, 1600 / (k + 1));
+		}
+		assert_string_equal(use[1].tenant, "inception-v3");
+		ps_report_fini(&a);
+		free_campaign(&m);
+	}
+}
+
+/* Trials that are not to be trusted are nobody's bill. */
+static void test_no_use(void **state)
+{
+	(void)state;
+	struct ps_cost_bill_row use[2];
+	struct ps_report_answer a;
+	struct ps_error err = {0};
+	struct made m;
+	int64_t measured_ns;
+	bool has_memory;
+
+	make_campaign(&m, 1.25, 0.05, 400, 1.3);
+	for (size_t i = 0; i < m.cell_len; i++)
+		((struct ps_store_trial *)m.cells[i].trials)->valid = !is_together(&m.cells[i]);
+	build(&m, &a);
+	assert_int_equal(ps_report_bill_use(&a, 2, use, &measured_ns, &has_memory, &err),
+			 PS_ENOTFOUND);
+	assert_string_equal(err.what, "set together has no VALID trial at the demand rates: "
+				      "nothing to bill");
+	assert_int_equal(ps_report_bill_use(&a, 0, use, &measured_ns, &has_memory, &err), PS_OK);
+	ps_report_fini(&a);
+	free_campaign(&m);
+}
+
+static const struct ps_report_value *cell(const struct ps_report_table *t, size_t row,
+					  const char *key)
+{
+	for (int c = 0; c < t->column_len; c++)
+		if (strcmp(t->columns[c].key, key) == 0)
+			return &t->values[row * (size_t)t->column_len + (size_t)c];
+	fail_msg("%s has no column %s", t->name, key);
+	return NULL;
+}
+
+static void test_tables(void **state)
+{
+	(void)state;
+	static const struct ps_report_machine machines[] = {{"small", 0.085}, {"large", 0.34}};
+	static const double rates[] = {16, 8};
+	struct ps_report_costs_question q = {.machines = machines, .machine_len = 2};
+	struct ps_report_costs costs;
+	struct ps_report_answer a;
+	struct made m;
+
+	make_campaign(&m, 1.25, 0.05, 400, 1.3);
+	m.tenants[1].model = m.tenants[0].model; /* two tenants of one model */
+	build(&m, &a);
+	assert_int_equal(ps_report_costs_build(&a, &q, &costs, NULL), PS_OK);
+	const struct ps_report_table *t = &costs.tables[PS_REPORT_COSTS_COSTS];
+	/* alone: tenant, model; alone: the same; together: two tenants, one model, the set */
+	assert_int_equal(t->row_len, 2 * (2 + 2 + 4));
+	assert_string_equal(cell(t, 6, "of")->text, "model");
+	assert_near(cell(t, 6, "inferences_per_s")->v.value, 15, 1e-9);
+	/* 0.085 $/h over 15 a second; the set is the same */
+	assert_near(cell(t, 6, "usd_per_million")->v.value, 0.085 / 54000 * 1e6, 1e-9);
+	assert_near(cell(t, 7, "usd_per_million")->v.lo, 0.085 / 54000 / 1.05 * 1e6, 1e-9);
+	assert_near(cell(t, 15, "usd_per_million")->v.value, 4 * 0.085 / 54000 * 1e6, 1e-9);
+	t = &costs.tables[PS_REPORT_COSTS_SAVINGS];
+	assert_string_equal(cell(t, 0, "evidence")->text, "held");
+	assert_near(cell(t, 0, "machine_saving")->v.value, 0.5, 1e-9);
+	q.rate_rps = rates; /* twice the demand */
+	assert_int_equal(ps_report_costs_build(&a, &q, &costs, NULL), PS_OK);
+	assert_string_equal(cell(t, 0, "evidence")->text, "capacity on this ray");
+	assert_string_equal(cell(t, 0, "rates")->text, "16 + 8");
+	assert_near(cell(t, 0, "machines_together")->v.value, 2, 1e-9); /* 2 / 1.25 = 1.6 */
+	t = &costs.tables[PS_REPORT_COSTS_MONTHS];
+	assert_near(cell(t, 1, "fluid_together_usd_per_month")->v.value, 1.6 * 0.34 * 730, 1e-9);
+	assert_near(cell(t, 1, "together_usd_per_month")->v.value, 2 * 0.34 * 730, 1e-9);
+	ps_report_fini(&a);
+	free_campaign(&m);
+}
+
+static void test_bad_rates(void **state)
+{
+	(void)state;
+	static const double bad[][2] = {{-1, 1}, {NAN, 1}, {1, INFINITY}, {0, 0}};
+	struct ps_report_costs_question q = {0};
+	struct ps_report_costs costs;
+	struct ps_report_answer a;
+	struct made m;
+
+	make_campaign(&m, 1.25, 0.05, 400, 1.3);
+	build(&m, &a);
+	for (size_t i = 0; i < 4; i++) {
+		q.rate_rps = bad[i];
+		assert_int_equal(ps_report_costs_build(&a, &q, &costs, NULL), PS_EINVAL);
+	}
+	ps_report_fini(&a);
+	free_campaign(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_use),
+		cmocka_unit_test(test_no_use),
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_bad_rates),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -16,8 +16,9 @@
 #define FIRST_USERS   2
 #define MOST_USERS    256
 #define LEAST_GAIN    1.1 /* of twice the users, else the last closed loop was enough */
-#define SCALE_NS      (INT64_C(3) * 1000000000) /* of a closed loop, at most */
-#define SCALE_WARMUPS 3				/* it is so many times as long as its warm-up */
+#define LOOP_LEAST_NS (INT64_C(1) * 1000000000) /* of a closed loop, its warm-up not counted */
+#define LOOP_MOST_NS  (INT64_C(3) * 1000000000)
+#define SCALE_WARMUPS 3 /* it is so many times as long as its warm-up */
 #define CONFIRMS      3
 #define REPEATS	      2	    /* of trials that say nothing of the server */
 #define CONFIRM_STEPS 2	    /* a confirming trial is so many steps long */
@@ -67,7 +68,9 @@ static int64_t loop_ns(const struct ps_cli_load_searched *s)
 	int64_t warmup = ps_trial_step_warmup_ns(&s->s.plan), step = s->s.plan.step_ns;
 	int64_t length = step > warmup ? step : warmup;
 
-	return length < SCALE_NS ? length : SCALE_NS;
+	return length < LOOP_LEAST_NS  ? LOOP_LEAST_NS
+	       : length > LOOP_MOST_NS ? LOOP_MOST_NS
+				       : length;
 }
 
 /* `len` tenants from `first` on, each with its own users and nobody beside them. */
@@ -100,7 +103,9 @@ static enum ps_status closed_loop(struct ps_cli_load_searched *s, size_t first, 
 			st = ps_error_set(err, PS_EUNAVAIL,
 					  "no request of tenant %s succeeded in a closed loop: "
 					  "%.200s",
-					  r.tenants[i].name, r.tenants[i].first_failure);
+					  r.tenants[i].name,
+					  r.tenants[i].first_failure[0] ? r.tenants[i].first_failure
+									: "none ended in time");
 		}
 	}
 	ps_load_result_fini(&r);

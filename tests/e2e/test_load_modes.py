@@ -195,8 +195,12 @@ class Sweeps(unittest.TestCase):
         done = self.sweep("--sweep-rate", "20,50,400,500", "--sla", "p50<=60ms", "--json")
         found = json.loads(done.stdout)
         rates = [r["rate_rps"] for r in found["rows"]]
-        # 400/s is four times what it can do; a busy machine may be saturated earlier.
-        self.assertEqual(rates, [20, 50, 400][:len(rates)])
+        # 400/s is four times what it can do; a busy machine may be saturated earlier, or come to
+        # it so late that the trial says nothing of the server.
+        self.assertEqual(rates, [20, 50, 400, 500][:len(rates)])
+        if len(rates) == 4:
+            self.assertFalse(found["rows"][2]["valid"])
+            return
         self.assertTrue(found["saturated"])
         self.assertEqual(found["not_tried"], 4 - len(rates))
         if len(rates) == 3:
@@ -269,14 +273,14 @@ class LiveView(unittest.TestCase):
         self.assertEqual(len(out.splitlines()), 5)  # stdout has the whole table
 
     def test_the_latest_rows_stay_where_there_is_no_room_for_all(self):
-        seen, _ = self.view(("--sweep-rate", "20,40,60,80", "--keep-going", "--duration", "300ms",
+        seen, _ = self.view(("--sweep-rate", "20,40,60,80", "--keep-going", "--duration", "500ms",
                              "--warmup", "0s"), 60, 8)
         self.assertRegex(seen[-1], r"\A  rate/s +through/s +p99 SLA\n +40 .*\n +60 .*\n4 of 4")
         self.assertEqual(len(seen[-1].splitlines()), 7)
 
     def test_what_goes_on_comes_before_what_was(self):
         for rows, first in ((5, r"2 of 2, 40 requests/s\nload: "), (4, r"load: ")):
-            seen, _ = self.view(("--sweep-rate", "20,40", "--keep-going", "--duration", "300ms",
+            seen, _ = self.view(("--sweep-rate", "20,40", "--keep-going", "--duration", "500ms",
                                  "--warmup", "0s"), 30, rows)
             self.assertRegex(seen[-1], r"\A" + first)
             self.assertEqual(len(seen[-1].splitlines()), rows - 1)

@@ -372,6 +372,8 @@ static enum ps_status take_node(struct builder *b, const PsOnnx__NodeProto *m)
 	n->name = dup_text(b, m->name, m->name ? strlen(m->name) : 0);
 	n->op = dup_text(b, m->op_type, m->op_type ? strlen(m->op_type) : 0);
 	n->domain = dup_text(b, m->domain, m->domain ? strlen(m->domain) : 0);
+	if (!n->op[0])
+		return ps_error_set(b->err, PS_EPARSE, "node '%.60s' names no operator", n->name);
 	if (m->n_input > most || m->n_output > most || m->n_attribute > most)
 		return ps_error_set(b->err, PS_ETOOBIG,
 				    "node '%.60s' has over %zu inputs, outputs "

@@ -274,15 +274,16 @@ static void count_node(const struct ps_predict_graph *g, const struct ps_predict
 	const struct ps_shapes_node *n = &g->shapes->nodes[p->node];
 	op->kind = PS_PREDICT_OTHER;
 	count_bytes(g, p, op);
-	for (int i = 0; i < N_ROWS && n->known; i++) {
+	for (int i = 0; i < N_ROWS && n->known && !op->known; i++) {
 		if (!ps_predict_is(g, p, rows[i].op))
 			continue;
-		op->known = true;
 		rows[i].count(g, p, op);
 		count_inside(g, p, op);
-		return;
+		/* a type of elements whose size is not known makes bytes that are none */
+		op->known = isfinite(op->macs + op->element_ops + ps_predict_op_bytes(op));
 	}
-	op->macs = op->element_ops = NAN;
+	if (!op->known)
+		op->macs = op->element_ops = NAN;
 }
 
 /* ---- names ---- */

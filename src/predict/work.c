@@ -208,6 +208,21 @@ enum ps_status ps_predict_work(const char *path, const char *name,
 	return st;
 }
 
+enum ps_status ps_predict_work_parse(const void *data, size_t len, const char *name,
+				     const struct ps_predict_target *target,
+				     struct ps_predict_model *ret_model, struct ps_error *err)
+{
+	struct ps_shapes s;
+	struct ps_shapes_given given = {.batch = target->batch, .steps = target->steps};
+	enum ps_status st = check_target(target, err);
+	st = st == PS_OK ? ps_shapes_parse(data, len, &given, &s, err) : st;
+	if (st != PS_OK)
+		return st;
+	st = count_shapes(&s, name, target, ret_model, err);
+	ps_shapes_free(&s);
+	return st;
+}
+
 enum ps_status ps_predict_work_copy(const struct ps_predict_model *m,
 				    struct ps_predict_model *ret_model)
 {

@@ -96,6 +96,11 @@ struct ps_predict_target {
 enum ps_status ps_predict_work(const char *path, const char *name,
 			       const struct ps_predict_target *target,
 			       struct ps_predict_model *ret_model, struct ps_error *err);
+/* ps_predict_work_parse is the same for bytes in memory, which are only borrowed during the call.
+ */
+enum ps_status ps_predict_work_parse(const void *data, size_t len, const char *name,
+				     const struct ps_predict_target *target,
+				     struct ps_predict_model *ret_model, struct ps_error *err);
 /* ps_predict_work_copy makes a copy of its own. PS_ENOMEM. */
 enum ps_status ps_predict_work_copy(const struct ps_predict_model *m,
 				    struct ps_predict_model *ret_model);

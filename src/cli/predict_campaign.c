@@ -76,6 +76,14 @@ static void add_asked(struct writing *x)
 	}
 }
 
+static bool is_asked(const struct writing *x, const char *name)
+{
+	for (int i = 0; i < x->d->model_len; i++)
+		if (x->d->models[i].asked && strcmp(x->d->models[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 /* Networks for images of the zoo: what there is to learn from without anybody's files. */
 static void add_zoo(struct writing *x)
 {
@@ -84,7 +92,7 @@ static void add_zoo(struct writing *x)
 
 	for (int i = 0; i < n; i++)
 		if (strncmp(e[i].name, "lstm", 4) != 0 && strncmp(e[i].name, "gru", 3) != 0 &&
-		    !zoo_is_measured(x, e[i].name))
+		    !zoo_is_measured(x, e[i].name) && !is_asked(x, e[i].name))
 			add(x, e[i].name, e[i].name, NULL);
 }
 

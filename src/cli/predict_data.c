@@ -262,18 +262,20 @@ static enum ps_status add_operators(struct reading *r, const struct ps_store_cel
 	struct ps_cli_predict_model *m = model >= 0 ? &r->d->models[model] : NULL;
 	enum ps_status st = PS_OK;
 
-	/* the first profile of one inference counts; a second one would be another sample */
-	if (!m || m->nodes || r->file.operators.batch != 1)
+	if (!m || r->file.operators.batch != 1)
 		return PS_OK;
-	m->nodes = ps_arena_zalloc(&r->d->arena, (x->figure_len + 1) * sizeof(*m->nodes));
+	/* the first profile of a model counts: a second one would be another sample */
+	bool first = !m->nodes;
+	if (first)
+		m->nodes = ps_arena_zalloc(&r->d->arena, (x->figure_len + 1) * sizeof(*m->nodes));
 	if (!m->nodes)
 		return no_memory(err);
 	for (size_t i = 0; i < x->figure_len && st == PS_OK; i++) {
 		const struct ps_store_figure *f = &x->figures[i];
-		if (strcmp(f->name, "node_time") == 0)
-			st = add_node(r->d, m, x, f, err);
-		else
+		if (strcmp(f->name, "node_time") != 0)
 			add_machine(&r->d->machine, f);
+		else if (first)
+			st = add_node(r->d, m, x, f, err);
 	}
 	return st;
 }

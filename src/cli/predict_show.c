@@ -214,13 +214,14 @@ static void put_tried(const struct ps_predict_learned *l, struct ps_strbuf *out)
 {
 	char error[32];
 
-	ps_strbuf_puts(out, "  each candidate alone:");
-	for (size_t k = 0; k < l->tried_len; k++)
-		if (isfinite(l->tried[k].error))
-			ps_strbuf_printf(
-				out, " %s %s%s", l->tried[k].candidate->name,
-				percent(l->tried[k].error, error),
-				k + 1 < l->tried_len && isfinite(l->tried[k + 1].error) ? "," : "");
+	const char *before = "  each candidate alone: ";
+	for (size_t k = 0; k < l->tried_len; k++) {
+		if (!isfinite(l->tried[k].error))
+			continue;
+		ps_strbuf_printf(out, "%s%s %s", before, l->tried[k].candidate->name,
+				 percent(l->tried[k].error, error));
+		before = ", ";
+	}
 	ps_strbuf_putc(out, '\n');
 }
 

@@ -37,13 +37,14 @@ static enum ps_status add(struct median *m, const struct ps_predict_candidate *c
 	return st == PS_EUNAVAIL ? PS_OK : st;
 }
 
-static enum ps_status learn(struct median *m, const struct ps_predict_rows *rows, int variant,
+static enum ps_status learn(struct median *m, const struct ps_predict_rows *rows,
 			    struct ps_error *err)
 {
+	int fullest = ps_predict_operators.variants - 1;
 	enum ps_status st = add(m, &ps_predict_robust, PS_PREDICT_FORM_SUM, rows, err);
 
 	if (st == PS_OK)
-		st = add(m, &ps_predict_operators, variant, rows, err);
+		st = add(m, &ps_predict_operators, fullest, rows, err);
 	if (st == PS_OK)
 		st = add(m, &ps_predict_roofline, 0, rows, err);
 	if (st == PS_OK && (m->n < LEAST_MEMBERS || m->member[1] != &ps_predict_operators))
@@ -54,11 +55,12 @@ static enum ps_status learn(struct median *m, const struct ps_predict_rows *rows
 static enum ps_status fit(const struct ps_predict_rows *rows, int variant, void **ret_fit,
 			  struct ps_error *err)
 {
+	(void)variant;
 	struct median *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return ps_error_set(err, PS_ENOMEM, "no memory for candidates");
-	enum ps_status st = learn(m, rows, variant, err);
+	enum ps_status st = learn(m, rows, err);
 	if (st != PS_OK) {
 		release(m);
 		return st;
@@ -84,4 +86,4 @@ static double at(const void *fit, const struct ps_predict_row *row)
 }
 
 const struct ps_predict_candidate ps_predict_median = {
-	.name = "median of three", .variants = 5, .fit = fit, .at = at, .free = release};
+	.name = "median of three", .variants = 1, .fit = fit, .at = at, .free = release};

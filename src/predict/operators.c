@@ -185,13 +185,14 @@ static enum ps_status learn_kind(struct operators *o, struct kind *k, struct ps_
 
 /* ---- what one operator would take ---- */
 
+/* Squared. */
 static double distance(const struct sample *a, const struct sample *b)
 {
 	double sum = 0;
 
 	for (size_t j = 0; j < SHAPE; j++)
 		sum += (a->shape[j] - b->shape[j]) * (a->shape[j] - b->shape[j]);
-	return sqrt(sum);
+	return sum;
 }
 
 /* The mean over the `most` samples most alike, by one over distance; of speeds, or of what powers
@@ -221,8 +222,9 @@ static double alike(const struct kind *k, const struct sample *s, size_t most, b
 		}
 	}
 	for (size_t i = 0; i < n; i++) {
-		sum += value[i] / (far[i] + SAME);
-		weights += 1 / (far[i] + SAME);
+		double weight = 1 / (sqrt(far[i]) + SAME);
+		sum += weight * value[i];
+		weights += weight;
 	}
 	/* a kind of which only the model itself has any */
 	return n > 0 ? sum / weights : of_rest ? 0 : k->middle;

@@ -11,7 +11,7 @@
 
 /* The variants: what the target is relative to, the price of errors, the reach of a row. */
 static const double costs[] = {1, 10};
-static const double reaches[] = {0.1, 0.3, 1}; /* gamma, times the number of columns */
+static const double reaches[] = {0.1, 0.4}; /* gamma, times the number of columns */
 #define COSTS	 (sizeof(costs) / sizeof(*costs))
 #define REACHES	 (sizeof(reaches) / sizeof(*reaches))
 #define VARIANTS (2 * COSTS * REACHES)

@@ -143,7 +143,7 @@ static void test_median(void **state)
 	struct ps_predict_rows rows = {&w.table, at, w.table.len - 2};
 	const struct ps_predict_row *row = &w.rows[w.table.len - 1];
 	void *fit = NULL, *sum = NULL, *operators = NULL;
-	assert_int_equal(ps_predict_median.fit(&rows, 4, &fit, NULL), PS_OK);
+	assert_int_equal(ps_predict_median.fit(&rows, 0, &fit, NULL), PS_OK);
 	assert_int_equal(ps_predict_robust.fit(&rows, 0, &sum, NULL), PS_OK);
 	assert_int_equal(ps_predict_operators.fit(&rows, 4, &operators, NULL), PS_OK);
 	double a = ps_predict_robust.at(sum, row), b = ps_predict_operators.at(operators, row);
@@ -153,7 +153,7 @@ static void test_median(void **state)
 	ps_predict_operators.free(operators);
 	for (size_t i = 0; i < w.table.len; i++)
 		w.rows[i].work = NULL;
-	assert_int_equal(ps_predict_median.fit(&rows, 4, &fit, NULL), PS_EUNAVAIL);
+	assert_int_equal(ps_predict_median.fit(&rows, 0, &fit, NULL), PS_EUNAVAIL);
 }
 
 /* A kind that no measured model has, and an operator that nobody knows, still count as moved

@@ -77,6 +77,16 @@ static enum ps_status check_options(const struct ps_cli_load_options *o, struct 
 	return PS_OK;
 }
 
+static int arrival_choice(const char *name)
+{
+	int i = 0;
+
+	while (strcmp(ps_load_arrival_choices[i], name) != 0) {
+		i++;
+	}
+	return i;
+}
+
 enum ps_status ps_cli_load_modes_prepare(struct ps_cli_load_options *o, struct ps_error *err)
 {
 	enum ps_status st = check_options(o, err);
@@ -85,7 +95,7 @@ enum ps_status ps_cli_load_modes_prepare(struct ps_cli_load_options *o, struct p
 		return st;
 	}
 	if (o->m.offline) {
-		o->t.a.arrival = PS_LOAD_OFFLINE;
+		o->t.a.arrival = arrival_choice("offline");
 		o->t.a.concurrency = o->t.a.concurrency > 0 ? o->t.a.concurrency : OFFLINE_DEFAULT;
 	}
 	o->m.steps = o->m.steps > 0 ? o->m.steps : STEPS_DEFAULT;

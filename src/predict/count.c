@@ -339,9 +339,10 @@ enum ps_status ps_predict_count_op(const struct ps_predict_graph *g,
 		return PS_OK;
 	}
 	const struct ps_shapes_value *v = value(g, p->value);
-	op->known = true;
 	op->kind = PS_PREDICT_LAYOUT;
 	op->in_bytes = op->out_bytes = bytes(v);
+	op->known = isfinite(op->in_bytes);
+	op->macs = op->element_ops = op->known ? 0 : NAN;
 	image_shape(&op->shape, v, v);
 	return PS_OK;
 }

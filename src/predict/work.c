@@ -57,19 +57,23 @@ static bool is_float(enum ps_dtype t)
 }
 
 /* As in onnx.h: mean and variance of a normalisation were not learned. */
-static double count_parameters(const struct ps_shapes *s)
+static enum ps_status count_parameters(const struct ps_shapes *s, double *ret, struct ps_error *err)
 {
-	double n = 0;
-	for (int v = 0; v < s->n_values; v++)
-		if (s->values[v].stored && s->values[v].maker < 0 && s->values[v].rank > 0 &&
-		    is_float(s->values[v].dtype))
-			n += (double)ps_shapes_elements(&s->values[v]);
+	bool *statistic = calloc((size_t)s->n_values + 1, sizeof *statistic);
+	if (!statistic)
+		return ps_error_set(err, PS_ENOMEM, "no memory for the operators of a model");
 	for (int k = 0; k < s->n_nodes; k++)
 		for (int i = 3; i < 5 && strcmp(s->nodes[k].op, "BatchNormalization") == 0; i++)
-			if (i < s->nodes[k].n_in && s->nodes[k].in[i] >= 0 &&
-			    s->values[s->nodes[k].in[i]].stored)
-				n -= (double)ps_shapes_elements(&s->values[s->nodes[k].in[i]]);
-	return n;
+			if (i < s->nodes[k].n_in && s->nodes[k].in[i] >= 0)
+				statistic[s->nodes[k].in[i]] = true;
+	*ret = 0;
+	for (int v = 0; v < s->n_values; v++) {
+		const struct ps_shapes_value *x = &s->values[v];
+		if (x->stored && x->maker < 0 && x->rank > 0 && is_float(x->dtype) && !statistic[v])
+			*ret += (double)ps_shapes_elements(x);
+	}
+	free(statistic);
+	return PS_OK;
 }
 
 static void count_ends(const struct ps_shapes *s, struct ps_predict_model *m)
@@ -164,9 +168,9 @@ static enum ps_status count_all(const struct ps_predict_graph *g, struct ps_pred
 		m->op_count++;
 	}
 	total_ops(m);
-	m->parameters = count_parameters(g->shapes);
 	count_ends(g->shapes, m);
-	return count_peak(g, &m->peak_bytes, err);
+	enum ps_status st = count_parameters(g->shapes, &m->parameters, err);
+	return st == PS_OK ? count_peak(g, &m->peak_bytes, err) : st;
 }
 
 static enum ps_status count_shapes(const struct ps_shapes *s, const char *name,

@@ -46,6 +46,7 @@ static void warn_price(struct list *w)
 		.instance_type = (char *)c->price.instance_type,
 		.vcpu = c->price.vcpu,
 		.memory_gib = c->price.memory_gib,
+		.source_date = (char *)c->price.source_date,
 	};
 	struct ps_cpus cpus;
 
@@ -55,6 +56,10 @@ static void warn_price(struct list *w)
 	}
 	if (ps_cpus_parse(c->slice_cpus ? c->slice_cpus : "", &cpus, NULL) == PS_OK &&
 	    ps_cost_slice_warning(&price, ps_cpus_count(&cpus), c->slice_memory_bytes, text))
+		warn(w, "Price: %s.", text);
+	/* by the day of the campaign: the same store gives the same report on any day */
+	if (c->started_wall_ns > 0 &&
+	    ps_cost_age_warning(&price, ps_cost_date_of(c->started_wall_ns), text))
 		warn(w, "Price: %s.", text);
 }
 

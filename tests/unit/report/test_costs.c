@@ -191,13 +191,37 @@ static void test_bad_rates(void **state)
 	free_campaign(&m);
 }
 
+/* The age of a price is judged by the day of the campaign, 2026-11-22. */
+static void test_old_price(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *date, *want;
+	} rows[] = {
+		{"2025-11-22", NULL},
+		{"2025-11-21", "Price: the price of c6i.large is of 2025-11-21, over a year before "
+			       "2026-11-22: look it up again."},
+	};
+	for (size_t i = 0; i < 2; i++) {
+		struct ps_report_answer a;
+		struct made m;
+		make_campaign(&m, 1.25, 0.05, 400, 1.3);
+		m.campaign.price.source_date = rows[i].date;
+		build(&m, &a);
+		assert_int_equal(a.warning_len, rows[i].want != NULL);
+		if (rows[i].want)
+			assert_string_equal(a.warnings[0], rows[i].want);
+		ps_report_fini(&a);
+		free_campaign(&m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_use),
-		cmocka_unit_test(test_no_use),
-		cmocka_unit_test(test_tables),
-		cmocka_unit_test(test_bad_rates),
+		cmocka_unit_test(test_use),	  cmocka_unit_test(test_no_use),
+		cmocka_unit_test(test_tables),	  cmocka_unit_test(test_bad_rates),
+		cmocka_unit_test(test_old_price),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,9 @@
 #include "cli/cli.h"
 #include "cli/plan_out_internal.h"
 
-#include <string.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
 
 struct plan_options {
 	char *plan, *prices, *profiles, *revocations, *serve_dir;
@@ -131,6 +133,27 @@ static enum ps_status print_text(const struct ps_plan_answer *a, int most, struc
 	return st;
 }
 
+/* CLP and CBC print a line here and there whatever they are told; stdout is for the plan alone. */
+static int hush(void)
+{
+	int kept = dup(STDOUT_FILENO), nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (kept >= 0 && nowhere >= 0)
+		dup2(nowhere, STDOUT_FILENO);
+	if (nowhere >= 0)
+		close(nowhere);
+	return kept;
+}
+
+static void speak_again(int kept)
+{
+	fflush(stdout);
+	if (kept < 0)
+		return;
+	dup2(kept, STDOUT_FILENO);
+	close(kept);
+}
+
 static enum ps_status answer(const struct plan_options *o, const struct ps_plan_case *c,
 			     struct ps_plan_answer *ret_answer, struct ps_error *err)
 {
@@ -147,7 +170,9 @@ static enum ps_status answer(const struct plan_options *o, const struct ps_plan_
 	};
 
 	ps_cli_progress_init(&progress, !ps_cli_is_terminal(2));
+	int kept = hush();
 	enum ps_status st = ps_plan_answer(c, &ao, ret_answer, err);
+	speak_again(kept);
 	ps_cli_progress_done(&progress);
 	return st;
 }

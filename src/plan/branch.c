@@ -7,7 +7,7 @@
  * than the one at hand can only use patterns whose reduced cost is below the gap; when those are
  * few, all of them are listed and CBC settles the node.
  */
-#include "plan/plan_internal.h"
+#include "plan/branch_internal.h"
 
 #include <float.h>
 #include <math.h>
@@ -23,32 +23,14 @@ enum {
 	MAX_LISTED = 4000,    /* patterns per type */
 	MAX_INTEGER = 20000,  /* patterns that CBC gets */
 	CBC_NODES = 2000,
-	SEEDS = 8, /* greedy plans whose machines are the first patterns */
+	ROOT_STEPS = 6000, /* of local search */
+	SEEDS = 8,	   /* greedy plans whose machines are the first patterns */
 };
-#define CBC_SHARE 0.3 /* of the time left that one integer programme may take */
+#define CBC_SHARE   0.15 /* of the time left that one integer programme may take */
+#define ROOT_SHARE  0.3	 /* of the time left for diving and local search at the root */
+#define LEAST_VALUE 0.2	 /* of its fractional value, for a part that the duals find worthless */
 
-struct node {
-	double bound;
-	double *low, *high; /* [type] */
-};
-
-struct tree {
-	const struct ps_plan_space *s;
-	struct ps_plan_bins *bs;
-	struct ps_plan_result *result;
-	double plan_usd;
-	struct ps_plan_patterns patterns;
-	struct ps_plan_master *master;
-	int in_master;
-	double *dual, *type_dual, *rented; /* [kind], [type], [type] */
-	struct node *open;
-	int n_open, cap_open;
-	double certified; /* what the present duals prove */
-	double settled;	  /* least bound of nodes that were given up */
-	bool no_memory;
-};
-
-static bool cheaper_possible(const struct tree *t, double bound)
+static bool cheaper_possible(const struct ps_plan_tree *t, double bound)
 {
 	double goal = t->plan_usd / (1 + t->s->options->gap);
 
@@ -58,7 +40,7 @@ static bool cheaper_possible(const struct tree *t, double bound)
 /* ---- one node ---- */
 
 /* What dual prices prove, after exact pricing said what the best pattern of each type is worth. */
-static double certified(struct tree *t, const struct node *n, const double *worth)
+static double certified(struct ps_plan_tree *t, const struct ps_plan_node *n, const double *worth)
 {
 	double scale = 1, sum = 0;
 
@@ -84,8 +66,7 @@ static double certified(struct tree *t, const struct node *n, const double *wort
 	return sum;
 }
 
-/* Prices every type. Returns what was found anew; worth[type] is what no pattern exceeds. */
-static int price_all(struct tree *t, int64_t budget, double *ret_worth)
+int ps_plan_tree_price(struct ps_plan_tree *t, int64_t budget, double *ret_worth)
 {
 	int before = t->patterns.n;
 
@@ -105,7 +86,7 @@ static int price_all(struct tree *t, int64_t budget, double *ret_worth)
 	return t->patterns.n - before;
 }
 
-static bool solve_master(struct tree *t, double *ret_usd, double *ret_uncovered)
+bool ps_plan_tree_master(struct ps_plan_tree *t, double *ret_usd, double *ret_uncovered)
 {
 	if (!ps_plan_master_add(t->master, &t->patterns, t->in_master)) {
 		t->no_memory = true;
@@ -118,18 +99,18 @@ static bool solve_master(struct tree *t, double *ret_usd, double *ret_uncovered)
 }
 
 /* Column generation. True when the duals are proven: no pattern is missing from the programme. */
-static bool solve_node(struct tree *t, struct node *n, double *worth)
+static bool solve_node(struct ps_plan_tree *t, struct ps_plan_node *n, double *worth)
 {
 	for (int i = 0; i < t->s->types; i++)
 		ps_plan_master_limit(t->master, i, n->low[i], n->high[i]);
 	while (!t->no_memory && !ps_plan_space_late(t->s)) {
 		double usd, uncovered;
-		if (!solve_master(t, &usd, &uncovered))
+		if (!ps_plan_tree_master(t, &usd, &uncovered))
 			return false;
-		if (price_all(t, QUICK_NODES, worth) > 0)
+		if (ps_plan_tree_price(t, QUICK_NODES, worth) > 0)
 			continue;
 		int64_t cut = t->result->pricings_cut;
-		int fresh = price_all(t, EXACT_NODES, worth);
+		int fresh = ps_plan_tree_price(t, EXACT_NODES, worth);
 		t->certified = certified(t, n, worth);
 		n->bound = fmax(n->bound, t->certified);
 		if (!cheaper_possible(t, n->bound))
@@ -143,7 +124,7 @@ static bool solve_node(struct tree *t, struct node *n, double *worth)
 /* ---- plans from patterns ---- */
 
 /* The chosen patterns as machines, without what they hold twice. */
-static bool to_bins(struct tree *t, const struct ps_plan_patterns *ps, const int *times,
+static bool to_bins(struct ps_plan_tree *t, const struct ps_plan_patterns *ps, const int *times,
 		    struct ps_plan_bins *ret_bins)
 {
 	const struct ps_plan_space *s = t->s;
@@ -174,7 +155,7 @@ static bool to_bins(struct tree *t, const struct ps_plan_patterns *ps, const int
 	return fine;
 }
 
-static void adopt(struct tree *t, struct ps_plan_bins *bins)
+void ps_plan_tree_adopt(struct ps_plan_tree *t, struct ps_plan_bins *bins)
 {
 	double usd = ps_plan_bins_cost(t->s, bins);
 
@@ -187,7 +168,7 @@ static void adopt(struct tree *t, struct ps_plan_bins *bins)
 	ps_plan_bins_fini(bins);
 }
 
-static double seconds_left(const struct tree *t)
+static double seconds_left(const struct ps_plan_tree *t)
 {
 	int64_t left = t->s->deadline_ns - ps_clock_read(t->s->options->clock);
 
@@ -195,7 +176,8 @@ static double seconds_left(const struct tree *t)
 }
 
 /* The integer programme over some patterns; its bound holds for plans of these alone. */
-static double integer(struct tree *t, const struct ps_plan_patterns *ps, const struct node *n)
+static double integer(struct ps_plan_tree *t, const struct ps_plan_patterns *ps,
+		      const struct ps_plan_node *n)
 {
 	int *times = calloc((size_t)ps->n + 1, sizeof(*times));
 	struct ps_plan_bins bins = {0};
@@ -208,7 +190,7 @@ static double integer(struct tree *t, const struct ps_plan_patterns *ps, const s
 	if (ps_plan_integer(t->s, ps, n ? n->low : NULL, n ? n->high : NULL, t->plan_usd, CBC_NODES,
 			    seconds, times, &bound)) {
 		if (to_bins(t, ps, times, &bins))
-			adopt(t, &bins);
+			ps_plan_tree_adopt(t, &bins);
 		else
 			ps_plan_bins_fini(&bins);
 	}
@@ -218,7 +200,7 @@ static double integer(struct tree *t, const struct ps_plan_patterns *ps, const s
 
 /* Lists every pattern that a cheaper plan could use under the present duals, and lets CBC choose.
  * True when that settled the node. */
-static bool settle(struct tree *t, struct node *n)
+static bool settle(struct ps_plan_tree *t, struct ps_plan_node *n)
 {
 	struct ps_plan_patterns list = {0};
 	double gap = t->plan_usd - t->certified;
@@ -228,9 +210,13 @@ static bool settle(struct tree *t, struct node *n)
 		double price = t->s->p->types[i].usd_per_hour - t->type_dual[i];
 		struct ps_plan_pricing x = {
 			.dual = t->dual,
-			.above = fmax(price - gap - 1e-7, 0),
+			.above = price - gap - 1e-7,
 			.budget = LIST_NODES,
 		};
+		/* Then even a pattern of nothing that has a dual could be used: too many. */
+		whole = x.above >= 0;
+		if (!whole)
+			break;
 		if (ps_plan_price(t->s, i, &x, &list, MAX_LISTED) != PS_OK)
 			t->no_memory = true;
 		whole = !x.cut && list.n <= MAX_INTEGER && !t->no_memory;
@@ -245,20 +231,21 @@ static bool settle(struct tree *t, struct node *n)
 
 /* ---- the tree ---- */
 
-static void drop(struct node *n)
+static void drop(struct ps_plan_node *n)
 {
 	free(n->low);
 	free(n->high);
 }
 
-static void push(struct tree *t, const struct node *from, int type, double low, double high)
+static void push(struct ps_plan_tree *t, const struct ps_plan_node *from, int type, double low,
+		 double high)
 {
 	size_t size = (size_t)t->s->types * sizeof(double);
-	struct node n = {from->bound, malloc(size), malloc(size)};
+	struct ps_plan_node n = {from->bound, malloc(size), malloc(size)};
 
 	if (t->n_open == t->cap_open) {
 		int cap = t->cap_open ? 2 * t->cap_open : 64;
-		struct node *open = realloc(t->open, (size_t)cap * sizeof(*open));
+		struct ps_plan_node *open = realloc(t->open, (size_t)cap * sizeof(*open));
 		if (open) {
 			t->open = open;
 			t->cap_open = cap;
@@ -279,7 +266,7 @@ static void push(struct tree *t, const struct node *from, int type, double low, 
 	t->open[t->n_open++] = n;
 }
 
-static int lowest(const struct tree *t)
+static int lowest(const struct ps_plan_tree *t)
 {
 	int best = 0;
 
@@ -291,7 +278,7 @@ static int lowest(const struct tree *t)
 }
 
 /* The type whose number is furthest from whole, weighed by its price; -1 when all are whole. */
-static int to_branch(const struct tree *t)
+static int to_branch(const struct ps_plan_tree *t)
 {
 	double most = 0;
 	int best = -1;
@@ -308,7 +295,7 @@ static int to_branch(const struct tree *t)
 }
 
 /* What stays open of the tree has at least this bound. */
-static double open_bound(const struct tree *t)
+static double open_bound(const struct ps_plan_tree *t)
 {
 	double least = t->settled;
 
@@ -317,7 +304,34 @@ static double open_bound(const struct tree *t)
 	return fmin(least, t->plan_usd);
 }
 
-static void visit(struct tree *t, struct node *n, double *worth)
+/* With the root's duals as values greedy and local search know what a part really costs to pack. */
+static void search_root(struct ps_plan_tree *t, double *worth)
+{
+	struct ps_plan_space *s = t->s;
+	int64_t deadline = s->deadline_ns, now = ps_clock_read(s->options->clock);
+	struct ps_plan_bins bins = {0};
+	struct ps_rng r;
+
+	ps_rng_init(&r, s->options->seed, ps_rng_stream("plan/root"));
+	for (int k = 0; k < s->kinds; k++)
+		s->value[k] = fmax(t->dual[k], LEAST_VALUE * s->value[k]);
+	s->deadline_ns = now + (int64_t)(ROOT_SHARE * (double)(deadline - now));
+	ps_plan_dive(t, worth);
+	for (int i = 0; i < t->bs->n; i++) {
+		struct ps_plan_bin copy;
+		if (!ps_plan_bin_copy(&copy, &t->bs->items[i]) || !ps_plan_bins_take(&bins, &copy))
+			t->no_memory = true;
+	}
+	if (!t->no_memory)
+		t->result->steps += ps_plan_improve(
+			s, &bins, ROOT_STEPS, t->result->bound_usd_per_hour, &t->patterns, &r);
+	if (!t->no_memory)
+		ps_plan_tree_adopt(t, &bins);
+	s->deadline_ns = deadline;
+	integer(t, &t->patterns, NULL);
+}
+
+static void visit(struct ps_plan_tree *t, struct ps_plan_node *n, double *worth)
 {
 	bool proven = solve_node(t, n, worth);
 
@@ -326,14 +340,16 @@ static void visit(struct tree *t, struct node *n, double *worth)
 		t->settled = fmin(t->settled, n->bound);
 		return;
 	}
-	if (t->result->nodes == 1 && proven)
+	if (t->result->nodes == 1)
+		search_root(t, worth);
+	else if ((t->result->nodes & (t->result->nodes - 1)) == 0)
 		integer(t, &t->patterns, NULL);
 	if (proven && settle(t, n)) {
 		t->settled = fmin(t->settled, n->bound);
 		t->result->bound_by = PS_PLAN_COMPLETE;
 		return;
 	}
-	int type = proven && cheaper_possible(t, n->bound) ? to_branch(t) : -1;
+	int type = cheaper_possible(t, n->bound) && !ps_plan_space_late(t->s) ? to_branch(t) : -1;
 	if (type < 0) {
 		t->settled = fmin(t->settled, n->bound);
 		return;
@@ -343,14 +359,14 @@ static void visit(struct tree *t, struct node *n, double *worth)
 	push(t, n, type, ceil(x), DBL_MAX);
 }
 
-static void grow(struct tree *t)
+static void grow(struct ps_plan_tree *t)
 {
 	double *worth = calloc((size_t)t->s->types, sizeof(*worth));
 
 	while (worth && t->n_open > 0 && t->result->nodes < MAX_NODES && !t->no_memory &&
 	       !ps_plan_space_late(t->s)) {
 		int at = lowest(t);
-		struct node n = t->open[at];
+		struct ps_plan_node n = t->open[at];
 		if (!cheaper_possible(t, n.bound))
 			break;
 		t->open[at] = t->open[--t->n_open];
@@ -362,7 +378,7 @@ static void grow(struct tree *t)
 
 /* ---- the start ---- */
 
-static void add_bins(struct tree *t, const struct ps_plan_bins *bs)
+void ps_plan_tree_add(struct ps_plan_tree *t, const struct ps_plan_bins *bs)
 {
 	for (int i = 0; i < bs->n; i++) {
 		const struct ps_plan_bin *b = &bs->items[i];
@@ -371,25 +387,25 @@ static void add_bins(struct tree *t, const struct ps_plan_bins *bs)
 	}
 }
 
-static void seed_patterns(struct tree *t)
+static void seed_patterns(struct ps_plan_tree *t)
 {
 	int *parts = malloc((size_t)t->s->kinds * sizeof(*parts));
 	struct ps_rng r;
 
 	ps_rng_init(&r, t->s->options->seed, ps_rng_stream("plan/patterns"));
-	add_bins(t, t->bs);
+	ps_plan_tree_add(t, t->bs);
 	for (int i = 0; parts && i < SEEDS; i++) {
 		struct ps_plan_bins bins = {0};
 		for (int k = 0; k < t->s->kinds; k++)
 			parts[k] = t->s->p->kinds[k].parts;
 		if (ps_plan_greedy(t->s, parts, NULL, 0, 0.05 * (i + 1), &r, &bins) == PS_OK)
-			add_bins(t, &bins);
+			ps_plan_tree_add(t, &bins);
 		ps_plan_bins_fini(&bins);
 	}
 	free(parts);
 }
 
-static bool start(struct tree *t)
+static bool start(struct ps_plan_tree *t)
 {
 	size_t types = (size_t)t->s->types;
 	double *low = calloc(types, sizeof(double)), *high = malloc(types * sizeof(double));
@@ -401,7 +417,7 @@ static bool start(struct tree *t)
 	if (low && high && t->dual && t->type_dual && t->rented && t->master) {
 		for (size_t i = 0; i < types; i++)
 			high[i] = DBL_MAX;
-		push(t, &(struct node){t->result->bound_usd_per_hour, low, high}, -1, 0, 0);
+		push(t, &(struct ps_plan_node){t->result->bound_usd_per_hour, low, high}, -1, 0, 0);
 		seed_patterns(t);
 	} else {
 		t->no_memory = true;
@@ -411,7 +427,7 @@ static bool start(struct tree *t)
 	return !t->no_memory;
 }
 
-static void stop(struct tree *t)
+static void stop(struct ps_plan_tree *t)
 {
 	for (int i = 0; i < t->n_open; i++)
 		drop(&t->open[i]);
@@ -423,10 +439,10 @@ static void stop(struct tree *t)
 	ps_plan_master_free(t->master);
 }
 
-enum ps_status ps_plan_branch_and_price(const struct ps_plan_space *s, struct ps_plan_bins *bs,
+enum ps_status ps_plan_branch_and_price(struct ps_plan_space *s, struct ps_plan_bins *bs,
 					struct ps_plan_result *result, struct ps_error *err)
 {
-	struct tree t = {
+	struct ps_plan_tree t = {
 		.s = s,
 		.bs = bs,
 		.result = result,

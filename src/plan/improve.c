@@ -13,6 +13,7 @@
 struct search {
 	const struct ps_plan_space *s;
 	struct ps_plan_bins *bs;
+	struct ps_plan_patterns *seen;
 	struct ps_rng *r;
 	int *remaining; /* [kind], zero between steps */
 	int *loose;	/* kinds that were taken out */
@@ -153,6 +154,15 @@ static void weigh(const struct search *x, const struct ps_plan_bins *bs, double 
 	}
 }
 
+static void remember(struct search *x, const struct ps_plan_bins *bs)
+{
+	for (int i = 0; x->seen && x->seen->n < PS_PLAN_MAX_SEEN && i < bs->n; i++) {
+		const struct ps_plan_bin *b = &bs->items[i];
+		/* Without memory it is only not remembered. */
+		(void)ps_plan_patterns_add(x->seen, b->type, b->set, b->n, NULL);
+	}
+}
+
 /* The new machines in place of the chosen ones. */
 static bool replace(struct search *x, struct ps_plan_bins *fresh)
 {
@@ -186,6 +196,7 @@ static bool step(struct search *x, double *ret_saved)
 	if (new_usd < usd - PS_PLAN_EPS ||
 	    (new_usd < usd + PS_PLAN_EPS && new_uneven > uneven * (1 - 1e-3))) {
 		*ret_saved = usd - new_usd;
+		remember(x, &fresh);
 		fine = replace(x, &fresh);
 	}
 	ps_plan_bins_fini(&fresh);
@@ -193,11 +204,12 @@ static bool step(struct search *x, double *ret_saved)
 }
 
 int64_t ps_plan_improve(const struct ps_plan_space *s, struct ps_plan_bins *bs, int64_t steps,
-			double good_enough, struct ps_rng *r)
+			double good_enough, struct ps_plan_patterns *seen, struct ps_rng *r)
 {
 	struct search x = {
 		.s = s,
 		.bs = bs,
+		.seen = seen,
 		.r = r,
 		.remaining = calloc((size_t)s->kinds, sizeof(int)),
 		.loose = calloc((size_t)s->kinds, sizeof(int)),

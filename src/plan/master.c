@@ -166,6 +166,17 @@ void ps_plan_master_limit(struct ps_plan_master *m, int type, double low, double
 	Clp_rowUpper(m->clp)[m->s->kinds + type] = fmin(high, DBL_MAX);
 }
 
+void ps_plan_master_parts(struct ps_plan_master *m, int kind, double parts)
+{
+	Clp_rowLower(m->clp)[kind] = parts;
+}
+
+const double *ps_plan_master_times(const struct ps_plan_master *m)
+{
+	/* Behind the dear columns. */
+	return Clp_primalColumnSolution(m->clp) + m->s->kinds;
+}
+
 bool ps_plan_master_solve(struct ps_plan_master *m, double *ret_usd, double *ret_dual,
 			  double *ret_type_dual, double *ret_rented, double *ret_uncovered)
 {
@@ -224,16 +235,15 @@ bool ps_plan_integer(const struct ps_plan_space *s, const struct ps_plan_pattern
 	Cbc_setMaximumSeconds(m, seconds);
 	Cbc_setCutoff(m, below - 1e-7);
 	Cbc_solve(m);
-	if (Cbc_isProvenInfeasible(m)) {
+	/* Only a search that came to its end proves anything. */
+	bool ended = Cbc_status(m) == 0 && Cbc_secondaryStatus(m) <= 1;
+	found = Cbc_numberSavedSolutions(m) > 0 && Cbc_getObjValue(m) < below;
+	if (found)
+		read_times(m, c.n, ret_times);
+	if (ended && found && Cbc_isProvenOptimal(m))
+		*ret_bound = Cbc_getObjValue(m);
+	else if (ended && !found && Cbc_isProvenInfeasible(m))
 		*ret_bound = below;
-	} else {
-		*ret_bound = fmin(below, Cbc_getBestPossibleObjValue(m));
-		found = Cbc_numberSavedSolutions(m) > 0 && Cbc_getObjValue(m) < below;
-		if (found)
-			read_times(m, c.n, ret_times);
-		if (found && Cbc_isProvenOptimal(m))
-			*ret_bound = Cbc_getObjValue(m);
-	}
 	Cbc_deleteModel(m);
 	columns_fini(&c);
 	free(row_low);

@@ -84,11 +84,6 @@ enum ps_status ps_plan_greedy(const struct ps_plan_space *s, int *remaining, con
 			      int n_only, double noise, struct ps_rng *r,
 			      struct ps_plan_bins *ret_bins);
 
-/* ps_plan_improve empties a few machines at a time and fills anew, keeping what is no dearer, for
- * `steps` or until the time or `good_enough` (dollars) is reached. Returns the steps taken. */
-int64_t ps_plan_improve(const struct ps_plan_space *s, struct ps_plan_bins *bs, int64_t steps,
-			double good_enough, struct ps_rng *r);
-
 /* A pattern: what one machine of a type may hold. */
 struct ps_plan_pattern {
 	int type, n;
@@ -105,6 +100,13 @@ struct ps_plan_patterns {
 enum ps_status ps_plan_patterns_add(struct ps_plan_patterns *ps, int type,
 				    const struct ps_plan_count *set, int n, bool *ret_new);
 void ps_plan_patterns_fini(struct ps_plan_patterns *ps);
+
+/* ps_plan_improve empties a few machines at a time and fills anew, keeping what is no dearer, for
+ * `steps` or until the time or `good_enough` (dollars) is reached. Returns the steps taken. Sets
+ * that are kept join `seen` (may be NULL), up to PS_PLAN_MAX_SEEN. */
+#define PS_PLAN_MAX_SEEN 20000
+int64_t ps_plan_improve(const struct ps_plan_space *s, struct ps_plan_bins *bs, int64_t steps,
+			double good_enough, struct ps_plan_patterns *seen, struct ps_rng *r);
 
 /* What pricing asks and answers, for one type. */
 struct ps_plan_pricing {
@@ -125,7 +127,7 @@ enum ps_status ps_plan_price(const struct ps_plan_space *s, int type, struct ps_
 
 /* ps_plan_branch_and_price improves plan and bound in `result`. `bs` is the plan so far and becomes
  * a cheaper one. */
-enum ps_status ps_plan_branch_and_price(const struct ps_plan_space *s, struct ps_plan_bins *bs,
+enum ps_status ps_plan_branch_and_price(struct ps_plan_space *s, struct ps_plan_bins *bs,
 					struct ps_plan_result *result, struct ps_error *err);
 
 /* ps_plan_brute tries every plan. PS_ETOOBIG over PS_PLAN_BRUTE_PARTS parts. */
@@ -147,6 +149,11 @@ void ps_plan_master_limit(struct ps_plan_master *m, int type, double low, double
  * rented [types], what dear columns still cover. False when the solver failed. */
 bool ps_plan_master_solve(struct ps_plan_master *m, double *ret_usd, double *ret_dual,
 			  double *ret_type_dual, double *ret_rented, double *ret_uncovered);
+
+/* ps_plan_master_parts says how many parts of a kind are to be covered. */
+void ps_plan_master_parts(struct ps_plan_master *m, int kind, double parts);
+/* ps_plan_master_times borrows how often each pattern is used, in the order they were added. */
+const double *ps_plan_master_times(const struct ps_plan_master *m);
 
 /* ps_plan_integer solves the integer programme over patterns with CBC: ret_times[pattern], and a
  * bound that holds for it. `below` cuts off what costs as much. False: nothing cheaper was found.

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define CLOCK_NODES 512
-#define LEAST_SHARE 0.02 /* of each dimension in the weighted need */
+#define LEAST_SHARE 1e-6 /* of each dimension in the weighted need */
 
 struct item {
 	int kind, most;

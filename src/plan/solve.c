@@ -94,7 +94,7 @@ static void search(struct ps_plan_space *s, struct ps_plan_bins *bs, struct ps_p
 	if (o->method == PS_PLAN_AUTO && s->kinds <= PRICE_ROWS)
 		s->deadline_ns -= (int64_t)((1 - SEARCH_SHARE) * (double)o->time_limit_ns);
 	double goal = ps_plan_bound_round(s, r->bound_usd_per_hour) * (1 + o->gap);
-	r->steps = ps_plan_improve(s, bs, steps, goal + PS_PLAN_EPS, rng);
+	r->steps = ps_plan_improve(s, bs, steps, goal + PS_PLAN_EPS, NULL, rng);
 	s->deadline_ns = deadline;
 	r->heuristic_usd_per_hour = ps_plan_bins_cost(s, bs);
 }

@@ -105,10 +105,71 @@ static void test_same_optimum_as_every_plan(void **state)
 		fail_msg("%d of 300 were proven", proven);
 }
 
+/* ---- bounds of cases too large to try every plan ---- */
+
+enum { MANY = 24, MANY_TYPES = 5 };
+
+/* A clock that goes on a millisecond whenever it is read: limits of time that repeat. */
+static int64_t tick(void *ctx)
+{
+	int64_t *now = ctx;
+
+	*now += PS_NS_PER_MS;
+	return *now;
+}
+
+/* Few fit on a machine and prices per size differ: relaxations are weak, proofs are hard. */
+static void draw_many(struct ps_rng *r, double *size, double *room, struct ps_plan_type *types,
+		      struct ps_plan_kind *kinds)
+{
+	for (int t = 0; t < MANY_TYPES; t++) {
+		room[t] = 1 + (double)ps_rng_below(r, 4);
+		types[t].usd_per_hour = room[t] * (0.04 + 0.004 * (double)ps_rng_below(r, 5));
+	}
+	for (int k = 0; k < MANY; k++) {
+		size[k] = 0.15 + 0.7 * ps_rng_uniform(r);
+		kinds[k] = (struct ps_plan_kind){.parts = 1, .most = 1, .least_parts = 1};
+	}
+}
+
+/* No bound of any run is over the cost of the plan of any other. */
+static void test_bounds_hold_for_all_plans(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		double size[MANY], room[MANY_TYPES], cheapest = INFINITY, bound = 0;
+		struct ps_plan_type types[MANY_TYPES];
+		struct ps_plan_kind kinds[MANY];
+		struct ps_rng r;
+		ps_rng_init(&r, seed, 3);
+		draw_many(&r, size, room, types, kinds);
+		struct ps_plan_additive a = {MANY_TYPES, MANY, 1, size, room};
+		struct ps_plan_oracle oracle = ps_plan_additive_oracle(&a);
+		struct ps_plan_problem p = {&oracle, types, kinds};
+		for (uint64_t run = 0; run < 3; run++) {
+			int64_t now = 0;
+			struct ps_clock clock = {tick, &now};
+			struct ps_plan_options o = {.clock = &clock,
+						    .time_limit_ns = (200 << run) * PS_NS_PER_MS,
+						    .seed = run,
+						    .only_type = -1};
+			struct ps_plan_result found;
+			assert_int_equal(ps_plan_solve(&p, &o, &found, NULL, NULL), PS_OK);
+			cheapest = fmin(cheapest, found.plan.usd_per_hour);
+			bound = fmax(bound, found.bound_usd_per_hour);
+			ps_plan_solution_free(&found.plan);
+		}
+		if (bound > cheapest * (1 + 1e-9))
+			fail_msg("seed %d: a bound of %.6f, and a plan of %.6f", (int)seed, bound,
+				 cheapest);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_optimum_as_every_plan),
+		cmocka_unit_test(test_bounds_hold_for_all_plans),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -376,44 +376,6 @@ static int room(const struct ps_net_client *c)
 
 /* --- streams of gRPC --- */
 
-enum ps_status ps_net_call_message(struct ps_net_call *call, struct ps_net_message *m,
-				   struct ps_error *err)
-{
-	struct ps_net_h2c_call *k = (struct ps_net_h2c_call *)call->stream;
-	if (!k || call->kind != PS_NET_CALL_GRPC_STREAM || k->side_ended)
-		return ps_error_set(err, PS_EUNAVAIL, "no message can be sent on this call");
-	m->bytes = 0;
-	for (size_t i = 0; i < m->n_body; i++)
-		m->bytes += m->body[i].iov_len;
-	if (m->bytes > UINT32_MAX)
-		return ps_error_set(err, PS_ETOOBIG, "a message of gRPC has at most 4 GiB");
-	m->prefix[0] = 0;
-	for (int i = 0; i < 4; i++)
-		m->prefix[1 + i] = (unsigned char)(m->bytes >> (24 - 8 * i));
-	m->prefix_left = sizeof m->prefix;
-	m->sent_ns = m->sent_all_ns = 0;
-	m->stream = &k->base;
-	m->next = NULL;
-	if (k->last_message)
-		k->last_message->next = m;
-	else
-		k->messages = m;
-	k->last_message = m;
-	ps_net_h2c_resume(k);
-	start(k->base.client);
-	return PS_OK;
-}
-
-void ps_net_call_end(struct ps_net_call *call)
-{
-	struct ps_net_h2c_call *k = (struct ps_net_h2c_call *)call->stream;
-	if (!k || call->kind != PS_NET_CALL_GRPC_STREAM || k->side_ended)
-		return;
-	k->side_ended = true;
-	ps_net_h2c_resume(k);
-	start(k->base.client);
-}
-
 void ps_net_call_give_up(struct ps_net_call *call, int64_t sent_ns)
 {
 	if (!call->stream)

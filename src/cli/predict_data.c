@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEPT_TRIALS 64
+#define KEPT_TRIALS    64
+#define POOLED_FREEDOM 8 /* of the scatter of trials, to say anything of profiles of one or two */
 
 /* A campaign while it is read. */
 struct reading {
@@ -483,6 +484,37 @@ void ps_cli_predict_free(struct ps_cli_predict_data *d)
 	memset(d, 0, sizeof(*d));
 }
 
+/* Few trials of one profile say little about their scatter; all profiles together do, as it is a
+ * share of the value that is much the same for all. */
+static double pooled_deviation(const struct ps_cli_predict_data *d, double *ret_freedom)
+{
+	double sum = 0, freedom = 0;
+
+	for (size_t i = 0; i < d->profile_len; i++) {
+		const struct ps_cli_predict_profile *p = &d->profiles[i];
+		int n = p->trials < KEPT_TRIALS ? p->trials : KEPT_TRIALS;
+		if (n < 2)
+			continue;
+		sum += (n - 1) * ps_stats_variance(p->log_ns, (size_t)n);
+		freedom += n - 1;
+	}
+	*ret_freedom = freedom;
+	return freedom > 0 ? sqrt(sum / freedom) : NAN;
+}
+
+static double noise_of_trials(const struct ps_cli_predict_data *d, const double *log_ns, int n)
+{
+	struct ps_stats_interval v =
+		ps_stats_mean_interval(log_ns, (size_t)n, PS_REPORT_CONFIDENCE);
+	double freedom = 0, deviation = pooled_deviation(d, &freedom);
+
+	if (v.has_interval)
+		return (v.hi - v.lo) / 2;
+	if (freedom < POOLED_FREEDOM)
+		return NAN;
+	return ps_stats_t_quantile((1 + PS_REPORT_CONFIDENCE) / 2, freedom) * deviation / sqrt(n);
+}
+
 bool ps_cli_predict_service(const struct ps_cli_predict_data *d, int model, int64_t batch,
 			    const struct ps_predict_slice *slice, double *ret_ns, double *ret_noise,
 			    double *ret_variation)
@@ -492,10 +524,8 @@ bool ps_cli_predict_service(const struct ps_cli_predict_data *d, int model, int6
 		if (p->model != model || p->batch != batch || !same_slice(&p->slice, slice))
 			continue;
 		int n = p->trials < KEPT_TRIALS ? p->trials : KEPT_TRIALS;
-		struct ps_stats_interval v =
-			ps_stats_mean_interval(p->log_ns, (size_t)n, PS_REPORT_CONFIDENCE);
 		*ret_ns = exp(ps_stats_mean(p->log_ns, (size_t)n));
-		*ret_noise = v.has_interval ? (v.hi - v.lo) / 2 : NAN;
+		*ret_noise = noise_of_trials(d, p->log_ns, n);
 		*ret_variation = p->deviation / p->trials;
 		return true;
 	}

@@ -84,7 +84,8 @@ enum ps_status ps_cli_predict_count(struct ps_cli_predict_data *d, const char *d
 				    struct ps_error *err);
 
 /* ps_cli_predict_service gives the service time that was measured, geometric mean over trials, and
- * its noise (NAN under four trials); false when there is none. */
+ * its noise: by its own trials from four on, before that by the scatter of all profiles' trials
+ * (NAN when those are too few); false when there is none. */
 bool ps_cli_predict_service(const struct ps_cli_predict_data *d, int model, int64_t batch,
 			    const struct ps_predict_slice *slice, double *ret_ns, double *ret_noise,
 			    double *ret_variation);

@@ -90,7 +90,7 @@ static enum ps_status begin(const struct ps_cli_predict_data *d,
 void ps_cli_predict_table_free(struct ps_cli_predict_table *t)
 {
 	ps_predict_learned_free(t->learned);
-	for (size_t i = 0; i < t->work_len; i++) {
+	for (size_t i = 0; t->works && i < t->work_len; i++) {
 		ps_predict_model_fini(t->works[i]);
 		free(t->works[i]);
 	}

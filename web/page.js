@@ -56,6 +56,18 @@ perseus.page = (function () {
 		});
 	}
 
+	/* What scrolls can be scrolled by keyboard. */
+	function reachable() {
+		document.querySelectorAll('.scroll, pre').forEach(function (box) {
+			const table = box.querySelector('table');
+			if (box.scrollWidth <= box.clientWidth + 1 && box.scrollHeight <= box.clientHeight + 1 && box.checkVisibility())
+				return;
+			box.tabIndex = 0;
+			box.setAttribute('role', 'region');
+			box.setAttribute('aria-label', table && table.caption ? table.caption.textContent : box.parentElement.firstChild.textContent);
+		});
+	}
+
 	function contents() {
 		const list = el('ul');
 		document.querySelectorAll('main section[id] > h2').forEach(function (h) {
@@ -82,6 +94,7 @@ perseus.page = (function () {
 		dropEmpty();
 		contents();
 		perseus.figures.drawAll();
+		reachable();
 		print();
 		matchMedia('(prefers-color-scheme: dark)').addEventListener('change', perseus.figures.drawAll);
 	}

@@ -114,8 +114,18 @@
 		return list;
 	}
 
+	/* Of many tenants only the sets that hold most of them can be bars beside each other; the bars lie
+	 * then, so that the names have room. */
+	function drawnKinds() {
+		const n = data.tenants.length;
+		return kinds().filter(function (k) {
+			const s = data.sets.find(function (x) { return x.name === k.set; });
+			return n <= maxKinds || !s || s.members.length >= n / 2;
+		}).slice(0, maxKinds);
+	}
+
 	function barsConfig(key, unit) {
-		const shown = kinds().slice(0, maxKinds);
+		const shown = drawnKinds(), lying = data.tenants.length > maxKinds;
 		let top = 0;
 		const sets = shown.map(function (kind, k) {
 			const values = data.tenants.map(function (t) {
@@ -126,7 +136,9 @@
 			return {
 				label: kind.label,
 				data: values.map(function (v) { return v.value; }),
-				whiskers: values.map(function (v) { return {yLow: v.low, yHigh: v.high}; }),
+				whiskers: values.map(function (v) {
+					return lying ? {xLow: v.low, xHigh: v.high} : {yLow: v.low, yHigh: v.high};
+				}),
 				values: values, backgroundColor: fig.fade(colour(k), 0.75), maxBarThickness: 64,
 			};
 		});
@@ -134,8 +146,10 @@
 			type: 'bar',
 			data: {labels: data.tenants.map(function (t) { return t.name; }), datasets: sets},
 			options: {
-				scales: {x: fig.axis('', {grid: {display: false, borderColor: css('--line')}}),
-					y: fig.axis(unit, {suggestedMax: top})},
+				indexAxis: lying ? 'y' : 'x',
+				scales: {[lying ? 'y' : 'x']: fig.axis('', {grid: {display: false, borderColor: css('--line')},
+					ticks: {color: css('--ink'), autoSkip: false, maxRotation: 0}}),
+					[lying ? 'x' : 'y']: fig.axis(unit, {suggestedMax: top})},
 				plugins: {legend: fig.legend(9), tooltip: {callbacks: {label: function (c) {
 					return c.dataset.label + ': ' + fig.withInterval(c.dataset.values[c.dataIndex], unit);
 				}}}},
@@ -148,7 +162,9 @@
 		const known = rows().filter(function (r) { return r[2] !== null; });
 		if (known.length === 0)
 			return;
-		fig.add('capacity', {id: id, title: title, note: note(Math.min(kinds().length, maxKinds), kinds().length, 'sets'),
+		const n = data.tenants.length;
+		fig.add('capacity', {id: id, title: title, note: note(drawnKinds().length, kinds().length, 'sets'),
+			height: n > maxKinds ? 6 + n * (0.6 + 0.7 * drawnKinds().length) : undefined,
 			summary: known.slice(0, 4).map(function (r) {
 				return r[0] + ' ' + r[1] + ' ' + short(r[2]) + ' ' + unit;
 			}).join('; ') + '.',
@@ -211,8 +227,11 @@
 				short(a.demand_rps) + ', ' + b.name + ' ' + short(b.demand_rps) + ' requests/s'}],
 			borderColor: colour(1), backgroundColor: colour(1), pointStyle: 'rectRot', pointRadius: 7, clip: false,
 		});
+		/* an interval that goes far beyond every point is cut, not the points made small */
 		const top = function (k) {
-			return Math.max.apply(null, f.points.map(function (p) { return p[k].high || p[k].value; }));
+			const ends = f.points.map(function (p) { return p[k].high || p[k].value; });
+			const values = f.points.map(function (p) { return p[k].value; });
+			return Math.min(Math.max.apply(null, ends), 2.5 * Math.max.apply(null, values));
 		};
 		return {
 			type: 'scatter', data: {datasets: sets},
@@ -491,7 +510,7 @@
 		const pairs = data.interference.filter(function (r) {
 			return r.pairs_predict && r.pairs_predict.value !== null && r.slowdown.value !== null;
 		}).map(function (r) {
-			return {what: 'slowdown of ' + r.tenant + ' beside ' + r.beside, unit: 'times slower, from pairs',
+			return {what: 'slowdown of ' + r.tenant + ' beside ' + r.beside, unit: 'times slower, by the product of pairs',
 				predicted: r.pairs_predict, measured: r.slowdown};
 		});
 		return pairs.concat(data.predictions || []);

@@ -154,10 +154,14 @@ static void say_cheaper(const struct ps_report_plan *p, enum ps_report_placement
 
 	if (!x->known || !(x->usd_per_hour > 0))
 		return;
-	ps_strbuf_printf(out, " Against %s (%lld machines, $%.2f a month) that %s %.1f %%.",
+	ps_strbuf_printf(out, " Against %s (%lld machines, $%.2f a month) that ",
 			 ps_report_placement_title(id), (long long)x->machine_count,
-			 ps_cost_usd_per_month(x->usd_per_hour),
-			 saved >= 0 ? "saves" : "costs more:", 100 * fabs(saved));
+			 ps_cost_usd_per_month(x->usd_per_hour));
+	if (fabs(saved) < 5e-4)
+		ps_strbuf_puts(out, "costs the same.");
+	else
+		ps_strbuf_printf(out, "%s %.1f %%.",
+				 saved > 0 ? "saves" : "costs more:", 100 * fabs(saved));
 }
 
 void ps_report_plan_sentences(const struct ps_report_plan *p, struct ps_strbuf *out)
@@ -166,8 +170,9 @@ void ps_report_plan_sentences(const struct ps_report_plan *p, struct ps_strbuf *
 
 	if (!x->known)
 		return;
-	if (p->verdict[0])
-		ps_strbuf_printf(out, "%s ", p->verdict);
+	size_t n = strlen(p->verdict);
+	if (n > 0)
+		ps_strbuf_printf(out, "%s%s ", p->verdict, p->verdict[n - 1] == '.' ? "" : ".");
 	ps_strbuf_printf(out, "The plan rents %lld machine%s for $%.2f a month.",
 			 (long long)x->machine_count, x->machine_count == 1 ? "" : "s",
 			 ps_cost_usd_per_month(x->usd_per_hour));

@@ -146,6 +146,33 @@ class Report(unittest.TestCase):
         self.assertNotIn("{{", page.split("<script")[0])
         self.assertIn("MIT", page)
 
+    def test_plan_is_shown(self):
+        plan = os.path.join(self.folder.name, "plan.json")
+        example = os.path.join(os.environ["PS_SOURCE_DIR"], "examples/plan/shop.yaml")
+        done = perseus("plan", example, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(plan, "w", encoding="utf-8") as f:
+            f.write(done.stdout)
+        page, table = (os.path.join(self.folder.name, n) for n in ("plan.html", "plan.md"))
+        done = perseus("report", self.db, "--plan", plan, "--html", page, "--markdown", table, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        shown = json.loads(done.stdout)["plan"]["placements"]
+        self.assertLess(shown["plan"]["usd_per_hour"], shown["dedicated"]["usd_per_hour"])
+        with open(page, encoding="utf-8") as f:
+            self.assertIn("What to rent", f.read())
+        with open(table, encoding="utf-8") as f:
+            text = f.read()
+        self.assertIn("## Who runs where", text)
+        # a row of every table has as many cells as its head
+        for block in re.findall(r"(?:^\|.*\n)+", text, re.M):
+            rows = [len(re.findall(r"(?<!\\)\|", r)) for r in block.splitlines()]
+            self.assertEqual(len(set(rows)), 1, block)
+        with open(plan, "w", encoding="utf-8") as f:
+            f.write('{"format": "perseus-plan/1", "placements": {"plan": {"usd_per_hour": -1}}}')
+        done = perseus("report", self.db, "--plan", plan)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("plan.json: placements.plan.usd_per_hour: must be a number from 0", done.stderr)
+
     def test_list_and_absent_campaign(self):
         listed = json.loads(perseus("report", self.db, "--list", "--json").stdout)["campaigns"]
         self.assertEqual([c["name"] for c in listed], [self.json["campaign"]])

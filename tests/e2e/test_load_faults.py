@@ -59,7 +59,7 @@ class Faults(unittest.TestCase):
             with self.subTest(way=way), FaultyProxy(self.server.address) as proxy:
                 process = self.start(way, proxy.address, "--arrival", "constant", "--rate", 100,
                                      "--duration", "3.2s", "--timeout", "300ms")
-                until(lambda: proxy.carried >= 10)
+                until(lambda: proxy.carried >= 10 or process.poll() is not None)
                 for fault in want:
                     proxy.set(fault)
                     # real time: how long a fault lasts is part of the scenario
@@ -84,7 +84,7 @@ class Faults(unittest.TestCase):
             with self.subTest(way=way), FaultyProxy(self.server.address) as proxy:
                 process = self.start(way, proxy.address, "--arrival", "constant", "--rate", 100,
                                      "--duration", "2s", "--timeout", "200ms")
-                until(lambda: proxy.carried >= 10)
+                until(lambda: proxy.carried >= 10 or process.poll() is not None)
                 proxy.set("forgotten")
                 t, records, _ = self.result(process)
                 self.assertGreater(t["outcomes"]["timeout"], 5)

@@ -221,7 +221,7 @@ static bool is_drawn(const struct ps_report_answer *a, size_t set)
 	for (size_t i = 0; i < a->comparison_len && i < MAX_SERIES_SETS; i++)
 		if (a->comparisons[i].set == (int)set)
 			return true;
-	return a->campaign->sets[set].member_len == 1 && set < MAX_SERIES_SETS;
+	return set < MAX_SERIES_SETS && a->campaign->sets[set].member_len == 1;
 }
 
 static json_t *set_json(const struct ps_report_answer *a, size_t i, bool charts)

@@ -180,7 +180,7 @@ static void grid_conditions(const struct ps_report_page *p, struct ps_report_gri
 		walk(&all, "", a, b);
 	ps_report_grid_init(g, "Where the manifests differ", heads, 7, all.len);
 	g->failed = g->failed || !all.list;
-	for (size_t i = 0; i < all.len; i++) {
+	for (size_t i = 0; all.list && i < all.len; i++) {
 		ps_report_grid_set(g, i, 0, all.list[i].path);
 		ps_report_grid_printf(g, i, 1, "%.160s",
 				      all.list[i].first ? all.list[i].first : "-");

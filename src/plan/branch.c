@@ -213,10 +213,6 @@ static bool settle(struct ps_plan_tree *t, struct ps_plan_node *n)
 			.above = price - gap - 1e-7,
 			.budget = LIST_NODES,
 		};
-		/* Then even a pattern of nothing that has a dual could be used: too many. */
-		whole = x.above >= 0;
-		if (!whole)
-			break;
 		if (ps_plan_price(t->s, i, &x, &list, MAX_LISTED) != PS_OK)
 			t->no_memory = true;
 		whole = !x.cut && list.n <= MAX_INTEGER && !t->no_memory;

@@ -222,6 +222,10 @@ enum ps_status ps_plan_price(const struct ps_plan_space *s, int type, struct ps_
 		for (int q = s->levels - 1; q >= 0; q--)
 			price_level(&v, type, q, need, &root);
 	}
+	/* Then even a pattern of parts without a dual is asked for, and those are not gone through.
+	 */
+	if (all && x->above < 0)
+		x->cut = true;
 	x->at_most = fmin(root, fmax(fmax(x->best, v.open), x->above));
 	bool fine = v.items && need && !v.no_memory;
 	free(v.items);

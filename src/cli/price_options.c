@@ -2,6 +2,7 @@
 #include "price_options_internal.h"
 
 #include "base/clock.h"
+#include "base/cpus.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -112,5 +113,15 @@ void ps_cli_warn_price(const struct ps_cli_pricing *p, const struct ps_cost_pric
 	char text[PS_COST_WARNING_SIZE];
 
 	if (ps_cost_age_warning(price, p->today, text))
+		fprintf(stderr, "perseus: warning: %s\n", text);
+}
+
+void ps_cli_warn_slice(const struct ps_store_campaign *c, const struct ps_cost_price *price)
+{
+	char text[PS_COST_WARNING_SIZE];
+	struct ps_cpus cpus;
+
+	if (ps_cpus_parse(c->slice_cpus ? c->slice_cpus : "", &cpus, NULL) == PS_OK &&
+	    ps_cost_slice_warning(price, ps_cpus_count(&cpus), c->slice_memory_bytes, text))
 		fprintf(stderr, "perseus: warning: %s\n", text);
 }

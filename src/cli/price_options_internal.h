@@ -61,5 +61,7 @@ enum ps_status ps_cli_pricing_find(const struct ps_cli_pricing *p, const char *n
 
 /* ps_cli_warn_price says on stderr that a price is old. */
 void ps_cli_warn_price(const struct ps_cli_pricing *p, const struct ps_cost_price *price);
+/* ps_cli_warn_slice says there that the slice that was measured is another machine. */
+void ps_cli_warn_slice(const struct ps_store_campaign *c, const struct ps_cost_price *price);
 
 #endif

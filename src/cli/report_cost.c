@@ -1,5 +1,4 @@
 /* report_cost.c - perseus report cost: what was measured, at other prices and rates. */
-#include "base/cpus.h"
 #include "base/file.h"
 #include "base/units.h"
 #include "price_options_internal.h"
@@ -142,16 +141,6 @@ static enum ps_status read_rate(const struct ps_store_campaign *c, const char *t
 
 /* ---- machines ---- */
 
-static void warn_slice(const struct ps_store_campaign *c, const struct ps_cost_price *p)
-{
-	char text[PS_COST_WARNING_SIZE];
-	struct ps_cpus cpus;
-
-	if (ps_cpus_parse(c->slice_cpus ? c->slice_cpus : "", &cpus, NULL) == PS_OK &&
-	    ps_cost_slice_warning(p, ps_cpus_count(&cpus), c->slice_memory_bytes, text))
-		fprintf(stderr, "perseus: warning: %s\n", text);
-}
-
 static enum ps_status find_machines(const struct cost_options *o, const struct ps_cli_pricing *p,
 				    const struct ps_store_campaign *c,
 				    struct ps_report_machine *ret, size_t *ret_len,
@@ -167,7 +156,7 @@ static enum ps_status find_machines(const struct cost_options *o, const struct p
 			return st;
 		ret[i].name = name ? name : price->instance_type;
 		ps_cli_warn_price(p, price);
-		warn_slice(c, price);
+		ps_cli_warn_slice(c, price);
 	}
 	*ret_len = n;
 	return PS_OK;

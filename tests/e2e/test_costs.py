@@ -86,9 +86,10 @@ class Report(unittest.TestCase):
             self.assertAlmostEqual(float(list(csv.DictReader(f))[0]["together_usd_per_month"]), 62.05)
 
     def test_slice_that_is_another_machine(self):
-        done = self.report("cost", "--prices", GCP, "--priced-as", "c3-highcpu-4")
-        self.assertIn("perseus: warning: the slice is not the instance it is priced as "
-                      "(c3-highcpu-4): 2 vCPU against 4", done.stderr)
+        for verb, more in (("cost", []), ("bill", ["--memory-weight", "0"])):
+            done = self.report(verb, "--prices", GCP, "--priced-as", "c3-highcpu-4", *more)
+            self.assertIn("perseus: warning: the slice is not the instance it is priced as "
+                          "(c3-highcpu-4): 2 vCPU against 4", done.stderr)
 
     def test_bill(self):
         """What 50 ms and 75 ms each cost of two CPUs; one of the four trials is INVALID."""

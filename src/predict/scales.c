@@ -93,10 +93,11 @@ enum ps_status ps_predict_scales_learn(struct ps_predict_scales *s,
 				       const struct ps_predict_rows *rows, ps_predict_op_time *time,
 				       const void *fit, bool by_batch, struct ps_error *err)
 {
-	double *ratio = calloc(2 * rows->len + 1, sizeof(*ratio)), *room = ratio + rows->len;
+	double *ratio = calloc(2 * rows->len + 1, sizeof(*ratio));
 
 	if (!ratio)
 		return ps_error_set(err, PS_ENOMEM, "no memory for operators");
+	double *room = ratio + rows->len;
 	s->place_len = rows->table->quantity->place_len;
 	for (size_t i = 0; i < rows->len; i++)
 		ratio[i] = log(rows->table->rows[rows->at[i]].y /

@@ -104,7 +104,8 @@ static void one(const void *ctx, int k, void *ret)
 	const struct condition *c = ctx;
 	const double p = percentiles[1 + k % 2];
 	double gap = TRUTH_SERVICE_NS / c->queue.utilisation;
-	struct ps_load_plan plan = {.duration_ns = (int64_t)(c->requests * gap)};
+	struct ps_load_plan plan = {.duration_ns = (int64_t)(c->requests * gap),
+				    .max_records = (size_t)(2 * c->requests)};
 	struct ps_load_tenant tenant = {
 		.name = "t",
 		.sla = {p, (int64_t)(truth_quantile_ns(&c->queue, p) * (1 - BUCKET)), 0.99}};

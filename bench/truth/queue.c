@@ -12,9 +12,11 @@ const char *truth_name(const struct truth_queue *q, char buf[TRUTH_NAME_SIZE])
 	return buf;
 }
 
-/* Erlang's distribution of the wait: P(W > x) for x in services. The terms alternate and grow to
- * e^(u x), so long double: at the longest wait asked for, 25 services at 0.9, 1e-9 is left. */
-static double fixed_wait_over(double u, double x)
+#define FAR 20 /* services: from here on the tail is exponential to 1e-9 */
+
+/* Erlang's distribution of the wait: P(W > x) for x in services up to FAR. The terms alternate and
+ * grow to e^(u x), so long double: further out they would eat up what is left of the tail. */
+static double erlang_over(double u, double x)
 {
 	long double sum = 0;
 	for (int k = 0; k <= (int)x; k++) {
@@ -24,6 +26,25 @@ static double fixed_wait_over(double u, double x)
 		sum += term;
 	}
 	return (double)(1 - (1 - (long double)u) * sum);
+}
+
+/* The rate at which the tail falls: u (e^t - 1) = t. */
+static double decay(double u)
+{
+	double lo = 1e-6, hi = 20;
+	for (int i = 0; i < 100; i++) {
+		double t = (lo + hi) / 2;
+		if (u * expm1(t) < t)
+			lo = t;
+		else
+			hi = t;
+	}
+	return lo;
+}
+
+static double fixed_wait_over(double u, double x)
+{
+	return x <= FAR ? erlang_over(u, x) : erlang_over(u, FAR) * exp(-decay(u) * (x - FAR));
 }
 
 double truth_quantile_ns(const struct truth_queue *q, double p)

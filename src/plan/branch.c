@@ -8,6 +8,7 @@
  * few, all of them are listed and CBC settles the node.
  */
 #include "plan/branch_internal.h"
+#include "plan/solvers_internal.h"
 
 #include <float.h>
 #include <math.h>
@@ -448,6 +449,9 @@ enum ps_status ps_plan_branch_and_price(struct ps_plan_space *s, struct ps_plan_
 
 	if (s->kinds > MAX_ROWS)
 		return PS_OK;
+	enum ps_status st = ps_plan_solvers_get(&s->lib, err);
+	if (st != PS_OK)
+		return st;
 	if (start(&t))
 		grow(&t);
 	result->columns = t.patterns.n;

@@ -1,7 +1,6 @@
 #include "plan/plan_internal.h"
+#include "plan/solvers_internal.h"
 
-#include <coin/Cbc_C_Interface.h>
-#include <coin/Clp_C_Interface.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -129,10 +128,10 @@ struct ps_plan_master *ps_plan_master_new(const struct ps_plan_space *s, double 
 		return NULL;
 	}
 	m->s = s;
-	m->clp = Clp_newModel();
-	Clp_setLogLevel(m->clp, 0);
-	Clp_loadProblem(m->clp, c.n, s->kinds + s->types, c.start, c.row, c.entry, c.low, c.high,
-			c.usd, low, high);
+	m->clp = m->s->lib->Clp_newModel();
+	m->s->lib->Clp_setLogLevel(m->clp, 0);
+	m->s->lib->Clp_loadProblem(m->clp, c.n, s->kinds + s->types, c.start, c.row, c.entry, c.low,
+				   c.high, c.usd, low, high);
 	columns_fini(&c);
 	free(low);
 	free(high);
@@ -143,7 +142,7 @@ void ps_plan_master_free(struct ps_plan_master *m)
 {
 	if (!m)
 		return;
-	Clp_deleteModel(m->clp);
+	m->s->lib->Clp_deleteModel(m->clp);
 	free(m);
 }
 
@@ -155,26 +154,26 @@ bool ps_plan_master_add(struct ps_plan_master *m, const struct ps_plan_patterns 
 		return true;
 	if (!columns_of(m->s, ps, from, &c))
 		return false;
-	Clp_addColumns(m->clp, c.n, c.low, c.high, c.usd, c.start, c.row, c.entry);
+	m->s->lib->Clp_addColumns(m->clp, c.n, c.low, c.high, c.usd, c.start, c.row, c.entry);
 	columns_fini(&c);
 	return true;
 }
 
 void ps_plan_master_limit(struct ps_plan_master *m, int type, double low, double high)
 {
-	Clp_rowLower(m->clp)[m->s->kinds + type] = low;
-	Clp_rowUpper(m->clp)[m->s->kinds + type] = fmin(high, DBL_MAX);
+	m->s->lib->Clp_rowLower(m->clp)[m->s->kinds + type] = low;
+	m->s->lib->Clp_rowUpper(m->clp)[m->s->kinds + type] = fmin(high, DBL_MAX);
 }
 
 void ps_plan_master_parts(struct ps_plan_master *m, int kind, double parts)
 {
-	Clp_rowLower(m->clp)[kind] = parts;
+	m->s->lib->Clp_rowLower(m->clp)[kind] = parts;
 }
 
 const double *ps_plan_master_times(const struct ps_plan_master *m)
 {
 	/* Behind the dear columns. */
-	return Clp_primalColumnSolution(m->clp) + m->s->kinds;
+	return m->s->lib->Clp_primalColumnSolution(m->clp) + m->s->kinds;
 }
 
 bool ps_plan_master_solve(struct ps_plan_master *m, double *ret_usd, double *ret_dual,
@@ -182,11 +181,12 @@ bool ps_plan_master_solve(struct ps_plan_master *m, double *ret_usd, double *ret
 {
 	int kinds = m->s->kinds, types = m->s->types;
 
-	Clp_primal(m->clp, 0);
-	if (Clp_status(m->clp) != 0)
+	m->s->lib->Clp_primal(m->clp, 0);
+	if (m->s->lib->Clp_status(m->clp) != 0)
 		return false;
-	const double *dual = Clp_dualRowSolution(m->clp), *row = Clp_primalRowSolution(m->clp);
-	const double *column = Clp_primalColumnSolution(m->clp);
+	const double *dual = m->s->lib->Clp_dualRowSolution(m->clp),
+		     *row = m->s->lib->Clp_primalRowSolution(m->clp);
+	const double *column = m->s->lib->Clp_primalColumnSolution(m->clp);
 	for (int k = 0; k < kinds; k++)
 		ret_dual[k] = fmax(dual[k], 0);
 	for (int t = 0; t < types; t++) {
@@ -196,16 +196,14 @@ bool ps_plan_master_solve(struct ps_plan_master *m, double *ret_usd, double *ret
 	*ret_uncovered = 0;
 	for (int k = 0; k < kinds; k++)
 		*ret_uncovered += column[k];
-	*ret_usd = Clp_objectiveValue(m->clp);
+	*ret_usd = m->s->lib->Clp_objectiveValue(m->clp);
 	return true;
 }
 
 /* ---- the integer programme ---- */
 
-static void read_times(Cbc_Model *m, int n, int *ret_times)
+static void read_times(const double *x, int n, int *ret_times)
 {
-	const double *x = Cbc_getColSolution(m);
-
 	for (int i = 0; i < n; i++)
 		ret_times[i] = (int)lround(x[i]);
 }
@@ -225,26 +223,26 @@ bool ps_plan_integer(const struct ps_plan_space *s, const struct ps_plan_pattern
 		columns_fini(&c);
 		return false;
 	}
-	Cbc_Model *m = Cbc_newModel();
-	Cbc_setLogLevel(m, 0);
-	Cbc_loadProblem(m, c.n, s->kinds + s->types, c.start, c.row, c.entry, c.low, c.high, c.usd,
-			row_low, row_high);
+	Cbc_Model *m = s->lib->Cbc_newModel();
+	s->lib->Cbc_setLogLevel(m, 0);
+	s->lib->Cbc_loadProblem(m, c.n, s->kinds + s->types, c.start, c.row, c.entry, c.low, c.high,
+				c.usd, row_low, row_high);
 	for (int i = 0; i < c.n; i++)
-		Cbc_setInteger(m, i);
-	Cbc_setMaximumNodes(m, nodes);
-	Cbc_setMaximumSeconds(m, seconds);
-	Cbc_setCutoff(m, below - 1e-7);
-	Cbc_solve(m);
+		s->lib->Cbc_setInteger(m, i);
+	s->lib->Cbc_setMaximumNodes(m, nodes);
+	s->lib->Cbc_setMaximumSeconds(m, seconds);
+	s->lib->Cbc_setCutoff(m, below - 1e-7);
+	s->lib->Cbc_solve(m);
 	/* Only a search that came to its end proves anything. */
-	bool ended = Cbc_status(m) == 0 && Cbc_secondaryStatus(m) <= 1;
-	found = Cbc_numberSavedSolutions(m) > 0 && Cbc_getObjValue(m) < below;
+	bool ended = s->lib->Cbc_status(m) == 0 && s->lib->Cbc_secondaryStatus(m) <= 1;
+	found = s->lib->Cbc_numberSavedSolutions(m) > 0 && s->lib->Cbc_getObjValue(m) < below;
 	if (found)
-		read_times(m, c.n, ret_times);
-	if (ended && found && Cbc_isProvenOptimal(m))
-		*ret_bound = Cbc_getObjValue(m);
-	else if (ended && !found && Cbc_isProvenInfeasible(m))
+		read_times(s->lib->Cbc_getColSolution(m), c.n, ret_times);
+	if (ended && found && s->lib->Cbc_isProvenOptimal(m))
+		*ret_bound = s->lib->Cbc_getObjValue(m);
+	else if (ended && !found && s->lib->Cbc_isProvenInfeasible(m))
 		*ret_bound = below;
-	Cbc_deleteModel(m);
+	s->lib->Cbc_deleteModel(m);
 	columns_fini(&c);
 	free(row_low);
 	free(row_high);

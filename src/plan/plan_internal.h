@@ -8,10 +8,13 @@
 #define PS_PLAN_EPS 1e-9 /* of a price: less is rounding */
 
 /* The problem with what is asked of the oracle again and again. */
+struct ps_plan_solvers;
+
 struct ps_plan_space {
 	const struct ps_plan_problem *p;
 	const struct ps_plan_oracle *o;
 	const struct ps_plan_options *options;
+	const struct ps_plan_solvers *lib; /* NULL until ps_plan_branch_and_price */
 	int64_t deadline_ns;
 	int types, kinds, dims, levels;
 	int16_t *level; /* [type * kinds + kind]; -1 where it cannot be alone, or is not to be */

@@ -18,7 +18,8 @@ PLACES = {
     r"#include <http_parser\.h>": ["net/"],
     r"#include <(sys/socket|sys/epoll|netinet/.*|arpa/inet|netdb|sys/un|sys/timerfd|sys/eventfd)\.h>":
         ["net/", "evloop/"],
-    r"#include <dlfcn\.h>": ["engine/onnxruntime/", "host/", "predict/numeric.c"],
+    r"#include <dlfcn\.h>": ["engine/onnxruntime/", "host/", "predict/numeric.c",
+                               "plan/solvers.c"],
     r"#include <(lapacke|libsvm/.*)\.h>": ["predict/"],
     r"\b(clock_gettime|gettimeofday|clock_nanosleep|nanosleep|usleep)\s*\(": ["base/clock.c"],
     r"\btime\s*\(\s*(NULL|0)\s*\)": ["base/clock.c"],

@@ -21,7 +21,7 @@ libssl              Apache-2.0
 libsqlite3          public domain
 libyaml-0           MIT
 libz                Zlib
-libCbc              EPL-1.0: linked dynamically, unchanged (docs/decisions/011)
+libCbc              EPL-1.0: opened at run time, unchanged (docs/decisions/011)
 libCbcSolver        EPL-1.0
 libCgl              EPL-1.0
 libClp              EPL-1.0
@@ -40,9 +40,10 @@ libgfortran         GPL-3.0-or-later WITH GCC-exception-3.1
 libquadmath         LGPL-2.1-or-later
 "
 bad=0
-# What `perseus predict` opens while running (src/predict/numeric.c), with what that needs.
+# What `perseus predict` and `perseus plan` open while running (src/predict/numeric.c,
+# src/plan/solvers.c), with what that needs.
 opened=""
-for file in liblapacke.so.3 libsvm.so.3; do
+for file in liblapacke.so.3 libsvm.so.3 libClp.so.1 libCbcSolver.so.3; do
 	path=$(/sbin/ldconfig -p | awk -v f="$file" '$1 == f { print $NF; exit }')
 	[ -n "$path" ] || { echo "$file is not installed: scripts/setup does that"; exit 1; }
 	grep -qE "^${file%%.so*} " <<<"$licences" || { echo "$file has no licence here"; exit 1; }

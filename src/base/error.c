@@ -29,7 +29,7 @@ enum ps_status ps_error_errno(struct ps_error *err, int e, const char *fmt, ...)
 {
 	enum ps_status status = ps_status_from_errno(e);
 	va_list ap;
-	char text[sizeof err->what - 100];
+	char text[sizeof((struct ps_error){0}.what) - 100];
 	va_start(ap, fmt);
 	put(text, sizeof text, fmt, ap);
 	va_end(ap);

@@ -350,6 +350,11 @@ static enum ps_status make_all(struct making *m, struct ps_error *err)
 	return PS_OK;
 }
 
+static int line_of(const struct ps_plan_tenant *t)
+{
+	return t->file ? t->file->where.line : 0;
+}
+
 /* Names of copies may be names that others have. */
 static enum ps_status check_copies(const struct ps_plan_case *c, struct ps_error *err)
 {
@@ -363,7 +368,7 @@ static enum ps_status check_copies(const struct ps_plan_case *c, struct ps_error
 		const struct ps_plan_tenant *t = &c->tenants[i];
 		names[i] = (struct name){t->name, (int)i};
 		if (!is_name(t->name) && st == PS_OK)
-			st = ps_plan_refuse(err, PS_EPARSE, c->path, t->file->where.line, "name",
+			st = ps_plan_refuse(err, PS_EPARSE, c->path, line_of(t), "name",
 					    "'%.80s': a tenant's name has 1 to 64 letters, digits, "
 					    "'.', '_', '-'",
 					    t->name);
@@ -372,7 +377,7 @@ static enum ps_status check_copies(const struct ps_plan_case *c, struct ps_error
 	for (size_t i = 1; st == PS_OK && i < n; i++) {
 		if (strcmp(names[i].text, names[i - 1].text) == 0)
 			st = ps_plan_refuse(err, PS_EPARSE, c->path,
-					    c->tenants[names[i].number].file->where.line, "count",
+					    line_of(&c->tenants[names[i].number]), "count",
 					    "two tenants are called '%s'", names[i].text);
 	}
 	free(names);

@@ -224,7 +224,7 @@ static enum ps_status named_types(struct ps_plan_case *c, bool spot, struct ps_e
 	for (size_t i = 0; i < c->file.instance_types.len; i++) {
 		const char *name = c->file.instance_types.items[i];
 		const struct ps_cost_price *p;
-		bool known, twice = false;
+		bool known = false, twice = false;
 		enum ps_status st = ps_cost_sheet_find(&c->sheet, name, &p, err);
 		if (st == PS_OK && !stated(p))
 			st = ps_error_set(err, PS_EINVAL,

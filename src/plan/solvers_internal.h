@@ -41,9 +41,12 @@
 	X(Cbc_setLogLevel)                                                                         \
 	X(Cbc_setMaximumNodes)                                                                     \
 	X(Cbc_setMaximumSeconds)                                                                   \
+	X(Cbc_setParameter)                                                                        \
 	X(Cbc_solve)                                                                               \
 	X(Cbc_status)
 
+/* A member's name takes no parentheses. */
+/* NOLINTNEXTLINE(bugprone-macro-parentheses) */
 #define PS_PLAN_MEMBER(name) __typeof__(&(name)) name;
 
 struct ps_plan_solvers {

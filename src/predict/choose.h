@@ -9,12 +9,13 @@
  *
  * Intervals are those of the jackknife+ (Barber, Candes, Ramdas and Tibshirani, 2021) over models,
  * on logarithms: each run without a model says where the new value is, and how far it was off on
- * the model that it had not seen. With one row per model the interval holds the new value with a
- * probability of at least 1 - 2 (1 - confidence) whatever the distribution, provided that the new
- * model is drawn like the others; in practice about `confidence`. Several rows of a model share its
- * weight (Dunn, Wasserman and Ramdas, 2022), of which those at the setting nearest to the one asked
- * for count. n models cannot bound more than a confidence of n / (n + 1): beyond, there is no
- * interval, and it is said how many models are missing.
+ * the model that it had not seen. With one row per model at the setting asked for, each of one
+ * model and inside the measured range, the interval holds the new value with a probability of at
+ * least 1 - 2 (1 - confidence) whatever the distribution, provided that the new model is drawn like
+ * the others; in practice about `confidence`. Otherwise nothing is promised. Several rows of a
+ * model share its weight (Dunn, Wasserman and Ramdas, 2022), of which those at the setting nearest
+ * to the one asked for count. n models cannot bound more than a confidence of n / (n + 1): beyond,
+ * there is no interval, and it is said how many models are missing.
  */
 #ifndef PS_PREDICT_CHOOSE_H
 #define PS_PREDICT_CHOOSE_H
@@ -33,6 +34,9 @@ struct ps_predict_choice {
 	void *fit;
 	double score; /* its mean error over models left out, within the rows it was chosen on */
 };
+
+/* ps_predict_model_count counts the models that the rows are of. */
+int ps_predict_model_count(const struct ps_predict_rows *rows);
 
 /* ps_predict_choose runs the procedure. `candidates` is NULL-terminated. When ret_best is not NULL
  * it gets, for each candidate, its best variant as a choice of its own (fit NULL and score INFINITY
@@ -85,9 +89,12 @@ void ps_predict_learned_free(struct ps_predict_learned *l);
 
 /* Something of a question that lies outside what was measured. */
 struct ps_predict_beyond {
-	const char *name; /* of the column or setting */
-	double value, low, high;
+	const char *name;	 /* of the column, setting or kind of operator */
+	double value, low, high; /* NAN: settings that were measured, but never together */
 };
+
+#define PS_PREDICT_MAX_BEYOND                                                                      \
+	(PS_PREDICT_MAX_COLUMNS + PS_PREDICT_MAX_PLACES + 1 + PS_PREDICT_KINDS)
 
 struct ps_predict_estimate {
 	double value;
@@ -95,9 +102,10 @@ struct ps_predict_estimate {
 	bool has_interval;
 	double confidence;   /* asked for */
 	double guaranteed;   /* what holds whatever the distribution; 0: no such promise */
-	size_t needs_models; /* without an interval: how many more there must be */
+	size_t needs_models; /* without an interval: how many more there must be; 0: there are
+			      * enough, but the runs without one of them say nothing */
 	const char *candidate;
-	struct ps_predict_beyond beyond[PS_PREDICT_MAX_COLUMNS + PS_PREDICT_MAX_PLACES];
+	struct ps_predict_beyond beyond[PS_PREDICT_MAX_BEYOND];
 	size_t beyond_len; /* 0: inside the measured range everywhere */
 };
 
@@ -106,5 +114,11 @@ struct ps_predict_estimate {
 enum ps_status ps_predict_at(const struct ps_predict_learned *l, const struct ps_predict_row *row,
 			     double confidence, struct ps_predict_estimate *ret_estimate,
 			     struct ps_error *err);
+/* ps_predict_by_choice is the same from a choice alone, without error and interval: for a table of
+ * too few models. */
+enum ps_status ps_predict_by_choice(const struct ps_predict_table *t,
+				    const struct ps_predict_choice *c,
+				    const struct ps_predict_row *row, double confidence,
+				    struct ps_predict_estimate *ret_estimate, struct ps_error *err);
 
 #endif

@@ -10,8 +10,6 @@ bool ps_predict_is_of(const struct ps_predict_row *row, int model);
  * kept. */
 size_t ps_predict_without(const struct ps_predict_rows *rows, int model, size_t *ret_kept,
 			  size_t *ret_left, size_t *ret_left_len);
-/* ps_predict_model_count counts the models that the rows are of. */
-int ps_predict_model_count(const struct ps_predict_rows *rows);
 /* ps_predict_mean_error is the mean of |said / y - 1|; INFINITY when something was not said. */
 double ps_predict_mean_error(const struct ps_predict_table *t, const size_t *rows,
 			     const double *said, size_t len);

@@ -15,7 +15,7 @@ struct end {
 struct ends {
 	struct end *low, *high;
 	size_t len;
-	bool one_each; /* every model has one row: the promise of the jackknife+ holds */
+	bool one_each; /* every model has one row there: the promise of the jackknife+ holds */
 };
 
 static int by_value(const void *x, const void *y)
@@ -46,6 +46,15 @@ static double nearest(const struct ps_predict_learned *l, const struct ps_predic
 	return least;
 }
 
+/* A row of two models is in the folds of both. */
+static bool of_one_model(const struct ps_predict_learned *l, const struct ps_predict_fold *f)
+{
+	for (size_t i = 0; i < f->len; i++)
+		if (l->table->rows[f->rows[i]].models[1] >= 0)
+			return false;
+	return true;
+}
+
 /* The fold's ends: where it sees the new value, plus and minus how far it was off. */
 static void add_fold(const struct ps_predict_learned *l, const struct ps_predict_fold *f,
 		     const struct ps_predict_row *row, struct ends *e)
@@ -64,7 +73,7 @@ static void add_fold(const struct ps_predict_learned *l, const struct ps_predict
 		e->high[e->len++].value = known ? at + off : INFINITY;
 	}
 	size_t n = e->len - first;
-	e->one_each &= n == 1;
+	e->one_each &= n == 1 && near <= 2 * ROUNDING && of_one_model(l, f);
 	for (size_t i = first; i < e->len; i++)
 		e->low[i].weight = e->high[i].weight = share / (double)n;
 }
@@ -105,23 +114,83 @@ static void put_interval(const struct ps_predict_learned *l, struct ends *e,
 	size_t needed = models_for(ret->confidence);
 
 	if (!isfinite(low) || !isfinite(high)) {
-		ret->needs_models = needed > l->fold_len ? needed - l->fold_len : 1;
+		ret->needs_models = needed > l->fold_len ? needed - l->fold_len : 0;
 		return;
 	}
 	ret->has_interval = true;
 	/* the value comes from all models, the interval from runs without one: they may part */
 	ret->low = fmin(exp(low), ret->value);
 	ret->high = fmax(exp(high), ret->value);
-	ret->guaranteed = e->one_each ? fmax(0, 2 * ret->confidence - 1) : 0;
+	bool promised = e->one_each && ret->beyond_len == 0;
+	ret->guaranteed = promised ? fmax(0, 2 * ret->confidence - 1) : 0;
 }
 
 /* ---- outside what was measured ---- */
+
+static const char *const of_kind[PS_PREDICT_KINDS] = {
+	[PS_PREDICT_CONV] = "convolutions",
+	[PS_PREDICT_IMAGE] = "convolutions of images",
+	[PS_PREDICT_POINTWISE] = "1x1 convolutions",
+	[PS_PREDICT_DEPTHWISE] = "depthwise convolutions",
+	[PS_PREDICT_GROUPED] = "grouped convolutions",
+	[PS_PREDICT_GEMM] = "products of matrices",
+	[PS_PREDICT_RECURRENT] = "recurrent layers",
+	[PS_PREDICT_POOL] = "pools",
+	[PS_PREDICT_GLOBAL_POOL] = "global pools",
+	[PS_PREDICT_ELEMENTWISE] = "operators on elements",
+	[PS_PREDICT_NORM] = "normalisations",
+	[PS_PREDICT_CONCAT] = "concatenations",
+	[PS_PREDICT_LAYOUT] = "changes of layout",
+	[PS_PREDICT_SHAPE] = "operators on shapes",
+	[PS_PREDICT_OTHER] = "operators that are not known",
+};
 
 static void see(struct ps_predict_estimate *ret, const char *name, double value, double low,
 		double high)
 {
 	if (value < low * (1 - ROUNDING) || value > high * (1 + ROUNDING))
 		ret->beyond[ret->beyond_len++] = (struct ps_predict_beyond){name, value, low, high};
+}
+
+/* Each of two settings may have been measured, with another one beside it. A size between two that
+ * were measured on the same slice is inside. */
+static void see_together(const struct ps_predict_table *t, const struct ps_predict_row *row,
+			 struct ps_predict_estimate *ret)
+{
+	double low = INFINITY, high = -INFINITY;
+
+	if (ret->beyond_len > 0 || t->quantity->place_len < 2)
+		return;
+	for (size_t i = 0; i < t->len; i++) {
+		struct ps_predict_row r = t->rows[i];
+		double size = r.place[0];
+		r.place[0] = row->place[0];
+		if (distance(t->quantity, &r, row) > ROUNDING)
+			continue;
+		low = fmin(low, size);
+		high = fmax(high, size);
+	}
+	if (row->place[0] < low * (1 - ROUNDING) || row->place[0] > high * (1 + ROUNDING))
+		ret->beyond[ret->beyond_len++] =
+			(struct ps_predict_beyond){"these settings together", NAN, NAN, NAN};
+}
+
+/* No column says so of kinds that are not convolutions. */
+static void see_kinds(const struct ps_predict_table *t, const struct ps_predict_row *row,
+		      struct ps_predict_estimate *ret)
+{
+	bool measured[PS_PREDICT_KINDS] = {[PS_PREDICT_SHAPE] = true};
+	double count[PS_PREDICT_KINDS] = {0};
+
+	for (size_t i = 0; i < t->len; i++)
+		for (size_t k = 0; t->rows[i].work && k < t->rows[i].work->op_count; k++)
+			measured[t->rows[i].work->ops[k].kind] = true;
+	for (size_t k = 0; row->work && k < row->work->op_count; k++)
+		count[row->work->ops[k].kind]++;
+	for (int k = 0; k < PS_PREDICT_KINDS; k++)
+		if (count[k] > 0 && !measured[k])
+			ret->beyond[ret->beyond_len++] =
+				(struct ps_predict_beyond){of_kind[k], count[k], 0, 0};
 }
 
 static void look_beyond(const struct ps_predict_table *t, const struct ps_predict_row *row,
@@ -140,7 +209,10 @@ static void look_beyond(const struct ps_predict_table *t, const struct ps_predic
 		}
 		see(ret, place ? q->places[k] : q->columns[k].name,
 		    place ? row->place[k] : row->x[k], low, high);
+		if (j + 1 == q->place_len)
+			see_together(t, row, ret);
 	}
+	see_kinds(t, row, ret);
 }
 
 /* ---- all of it ---- */
@@ -180,25 +252,36 @@ static enum ps_status find_ends(const struct ps_predict_learned *l,
 	return PS_OK;
 }
 
+enum ps_status ps_predict_by_choice(const struct ps_predict_table *t,
+				    const struct ps_predict_choice *c,
+				    const struct ps_predict_row *row, double confidence,
+				    struct ps_predict_estimate *ret_estimate, struct ps_error *err)
+{
+	struct ps_predict_estimate r = {.confidence = confidence, .candidate = c->candidate->name};
+	enum ps_status st = check_row(t, row, err);
+
+	if (st != PS_OK)
+		return st;
+	r.value = ps_predict_choice_at(c, row);
+	if (!isfinite(r.value))
+		return ps_error_set(err, PS_EUNAVAIL,
+				    "the candidate '%s' cannot say the %s of this", r.candidate,
+				    t->quantity->name);
+	look_beyond(t, row, &r);
+	*ret_estimate = r;
+	return PS_OK;
+}
+
 enum ps_status ps_predict_at(const struct ps_predict_learned *l, const struct ps_predict_row *row,
 			     double confidence, struct ps_predict_estimate *ret_estimate,
 			     struct ps_error *err)
 {
-	struct ps_predict_estimate r = {.confidence = confidence,
-					.candidate = l->choice.candidate->name};
-	enum ps_status st = check_row(l->table, row, err);
+	struct ps_predict_estimate r;
+	enum ps_status st = ps_predict_by_choice(l->table, &l->choice, row, confidence, &r, err);
 
-	if (st != PS_OK)
-		return st;
-	r.value = ps_predict_choice_at(&l->choice, row);
-	if (!isfinite(r.value))
-		return ps_error_set(err, PS_EUNAVAIL,
-				    "the candidate '%s' cannot say the %s of this", r.candidate,
-				    l->table->quantity->name);
-	st = find_ends(l, row, &r, err);
-	if (st != PS_OK)
-		return st;
-	look_beyond(l->table, row, &r);
-	*ret_estimate = r;
-	return PS_OK;
+	if (st == PS_OK)
+		st = find_ends(l, row, &r, err);
+	if (st == PS_OK)
+		*ret_estimate = r;
+	return st;
 }

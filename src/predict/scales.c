@@ -50,7 +50,7 @@ static double median(double *x, size_t n)
 	return n > 0 ? exp(ps_stats_quantile(x, n, 0.5)) : NAN;
 }
 
-/* `ratio` has log(run / sum) of each row, NAN where there is none; place NULL: any. */
+/* `ratio` has log(run / sum) of each row, NAN where there is none; place NULL: of all. */
 static double median_at(const struct ps_predict_scales *s, const struct ps_predict_rows *rows,
 			const double *place, const double *ratio, double *room)
 {
@@ -102,7 +102,7 @@ enum ps_status ps_predict_scales_learn(struct ps_predict_scales *s,
 	for (size_t i = 0; i < rows->len; i++)
 		ratio[i] = log(rows->table->rows[rows->at[i]].y /
 			       sum_of(rows, i, time, fit, by_batch, room));
-	s->any = median_at(s, rows, NULL, ratio, room);
+	bool known = isfinite(median_at(s, rows, NULL, ratio, room));
 	for (size_t i = 0; i < rows->len && s->len < PS_PREDICT_MOST_SCALES; i++) {
 		const double *place = rows->table->rows[rows->at[i]].place;
 		if (!isfinite(ratio[i]) || find(s, place) >= 0)
@@ -112,14 +112,45 @@ enum ps_status ps_predict_scales_learn(struct ps_predict_scales *s,
 		s->len++;
 	}
 	free(ratio);
-	return isfinite(s->any)
-		       ? PS_OK
-		       : ps_error_set(err, PS_EUNAVAIL, "no run to compare operators with");
+	return known ? PS_OK : ps_error_set(err, PS_EUNAVAIL, "no run to compare operators with");
+}
+
+static double apart(const double *a, const double *b, size_t from, size_t to)
+{
+	double sum = 0;
+
+	for (size_t j = from; j < to; j++)
+		sum += fabs(log(a[j] / b[j]));
+	return sum;
+}
+
+/* Runs of one thread say nothing of runs of two, but batch 4 says much of batch 2. Of two equally
+ * near ones the smaller, so that the order of rows does not count. */
+static bool nearer(const double *a, const double *b, const double *to, size_t len)
+{
+	size_t sizes = len > 0;
+	double slice = apart(a, to, sizes, len) - apart(b, to, sizes, len);
+	double size = apart(a, to, 0, sizes) - apart(b, to, 0, sizes);
+
+	if (fabs(slice) > 1e-9)
+		return slice < 0;
+	if (fabs(size) > 1e-9)
+		return size < 0;
+	for (size_t j = 0; j < len; j++)
+		if (a[j] != b[j])
+			return a[j] < b[j];
+	return false;
 }
 
 double ps_predict_scales_at(const struct ps_predict_scales *s, const struct ps_predict_row *row)
 {
-	int i = find(s, row->place);
+	const double *best = NULL;
+	double ratio = NAN;
 
-	return i >= 0 ? s->at[i].ratio : s->any;
+	for (size_t i = 0; i < s->len; i++)
+		if (!best || nearer(s->at[i].place, best, row->place, s->place_len)) {
+			best = s->at[i].place;
+			ratio = s->at[i].ratio;
+		}
+	return ratio;
 }

@@ -6,7 +6,8 @@
 
 #define PS_PREDICT_MOST_SCALES 256
 
-/* What a whole run takes, over the sum of its operators, under each setting that was measured. */
+/* What a whole run takes, over the sum of its operators, under each setting that was measured. The
+ * first place of a quantity is the size (a batch), the others are the slice. */
 struct ps_predict_scales {
 	size_t place_len;
 	struct {
@@ -14,7 +15,6 @@ struct ps_predict_scales {
 		double ratio;
 	} at[PS_PREDICT_MOST_SCALES];
 	size_t len;
-	double any; /* over all settings */
 };
 
 /* The time of one operator of a run of `batch` as a candidate says it, in ns, without what it
@@ -32,7 +32,8 @@ double ps_predict_sum_ops(ps_predict_op_time *time, const void *fit,
 enum ps_status ps_predict_scales_learn(struct ps_predict_scales *s,
 				       const struct ps_predict_rows *rows, ps_predict_op_time *time,
 				       const void *fit, bool by_batch, struct ps_error *err);
-/* ps_predict_scales_at returns the ratio of the row's setting; over all when it is a new one. */
+/* ps_predict_scales_at returns the ratio of the row's setting; when it is a new one, of the nearest
+ * that was measured: on the nearest slice the nearest size, in factors. */
 double ps_predict_scales_at(const struct ps_predict_scales *s, const struct ps_predict_row *row);
 
 /* ps_predict_op_timed says whether an operator has a measured time. */

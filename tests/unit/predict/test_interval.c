@@ -139,6 +139,164 @@ static void test_beyond_is_marked(void **state)
 	assert_true(e.beyond[1].low == low && e.beyond[1].high == high);
 }
 
+/* Twelve models at batches 1, 2 and 4, as campaigns measure them. */
+static void made_batches(struct made *m)
+{
+	struct ps_rng rng;
+	ps_rng_init(&rng, 25, 0);
+	made_begin(m, 12);
+	for (int g = 0; g < 12; g++) {
+		double work = exp(2 + 0.3 * g), noise = 0.05 * ps_rng_normal(&rng);
+		for (int batch = 1; batch <= 4; batch *= 2)
+			made_add(m, g, batch, work * batch, 1 + work * 0.1,
+				 3 * work * batch * exp(noise));
+	}
+}
+
+/* Only where every model has one row at the very setting, and the row is like the others. */
+static void test_what_is_guaranteed(void **state)
+{
+	(void)state;
+	static const struct {
+		double batch, work; /* 0: as measured */
+		double guaranteed;
+	} cases[] = {{1, 0, 0.8}, {4, 0, 0.8}, {3, 0, 0}, {64, 0, 0}, {4, 1e6, 0}};
+	struct made m;
+	made_batches(&m);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct ps_predict_row row = m.rows[3 * 5];
+		row.place[0] = cases[i].batch;
+		if (cases[i].work > 0)
+			row.x[0] = cases[i].work;
+		struct ps_predict_estimate e = ask(&m, &row, 0.9);
+		assert_true(e.has_interval);
+		if (fabs(e.guaranteed - cases[i].guaranteed) > 1e-9)
+			fail_msg("batch %g: %g", cases[i].batch, e.guaranteed);
+	}
+}
+
+/* One row for every two models: each is in two folds, and no promise was proven for that. */
+static void test_pairs_promise_nothing(void **state)
+{
+	(void)state;
+	struct ps_rng rng;
+	struct made m;
+	ps_rng_init(&rng, 26, 0);
+	made_sum(&m, 12, 0.05, &rng);
+	for (int g = 0; g < 12; g++)
+		m.rows[g].models[1] = (g + 12) % 24;
+	m.table.model_len = 24;
+	struct ps_predict_estimate e = ask(&m, &m.rows[3], 0.9);
+	assert_true(e.has_interval);
+	assert_true(e.guaranteed == 0);
+}
+
+/* Batch 8 with one thread and batch 1 with two were measured; batch 8 with two was not. */
+static void test_settings_that_were_never_together(void **state)
+{
+	(void)state;
+	static const struct {
+		double batch, threads;
+		size_t beyond;
+	} cases[] = {{1, 1, 0}, {8, 1, 0}, {4, 1, 0}, {1, 2, 0}, {8, 2, 1}, {1, 1.5, 1}};
+	static struct ps_predict_quantity q;
+	struct ps_rng rng;
+	struct made m;
+	q = made_up;
+	q.places[1] = "threads";
+	q.place_len = 2;
+	ps_rng_init(&rng, 27, 0);
+	made_sum(&m, 12, 0.05, &rng);
+	m.table.quantity = &q;
+	for (int g = 0; g < 12; g++) {
+		m.rows[g].place[0] = g % 3 == 1 ? 8 : 1;
+		m.rows[g].place[1] = g % 3 == 2 ? 2 : 1;
+	}
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct ps_predict_row row = m.rows[4];
+		row.place[0] = cases[i].batch;
+		row.place[1] = cases[i].threads;
+		struct ps_predict_estimate e = ask(&m, &row, 0.5);
+		if (e.beyond_len != cases[i].beyond)
+			fail_msg("case %zu: %zu beyond", i, e.beyond_len);
+		if (e.beyond_len > 0)
+			assert_string_equal(e.beyond[0].name, "these settings together");
+	}
+}
+
+static void test_kinds_that_nobody_measured(void **state)
+{
+	(void)state;
+	struct ps_predict_op conv = {.kind = PS_PREDICT_CONV, .known = true};
+	struct ps_predict_op more[] = {conv,
+				       {.kind = PS_PREDICT_CONCAT, .known = true},
+				       {.kind = PS_PREDICT_CONCAT, .known = true},
+				       {.kind = PS_PREDICT_SHAPE, .known = true}};
+	struct ps_predict_model seen = {.batch = 1, .ops = &conv, .op_count = 1};
+	struct ps_predict_model asked = {.batch = 1, .ops = more, .op_count = 4};
+	struct ps_rng rng;
+	struct made m;
+	ps_rng_init(&rng, 28, 0);
+	made_sum(&m, 12, 0.05, &rng);
+	for (int g = 0; g < 12; g++)
+		m.rows[g].work = &seen;
+	struct ps_predict_row row = m.rows[4];
+	assert_int_equal(ask(&m, &row, 0.9).beyond_len, 0);
+	row.work = &asked;
+	struct ps_predict_estimate e = ask(&m, &row, 0.9);
+	assert_int_equal(e.beyond_len, 1);
+	assert_string_equal(e.beyond[0].name, "concatenations");
+	assert_true(e.beyond[0].value == 2 && e.beyond[0].high == 0);
+	assert_true(e.guaranteed == 0);
+}
+
+/* Too few for an interval, but not for saying what lies outside. */
+static void test_three_models_mark_what_is_beyond(void **state)
+{
+	(void)state;
+	struct ps_rng rng;
+	struct made m;
+	struct ps_predict_choice c = {0};
+	struct ps_predict_estimate e;
+	struct ps_error err;
+	size_t at[MOST_ROWS];
+	ps_rng_init(&rng, 29, 0);
+	made_sum(&m, 3, 0.05, &rng);
+	struct ps_predict_rows all = made_all(&m, at);
+	assert_int_equal(ps_predict_model_count(&all), 3);
+	assert_int_equal(ps_predict_choose(&all, lines, &c, NULL, NULL), PS_OK);
+	struct ps_predict_row row = m.rows[1];
+	assert_int_equal(ps_predict_by_choice(&m.table, &c, &row, 0.9, &e, NULL), PS_OK);
+	assert_int_equal(e.beyond_len, 0);
+	row.x[0] *= 1000;
+	assert_int_equal(ps_predict_by_choice(&m.table, &c, &row, 0.9, &e, NULL), PS_OK);
+	assert_int_equal(e.beyond_len, 1);
+	assert_string_equal(e.beyond[0].name, "work");
+	assert_false(e.has_interval);
+	row.x[0] = -1;
+	assert_int_equal(ps_predict_by_choice(&m.table, &c, &row, 0.9, &e, &err), PS_ECORRUPT);
+	ps_predict_choice_fini(&c);
+}
+
+/* Two runs without a model say nothing of it: an interval that ends nowhere is none, and more
+ * models would not help. */
+static void test_a_run_that_says_nothing(void **state)
+{
+	(void)state;
+	struct ps_rng rng;
+	struct made m;
+	struct ps_predict_learned *l = NULL;
+	struct ps_predict_estimate e;
+	ps_rng_init(&rng, 30, 0);
+	made_sum(&m, 12, 0.05, &rng);
+	assert_int_equal(ps_predict_learn(&m.table, lines, &l, NULL), PS_OK);
+	l->folds[0].said[0] = l->folds[1].said[0] = NAN;
+	assert_int_equal(ps_predict_at(l, &m.rows[7], 0.9, &e, NULL), PS_OK);
+	assert_false(e.has_interval);
+	assert_int_equal(e.needs_models, 0);
+	ps_predict_learned_free(l);
+}
+
 static void test_a_question_without_numbers(void **state)
 {
 	(void)state;
@@ -166,6 +324,12 @@ int main(void)
 		cmocka_unit_test(test_what_few_models_can_bound),
 		cmocka_unit_test(test_the_setting_that_is_asked),
 		cmocka_unit_test(test_beyond_is_marked),
+		cmocka_unit_test(test_what_is_guaranteed),
+		cmocka_unit_test(test_pairs_promise_nothing),
+		cmocka_unit_test(test_settings_that_were_never_together),
+		cmocka_unit_test(test_kinds_that_nobody_measured),
+		cmocka_unit_test(test_three_models_mark_what_is_beyond),
+		cmocka_unit_test(test_a_run_that_says_nothing),
 		cmocka_unit_test(test_a_question_without_numbers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -182,6 +182,47 @@ static void test_kinds_never_seen(void **state)
 	ps_predict_operators.free(fit);
 }
 
+static const struct ps_predict_quantity sliced = {
+	.name = "time",
+	.unit = "ns",
+	.columns = {{"work", PS_PREDICT_LOGS | PS_PREDICT_ADDS}},
+	.column_len = 1,
+	.places = {"batch", "threads", "CPUs"},
+	.place_len = 3,
+};
+
+/* Measured: batch 1 with one thread (1.1 of the sum), batch 4 with two (0.6 of it). */
+static void test_settings_that_were_not_measured(void **state)
+{
+	(void)state;
+	static const struct {
+		double place[3], ratio;
+	} cases[] = {
+		{{1, 1, 1}, 1.1}, {{4, 2, 2}, 0.6}, {{1, 2, 2}, 0.6},  {{16, 2, 2}, 0.6},
+		{{4, 1, 1}, 1.1}, {{1, 4, 4}, 0.6}, {{16, 1, 1}, 1.1},
+	};
+	static struct world w;
+	size_t at[2 * MODELS];
+	make_world(&w);
+	w.table.quantity = &sliced;
+	for (size_t i = 0; i < w.table.len; i++) {
+		const double place[] = {i % 2 ? 4 : 1, i % 2 ? 2 : 1, i % 2 ? 2 : 1};
+		memcpy(w.rows[i].place, place, sizeof(place));
+		at[i] = i;
+	}
+	struct ps_predict_rows rows = {&w.table, at, w.table.len};
+	void *fit = NULL;
+	assert_int_equal(ps_predict_operators.fit(&rows, 1, &fit, NULL), PS_OK);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct ps_predict_row row = w.rows[0];
+		memcpy(row.place, cases[i].place, sizeof(cases[i].place));
+		double got = ps_predict_operators.at(fit, &row) / sum_of(&w.works[0]);
+		if (!(fabs(got / cases[i].ratio - 1) < 0.02))
+			fail_msg("case %zu: %g of the sum", i, got);
+	}
+	ps_predict_operators.free(fit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +230,7 @@ int main(void)
 		cmocka_unit_test(test_its_own_times_do_not_count),
 		cmocka_unit_test(test_median),
 		cmocka_unit_test(test_kinds_never_seen),
+		cmocka_unit_test(test_settings_that_were_not_measured),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

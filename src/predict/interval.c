@@ -276,7 +276,7 @@ enum ps_status ps_predict_at(const struct ps_predict_learned *l, const struct ps
 			     double confidence, struct ps_predict_estimate *ret_estimate,
 			     struct ps_error *err)
 {
-	struct ps_predict_estimate r;
+	struct ps_predict_estimate r = {0};
 	enum ps_status st = ps_predict_by_choice(l->table, &l->choice, row, confidence, &r, err);
 
 	if (st == PS_OK)

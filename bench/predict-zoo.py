@@ -7,7 +7,8 @@ over models left out one by one, all choices made without them, against the proj
 beside it (one GPU, a split of rows): linear 19.1 %, support vectors 10.0 %.
 
 The interval is Student's t over the models' errors. Where the noise of what was measured is over a
-third of the goal, the row says so: then the goal cannot be judged by it.
+third of the goal, or not known, the goal cannot be judged by it: the row says so and is undecided.
+Where nothing can be said of a model that is left out, the error has no bound: missed.
 
 PS_BENCH_STORE=FILE names a store that has the profiles already (several, separated by ":"); else
 they are measured now, on CPU 0 and on CPUs 0-1, and kept in build/bench/predict.
@@ -106,16 +107,30 @@ def validated(store):
     return json.loads(done.stdout)["quantities"]
 
 
+def percent(share):
+    return "none" if share is None else f"{100 * share:.1f} %"
+
+
+def judged(error, errors, goal, noise):
+    """(low, high, verdict): the interval of the mean error over the goal."""
+    if error is None or None in errors:
+        return None, None, "missed"
+    _, low, high = figures.mean_interval(errors)
+    low, high = (None, None) if low is None else (max(0, low) / goal, high / goal)
+    if noise is None or noise > goal / 3:
+        return low, high, "undecided"
+    return low, high, figures.verdict(low, high, at_most=1)
+
+
 def show(name, error, errors, goal, noise, note):
-    mean, low, high = figures.mean_interval(list(errors.values()))
-    notes = [note, ", ".join(f"{m} {100 * e:.1f} %" for m, e in errors.items())]
+    low, high, verdict = judged(error, list(errors.values()), goal, noise)
+    notes = [note, ", ".join(f"{m} {percent(e)}" for m, e in errors.items())]
     if noise is None:
         notes.append("the noise of the measurements is not known")
     elif noise > goal / 3:
         notes.append(f"the noise of the measurements, {100 * noise:.1f} %, is over a third of the goal")
-    figures.row(f"predict: {name}", f"{100 * error:.1f} %", f"goal {100 * goal:g} %", error / goal,
-                low and max(0, low) / goal, high and high / goal, "<= 1",
-                figures.verdict(low and low / goal, high and high / goal, at_most=1),
+    figures.row(f"predict: {name}", percent(error), f"goal {100 * goal:g} %",
+                None if error is None else error / goal, low, high, "<= 1", verdict,
                 "; ".join(n for n in notes if n))
 
 
@@ -125,7 +140,7 @@ def main():
         with figures.part(f"predict: {name}"):
             few, folds = q.get("from_three"), q.get("models")
             if few:
-                show(f"{name}, {q['setting']}", few["error"], few["models"], q["goal"], None,
+                show(f"{name}, {q['setting']}", few["error"], few["models"], q["goal"], few["noise"],
                      f"from three measured models, mean over {few['sets']} sets of three")
             elif folds:
                 tried = ", ".join(f"{c} {100 * e:.1f} %" for c, e in q["candidates"].items() if e)

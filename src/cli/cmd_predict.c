@@ -175,7 +175,16 @@ static enum ps_status print_text(const struct ps_strbuf *out, struct ps_error *e
 
 /* ---- the two things that it does ---- */
 
+/* The caller's object, with the notes. */
+static enum ps_status print_json(json_t *o, const struct ps_cli_predict_data *d,
+				 struct ps_error *err)
+{
+	ps_cli_predict_notes_json(d, o);
+	return ps_cli_print_json(o, err);
+}
+
 static enum ps_status show_checks(const struct ps_cli_predict_options *o,
+				  const struct ps_cli_predict_data *d,
 				  const struct ps_cli_predict_checks *c, struct ps_error *err)
 {
 	struct ps_strbuf out;
@@ -188,9 +197,10 @@ static enum ps_status show_checks(const struct ps_cli_predict_options *o,
 		ps_strbuf_clear(&out);
 	}
 	if (st == PS_OK && o->json) {
-		st = ps_cli_print_json(ps_cli_predict_checks_json(c->checks, c->len), err);
+		st = print_json(ps_cli_predict_checks_json(c->checks, c->len), d, err);
 	} else if (st == PS_OK) {
 		ps_cli_predict_checks_text(c->checks, c->len, &out);
+		ps_cli_predict_notes_text(d, &out);
 		st = print_text(&out, err);
 	}
 	ps_strbuf_fini(&out);
@@ -206,13 +216,14 @@ static enum ps_status validate(const struct ps_cli_predict_options *o,
 		return ps_error_set(err, PS_ENOMEM, "no memory for the tables");
 	enum ps_status st = ps_cli_predict_check_all(d, c, err);
 	if (st == PS_OK)
-		st = show_checks(o, c, err);
+		st = show_checks(o, d, c, err);
 	ps_cli_predict_checks_free(c);
 	free(c);
 	return st;
 }
 
 static enum ps_status show_answers(const struct ps_cli_predict_options *o,
+				   const struct ps_cli_predict_data *d,
 				   const struct ps_cli_predict_answers *a, struct ps_error *err)
 {
 	struct ps_strbuf out;
@@ -225,9 +236,10 @@ static enum ps_status show_answers(const struct ps_cli_predict_options *o,
 		ps_strbuf_clear(&out);
 	}
 	if (st == PS_OK && o->json) {
-		st = ps_cli_print_json(ps_cli_predict_answers_json(a->items, a->len), err);
+		st = print_json(ps_cli_predict_answers_json(a->items, a->len), d, err);
 	} else if (st == PS_OK) {
 		ps_cli_predict_answers_text(a->items, a->len, &out);
+		ps_cli_predict_notes_text(d, &out);
 		st = print_text(&out, err);
 	}
 	ps_strbuf_fini(&out);
@@ -241,7 +253,7 @@ static enum ps_status predict(const struct ps_cli_predict_options *o, struct ps_
 	enum ps_status st = ps_cli_predict_ask(o, d, asked, &a, err);
 
 	if (st == PS_OK)
-		st = show_answers(o, &a, err);
+		st = show_answers(o, d, &a, err);
 	free(a.items);
 	return st;
 }
@@ -253,13 +265,20 @@ static enum ps_status write_campaign(const struct ps_cli_predict_options *o,
 						.store = o->store,
 						.batch = o->batch,
 						.slice = ps_cli_predict_slice(o, d)};
-	int models = 0;
-	enum ps_status st = ps_cli_predict_write_campaign(d, &w, &models, err);
+	int models = 0, more = 0;
+	enum ps_status st = ps_cli_predict_write_campaign(d, &w, &models, &more, err);
 
 	if (st == PS_OK && models > 0)
 		fprintf(stderr, "wrote %s: perseus measure %s --store %s measures %d models\n",
 			w.path, w.path, w.store, models);
-	else if (st == PS_OK)
+	if (st == PS_OK && more > 0)
+		fprintf(stderr, "%d networks of the zoo did not fit: ask again when it has run\n",
+			more);
+	if (st == PS_OK && (o->beside || o->sla.percentile > 0))
+		fprintf(stderr,
+			"it measures profiles and operators: capacities need search:, pairs "
+			"confirm: with your rates\n");
+	if (st == PS_OK && models == 0)
 		fprintf(stderr, "nothing is missing: %s was not written\n", w.path);
 	return st;
 }

@@ -81,6 +81,13 @@ static struct ps_cli_predict_answer *begin(struct asking *a, const struct ps_pre
 	return x;
 }
 
+static void add_note(struct ps_cli_predict_answer *x, const char *text)
+{
+	size_t at = strlen(x->note);
+
+	(void)snprintf(x->note + at, sizeof(x->note) - at, "%s%s", at > 0 ? "; " : "", text);
+}
+
 /* What one question lacks is said in its answer; all else ends the program. */
 static enum ps_status is_unknown(struct ps_cli_predict_answer *x, enum ps_status st,
 				 const struct ps_error *err)
@@ -106,10 +113,22 @@ static enum ps_status answer_from(struct asking *a, struct ps_cli_predict_table 
 	x->error = t->learned->error;
 	x->error_noise = t->learned->noise;
 	x->models = (int)t->learned->fold_len;
+	if (!x->estimate.has_interval && x->estimate.needs_models == 0)
+		add_note(x, "no interval: without one of the models nothing could be said of it");
 	return PS_OK;
 }
 
 /* ---- service time ---- */
+
+/* Nothing follows from a part of a model. */
+static bool lacks(const struct asking *a, struct ps_cli_predict_answer *x)
+{
+	const char *what = a->d->models[a->model].lacks;
+
+	if (what)
+		add_note(x, what);
+	return what != NULL;
+}
 
 static enum ps_status service(struct asking *a, struct ps_cli_predict_answer *x,
 			      struct ps_error *err)
@@ -118,8 +137,12 @@ static enum ps_status service(struct asking *a, struct ps_cli_predict_answer *x,
 	struct ps_predict_model work = {0};
 	struct ps_predict_row row;
 	double variation = NAN;
-	enum ps_status st = ps_cli_predict_service_table(a->d, a->leave, &t, err);
 
+	(void)ps_cli_predict_service(a->d, a->model, a->o->batch, &a->slice, &x->measured,
+				     &x->measured_noise, &variation);
+	if (lacks(a, x))
+		return PS_OK;
+	enum ps_status st = ps_cli_predict_service_table(a->d, a->leave, &t, err);
 	if (st != PS_OK)
 		return st;
 	if (ps_cli_predict_at_batch(&a->d->models[a->model].work, a->o->batch, &work) != PS_OK) {
@@ -128,8 +151,6 @@ static enum ps_status service(struct asking *a, struct ps_cli_predict_answer *x,
 		ps_predict_service_row(&work, &a->slice, &row);
 		st = answer_from(a, &t, &row, x, err);
 	}
-	(void)ps_cli_predict_service(a->d, a->model, a->o->batch, &a->slice, &x->measured,
-				     &x->measured_noise, &variation);
 	ps_predict_model_fini(&work);
 	ps_cli_predict_table_free(&t);
 	return st;
@@ -153,7 +174,8 @@ static bool measured_elsewhere(const struct asking *a, struct ps_predict_slice *
 	return false;
 }
 
-/* Three models are enough to choose by and to learn from, but for no error and no interval. */
+/* Three models are enough to choose by and to learn from, but for no error and no interval. With
+ * more of them, that nothing was answered has another reason. */
 static enum ps_status choose_only(struct asking *a, const struct ps_cli_predict_table *t,
 				  const struct ps_predict_row *row, struct ps_cli_predict_answer *x,
 				  struct ps_error *err)
@@ -166,15 +188,18 @@ static enum ps_status choose_only(struct asking *a, const struct ps_cli_predict_
 	for (size_t i = 0; i < t->table.len; i++)
 		at[i] = i;
 	const struct ps_predict_rows all = {&t->table, at, t->table.len};
+	if (ps_predict_model_count(&all) != PS_PREDICT_MIN_MODELS) {
+		free(at);
+		return PS_OK;
+	}
 	enum ps_status st = ps_predict_choose(&all, ps_predict_candidates, &c, NULL, err);
+	if (st == PS_OK)
+		st = ps_predict_by_choice(&t->table, &c, row, a->o->confidence, &x->estimate, err);
 	if (st == PS_OK) {
-		x->estimate.value = ps_predict_choice_at(&c, row);
-		x->estimate.candidate = c.candidate->name;
-		x->estimate.confidence = a->o->confidence;
-		x->known = isfinite(x->estimate.value);
+		x->known = true;
 		x->models = PS_PREDICT_MIN_MODELS;
-		(void)snprintf(x->note, sizeof(x->note),
-			       "from three models: too few for an error or an interval");
+		x->note[0] = '\0';
+		add_note(x, "from three models: too few for an error or an interval");
 	}
 	ps_predict_choice_fini(&c);
 	free(at);
@@ -191,6 +216,8 @@ static enum ps_status transfer(struct asking *a, struct ps_error *err)
 	if (!measured_elsewhere(a, &from, &ns))
 		return PS_OK;
 	struct ps_cli_predict_answer *x = begin(a, &ps_predict_transfer);
+	if (lacks(a, x))
+		return PS_OK;
 	enum ps_status st =
 		ps_cli_predict_transfer_table(a->d, &from, &a->slice, a->leave, &t, err);
 	if (st != PS_OK)
@@ -232,9 +259,11 @@ static bool as_tenant(const struct asking *a, int model, int64_t batch, double r
 
 static void say_predicted(struct ps_cli_predict_answer *x, bool predicted)
 {
-	if (predicted && x->known)
-		(void)snprintf(x->note, sizeof(x->note),
-			       "from the predicted service time: its error comes on top");
+	if (!predicted || !x->known)
+		return;
+	/* the error was found on models whose own service time is measured */
+	x->estimate.guaranteed = 0;
+	add_note(x, "from the predicted service time: its error comes on top");
 }
 
 static enum ps_status capacity(struct asking *a, const struct ps_cli_predict_answer *service,
@@ -247,7 +276,7 @@ static enum ps_status capacity(struct asking *a, const struct ps_cli_predict_ans
 	bool predicted = false;
 
 	if (!as_tenant(a, a->model, a->o->batch, 1, service, &tenant, &predicted)) {
-		(void)snprintf(x->note, sizeof(x->note), "its service time is not known");
+		add_note(x, "its service time is not known");
 		return PS_OK;
 	}
 	enum ps_status st = ps_cli_predict_capacity_table(a->d, a->leave, &t, err);
@@ -271,9 +300,14 @@ static enum ps_status beside(struct asking *a, int other,
 	struct ps_predict_row row;
 	bool predicted = false, unused = false;
 
+	if (a->d->models[other].lacks) {
+		(void)snprintf(x->note, sizeof(x->note), "of %.80s nothing follows: %.120s",
+			       a->o->beside, a->d->models[other].lacks);
+		return PS_OK;
+	}
 	if (!as_tenant(a, a->model, a->o->batch, a->o->rate, service, &tenants[0], &predicted) ||
 	    !as_tenant(a, other, 1, a->o->beside_rate, NULL, &tenants[1], &unused)) {
-		(void)snprintf(x->note, sizeof(x->note), "a service time is not known");
+		add_note(x, "a service time is not known");
 		return PS_OK;
 	}
 	enum ps_status st = p99 ? ps_cli_predict_p99_table(a->d, a->leave, &t, err)
@@ -292,11 +326,9 @@ static enum ps_status beside(struct asking *a, int other,
 
 static enum ps_status find_neighbour(const struct asking *a, int *ret_model, struct ps_error *err)
 {
-	for (int i = 0; i < a->d->model_len; i++)
-		if (!a->d->models[i].asked && strcmp(a->d->models[i].name, a->o->beside) == 0) {
-			*ret_model = i;
-			return PS_OK;
-		}
+	*ret_model = ps_cli_predict_find(a->d, a->o->beside);
+	if (*ret_model >= 0)
+		return PS_OK;
 	ps_error_set(err, PS_ENOTFOUND, "the store knows no model %.80s", a->o->beside);
 	ps_error_where(err, "--beside");
 	return PS_ENOTFOUND;

@@ -10,11 +10,13 @@ struct ps_cli_predict_wanted {
 	struct ps_predict_slice slice;
 };
 
-/* ps_cli_predict_write_campaign writes a campaign of the models that were asked about and of the
- * zoo's networks for images that were not measured so, at most 16. *ret_models is how many; 0:
- * nothing was written, because nothing is missing. */
+/* ps_cli_predict_write_campaign writes a campaign of those models that were asked about and those
+ * of the zoo's networks for images that were not measured so, at most 16: profiles and operators,
+ * no searches and no pairs. *ret_models is how many; 0: nothing was written, because nothing is
+ * missing. *ret_more of the zoo did not fit. A name that stands for another file already gets a
+ * number. PS_ETOOBIG: more than 16 were asked about. */
 enum ps_status ps_cli_predict_write_campaign(const struct ps_cli_predict_data *d,
 					     const struct ps_cli_predict_wanted *w, int *ret_models,
-					     struct ps_error *err);
+					     int *ret_more, struct ps_error *err);
 
 #endif

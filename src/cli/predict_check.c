@@ -26,20 +26,30 @@ static enum ps_status note(struct ps_cli_predict_check *x, enum ps_status st,
 	return PS_OK;
 }
 
+static void say_unsettled(struct ps_cli_predict_check *x, size_t unsettled)
+{
+	size_t at = strlen(x->note);
+
+	if (unsettled > 0)
+		(void)snprintf(
+			x->note + at, sizeof(x->note) - at,
+			"%s%zu measured under loads of 1 and more, or limits under the service "
+			"time, left out",
+			at > 0 ? "; " : "", unsettled);
+}
+
 static enum ps_status learn(struct ps_cli_predict_checks *c, struct ps_error *err)
 {
 	struct ps_cli_predict_table *t = &c->tables[c->len];
+	struct ps_cli_predict_check *x = &c->checks[c->len++];
 	enum ps_status st = ps_predict_learn(&t->table, ps_predict_candidates, &t->learned, err);
 
-	return note(&c->checks[c->len++], st, err);
+	st = note(x, st, err);
+	say_unsettled(x, t->unsettled);
+	return st;
 }
 
 /* ---- from slice to slice ---- */
-
-static bool same(const struct ps_predict_slice *a, const struct ps_predict_slice *b)
-{
-	return a->cpus == b->cpus && a->threads == b->threads;
-}
 
 static size_t slices_of(const struct ps_cli_predict_data *d, struct ps_predict_slice *ret,
 			size_t most)
@@ -48,7 +58,7 @@ static size_t slices_of(const struct ps_cli_predict_data *d, struct ps_predict_s
 
 	for (size_t i = 0; i < d->profile_len; i++) {
 		size_t k = 0;
-		while (k < n && !same(&ret[k], &d->profiles[i].slice))
+		while (k < n && !ps_cli_predict_same_slice(&ret[k], &d->profiles[i].slice))
 			k++;
 		if (k == n && n < most)
 			ret[n++] = d->profiles[i].slice;

@@ -1,7 +1,6 @@
 /* predict_data.c - profiles, capacities and pairs out of a store's campaigns. */
 #include "cli/predict_data_internal.h"
 
-#include "base/json.h"
 #include "measure/measure.h"
 #include "report/report.h"
 #include "stats/stats.h"
@@ -9,9 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define KEPT_TRIALS    64
-#define POOLED_FREEDOM 8 /* of the scatter of trials, to say anything of profiles of one or two */
 
 /* A campaign while it is read. */
 struct reading {
@@ -44,45 +40,6 @@ static enum ps_status corrupt(const struct ps_store_cell *x, const char *what, d
 
 /* ---- models ---- */
 
-static int find_model(const struct ps_cli_predict_data *d, const char *name)
-{
-	for (int i = 0; i < d->model_len; i++)
-		if (!d->models[i].asked && strcmp(d->models[i].name, name) == 0)
-			return i;
-	return -1;
-}
-
-static enum ps_status two_models(const char *name, struct ps_error *err)
-{
-	ps_error_set(err, PS_EINVAL, "campaigns of this store call two different models %.60s",
-		     name);
-	ps_error_hint(err, "choose one of them with --campaign");
-	return PS_EINVAL;
-}
-
-static enum ps_status add_model(struct ps_cli_predict_data *d, const json_t *row,
-				struct ps_error *err)
-{
-	const char *name = ps_json_get_string(row, "name", "");
-	const char *sha256 = ps_json_get_string(row, "sha256", NULL);
-	int i = find_model(d, name);
-
-	if (i >= 0) {
-		const char *had = d->models[i].sha256;
-		return had && sha256 && strcmp(had, sha256) != 0 ? two_models(name, err) : PS_OK;
-	}
-	if (d->model_len == PS_CLI_PREDICT_MAX_MODELS)
-		return ps_error_set(err, PS_ETOOBIG, "over %d models", PS_CLI_PREDICT_MAX_MODELS);
-	d->models[d->model_len++] = (struct ps_cli_predict_model){
-		.name = keep(d, name),
-		.path = keep(d, ps_json_get_string(row, "path", NULL)),
-		.zoo = keep(d, ps_json_get_string(row, "zoo", NULL)),
-		.sha256 = keep(d, sha256),
-		.zoo_seed = ps_json_get_int(row, "zoo_seed", 1),
-	};
-	return PS_OK;
-}
-
 /* The last run's models: a campaign may have gone on after its file was changed. */
 static enum ps_status add_models(struct reading *r, struct ps_error *err)
 {
@@ -96,7 +53,7 @@ static enum ps_status add_models(struct reading *r, struct ps_error *err)
 	json_array_foreach(json_object_get(last, "models"), k, row)
 	{
 		if (st == PS_OK)
-			st = add_model(r->d, row, err);
+			st = ps_cli_predict_add_known(r->d, row, err);
 	}
 	json_decref(o);
 	return st;
@@ -104,7 +61,7 @@ static enum ps_status add_models(struct reading *r, struct ps_error *err)
 
 static int model_of_tenant(const struct reading *r, int tenant)
 {
-	return find_model(r->d, r->c->tenants[tenant].model);
+	return ps_cli_predict_find(r->d, r->c->tenants[tenant].model);
 }
 
 /* ---- the slice ---- */
@@ -134,29 +91,29 @@ static enum ps_status look_at_slice(struct reading *r, struct ps_error *err)
 	enum ps_status st =
 		ps_measure_parse(c->file_text, strlen(c->file_text), c->file_path, &r->file, err);
 
-	if (st == PS_OK && c->slice_cpus)
+	if (st != PS_OK)
+		return st;
+	if (c->slice_cpus)
 		st = ps_cpus_parse(c->slice_cpus, &cpus, err);
 	r->cpus = ps_cpus_count(&cpus);
 	/* half a CPU is half a CPU of time, in slices of it */
 	if (c->slice_cpu_quota > 0)
 		r->cpus = fmin(r->cpus, c->slice_cpu_quota);
 	r->wide = r->file.server.width == 1;
+	if (st != PS_OK)
+		ps_measure_free(&r->file);
 	return st;
 }
 
 /* ---- profiles ---- */
-
-static bool same_slice(const struct ps_predict_slice *a, const struct ps_predict_slice *b)
-{
-	return a->cpus == b->cpus && a->threads == b->threads;
-}
 
 static struct ps_cli_predict_profile *profile_at(struct ps_cli_predict_data *d, int model,
 						 int64_t batch, const struct ps_predict_slice *s)
 {
 	for (size_t i = 0; i < d->profile_len; i++) {
 		struct ps_cli_predict_profile *p = &d->profiles[i];
-		if (p->model == model && p->batch == batch && same_slice(&p->slice, s))
+		if (p->model == model && p->batch == batch &&
+		    ps_cli_predict_same_slice(&p->slice, s))
 			return p;
 	}
 	if (d->profile_len == PS_CLI_PREDICT_MAX_PROFILES)
@@ -183,7 +140,7 @@ static enum ps_status add_trial(struct reading *r, const struct ps_store_cell *x
 	if (!p)
 		return ps_error_set(err, PS_ETOOBIG, "over %d profiles",
 				    PS_CLI_PREDICT_MAX_PROFILES);
-	if (p->trials < KEPT_TRIALS)
+	if (p->trials < PS_CLI_PREDICT_KEPT_TRIALS)
 		p->log_ns[p->trials] = log((double)p50);
 	p->deviation += ps_hist_deviation_ns(&r->hist) / ps_hist_mean_ns(&r->hist);
 	p->trials++;
@@ -202,7 +159,7 @@ static const char *name_in_key(const struct ps_store_cell *x)
 static enum ps_status add_profile(struct reading *r, const struct ps_store_cell *x,
 				  struct ps_error *err)
 {
-	int model = find_model(r->d, name_in_key(x));
+	int model = ps_cli_predict_find(r->d, name_in_key(x));
 	enum ps_status st = PS_OK;
 
 	for (size_t i = 0; i < x->trial_len && st == PS_OK && model >= 0; i++) {
@@ -259,7 +216,7 @@ static void add_machine(struct ps_predict_machine *m, const struct ps_store_figu
 static enum ps_status add_operators(struct reading *r, const struct ps_store_cell *x,
 				    struct ps_error *err)
 {
-	int model = find_model(r->d, name_in_key(x));
+	int model = ps_cli_predict_find(r->d, name_in_key(x));
 	struct ps_cli_predict_model *m = model >= 0 ? &r->d->models[model] : NULL;
 	enum ps_status st = PS_OK;
 
@@ -283,14 +240,41 @@ static enum ps_status add_operators(struct reading *r, const struct ps_store_cel
 
 /* ---- capacities and pairs ---- */
 
-static int64_t batch_of(const struct reading *r, int tenant)
+static const struct ps_measure_tenant *tenant_at(const struct reading *r, int tenant)
 {
 	const struct ps_measure_tenant *t = r->file.tenants.items;
 
 	for (size_t i = 0; i < r->file.tenants.len; i++)
 		if (strcmp(t[i].name, r->c->tenants[tenant].name) == 0)
-			return t[i].batch;
-	return 1;
+			return &t[i];
+	return NULL;
+}
+
+static int64_t batch_of(const struct reading *r, int tenant)
+{
+	const struct ps_measure_tenant *t = tenant_at(r, tenant);
+
+	return t ? t->batch : 1;
+}
+
+/* No column of a table says how requests arrive, and the first guess is a queue of Poisson ones. */
+static bool arrives_at_random(const struct reading *r, int tenant)
+{
+	const struct ps_measure_tenant *t = tenant_at(r, tenant);
+
+	if (!t)
+		return true;
+	const struct ps_load_arrival_options *o = &t->arrival;
+	bool other = strcmp(ps_load_arrival_choice(o), "poisson") != 0 || o->cv > 0 ||
+		     o->burst_ratio > 0 || o->burst_share > 0 || o->burst_length > 0 ||
+		     o->ramp_to > 0 || o->steps.len > 0 || o->swing > 0 || o->trace || o->even ||
+		     o->concurrency > 0;
+	if (other)
+		ps_cli_predict_note(r->d,
+				    "campaign %.80s: capacities and pairs of %.80s are not learned "
+				    "from: its requests do not arrive as a Poisson process",
+				    r->c->name, t->name);
+	return !other;
 }
 
 static double noise_of(const struct ps_stats_interval *v)
@@ -320,9 +304,9 @@ static enum ps_status add_capacity(struct reading *r, const struct ps_report_lin
 		return PS_OK;
 	if (!isfinite(rps) || rps < 0)
 		return corrupt(x, "a capacity", rps, err);
-	if (rps == 0)
-		return PS_OK; /* no rate kept the agreement: there is nothing to learn a size from
-			       */
+	/* when no rate kept the agreement, there is nothing to learn a size from */
+	if (rps == 0 || !arrives_at_random(r, l->tenant))
+		return PS_OK;
 	struct ps_cli_predict_capacity *c = &r->d->capacities[r->d->capacity_len++];
 	*c = (struct ps_cli_predict_capacity){.model = model,
 					      .batch = batch_of(r, l->tenant),
@@ -338,6 +322,20 @@ static double time_noise(const struct ps_stats_time_quantile *q)
 	if (!q->has_interval || q->hi_ns == PS_HIST_INFINITE)
 		return NAN;
 	return (double)(q->hi_ns - q->lo_ns) / 2 / (double)q->value_ns;
+}
+
+/* What half of a trial's requests never got is no number to learn; but it was the worst of all. */
+static void say_unanswered(struct reading *r, const struct ps_report_line *l, int other)
+{
+	const struct ps_store_tenant *t = r->c->tenants;
+
+	if (isinf(l->slowdown.value) || l->p99.value_ns == PS_HIST_INFINITE)
+		ps_cli_predict_note(
+			r->d,
+			"campaign %.80s: %s of %.80s beside %.80s %s not learned from: "
+			"too many requests were never answered",
+			r->c->name, isinf(l->slowdown.value) ? "slowdown and p99" : "the p99",
+			t[l->tenant].name, t[other].name, isinf(l->slowdown.value) ? "are" : "is");
 }
 
 static enum ps_status add_pair(struct reading *r, const struct ps_report_line *l,
@@ -363,6 +361,9 @@ static enum ps_status add_pair(struct reading *r, const struct ps_report_line *l
 	for (int i = 0; i < 2; i++)
 		if (!isfinite(p.rate_rps[i]) || p.rate_rps[i] <= 0)
 			return corrupt(x, "a demand rate", p.rate_rps[i], err);
+	if (!arrives_at_random(r, l->tenant) || !arrives_at_random(r, other))
+		return PS_OK;
+	say_unanswered(r, l, other);
 	r->d->pairs[r->d->pair_len++] = p;
 	return PS_OK;
 }
@@ -411,6 +412,23 @@ static enum ps_status read_cells(struct reading *r, struct ps_error *err)
 	return st;
 }
 
+/* Nothing is known of the slice and the machine of a server that runs elsewhere. */
+static enum ps_status read_parts(struct reading *r, struct ps_error *err)
+{
+	if (r->file.server.url) {
+		ps_cli_predict_note(r->d,
+				    "campaign %.80s is not learned from: its server runs elsewhere",
+				    r->c->name);
+		return PS_OK;
+	}
+	enum ps_status st = ps_cli_predict_same_machine(r->d, r->c->manifest_json, err);
+	if (st == PS_OK)
+		st = add_models(r, err);
+	if (st == PS_OK)
+		st = read_cells(r, err);
+	return st == PS_OK ? add_lines(r, err) : st;
+}
+
 static enum ps_status read_campaign(struct ps_cli_predict_data *d,
 				    const struct ps_store_campaign *c, struct ps_error *err)
 {
@@ -421,9 +439,7 @@ static enum ps_status read_campaign(struct ps_cli_predict_data *d,
 		return no_memory(err);
 	st = look_at_slice(&r, err);
 	if (st == PS_OK) {
-		st = add_models(&r, err);
-		st = st == PS_OK ? read_cells(&r, err) : st;
-		st = st == PS_OK ? add_lines(&r, err) : st;
+		st = read_parts(&r, err);
 		ps_measure_free(&r.file);
 	}
 	ps_hist_fini(&r.hist);
@@ -480,54 +496,7 @@ void ps_cli_predict_free(struct ps_cli_predict_data *d)
 	free(d->profiles);
 	free(d->capacities);
 	free(d->pairs);
+	json_decref(d->machine_of);
 	ps_arena_fini(&d->arena);
 	memset(d, 0, sizeof(*d));
-}
-
-/* Few trials of one profile say little about their scatter; all profiles together do, as it is a
- * share of the value that is much the same for all. */
-static double pooled_deviation(const struct ps_cli_predict_data *d, double *ret_freedom)
-{
-	double sum = 0, freedom = 0;
-
-	for (size_t i = 0; i < d->profile_len; i++) {
-		const struct ps_cli_predict_profile *p = &d->profiles[i];
-		int n = p->trials < KEPT_TRIALS ? p->trials : KEPT_TRIALS;
-		if (n < 2)
-			continue;
-		sum += (n - 1) * ps_stats_variance(p->log_ns, (size_t)n);
-		freedom += n - 1;
-	}
-	*ret_freedom = freedom;
-	return freedom > 0 ? sqrt(sum / freedom) : NAN;
-}
-
-static double noise_of_trials(const struct ps_cli_predict_data *d, const double *log_ns, int n)
-{
-	struct ps_stats_interval v =
-		ps_stats_mean_interval(log_ns, (size_t)n, PS_REPORT_CONFIDENCE);
-	double freedom = 0, deviation = pooled_deviation(d, &freedom);
-
-	if (v.has_interval)
-		return (v.hi - v.lo) / 2;
-	if (freedom < POOLED_FREEDOM)
-		return NAN;
-	return ps_stats_t_quantile((1 + PS_REPORT_CONFIDENCE) / 2, freedom) * deviation / sqrt(n);
-}
-
-bool ps_cli_predict_service(const struct ps_cli_predict_data *d, int model, int64_t batch,
-			    const struct ps_predict_slice *slice, double *ret_ns, double *ret_noise,
-			    double *ret_variation)
-{
-	for (size_t i = 0; i < d->profile_len; i++) {
-		const struct ps_cli_predict_profile *p = &d->profiles[i];
-		if (p->model != model || p->batch != batch || !same_slice(&p->slice, slice))
-			continue;
-		int n = p->trials < KEPT_TRIALS ? p->trials : KEPT_TRIALS;
-		*ret_ns = exp(ps_stats_mean(p->log_ns, (size_t)n));
-		*ret_noise = noise_of_trials(d, p->log_ns, n);
-		*ret_variation = p->deviation / p->trials;
-		return true;
-	}
-	return false;
 }

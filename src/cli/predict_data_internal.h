@@ -3,6 +3,7 @@
 #define PS_CLI_PREDICT_DATA_INTERNAL_H
 
 #include "base/arena.h"
+#include "base/json.h"
 #include "base/sla.h"
 #include "predict/match.h"
 #include "predict/predict.h"
@@ -11,13 +12,19 @@
 #define PS_CLI_PREDICT_MAX_MODELS   PS_PREDICT_MAX_MODELS
 #define PS_CLI_PREDICT_MAX_PROFILES 4096
 #define PS_CLI_PREDICT_MAX_NODES    20000 /* timed, of one model */
+#define PS_CLI_PREDICT_MAX_NOTES    64
+#define PS_CLI_PREDICT_KEPT_TRIALS  64 /* of a profile */
 
 /* A model as campaigns know it, or one whose file was given. */
 struct ps_cli_predict_model {
 	const char *name;
 	const char *path, *zoo, *sha256; /* as the manifest has them; NULL: it has not */
 	int64_t zoo_seed;
-	bool asked;			    /* given on the command line */
+	int same;	   /* the first model that is the same network: all of it is kept there */
+	bool asked;	   /* given on the command line, and unknown to the store */
+	bool given;	   /* `path` is of the command line */
+	const char *file;  /* where its content is, as measured; NULL: nowhere */
+	const char *lacks; /* why nothing follows from its file; NULL: all is counted */
 	struct ps_predict_node_time *nodes; /* of one inference, as the engine timed them */
 	size_t node_len;
 	struct ps_predict_model work; /* of one inference; op_count 0: its file was not found */
@@ -29,9 +36,9 @@ struct ps_cli_predict_profile {
 	int model;
 	int64_t batch;
 	struct ps_predict_slice slice;
-	double log_ns[64]; /* of each trial's median */
-	int trials;	   /* of which the first 64 are kept */
-	double deviation;  /* sum over trials of standard deviation / mean */
+	double log_ns[PS_CLI_PREDICT_KEPT_TRIALS]; /* of each trial's median */
+	int trials;				   /* of which the first are kept */
+	double deviation; /* sum over trials of standard deviation / mean */
 };
 
 struct ps_cli_predict_capacity {
@@ -63,26 +70,50 @@ struct ps_cli_predict_data {
 	struct ps_cli_predict_pair *pairs;
 	size_t pair_len;
 	struct ps_predict_machine machine; /* level_len 0: not known */
+	json_t *machine_of;		   /* of the first campaign; NULL: no manifest says */
 	int campaigns;
+	const char *notes[PS_CLI_PREDICT_MAX_NOTES]; /* what was left out, and why */
+	size_t note_len, notes_dropped;
 };
 
 /* ps_cli_predict_read reads all campaigns of a store, or one (0: all). PS_ECORRUPT for a number
- * that cannot be (with the cell), PS_EINVAL when one name stands for two models, the store's
- * errors. */
+ * that cannot be (with the cell), PS_EINVAL when one name stands for two models or campaigns are of
+ * two machines, the store's errors. What is not learned from is left out with a note: campaigns of
+ * servers elsewhere, capacities and pairs under other arrivals than Poisson, pairs without answers.
+ */
 enum ps_status ps_cli_predict_read(struct ps_store *s, int64_t campaign,
 				   struct ps_cli_predict_data *ret_data, struct ps_error *err);
 void ps_cli_predict_free(struct ps_cli_predict_data *d);
+
+/* ps_cli_predict_note keeps a sentence to be shown below everything, once. */
+void ps_cli_predict_note(struct ps_cli_predict_data *d, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* ps_cli_predict_find is the place of a model of the store; -1: it knows none of that name. Two
+ * names of one network have one place. */
+int ps_cli_predict_find(const struct ps_cli_predict_data *d, const char *name);
+/* ps_cli_predict_add_known adds a model of a manifest. PS_EINVAL: the name stands for another file.
+ */
+enum ps_status ps_cli_predict_add_known(struct ps_cli_predict_data *d, const json_t *row,
+					struct ps_error *err);
+/* ps_cli_predict_same_machine refuses (PS_EINVAL) a campaign of another machine than the first one.
+ */
+enum ps_status ps_cli_predict_same_machine(struct ps_cli_predict_data *d, const char *manifest,
+					   struct ps_error *err);
 
 /* ps_cli_predict_add_file adds a model that is asked about; *ret_model is its place: that of a
  * model of the store when the content is the same. */
 enum ps_status ps_cli_predict_add_file(struct ps_cli_predict_data *d, const char *path,
 				       int *ret_model, struct ps_error *err);
 /* ps_cli_predict_count reads the models' files and counts their work: from `dir`/NAME.onnx, where
- * the campaign had them, or made anew when they are of the zoo. Models whose file is not there stay
- * without work. PS_ECORRUPT for times that cannot be. */
+ * the campaign had them, or made anew when they are of the zoo. A file with another content than
+ * the one measured is passed over. A model of the store from whose file nothing follows says in
+ * `lacks` why, and there is a note; of a file that is asked about, what cannot be read is an error.
+ * PS_ECORRUPT for times that cannot be. */
 enum ps_status ps_cli_predict_count(struct ps_cli_predict_data *d, const char *dir,
 				    struct ps_error *err);
 
+/* ps_cli_predict_same_slice: profiles of the same CPUs and threads belong together. */
+bool ps_cli_predict_same_slice(const struct ps_predict_slice *a, const struct ps_predict_slice *b);
 /* ps_cli_predict_service gives the service time that was measured, geometric mean over trials, and
  * its noise: by its own trials from four on, before that by the scatter of all profiles' trials
  * (NAN when those are too few); false when there is none. */

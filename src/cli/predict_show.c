@@ -33,9 +33,9 @@ static void put_interval(const struct ps_cli_predict_answer *a, struct ps_strbuf
 
 	if (!e->has_interval) {
 		if (e->needs_models > 0)
-			ps_strbuf_printf(out,
-					 "  no interval at %g %%: %zu more models are needed\n",
-					 100 * e->confidence, e->needs_models);
+			ps_strbuf_printf(out, "  no interval at %g %%: %zu more model%s needed\n",
+					 100 * e->confidence, e->needs_models,
+					 e->needs_models == 1 ? " is" : "s are");
 		return;
 	}
 	ps_strbuf_printf(out, "  %g %% interval %s to %s", 100 * e->confidence,
@@ -52,8 +52,14 @@ static void put_beyond(const struct ps_cli_predict_answer *a, struct ps_strbuf *
 {
 	for (size_t i = 0; i < a->estimate.beyond_len; i++) {
 		const struct ps_predict_beyond *b = &a->estimate.beyond[i];
-		ps_strbuf_printf(out, "  EXTRAPOLATED: %s %.4g, measured from %.4g to %.4g\n",
-				 b->name, b->value, b->low, b->high);
+		ps_strbuf_printf(out, "  EXTRAPOLATED: %s", b->name);
+		if (!isfinite(b->low))
+			ps_strbuf_puts(out, " were never measured\n");
+		else if (b->high <= 0)
+			ps_strbuf_printf(out, " %.4g, measured none\n", b->value);
+		else
+			ps_strbuf_printf(out, " %.4g, measured from %.4g to %.4g\n", b->value,
+					 b->low, b->high);
 	}
 }
 
@@ -100,13 +106,35 @@ void ps_cli_predict_answers_text(const struct ps_cli_predict_answer *a, size_t n
 				 struct ps_strbuf *out)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (i == 0 || strcmp(a[i].model, a[i - 1].model) != 0)
+		if (i == 0 || a[i].model != a[i - 1].model) /* files of one name are two models */
 			ps_strbuf_printf(out, "%s%s\n", i ? "\n" : "", a[i].model);
 		put_answer(&a[i], out);
 	}
 }
 
+void ps_cli_predict_notes_text(const struct ps_cli_predict_data *d, struct ps_strbuf *out)
+{
+	if (d->note_len > 0)
+		ps_strbuf_putc(out, '\n');
+	for (size_t i = 0; i < d->note_len; i++)
+		ps_strbuf_printf(out, "note: %s\n", d->notes[i]);
+	if (d->notes_dropped > 0)
+		ps_strbuf_printf(out, "note: %zu more like these\n", d->notes_dropped);
+}
+
 /* ---- JSON ---- */
+
+void ps_cli_predict_notes_json(const struct ps_cli_predict_data *d, json_t *o)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < d->note_len; i++) {
+		ps_json_set_string(o, "notes", d->notes[i]); /* of any bytes */
+		json_array_append(all, json_object_get(o, "notes"));
+	}
+	json_object_set_new(o, "notes", all);
+	ps_json_set_int(o, "notes_dropped", (int64_t)d->notes_dropped);
+}
 
 static json_t *beyond_json(const struct ps_predict_estimate *e)
 {
@@ -238,14 +266,30 @@ static void put_fold(const struct ps_predict_learned *l, const struct ps_predict
 			 f->len, f->choice.candidate->name);
 }
 
+/* Mean over rows; NAN: known of none. */
+static double noise_of(const struct ps_predict_table *t)
+{
+	double sum = 0, n = 0;
+
+	for (size_t i = 0; i < t->len; i++)
+		if (isfinite(t->rows[i].noise)) {
+			sum += t->rows[i].noise;
+			n++;
+		}
+	return n > 0 ? sum / n : NAN;
+}
+
 static void put_few(const struct ps_cli_predict_check *c, struct ps_strbuf *out)
 {
 	const struct ps_predict_table *t = &c->table->table;
-	char error[32];
+	char error[32], noise[32];
 
 	ps_strbuf_printf(
-		out, "  from three measured models, mean over %d sets of three: %s (goal %g %%)\n",
-		c->few->sets, percent(c->few->error, error), 100 * c->quantity->goal);
+		out,
+		"  from three measured models, mean over %d sets of three: %s (goal %g %%), "
+		"noise %s\n",
+		c->few->sets, percent(c->few->error, error), 100 * c->quantity->goal,
+		percent(noise_of(t), noise));
 	for (int g = 0; g < t->model_len; g++)
 		if (isfinite(c->few->of_model[g]))
 			ps_strbuf_printf(out, "  %-18s %8s\n", t->models[g],
@@ -260,11 +304,10 @@ static void put_check(const struct ps_cli_predict_check *c, struct ps_strbuf *ou
 	ps_strbuf_printf(out, "%s%s%s\n", c->quantity->name, c->setting[0] ? ", " : "", c->setting);
 	if (c->few)
 		put_few(c, out);
-	if (!l) {
-		if (c->note[0])
-			ps_strbuf_printf(out, "  %s\n", c->note);
+	if (c->note[0])
+		ps_strbuf_printf(out, "  %s\n", c->note);
+	if (!l)
 		return;
-	}
 	ps_strbuf_printf(out, "  mean error on models left out %s (goal %g %%), noise %s\n",
 			 percent(l->error, error), 100 * c->quantity->goal,
 			 percent(l->noise, noise));
@@ -339,6 +382,7 @@ static json_t *few_json(const struct ps_cli_predict_check *c)
 
 	ps_json_set_int(o, "sets", c->few->sets);
 	ps_json_set_real(o, "error", c->few->error);
+	ps_json_set_real(o, "noise", noise_of(t));
 	for (int g = 0; g < t->model_len; g++)
 		if (isfinite(c->few->of_model[g]))
 			ps_json_set_real(models, t->models[g], c->few->of_model[g]);

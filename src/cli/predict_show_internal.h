@@ -44,6 +44,10 @@ json_t *ps_cli_predict_checks_json(const struct ps_cli_predict_check *c, size_t 
 void ps_cli_predict_checks_csv(const struct ps_cli_predict_check *c, size_t n,
 			       struct ps_strbuf *out);
 
+/* What was left out, below either. */
+void ps_cli_predict_notes_text(const struct ps_cli_predict_data *d, struct ps_strbuf *out);
+void ps_cli_predict_notes_json(const struct ps_cli_predict_data *d, json_t *o);
+
 /* What of a sentence is the same everywhere: "1.2 ms" from ns, "31 requests/s", "1.3". */
 const char *ps_cli_predict_value(double v, const char *unit, char buf[32]);
 

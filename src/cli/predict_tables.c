@@ -111,7 +111,7 @@ static bool is_out(const bool *leave, int model)
 
 static bool has_work(const struct ps_cli_predict_data *d, int model)
 {
-	return d->models[model].work.op_count > 0;
+	return !d->models[model].lacks;
 }
 
 /* ---- service times ---- */
@@ -143,11 +143,6 @@ enum ps_status ps_cli_predict_service_table(const struct ps_cli_predict_data *d,
 	return st;
 }
 
-static bool same_slice(const struct ps_predict_slice *a, const struct ps_predict_slice *b)
-{
-	return a->cpus == b->cpus && a->threads == b->threads;
-}
-
 enum ps_status ps_cli_predict_transfer_table(const struct ps_cli_predict_data *d,
 					     const struct ps_predict_slice *from,
 					     const struct ps_predict_slice *to, const bool *leave,
@@ -162,7 +157,7 @@ enum ps_status ps_cli_predict_transfer_table(const struct ps_cli_predict_data *d
 		const struct ps_predict_model *work = NULL;
 		double here = NAN, noise = NAN, variation = NAN;
 		if (is_out(leave, p->model) || !has_work(d, p->model) ||
-		    !same_slice(&p->slice, to) ||
+		    !ps_cli_predict_same_slice(&p->slice, to) ||
 		    !ps_cli_predict_service(d, p->model, p->batch, from, &here, &noise, &variation))
 			continue;
 		st = work_of(d, p->model, p->batch, t, &work, err);
@@ -180,6 +175,16 @@ enum ps_status ps_cli_predict_transfer_table(const struct ps_cli_predict_data *d
 }
 
 /* ---- tenants ---- */
+
+/* Of a queue that never settles there is no first guess, and what was measured of it depends on how
+ * long one looked. */
+static void drop_without_guess(struct ps_cli_predict_table *t)
+{
+	if (isfinite(t->rows[t->table.len - 1].anchor))
+		return;
+	t->table.len--;
+	t->unsettled++;
+}
 
 /* What the profiles know of a tenant; false when its service time was not measured there. */
 static bool tenant_of(const struct ps_cli_predict_data *d, int model, int64_t batch,
@@ -216,6 +221,7 @@ enum ps_status ps_cli_predict_capacity_table(const struct ps_cli_predict_data *d
 		row->models[0] = c->model;
 		row->y = c->rps;
 		row->noise = c->noise;
+		drop_without_guess(ret_table);
 	}
 	return st;
 }
@@ -243,6 +249,7 @@ static enum ps_status pair_table(const struct ps_cli_predict_data *d, const bool
 		memcpy(row->models, p->model, sizeof(row->models));
 		row->y = y;
 		row->noise = p99 ? p->p99_noise : p->slowdown_noise;
+		drop_without_guess(t);
 	}
 	return st;
 }

@@ -12,6 +12,7 @@ struct ps_cli_predict_table {
 	const char *names[PS_CLI_PREDICT_MAX_MODELS];
 	struct ps_predict_table table;
 	struct ps_predict_learned *learned; /* NULL: not yet, or it could not be */
+	size_t unsettled;		    /* measurements left out: their queues never settle */
 };
 
 /* Service times, without the models of which leave[i] is true; leave may be NULL. All rows of all
@@ -25,7 +26,8 @@ enum ps_status ps_cli_predict_transfer_table(const struct ps_cli_predict_data *d
 					     const struct ps_predict_slice *to, const bool *leave,
 					     struct ps_cli_predict_table *ret_table,
 					     struct ps_error *err);
-/* Capacities alone, slowdowns and p99 of pairs, from measured service times. */
+/* Capacities alone, slowdowns and p99 of pairs, from measured service times. Rows whose queue never
+ * settles (a load of 1 and more, a limit under the service time) are left out and counted. */
 enum ps_status ps_cli_predict_capacity_table(const struct ps_cli_predict_data *d, const bool *leave,
 					     struct ps_cli_predict_table *ret_table,
 					     struct ps_error *err);

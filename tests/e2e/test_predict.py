@@ -1,15 +1,20 @@
 # timeout: 600
 # sanitizers: no (it measures five networks first; the parts are unit-tested under them)
-"""perseus predict on a store that was really measured: five small networks of the zoo, once for all
-tests, about 20 s."""
+"""perseus predict on a store that was really measured: five small networks of the zoo and one pair of
+them, once for all tests, about 30 s."""
 import csv
+import hashlib
+import importlib.util
 import json
+import os
 import pathlib
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import unittest
+import zlib
 
 import yaml
 
@@ -29,6 +34,18 @@ def campaign():
             "operators": {"runs": 4}}
 
 
+def pair():
+    """Two of them together: what a slowdown is learned from."""
+    c = campaign()
+    c["name"], c["sets"] = "pair", [{"name": "both", "tenants": list(MODELS[:2])}]
+    c["models"], c["tenants"] = c["models"][:2], c["tenants"][:2]
+    c["confirm"] = {"trials": 1, "duration": "1s", "warmup": "50ms"}
+    for tenant in c["tenants"]:
+        tenant["demand"] = "10/s"
+    del c["profile"], c["operators"]
+    return c
+
+
 @perseus.needs_onnxruntime
 class Predict(unittest.TestCase):
     @classmethod
@@ -36,14 +53,17 @@ class Predict(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         cls.dir = pathlib.Path(cls.folder.name)
         cls.db = cls.dir / "results.db"
-        (cls.dir / "c.yaml").write_text(yaml.safe_dump(campaign(), sort_keys=False))
-        done = perseus.run("measure", cls.dir / "c.yaml", "--store", cls.db, "--workdir",
-                           cls.dir / "work", timeout=900)
-        if done.returncode != 0:
-            raise AssertionError(done.stderr)
+        for name, what in (("c", campaign()), ("pair", pair())):
+            path = cls.dir / f"{name}.yaml"
+            path.write_text(yaml.safe_dump(what, sort_keys=False))
+            done = perseus.run("measure", path, "--store", cls.db, "--workdir", cls.dir / "work",
+                               timeout=900)
+            if done.returncode != 0:
+                raise AssertionError(done.stderr)
         # trials of a second beside other tests may be INVALID, and would not be learned from
         db = sqlite3.connect(cls.db)
         db.execute("UPDATE trial SET valid = 1")
+        db.execute("UPDATE result SET valid = 1, reasons = NULL")
         db.commit()
         db.close()
 
@@ -70,6 +90,174 @@ class Predict(unittest.TestCase):
         db.commit()
         db.close()
         return path
+
+    def manifests(self, change):
+        """A copy of the store; `change` is given every model of every manifest."""
+        path = self.changed()
+        db = sqlite3.connect(path)
+        for id, text in db.execute("SELECT id, manifest FROM campaign").fetchall():
+            manifest = json.loads(text)
+            for run in manifest["runs"]:
+                for model in run["models"]:
+                    change(model)
+            db.execute("UPDATE campaign SET manifest = ? WHERE id = ?", (json.dumps(manifest), id))
+        db.commit()
+        db.close()
+        return path
+
+    def on_two_cpus(self, *models):
+        """A copy of the store in which these were measured so too, in just the same times."""
+        path = self.changed()
+        db = sqlite3.connect(path)
+        db.row_factory = sqlite3.Row
+        first, text = db.execute("SELECT id, file_text FROM campaign WHERE name = 'profiles'").fetchone()
+        wide = yaml.safe_load(text)
+        wide.update(slice={"cpus": "0-1"}, server={"width": "wide"})
+
+        def copy(table, where, **changes):
+            for row in db.execute(f"SELECT * FROM {table} WHERE {where}").fetchall():
+                row = dict(row) | {k: v(row) if callable(v) else v for k, v in changes.items()}
+                db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES"
+                           f" ({', '.join('?' * len(row))})", list(row.values()))
+        profiles = " OR ".join(f"key LIKE 'profile/%/{m}'" for m in models)
+        copy("campaign", f"id = {first}", id=1000, uuid="wide", slice_cpus="0-1",
+             file_text=yaml.safe_dump(wide))
+        for table in ("tenant", "tenant_set", "set_member"):
+            copy(table, f"campaign = {first}", campaign=1000)
+        copy("cell", f"campaign = {first} AND ({profiles})", campaign=1000,
+             id=lambda r: r["id"] + 1000)
+        copy("trial", "cell + 1000 IN (SELECT id FROM cell)", id=lambda r: r["id"] + 1000,
+             cell=lambda r: r["cell"] + 1000)
+        copy("result", "trial + 1000 IN (SELECT id FROM trial)", id=lambda r: r["id"] + 1000,
+             trial=lambda r: r["trial"] + 1000)
+        db.commit()
+        db.close()
+        return path
+
+    def unknown(self, name):
+        """The network with an operator in it that nobody knows."""
+        path = self.dir / f"unknown_{name}.onnx"
+        content = self.zoo(name).read_bytes()
+        self.assertIn(b"GlobalAveragePool", content)
+        path.write_bytes(content.replace(b"GlobalAveragePool", b"GlobalUnheardPool"))
+        return path
+
+    def validate(self, db):
+        done = self.predict("--validate", "--json", db=db)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout)
+        return {q["quantity"]: q for q in found["quantities"]}, "\n".join(found["notes"])
+
+    def test_two_names_of_one_file_are_one_model(self):
+        def twins(model):
+            if model["name"] == "resnet18":
+                model["sha256"] = hashlib.sha256(self.zoo("mobilenet_v1").read_bytes()).hexdigest()
+        quantities, notes = self.validate(self.manifests(twins))
+        self.assertEqual({m["model"] for m in quantities["service time"]["models"]},
+                         set(MODELS) - {"resnet18"})
+        self.assertIn("resnet18 is the same network as mobilenet_v1", notes)
+
+    def test_a_file_with_another_content_is_not_learned_from(self):
+        def written_again(model):
+            if model["name"] == "resnet18":
+                model["sha256"], model["zoo"] = 64 * "0", None
+        quantities, notes = self.validate(self.manifests(written_again))
+        self.assertEqual({m["model"] for m in quantities["service time"]["models"]},
+                         set(MODELS) - {"resnet18"})
+        self.assertIn("is not the file that was measured as resnet18", notes)
+
+    def test_a_model_with_unknown_operators(self):
+        path = self.unknown("resnet18")
+        done = self.predict(path)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, "of its .* operators are not known, the first is a "
+                                      "GlobalUnheardPool")
+
+        def measured(model):
+            if model["name"] == "resnet18":
+                model.update(path=str(path), zoo=None,
+                             sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+        quantities, notes = self.validate(self.manifests(measured))
+        self.assertEqual({m["model"] for m in quantities["service time"]["models"]},
+                         set(MODELS) - {"resnet18"})
+        self.assertIn("resnet18 is not learned from", notes)
+
+    def test_a_measured_model_that_cannot_be_read_refuses_nothing_else(self):
+        path = self.dir / "broken.onnx"
+        path.write_bytes(self.zoo("resnet18").read_bytes()[:5000])
+
+        def broken(model):
+            if model["name"] == "resnet18":
+                model.update(path=str(path), zoo=None,
+                             sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+        quantities, notes = self.validate(self.manifests(broken))
+        self.assertEqual(len(quantities["service time"]["models"]), 4)
+        self.assertIn("resnet18 is not learned from", notes)
+
+    def test_campaigns_of_two_machines(self):
+        db = self.changed("UPDATE campaign SET manifest = json_set(manifest,"
+                          " '$.runs[0].machine.processor.model', 'another')"
+                          " WHERE name = 'pair'")
+        done = self.predict(self.zoo("googlenet"), db=db)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("campaigns of two machines", done.stderr)
+        self.assertIn("--campaign", done.stderr)
+
+    def test_a_server_that_runs_elsewhere(self):
+        remote = {k: v for k, v in campaign().items() if k not in ("slice", "operators")}
+        remote["server"] = {"url": "http://127.0.0.1:1"}
+        remote["models"] = [{"name": m} for m in MODELS]
+        for tenant in remote["tenants"]:
+            tenant["key_env"] = "KEY"
+        text = yaml.safe_dump(remote, sort_keys=False).replace("'", "''")
+        db = self.changed(f"UPDATE campaign SET file_text = '{text}', slice_cpus = NULL"
+                          " WHERE name = 'profiles'")
+        done = self.predict("--validate", db=db)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("campaign profiles is not learned from: its server runs elsewhere",
+                      done.stdout)
+        self.assertIn("known of 0 models", done.stdout)
+
+    def test_requests_that_do_not_arrive_at_random(self):
+        quantities, notes = self.validate(self.db)
+        self.assertIn("known of 2 models", quantities["slowdown beside a neighbour"]["note"])
+        self.assertEqual(notes, "")
+        even = pair()
+        even["tenants"][0].update(arrival="constant")
+        text = yaml.safe_dump(even, sort_keys=False).replace("'", "''")
+        quantities, notes = self.validate(
+            self.changed(f"UPDATE campaign SET file_text = '{text}' WHERE name = 'pair'"))
+        self.assertIn("known of 0 models", quantities["slowdown beside a neighbour"]["note"])
+        self.assertIn("squeezenet1_1 are not learned from: its requests do not arrive", notes)
+
+    def test_pairs_that_are_left_out(self):
+        """Requests without answers, which are the worst of all; loads under which no queue settles."""
+        nobody = bytes([0, 0, 0, 100]) + bytes(2 + 16 + 1)  # a hundred were lost, none is known
+        nobody = b"PSH1" + zlib.crc32(nobody).to_bytes(4, "little") + nobody
+        quantities, notes = self.validate(self.changed(
+            f"UPDATE result SET latency = X'{nobody.hex()}' WHERE tenant_idx = 0 AND trial IN"
+            " (SELECT trial.id FROM trial JOIN cell ON cell.id = cell"
+            "  WHERE key LIKE 'confirm/%both')"))
+        self.assertIn("slowdown and p99 of squeezenet1_1 beside mobilenet_v1 are not learned from",
+                      notes)
+        quantities, _ = self.validate(self.changed(
+            "UPDATE tenant SET demand_rps = 5000 WHERE campaign ="
+            " (SELECT id FROM campaign WHERE name = 'pair')"))
+        note = quantities["p99 beside a neighbour"]["note"]
+        self.assertIn("known of 0 models", note)
+        self.assertIn("2 measured under loads of 1 and more", note)
+
+    def test_three_models_on_another_slice(self):
+        """No error and no interval from three; but what lies beyond them is marked."""
+        db = self.on_two_cpus("squeezenet1_1", "mobilenet_v1", "mobilenet_v2")
+        done = self.predict(self.zoo("resnet18"), "--cpus", "2", "--threads", "2", "--json", db=db)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        p, = (p for p in json.loads(done.stdout)["predictions"]
+              if p["quantity"] == "service time on another slice")
+        self.assertEqual(p["models"], 3)
+        self.assertIn("from three models", p["note"])
+        self.assertTrue(p["extrapolated"])
+        self.assertIn("service time on the first slice", [b["what"] for b in p["beyond"]])
 
     def test_validate(self):
         done = self.predict("--validate", "--json", "--csv", self.dir / "v.csv")
@@ -143,10 +331,34 @@ class Predict(unittest.TestCase):
         self.assertIn("googlenet", names)
         self.assertIn("resnet18", names)
         self.assertNotIn("squeezenet1_1", names)
+        # weights as in the store: the same name is the same file
+        self.assertEqual(yaml.safe_load(more.read_text())["seed"], 1)
         plan = perseus.run("measure", more, "--dry-run", "--store", self.dir / "new.db")
         self.assertEqual(plan.returncode, 0, plan.stderr)
         self.assertRegex(plan.stdout, rf"profile +{4 * len(names)} cells")
         self.assertRegex(plan.stdout, rf"operators +{len(names)} cells")
+
+    def test_the_campaign_that_is_missing(self):
+        """One that is known but was not measured so; files of one name; half a CPU."""
+        (self.dir / "a").mkdir()
+        (self.dir / "a/resnet18.onnx").write_bytes(self.unknown("resnet18").read_bytes())
+        more = self.dir / "batch8.yaml"
+        done = perseus.run("predict", self.db, self.zoo("resnet18"), self.dir / "a/resnet18.onnx",
+                           "--batch", "8", "--cpus", "0.5", "--write-campaign", more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        written = yaml.safe_load(more.read_text())
+        files = {m["name"]: m.get("file", "") for m in written["models"]}
+        self.assertEqual(files["resnet18"], str(self.zoo("resnet18").resolve()))
+        self.assertEqual(files["resnet18_2"], str((self.dir / "a/resnet18.onnx").resolve()))
+        self.assertEqual(written["profile"]["batches"], [1, 8])
+        self.assertEqual(written["slice"]["cpu_quota"], 0.5)
+        many = []
+        for k in range(17):
+            many.append(self.dir / f"many{k}.onnx")
+            many[-1].write_bytes(b"model %d" % k)
+        done = self.predict(*many, "--write-campaign", more)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("17 models in one campaign: at most 16", done.stderr)
 
     def test_no_number_in_the_store(self):
         db = self.changed("UPDATE figure SET value = NULL WHERE name = 'node_time' AND cell IN"
@@ -178,6 +390,31 @@ class Predict(unittest.TestCase):
         maps = subprocess.run(["ldd", perseus.PERSEUS], capture_output=True, text=True).stdout
         self.assertNotIn("liblapacke", maps)
         self.assertNotIn("libsvm", maps)
+
+
+class Verdicts(unittest.TestCase):
+    """Of the figure in bench/: what noise hides is undecided, what cannot be said is missed."""
+
+    def test_table(self):
+        bench = pathlib.Path(os.environ["PS_SOURCE_DIR"]) / "bench"
+        sys.path.insert(0, str(bench))
+        spec = importlib.util.spec_from_file_location("predict_zoo", bench / "predict-zoo.py")
+        figure = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(figure)
+        small, large, mixed = [0.05] * 5, [0.3] * 5, [0.01, 0.3, 0.02, 0.05]
+        for error, errors, noise, want in (
+                (0.05, small, 0.03, "met"),
+                (0.3, large, 0.03, "missed"),
+                (0.1, mixed, 0.03, "undecided"),
+                (0.05, small, 0.04, "undecided"),
+                (0.3, large, 0.04, "undecided"),
+                (0.05, small, None, "undecided"),
+                (None, [0.05, None, 0.05, 0.05], 0.01, "missed"),
+                (None, [], 0.01, "missed"),
+                (0.05, small[:3], 0.03, "undecided"),
+        ):
+            with self.subTest(errors=errors, noise=noise):
+                self.assertEqual(figure.judged(error, errors, 0.1, noise)[2], want)
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ static json_t *search_json(const struct ps_plan_answer *a)
 	return o;
 }
 
-static void set_bounds(json_t *o, const struct ps_plan_result *r)
+static void set_bounds(json_t *o, const struct ps_plan_answer *a)
 {
 	static const char *const names[] = {
 		[PS_PLAN_FRACTIONAL] = "fractional",
@@ -145,12 +145,14 @@ static void set_bounds(json_t *o, const struct ps_plan_result *r)
 		[PS_PLAN_COMPLETE] = "complete",
 	};
 
+	const struct ps_plan_result *r = &a->result;
+
 	ps_json_set_string(o, "proof", r->optimal ? "optimal" : "bound");
 	ps_json_set_real(o, "bound_usd_per_hour", r->bound_usd_per_hour);
 	ps_json_set_string(o, "bound_by", names[r->bound_by]);
 	ps_json_set_real(o, "gap", 1 - r->bound_usd_per_hour / r->plan.usd_per_hour);
 	ps_json_set_real(o, "any_split_bound_usd_per_hour",
-			 fmin(r->any_split_usd_per_hour, r->plan.usd_per_hour));
+			 fmin(a->any_split_usd_per_hour, r->plan.usd_per_hour));
 }
 
 static void set_verdict(json_t *o, const struct ps_plan_answer *a)
@@ -188,13 +190,14 @@ json_t *ps_cli_plan_json(const struct ps_plan_answer *a)
 	ps_json_set_real(o, "confidence", a->c->file.confidence);
 	ps_json_set_int(o, "machines", a->result.plan.n);
 	set_usd(o, a->result.plan.usd_per_hour);
-	set_bounds(o, &a->result);
+	set_bounds(o, a);
 	json_object_set_new(o, "tenants", tenants_json(a));
 	json_object_set_new(o, "placements", placements_json(a));
 	if (a->dedicated.machines > 0)
 		json_object_set_new(o, "compared", compared_json(a));
 	if (a->without_spot_usd_per_hour > 0) {
 		ps_json_set_real(o, "without_spot_usd_per_hour", a->without_spot_usd_per_hour);
+		ps_json_set_real(o, "spot_two_away", a->two_away);
 		ps_json_set_real(o, "revocations_per_month", a->revocations_per_month);
 	}
 	json_object_set_new(o, "search", search_json(a));

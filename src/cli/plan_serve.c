@@ -111,6 +111,8 @@ static enum ps_status put_machine(const struct ps_plan_answer *a, int i, struct 
 			 "#   perseus serve --config FILE --check-config\n",
 			 i + 1, a->result.plan.n, t->name, t->usd_per_hour);
 	ps_strbuf_puts(out, "keys_file: keys.yaml\n");
+	if (t->price->gpu_count > 0)
+		ps_strbuf_puts(out, "lanes: 1 # the GPU: one request at a time, as planned\n");
 	enum ps_status st = put_models(a, m, out, err);
 	ps_strbuf_puts(out, "tenants:\n");
 	for (int j = 0; j < m->n; j++)

@@ -46,7 +46,7 @@ static void head(const struct ps_plan_answer *a, struct ps_strbuf *out)
 			bound, 100 * (usd / bound - 1));
 	ps_strbuf_printf(out, " (bound: %s).\n", ps_cli_plan_bound_text(r->bound_by));
 	ps_strbuf_printf(out, "However traffic is split: at least %.4g $/h.\n",
-			 fmin(usd, r->any_split_usd_per_hour));
+			 fmin(usd, a->any_split_usd_per_hour));
 	if (r->cut_by_time)
 		ps_strbuf_puts(out, "The search was cut by its time limit.\n");
 }
@@ -94,11 +94,13 @@ static void spot(const struct ps_plan_answer *a, struct ps_strbuf *out)
 		ps_strbuf_puts(out, "With them, and the replicas that outlive a revocation, it is "
 				    "not cheaper.\n");
 	else
-		ps_strbuf_printf(out,
-				 "Spot prices are expected ones, with machines that start anew; "
-				 "about %.3g revocations a month, each outlived by the other "
-				 "replicas.\n",
-				 a->revocations_per_month);
+		ps_strbuf_printf(
+			out,
+			"Spot prices are expected ones, with machines that start anew; about %.3g "
+			"revocations a month. One at a time is outlived by the other replicas; two "
+			"or more of %s's machines are away together %.2g %% of the time.\n",
+			a->revocations_per_month, a->c->tenants[a->two_away_tenant].name,
+			100 * a->two_away);
 }
 
 static void place(const struct ps_plan_answer *a, const struct ps_plan_place *p,

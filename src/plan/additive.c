@@ -39,6 +39,19 @@ static void need(const void *ctx, int type, int level_, int kind, double *ret_ne
 		ret_need[d] = a->size[kind * a->dims + d];
 }
 
+static void least(const void *ctx, int type, int kind, double *ret_need)
+{
+	need(ctx, type, 0, kind, ret_need);
+}
+
+static double strictness(const void *ctx, int type, int kind)
+{
+	(void)ctx;
+	(void)type;
+	(void)kind;
+	return 0;
+}
+
 static void room(const void *ctx, int type, double *ret_room)
 {
 	const struct ps_plan_additive *a = ctx;
@@ -80,6 +93,8 @@ struct ps_plan_oracle ps_plan_additive_oracle(const struct ps_plan_additive *a)
 		.levels = 1,
 		.level = level,
 		.need = need,
+		.least = least,
+		.strictness = strictness,
 		.room = room,
 		.judge = judge,
 		.foresee = foresee,

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROOM 1e-9 /* sums of rates may round */
+#define ROOM	  1e-9 /* sums of rates may round */
+#define MAX_LOADS 8e6  /* numbers in the table of loads, beyond the least levels */
+
+enum { LEAST_LEVELS = 16 };
 
 static const struct ps_plan_service *service(const struct ps_plan_analytic *a, int type, int model)
 {
@@ -61,7 +64,7 @@ static int ascending(const void *a, const void *b)
 /* The lower edges of the levels of a type: equal shares of its distinct strictnesses. */
 static void set_edges(struct ps_plan_analytic *a, int type, double *scratch)
 {
-	double *edge = a->edge + (size_t)type * PS_PLAN_MAX_LEVELS;
+	double *edge = a->edge + (size_t)type * (size_t)a->levels;
 	int n = 0, distinct = 0;
 
 	for (int k = 0; k < a->kinds; k++) {
@@ -74,8 +77,8 @@ static void set_edges(struct ps_plan_analytic *a, int type, double *scratch)
 		if (distinct == 0 || scratch[i] > scratch[distinct - 1] * (1 + 1e-12))
 			scratch[distinct++] = scratch[i];
 	}
-	int levels = distinct < PS_PLAN_MAX_LEVELS ? distinct : PS_PLAN_MAX_LEVELS;
-	for (int q = 0; q < PS_PLAN_MAX_LEVELS; q++)
+	int levels = distinct < a->levels ? distinct : a->levels;
+	for (int q = 0; q < a->levels; q++)
 		edge[q] = q < levels ? scratch[(int64_t)q * distinct / levels] : INFINITY;
 }
 
@@ -99,8 +102,8 @@ static void set_most_together(struct ps_plan_analytic *a, int type)
 
 static void set_loads(struct ps_plan_analytic *a, int type)
 {
-	for (int q = 0; q < PS_PLAN_MAX_LEVELS; q++) {
-		size_t row = (size_t)type * PS_PLAN_MAX_LEVELS + (size_t)q;
+	for (int q = 0; q < a->levels; q++) {
+		size_t row = (size_t)type * (size_t)a->levels + (size_t)q;
 		for (int m = 0; m < a->models; m++) {
 			const struct ps_plan_service *s = service(a, type, m);
 			double x = a->edge[row];
@@ -123,6 +126,16 @@ static void set_strictness(struct ps_plan_analytic *a, int type)
 	}
 }
 
+/* Enough to tell all kinds apart, as far as the table of loads stays small. */
+static int choose_levels(const struct ps_plan_analytic *a)
+{
+	double fit = MAX_LOADS / ((double)a->types * a->models);
+	int levels = fit < PS_PLAN_MAX_LEVELS ? (int)fit : PS_PLAN_MAX_LEVELS;
+
+	levels = levels > LEAST_LEVELS ? levels : LEAST_LEVELS;
+	return levels < a->kinds ? levels : a->kinds;
+}
+
 enum ps_status ps_plan_analytic_init(struct ps_plan_analytic *a, struct ps_error *err)
 {
 	size_t types = (size_t)a->types, kinds = (size_t)a->kinds, models = (size_t)a->models;
@@ -131,10 +144,11 @@ enum ps_status ps_plan_analytic_init(struct ps_plan_analytic *a, struct ps_error
 	if (st != PS_OK)
 		return st;
 	double *scratch = malloc(kinds * sizeof(double));
-	a->levels = PS_PLAN_MAX_LEVELS;
+	a->levels = choose_levels(a);
+	size_t rows = types * (size_t)a->levels;
 	a->strictness = malloc(types * kinds * sizeof(double));
-	a->edge = malloc(types * PS_PLAN_MAX_LEVELS * sizeof(double));
-	a->load = malloc(types * PS_PLAN_MAX_LEVELS * models * sizeof(double));
+	a->edge = malloc(rows * sizeof(double));
+	a->load = malloc(rows * models * sizeof(double));
 	a->most_together = calloc(types * models, sizeof(int));
 	if (!scratch || !a->strictness || !a->edge || !a->load || !a->most_together) {
 		free(scratch);
@@ -270,23 +284,46 @@ static int level(const void *ctx, int type, int kind)
 
 	if (judge(ctx, type, &one, 1, NULL) != PS_PLAN_FITS)
 		return -1;
-	while (q + 1 < a->levels && a->edge[type * PS_PLAN_MAX_LEVELS + q + 1] <= x * (1 + 1e-12))
+	while (q + 1 < a->levels && a->edge[type * a->levels + q + 1] <= x * (1 + 1e-12))
 		q++;
 	return q;
 }
 
 /* A model is there once for all its tenants: as many as fit by load share its memory. */
-static void need(const void *ctx, int type, int level_, int kind, double *ret_need)
+static void set_need(const struct ps_plan_analytic *a, int type, int kind, double load,
+		     double *ret_need)
 {
-	const struct ps_plan_analytic *a = ctx;
 	const struct ps_plan_demand *d = &a->demands[kind];
-	size_t row = (size_t)type * PS_PLAN_MAX_LEVELS + (size_t)level_;
-	double load = a->load[row * (size_t)a->models + (size_t)d->model];
 	int most = a->most_together[type * a->models + d->model];
 
 	for (int h = 0; h < a->hours; h++)
 		ret_need[h] = d->rate_rps[h] > 0 ? d->rate_rps[h] * load : 0;
 	ret_need[a->hours] = a->footprints[d->model].resident_bytes / (most > 1 ? most : 1);
+}
+
+static void need(const void *ctx, int type, int level_, int kind, double *ret_need)
+{
+	const struct ps_plan_analytic *a = ctx;
+	size_t row = (size_t)type * (size_t)a->levels + (size_t)level_;
+	size_t at = row * (size_t)a->models + (size_t)a->demands[kind].model;
+
+	set_need(a, type, kind, a->load[at], ret_need);
+}
+
+/* Beside stricter ones it takes more, as (1) has it grow with x. */
+static void least(const void *ctx, int type, int kind, double *ret_need)
+{
+	const struct ps_plan_analytic *a = ctx;
+	const struct ps_plan_service *s = service(a, type, a->demands[kind].model);
+	double x = strictness_of(a, type, kind);
+
+	set_need(a, type, kind, isfinite(x) ? ps_plan_load_at(x, s->high_s, s->cv) : INFINITY,
+		 ret_need);
+}
+
+static double strictness(const void *ctx, int type, int kind)
+{
+	return strictness_of(ctx, type, kind);
 }
 
 static void room(const void *ctx, int type, double *ret_room)
@@ -384,6 +421,8 @@ struct ps_plan_oracle ps_plan_analytic_oracle(const struct ps_plan_analytic *a)
 		.levels = a->levels,
 		.level = level,
 		.need = need,
+		.least = least,
+		.strictness = strictness,
 		.room = room,
 		.judge = judge,
 		.foresee = foresee,

@@ -67,7 +67,7 @@ struct ps_plan_analytic {
 	double *edge;	    /* [type * levels + level]: the least strictness of a level */
 	double *load;	    /* [(type * levels + level) * models + model]: (E exp(xS) - 1) / x */
 	int *most_together; /* [type * models + model]: kinds' parts of a model on one machine */
-	int levels;
+	int levels;	    /* so many distinct strictnesses are told apart per type */
 };
 
 /* ps_plan_analytic_init works out what the oracle needs; the inputs must outlive it. PS_EINVAL for
@@ -95,6 +95,8 @@ double ps_plan_log_mgf(double x, double mean_s, double cv);
 double ps_plan_load_at(double x, double mean_s, double cv);
 /* ps_plan_strictness returns x_j as above; INFINITY when no x does. */
 double ps_plan_strictness(double mean_s, double cv, double percentile, double limit_s);
+/* ps_plan_decay_at returns the greatest x with rate x load_at(x) <= lanes; 0 when there is none. */
+double ps_plan_decay_at(double rate_rps, double lanes, double mean_s, double cv);
 /* ps_plan_latency returns the least l with exp(-x l) E exp(x S) <= 1 - percentile for an x in (0,
  * most_x]. */
 double ps_plan_latency(double most_x, double mean_s, double cv, double percentile);

@@ -139,6 +139,7 @@ static enum ps_status keep_other(const struct ps_plan_split *s, int type,
 struct choice {
 	double fineness, usd;
 	bool with_spot;
+	bool cut_by_time; /* a try was */
 };
 
 static struct ps_plan_options solver_options(const struct ps_plan_answer_options *o, int64_t ns)
@@ -186,6 +187,7 @@ static enum ps_status try_split(const struct ps_plan_answer_options *o, int64_t 
 	enum ps_status st = ps_plan_solve(&s->problem, &so, &r, NULL, err);
 	if (st == PS_OK) {
 		x->usd = r.plan.usd_per_hour;
+		x->cut_by_time = r.cut_by_time;
 		ps_plan_solution_free(&r.plan);
 	}
 	return st;
@@ -209,7 +211,7 @@ static enum ps_status try_splits(const struct ps_plan_case *c,
 
 	n = o->method == PS_PLAN_EXHAUSTIVE ? 1 : n;
 	for (int i = 0; st == PS_OK && i < n; i++) {
-		struct choice x = {finenesses[i], INFINITY, with_spot};
+		struct choice x = {finenesses[i], INFINITY, with_spot, false};
 		st = ps_plan_case_split(c, finenesses[i], with_spot, &s, err);
 		if (is_refusal_of_fine(st, finenesses[i])) {
 			st = PS_OK;
@@ -223,8 +225,10 @@ static enum ps_status try_splits(const struct ps_plan_case *c,
 		if (st == PS_OK && fresh)
 			st = try_split(o, ns, &s, &x, err);
 		a->splits_tried += fresh;
+		bool cut = best->cut_by_time || x.cut_by_time;
 		if (st == PS_OK && x.usd < best->usd * (1 - 1e-9))
 			*best = x;
+		best->cut_by_time = cut;
 		ps_plan_split_fini(&before);
 		before = s;
 		memset(&s, 0, sizeof(s));
@@ -384,7 +388,7 @@ static enum ps_status by_cpu(struct ps_plan_answer *a, struct ps_error *err)
 static enum ps_status choose(const struct ps_plan_case *c, const struct ps_plan_answer_options *o,
 			     struct ps_plan_answer *a, struct choice *best, struct ps_error *err)
 {
-	*best = (struct choice){0, INFINITY, false};
+	*best = (struct choice){0, INFINITY, false, false};
 	tell(o, "trying how finely to split");
 	enum ps_status st = try_splits(c, o, false, a, best, err);
 	if (st == PS_OK && c->has_spot) {
@@ -405,7 +409,7 @@ static enum ps_status settle_down(struct ps_plan_answer *a, struct ps_error *err
 	for (int i = 0; i < plan->n; i++)
 		a->revocations_per_month += PS_COST_HOURS_PER_MONTH *
 					    a->c->types[plan->machines[i].type].revoked_per_hour;
-	return PS_OK;
+	return ps_plan_answer_two_away(a, err);
 }
 
 static enum ps_status search(const struct ps_plan_answer_options *o, int64_t begin,
@@ -430,10 +434,12 @@ enum ps_status ps_plan_answer(const struct ps_plan_case *c, const struct ps_plan
 	if (st == PS_OK)
 		st = ps_plan_case_split(c, best.fineness, best.with_spot, &a->split, err);
 	a->fineness = best.fineness;
+	a->any_split_usd_per_hour = ps_plan_case_any_split(c);
 	if (st == PS_OK)
 		st = search(o, begin, a, err);
 	if (st == PS_OK)
 		st = settle_down(a, err);
+	a->result.cut_by_time |= best.cut_by_time;
 	if (st == PS_OK && o->compare) {
 		tell(o, "comparing");
 		st = best_of_one_type(o, a, err);

@@ -41,12 +41,17 @@ struct ps_plan_answer {
 	struct ps_plan_split split;
 	struct ps_plan_result result;
 	struct ps_plan_rented *machines; /* [result.plan.n] */
+	double any_split_usd_per_hour;
 	double fineness; /* of the split that was taken; 0: as few parts as can be */
 	int splits_tried;
 	struct ps_plan_other dedicated, homogeneous, first_fit;
 	double without_spot_usd_per_hour; /* found before spot machines were tried; 0: they were not
 					   */
 	double revocations_per_month;
+	/* The share of time in which a tenant has two or more of its machines away, if they are
+	 * revoked independently: of the tenant where it is greatest. */
+	double two_away;
+	int two_away_tenant;
 };
 
 struct ps_plan_answer_options {
@@ -66,5 +71,8 @@ struct ps_plan_answer_options {
 enum ps_status ps_plan_answer(const struct ps_plan_case *c, const struct ps_plan_answer_options *o,
 			      struct ps_plan_answer *ret_answer, struct ps_error *err);
 void ps_plan_answer_fini(struct ps_plan_answer *a);
+
+/* ps_plan_answer_two_away works two_away out for the machines of an answer. PS_ENOMEM. */
+enum ps_status ps_plan_answer_two_away(struct ps_plan_answer *a, struct ps_error *err);
 
 #endif

@@ -109,26 +109,7 @@ static void ascend(struct ps_plan_space *s, struct ascent *a)
 	}
 }
 
-/* The same with load alone and what is needed however tenants are cut. */
-static double any_split(const struct ps_plan_space *s, struct ascent *a)
-{
-	int load = s->dims > 1 ? s->dims - 1 : 1;
-	double best = 0;
-
-	for (int d = 0; d < load; d++) {
-		double sum = 0;
-		for (int i = 0; i < s->types * s->dims; i++)
-			a->share[i] = i % s->dims == d;
-		to_weights(s, a->share, a->weight);
-		evaluate(s, a->weight, a->value, NULL);
-		for (int k = 0; k < s->kinds; k++)
-			sum += a->value[k] * s->p->kinds[k].least_parts;
-		best = fmax(best, sum);
-	}
-	return best;
-}
-
-double ps_plan_bound_fractional(struct ps_plan_space *s, double *ret_any_split)
+double ps_plan_bound_fractional(struct ps_plan_space *s)
 {
 	size_t n = (size_t)s->types * (size_t)s->dims;
 	struct ascent a = {
@@ -139,11 +120,8 @@ double ps_plan_bound_fractional(struct ps_plan_space *s, double *ret_any_split)
 		.value = malloc((size_t)s->kinds * sizeof(double)),
 	};
 
-	*ret_any_split = 0;
-	if (a.share && a.grad && a.weight && a.value) {
+	if (a.share && a.grad && a.weight && a.value)
 		ascend(s, &a);
-		*ret_any_split = any_split(s, &a);
-	}
 	free(a.share);
 	free(a.grad);
 	free(a.weight);
@@ -158,7 +136,9 @@ double ps_plan_bound_round(const struct ps_plan_space *s, double bound)
 	for (int t = 0; t < s->types; t++) {
 		double micro = s->p->types[t].usd_per_hour * 1e6;
 		int64_t a = llround(micro), b = unit;
-		if (fabs(micro - (double)a) > 1e-6 * fmax(1, micro) || a < 1)
+		/* What is a little off adds up over the machines: only what binary numbers cannot
+		 * say is forgiven. */
+		if (a < 1 || fabs(micro - (double)a) > 1e-12 * micro)
 			return bound; /* finer than a millionth: no unit */
 		while (b) {
 			int64_t rest = a % b;

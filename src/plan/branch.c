@@ -1,9 +1,13 @@
 /* Branch and price. The root is the linear programme over all patterns, by column generation. A
- * node bounds how many machines of each type are rented; its children round one such number down
- * and up. That leaves the pricing problem as it is: a bound's dual only changes a type's price.
+ * node bounds how many machines are rented that cost at least so much, for each price, and how many
+ * of each type; its children round one such number down and up. That leaves the pricing problem as
+ * it is: a bound's dual only changes a type's price. Prices come first, and of those the lowest,
+ * which is all machines: with the types alone the programme would slip from one into a bit of each
+ * of the others.
  *
- * At every node the duals, scaled until exact pricing finds no pattern worth more than its price,
- * are a certificate: bound = sum of scaled duals x parts + duals of the type bounds. A plan cheaper
+ * At every node the duals, scaled until no pattern is worth more than its price as far as pricing
+ * knows, are a certificate: bound = sum of scaled duals x parts + duals of the counts' bounds. It
+ * holds in every round, so that time that ends does not take it away. A plan cheaper
  * than the one at hand can only use patterns whose reduced cost is below the gap; when those are
  * few, all of them are listed and CBC settles the node.
  */
@@ -40,22 +44,31 @@ static bool cheaper_possible(const struct ps_plan_tree *t, double bound)
 
 /* ---- one node ---- */
 
-/* What dual prices prove, after exact pricing said what the best pattern of each type is worth. */
+double ps_plan_tree_usd(const struct ps_plan_tree *t, int type)
+{
+	const struct ps_plan_space *s = t->s;
+	double usd = s->p->types[type].usd_per_hour - t->count_dual[s->n_prices + type];
+
+	for (int j = 0; j <= s->price_of[type]; j++)
+		usd -= t->count_dual[j];
+	return usd;
+}
+
+/* What dual prices prove, when no pattern of a type is worth more than worth[type]. */
 static double certified(struct ps_plan_tree *t, const struct ps_plan_node *n, const double *worth)
 {
-	double scale = 1, sum = 0;
+	double sum = 0;
 
+	t->scale = 1;
 	for (int i = 0; i < t->s->types; i++) {
-		double price = t->s->p->types[i].usd_per_hour - t->type_dual[i];
+		double price = ps_plan_tree_usd(t, i);
 		if (worth[i] > price)
-			scale = fmin(scale, fmax(price, 0) / worth[i]);
+			t->scale = fmin(t->scale, fmax(price, 0) / worth[i]);
 	}
-	for (int k = 0; k < t->s->kinds; k++) {
-		t->dual[k] *= scale;
-		sum += t->dual[k] * t->s->p->kinds[k].parts;
-	}
-	for (int i = 0; i < t->s->types; i++) {
-		double y = t->type_dual[i];
+	for (int k = 0; k < t->s->kinds; k++)
+		sum += t->scale * t->dual[k] * t->s->p->kinds[k].parts;
+	for (int i = 0; i < t->s->counts; i++) {
+		double y = t->count_dual[i];
 		/* A dual for a bound that is not there would prove too much. */
 		if (y > 0)
 			sum += y * n->low[i];
@@ -67,16 +80,24 @@ static double certified(struct ps_plan_tree *t, const struct ps_plan_node *n, co
 	return sum;
 }
 
-int ps_plan_tree_price(struct ps_plan_tree *t, int64_t budget, double *ret_worth)
+static void prove(struct ps_plan_node *n, double bound, enum ps_plan_bound by)
+{
+	if (bound <= n->bound)
+		return;
+	n->bound = bound;
+	n->by = by;
+}
+
+int ps_plan_tree_price(struct ps_plan_tree *t, int64_t budget, bool many, double *ret_worth)
 {
 	int before = t->patterns.n;
 
 	for (int i = 0; i < t->s->types; i++) {
-		double price = t->s->p->types[i].usd_per_hour - t->type_dual[i];
 		struct ps_plan_pricing x = {
 			.dual = t->dual,
-			.above = price + 1e-7 * t->s->p->types[i].usd_per_hour,
+			.above = ps_plan_tree_usd(t, i) + 1e-7 * t->s->p->types[i].usd_per_hour,
 			.budget = budget,
+			.many = many,
 		};
 		if (ps_plan_price(t->s, i, &x, &t->patterns, 0) != PS_OK)
 			t->no_memory = true;
@@ -95,25 +116,29 @@ bool ps_plan_tree_master(struct ps_plan_tree *t, double *ret_usd, double *ret_un
 	}
 	t->in_master = t->patterns.n;
 	t->result->rounds++;
-	return ps_plan_master_solve(t->master, ret_usd, t->dual, t->type_dual, t->rented,
+	return ps_plan_master_solve(t->master, ret_usd, t->dual, t->count_dual, t->counted,
 				    ret_uncovered);
 }
 
 /* Column generation. True when the duals are proven: no pattern is missing from the programme. */
 static bool solve_node(struct ps_plan_tree *t, struct ps_plan_node *n, double *worth)
 {
-	for (int i = 0; i < t->s->types; i++)
+	for (int i = 0; i < t->s->counts; i++)
 		ps_plan_master_limit(t->master, i, n->low[i], n->high[i]);
 	while (!t->no_memory && !ps_plan_space_late(t->s)) {
 		double usd, uncovered;
 		if (!ps_plan_tree_master(t, &usd, &uncovered))
 			return false;
-		if (ps_plan_tree_price(t, QUICK_NODES, worth) > 0)
+		int fresh = ps_plan_tree_price(t, QUICK_NODES, true, worth);
+		prove(n, certified(t, n, worth), PS_PLAN_PATTERNS);
+		if (!cheaper_possible(t, n->bound))
+			return true;
+		if (fresh > 0)
 			continue;
 		int64_t cut = t->result->pricings_cut;
-		int fresh = ps_plan_tree_price(t, EXACT_NODES, worth);
+		fresh = ps_plan_tree_price(t, EXACT_NODES, false, worth);
 		t->certified = certified(t, n, worth);
-		n->bound = fmax(n->bound, t->certified);
+		prove(n, t->certified, PS_PLAN_PATTERNS);
 		if (!cheaper_possible(t, n->bound))
 			return true;
 		if (fresh == 0)
@@ -207,11 +232,13 @@ static bool settle(struct ps_plan_tree *t, struct ps_plan_node *n)
 	double gap = t->plan_usd - t->certified;
 	bool whole = true;
 
+	for (int k = 0; k < t->s->kinds; k++)
+		t->dual[k] *= t->scale;
+	t->scale = 1;
 	for (int i = 0; whole && i < t->s->types; i++) {
-		double price = t->s->p->types[i].usd_per_hour - t->type_dual[i];
 		struct ps_plan_pricing x = {
 			.dual = t->dual,
-			.above = price - gap - 1e-7,
+			.above = ps_plan_tree_usd(t, i) - gap - 1e-7,
 			.budget = LIST_NODES,
 		};
 		if (ps_plan_price(t->s, i, &x, &list, MAX_LISTED) != PS_OK)
@@ -220,86 +247,13 @@ static bool settle(struct ps_plan_tree *t, struct ps_plan_node *n)
 	}
 	if (whole) {
 		double bound = list.n > 0 ? integer(t, &list, n) : t->plan_usd;
-		n->bound = fmax(n->bound, fmin(bound, t->plan_usd));
+		prove(n, fmin(bound, t->plan_usd), PS_PLAN_COMPLETE);
 	}
 	ps_plan_patterns_fini(&list);
 	return whole && !cheaper_possible(t, n->bound);
 }
 
 /* ---- the tree ---- */
-
-static void drop(struct ps_plan_node *n)
-{
-	free(n->low);
-	free(n->high);
-}
-
-static void push(struct ps_plan_tree *t, const struct ps_plan_node *from, int type, double low,
-		 double high)
-{
-	size_t size = (size_t)t->s->types * sizeof(double);
-	struct ps_plan_node n = {from->bound, malloc(size), malloc(size)};
-
-	if (t->n_open == t->cap_open) {
-		int cap = t->cap_open ? 2 * t->cap_open : 64;
-		struct ps_plan_node *open = realloc(t->open, (size_t)cap * sizeof(*open));
-		if (open) {
-			t->open = open;
-			t->cap_open = cap;
-		}
-	}
-	if (!n.low || !n.high || t->n_open == t->cap_open) {
-		drop(&n);
-		t->no_memory = true;
-		t->settled = fmin(t->settled, from->bound);
-		return;
-	}
-	memcpy(n.low, from->low, size);
-	memcpy(n.high, from->high, size);
-	if (type >= 0) {
-		n.low[type] = fmax(n.low[type], low);
-		n.high[type] = fmin(n.high[type], high);
-	}
-	t->open[t->n_open++] = n;
-}
-
-static int lowest(const struct ps_plan_tree *t)
-{
-	int best = 0;
-
-	for (int i = 1; i < t->n_open; i++) {
-		if (t->open[i].bound < t->open[best].bound)
-			best = i;
-	}
-	return best;
-}
-
-/* The type whose number is furthest from whole, weighed by its price; -1 when all are whole. */
-static int to_branch(const struct ps_plan_tree *t)
-{
-	double most = 0;
-	int best = -1;
-
-	for (int i = 0; i < t->s->types; i++) {
-		double off = fabs(t->rented[i] - round(t->rented[i]));
-		double w = off * t->s->p->types[i].usd_per_hour;
-		if (off > 1e-6 && w > most) {
-			most = w;
-			best = i;
-		}
-	}
-	return best;
-}
-
-/* What stays open of the tree has at least this bound. */
-static double open_bound(const struct ps_plan_tree *t)
-{
-	double least = t->settled;
-
-	for (int i = 0; i < t->n_open; i++)
-		least = fmin(least, t->open[i].bound);
-	return fmin(least, t->plan_usd);
-}
 
 /* With the root's duals as values greedy and local search know what a part really costs to pack. */
 static void search_root(struct ps_plan_tree *t, double *worth)
@@ -334,26 +288,24 @@ static void visit(struct ps_plan_tree *t, struct ps_plan_node *n, double *worth)
 
 	t->result->nodes++;
 	if (!cheaper_possible(t, n->bound)) {
-		t->settled = fmin(t->settled, n->bound);
+		ps_plan_tree_close(t, n);
 		return;
 	}
 	if (t->result->nodes == 1)
 		search_root(t, worth);
 	else if ((t->result->nodes & (t->result->nodes - 1)) == 0)
 		integer(t, &t->patterns, NULL);
-	if (proven && settle(t, n)) {
-		t->settled = fmin(t->settled, n->bound);
-		t->result->bound_by = PS_PLAN_COMPLETE;
+	bool done = proven && settle(t, n);
+	int count = !done && cheaper_possible(t, n->bound) && !ps_plan_space_late(t->s)
+			    ? ps_plan_tree_to_branch(t)
+			    : -1;
+	if (count < 0) {
+		ps_plan_tree_close(t, n);
 		return;
 	}
-	int type = cheaper_possible(t, n->bound) && !ps_plan_space_late(t->s) ? to_branch(t) : -1;
-	if (type < 0) {
-		t->settled = fmin(t->settled, n->bound);
-		return;
-	}
-	double x = t->rented[type];
-	push(t, n, type, 0, floor(x));
-	push(t, n, type, ceil(x), DBL_MAX);
+	double x = t->counted[count];
+	ps_plan_tree_push(t, n, count, 0, floor(x));
+	ps_plan_tree_push(t, n, count, ceil(x), DBL_MAX);
 }
 
 static void grow(struct ps_plan_tree *t)
@@ -362,13 +314,13 @@ static void grow(struct ps_plan_tree *t)
 
 	while (worth && t->n_open > 0 && t->result->nodes < MAX_NODES && !t->no_memory &&
 	       !ps_plan_space_late(t->s)) {
-		int at = lowest(t);
+		int at = ps_plan_tree_lowest(t);
 		struct ps_plan_node n = t->open[at];
 		if (!cheaper_possible(t, n.bound))
 			break;
 		t->open[at] = t->open[--t->n_open];
 		visit(t, &n, worth);
-		drop(&n);
+		ps_plan_node_drop(&n);
 	}
 	free(worth);
 }
@@ -384,6 +336,17 @@ void ps_plan_tree_add(struct ps_plan_tree *t, const struct ps_plan_bins *bs)
 	}
 }
 
+/* Greedy plans with more and more noise, and plans that go by strictness. */
+static enum ps_status seed(struct ps_plan_tree *t, int i, int *parts, struct ps_rng *r,
+			   struct ps_plan_bins *ret_bins)
+{
+	for (int k = 0; k < t->s->kinds; k++)
+		parts[k] = t->s->p->kinds[k].parts;
+	if (i % 2)
+		return ps_plan_strict(t->s, parts, NULL, 0, 0.2 * i, 0.02 * i, r, ret_bins);
+	return ps_plan_greedy(t->s, parts, NULL, 0, 0.05 * (i + 1), r, ret_bins);
+}
+
 static void seed_patterns(struct ps_plan_tree *t)
 {
 	int *parts = malloc((size_t)t->s->kinds * sizeof(*parts));
@@ -393,9 +356,7 @@ static void seed_patterns(struct ps_plan_tree *t)
 	ps_plan_tree_add(t, t->bs);
 	for (int i = 0; parts && i < SEEDS; i++) {
 		struct ps_plan_bins bins = {0};
-		for (int k = 0; k < t->s->kinds; k++)
-			parts[k] = t->s->p->kinds[k].parts;
-		if (ps_plan_greedy(t->s, parts, NULL, 0, 0.05 * (i + 1), &r, &bins) == PS_OK)
+		if (seed(t, i, parts, &r, &bins) == PS_OK)
 			ps_plan_tree_add(t, &bins);
 		ps_plan_bins_fini(&bins);
 	}
@@ -404,17 +365,20 @@ static void seed_patterns(struct ps_plan_tree *t)
 
 static bool start(struct ps_plan_tree *t)
 {
-	size_t types = (size_t)t->s->types;
-	double *low = calloc(types, sizeof(double)), *high = malloc(types * sizeof(double));
+	size_t counts = (size_t)t->s->counts;
+	double *low = calloc(counts, sizeof(double)), *high = malloc(counts * sizeof(double));
 
 	t->dual = malloc((size_t)t->s->kinds * sizeof(double));
-	t->type_dual = malloc(types * sizeof(double));
-	t->rented = malloc(types * sizeof(double));
+	t->count_dual = malloc(counts * sizeof(double));
+	t->counted = malloc(counts * sizeof(double));
 	t->master = ps_plan_master_new(t->s, 2 * t->plan_usd);
-	if (low && high && t->dual && t->type_dual && t->rented && t->master) {
-		for (size_t i = 0; i < types; i++)
+	if (low && high && t->dual && t->count_dual && t->counted && t->master) {
+		for (size_t i = 0; i < counts; i++)
 			high[i] = DBL_MAX;
-		push(t, &(struct ps_plan_node){t->result->bound_usd_per_hour, low, high}, -1, 0, 0);
+		ps_plan_tree_push(t,
+				  &(struct ps_plan_node){t->result->bound_usd_per_hour,
+							 PS_PLAN_FRACTIONAL, low, high},
+				  -1, 0, 0);
 		seed_patterns(t);
 	} else {
 		t->no_memory = true;
@@ -427,11 +391,11 @@ static bool start(struct ps_plan_tree *t)
 static void stop(struct ps_plan_tree *t)
 {
 	for (int i = 0; i < t->n_open; i++)
-		drop(&t->open[i]);
+		ps_plan_node_drop(&t->open[i]);
 	free(t->open);
 	free(t->dual);
-	free(t->type_dual);
-	free(t->rented);
+	free(t->count_dual);
+	free(t->counted);
 	ps_plan_patterns_fini(&t->patterns);
 	ps_plan_master_free(t->master);
 }
@@ -455,11 +419,11 @@ enum ps_status ps_plan_branch_and_price(struct ps_plan_space *s, struct ps_plan_
 	if (start(&t))
 		grow(&t);
 	result->columns = t.patterns.n;
-	double bound = t.n_open || isfinite(t.settled) ? open_bound(&t) : 0;
+	enum ps_plan_bound by = PS_PLAN_FRACTIONAL;
+	double bound = t.n_open || isfinite(t.settled) ? ps_plan_tree_bound(&t, &by) : 0;
 	if (!t.no_memory && bound > result->bound_usd_per_hour * (1 + PS_PLAN_EPS)) {
 		result->bound_usd_per_hour = bound;
-		if (result->bound_by == PS_PLAN_FRACTIONAL)
-			result->bound_by = PS_PLAN_PATTERNS;
+		result->bound_by = by;
 	}
 	stop(&t);
 	return t.no_memory ? ps_error_set(err, PS_ENOMEM, "no memory to prove the plan") : PS_OK;

@@ -164,4 +164,9 @@ enum ps_status ps_plan_case_split(const struct ps_plan_case *c, double fineness,
 				  struct ps_plan_split *ret_split, struct ps_error *err);
 void ps_plan_split_fini(struct ps_plan_split *s);
 
+/* ps_plan_case_any_split returns what no plan goes below, however traffic is split and with spot
+ * machines or without: each tenant's load, at its own strictness, on the type that carries it for
+ * least, in the dearest stretch of the day. For a case that can be split. */
+double ps_plan_case_any_split(const struct ps_plan_case *c);
+
 #endif

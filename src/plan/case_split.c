@@ -6,14 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#define BY_ROUNDING  1e-8 /* more than sums of load may be off */
+#define ADVISED_LOAD 0.7  /* of a machine, where a limit is advised */
+
 /* ---- what one machine carries ---- */
 
 struct carried {
 	double most_rps;  /* on the type that carries most */
 	double cheap_rps; /* on the type that costs least per request */
+	double least_usd; /* there, per hour and request per second */
 	enum ps_plan_reason reason;
-	double nearest_s;  /* the least limit that can be kept somewhere, without load */
-	int nearest_type;  /* where */
 	double most_bytes; /* the greatest memory that is to be had */
 };
 
@@ -46,11 +48,6 @@ static double carry_on(const struct ps_plan_case *c, const struct ps_plan_tenant
 	x->most_bytes = fmax(x->most_bytes, h->memory_bytes);
 	if (h->server_bytes + f->resident_bytes + f->peak_bytes > h->memory_bytes)
 		return 0;
-	double nearest = ps_plan_latency(INFINITY, s->high_s, s->cv, t->sla.percentile);
-	if (nearest < x->nearest_s) {
-		x->nearest_s = nearest;
-		x->nearest_type = type;
-	}
 	x->reason = PS_PLAN_TOO_SLOW;
 	double strict = ps_plan_strictness(s->high_s, s->cv, t->sla.percentile,
 					   (double)t->sla.limit_ns * 1e-9);
@@ -60,49 +57,108 @@ static double carry_on(const struct ps_plan_case *c, const struct ps_plan_tenant
 static void carry(const struct ps_plan_case *c, const struct ps_plan_tenant *t, bool with_spot,
 		  struct carried *ret)
 {
-	double least_usd = INFINITY;
-
-	*ret = (struct carried){
-		.reason = PS_PLAN_NO_PROFILE, .nearest_s = INFINITY, .nearest_type = -1};
+	*ret = (struct carried){.least_usd = INFINITY, .reason = PS_PLAN_NO_PROFILE};
 	for (int k = 0; k < c->n_types; k++) {
 		if (!may_be_on(c, t, k, with_spot))
 			continue;
 		double rps = carry_on(c, t, k, ret);
 		ret->most_rps = fmax(ret->most_rps, rps);
-		if (rps > 0 && c->types[k].usd_per_hour / rps < least_usd) {
-			least_usd = c->types[k].usd_per_hour / rps;
+		if (rps > 0 && c->types[k].usd_per_hour / rps < ret->least_usd) {
+			ret->least_usd = c->types[k].usd_per_hour / rps;
 			ret->cheap_rps = rps;
 		}
 	}
 }
 
+double ps_plan_case_any_split(const struct ps_plan_case *c)
+{
+	double usd[PS_PLAN_MAX_HOURS] = {0}, most = 0;
+	struct carried x = {0};
+
+	for (int i = 0; i < c->n_tenants; i++) {
+		const struct ps_plan_tenant *t = &c->tenants[i];
+		if (i == 0 || t->file != t[-1].file)
+			carry(c, t, true, &x);
+		for (int h = 0; h < c->hours; h++)
+			usd[h] += t->rates_rps[h] > 0 ? t->rates_rps[h] * x.least_usd : 0;
+	}
+	for (int h = 0; h < c->hours; h++)
+		most = fmax(most, usd[h]);
+	return most * (1 - BY_ROUNDING);
+}
+
 /* ---- refusals ---- */
 
+static bool survives(const struct ps_plan_tenant *t, bool with_spot)
+{
+	return t->survive || spot_is_fine(t, with_spot);
+}
+
+/* The least limit that a type keeps for the tenant's rate, in parts that leave it some room. */
+static double nearest_on(const struct ps_plan_case *c, const struct ps_plan_tenant *t, int type,
+			 bool with_spot)
+{
+	const struct ps_plan_service *s = &c->services[type * c->n_models + t->model];
+	const struct ps_plan_footprint *f = &c->footprints[t->model];
+	const struct ps_plan_host *h = &c->hosts[type];
+	int spare = survives(t, with_spot);
+
+	if (!s->known || h->server_bytes + f->resident_bytes + f->peak_bytes > h->memory_bytes)
+		return INFINITY;
+	double parts = ceil(t->peak_rps * s->high_s / (ADVISED_LOAD * h->lanes)) + spare;
+	parts = fmax(parts, t->replicas);
+	if (parts > PS_PLAN_MAX_REPLICAS)
+		return INFINITY;
+	double x = ps_plan_decay_at(t->peak_rps / (parts - spare), h->lanes, s->high_s, s->cv);
+	return ps_plan_latency(x, s->high_s, s->cv, t->sla.percentile);
+}
+
+/* Rounded up to three digits, so that what is advised can be kept. */
+static int64_t advised_ns(double seconds)
+{
+	double ns = seconds * 1e9, unit = pow(10, fmax(floor(log10(ns)) - 2, 0));
+
+	return (int64_t)(ceil(ns / unit * (1 + 1e-6)) * unit);
+}
+
 static enum ps_status refuse_too_slow(const struct ps_plan_case *c, const struct ps_plan_tenant *t,
-				      const struct carried *x, struct ps_error *err)
+				      const struct carried *x, bool with_spot, struct ps_error *err)
 {
 	char sla[PS_SLA_SIZE], nearest[PS_UNITS_SIZE];
+	double least = INFINITY;
+	int type = -1;
 
+	for (int k = 0; k < c->n_types; k++) {
+		double mine =
+			may_be_on(c, t, k, with_spot) ? nearest_on(c, t, k, with_spot) : INFINITY;
+		if (mine < least) {
+			least = mine;
+			type = k;
+		}
+	}
 	ps_sla_format(&t->sla, sla);
-	/* Rounded up, so that what is advised can be kept. */
-	int64_t ns = (int64_t)ceil(x->nearest_s * 1.001e3) * 1000000;
-	ps_units_format_duration(ns, nearest);
 	ps_plan_refuse(err, PS_EINVAL, c->path, t->file->where.line, "sla",
 		       "tenant %s: '%s' cannot be kept with %s on any instance type: %s", t->name,
 		       sla, c->models[t->model].name, ps_plan_reason_text(x->reason));
-	ps_error_hint(err, "the nearest that is possible is p%g <= %s, on %s",
-		      t->sla.percentile * 100, nearest, c->types[x->nearest_type].name);
+	if (type < 0)
+		ps_error_hint(err, "its rate is too much for %d machines at any limit",
+			      PS_PLAN_MAX_REPLICAS);
+	else
+		ps_error_hint(err, "the nearest that is possible at its rate is p%g <= %s, on %s",
+			      t->sla.percentile * 100,
+			      ps_units_format_duration(advised_ns(least), nearest),
+			      c->types[type].name);
 	return PS_EINVAL;
 }
 
 static enum ps_status refuse(const struct ps_plan_case *c, const struct ps_plan_tenant *t,
-			     const struct carried *x, struct ps_error *err)
+			     const struct carried *x, bool with_spot, struct ps_error *err)
 {
 	const struct ps_plan_footprint *f = &c->footprints[t->model];
 	char want[PS_UNITS_SIZE], have[PS_UNITS_SIZE];
 
 	if (x->reason == PS_PLAN_TOO_SLOW)
-		return refuse_too_slow(c, t, x, err);
+		return refuse_too_slow(c, t, x, with_spot, err);
 	if (x->reason == PS_PLAN_NO_PROFILE) {
 		ps_plan_refuse(err, PS_ENOTFOUND, c->path, t->file->where.line, "model",
 			       "tenant %s: no profile says how long %s takes on any type that it "
@@ -126,9 +182,20 @@ static enum ps_status refuse(const struct ps_plan_case *c, const struct ps_plan_
 
 /* ---- parts ---- */
 
-static bool survives(const struct ps_plan_tenant *t, bool with_spot)
+/* Too many machines: is that the limit's fault, or would any limit need them? */
+static enum ps_status refuse_parts(const struct ps_plan_case *c, const struct ps_plan_tenant *t,
+				   double parts, bool with_spot, struct carried *x,
+				   struct ps_error *err)
 {
-	return t->survive || spot_is_fine(t, with_spot);
+	for (int k = 0; k < c->n_types; k++) {
+		if (may_be_on(c, t, k, with_spot) && isfinite(nearest_on(c, t, k, with_spot))) {
+			x->reason = PS_PLAN_LATENCY;
+			return refuse_too_slow(c, t, x, with_spot, err);
+		}
+	}
+	return ps_plan_refuse(err, PS_ETOOBIG, c->path, t->file->where.line, "rate",
+			      "tenant %s needs %.0f machines for itself; a plan takes at most %d",
+			      t->name, parts, PS_PLAN_MAX_REPLICAS);
 }
 
 static enum ps_status choose_parts(const struct ps_plan_case *c, const struct ps_plan_tenant *t,
@@ -140,16 +207,13 @@ static enum ps_status choose_parts(const struct ps_plan_case *c, const struct ps
 
 	carry(c, t, with_spot, &x);
 	if (!(x.most_rps > 0))
-		return refuse(c, t, &x, err);
+		return refuse(c, t, &x, with_spot, err);
 	double parts = ceil(t->peak_rps / x.most_rps * (1 - 1e-12));
 	if (fineness > 0)
 		parts = fmax(parts, ceil(t->peak_rps / (fineness * x.cheap_rps) * (1 - 1e-12)));
 	parts = fmax(fmax(parts, 1) + spare, t->replicas);
 	if (parts > PS_PLAN_MAX_REPLICAS)
-		return ps_plan_refuse(err, PS_ETOOBIG, c->path, t->file->where.line, "rate",
-				      "tenant %s needs %.0f machines for itself; a plan takes at "
-				      "most %d",
-				      t->name, parts, PS_PLAN_MAX_REPLICAS);
+		return refuse_parts(c, t, parts, with_spot, &x, err);
 	*ret_parts = (int)parts;
 	return PS_OK;
 }
@@ -210,7 +274,9 @@ static int compare(const void *a, const void *b, void *split)
 		d = s->parts[i] - s->parts[j];
 	if (!d)
 		d = compare_places(s, i, j);
-	if (!d && (x->aparts > 0 || y->aparts > 0))
+	if (!d)
+		d = (x->aparts > 0) - (y->aparts > 0);
+	if (!d && x->aparts > 0)
 		d = i - j;
 	return d;
 }
@@ -242,7 +308,6 @@ static void join_kind(struct ps_plan_split *s, int k, int tenant)
 	s->kind_of[tenant] = k;
 	s->kinds[k].most++;
 	s->kinds[k].parts += s->parts[tenant];
-	s->kinds[k].least_parts += carrying(s, tenant);
 }
 
 static void make_kinds(struct ps_plan_split *s, int *order)

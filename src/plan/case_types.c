@@ -186,6 +186,12 @@ static bool stated(const struct ps_cost_price *p)
 	return p->vcpu > 0 && p->memory_gib > 0 && p->on_demand_usd_per_hour > 0;
 }
 
+/* A server runs its models on one GPU: more of them would be paid for and stand idle. */
+static bool usable(const struct ps_cost_price *p)
+{
+	return p->gpu_count <= 1;
+}
+
 static bool anyone_on_spot(const struct ps_plan_case *c)
 {
 	for (size_t i = 0; i < c->file.tenants.len; i++) {
@@ -230,6 +236,11 @@ static enum ps_status named_types(struct ps_plan_case *c, bool spot, struct ps_e
 			st = ps_error_set(err, PS_EINVAL,
 					  "the price sheet does not state vCPU and memory of %s",
 					  name);
+		if (st == PS_OK && !usable(p))
+			st = ps_error_set(err, PS_EINVAL,
+					  "%s has %lld GPUs, and a server uses one: such machines "
+					  "are not planned",
+					  name, (long long)p->gpu_count);
 		for (int t = 0; st == PS_OK && t < c->n_types; t++)
 			twice |= c->types[t].price == p;
 		if (st == PS_OK && !twice)
@@ -252,7 +263,7 @@ static enum ps_status all_types(struct ps_plan_case *c, bool spot, struct ps_err
 
 	for (size_t i = 0; st == PS_OK && i < c->sheet.prices.len; i++) {
 		const struct ps_cost_price *p = price_row(c, i);
-		if (stated(p) && !outdated(c, p))
+		if (stated(p) && usable(p) && !outdated(c, p))
 			st = consider(c, p, spot, &known, err);
 	}
 	if (st == PS_OK && c->n_types == 0) {
@@ -270,7 +281,7 @@ static void set_hosts(struct ps_plan_case *c)
 		if (!p)
 			continue; /* never: every type has its row */
 		c->hosts[t] = (struct ps_plan_host){
-			.lanes = p->gpu_count > 0 ? (double)p->gpu_count : fmax(1, floor(p->vcpu)),
+			.lanes = p->gpu_count > 0 ? 1 : fmax(1, floor(p->vcpu)),
 			.memory_bytes = p->memory_gib * GIB,
 			.server_bytes = (double)c->file.server_memory_bytes,
 		};

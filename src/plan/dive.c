@@ -92,7 +92,8 @@ static bool solve_rest(struct dive *d, double *worth)
 	for (int i = 0; i < DIVE_ROUNDS; i++) {
 		if (!ps_plan_tree_master(d->t, &usd, &uncovered))
 			return false;
-		if (ps_plan_space_late(d->t->s) || ps_plan_tree_price(d->t, DIVE_NODES, worth) == 0)
+		if (ps_plan_space_late(d->t->s) ||
+		    ps_plan_tree_price(d->t, DIVE_NODES, true, worth) == 0)
 			return true;
 	}
 	return ps_plan_tree_master(d->t, &usd, &uncovered);
@@ -125,24 +126,24 @@ static void finish(struct dive *d)
 /* The node that is dived from goes on with its own duals. */
 static double *keep_duals(const struct ps_plan_tree *t)
 {
-	size_t kinds = (size_t)t->s->kinds, types = (size_t)t->s->types;
-	double *kept = malloc((kinds + 2 * types) * sizeof(*kept));
+	size_t kinds = (size_t)t->s->kinds, counts = (size_t)t->s->counts;
+	double *kept = malloc((kinds + 2 * counts) * sizeof(*kept));
 
 	if (!kept)
 		return NULL;
 	memcpy(kept, t->dual, kinds * sizeof(*kept));
-	memcpy(kept + kinds, t->type_dual, types * sizeof(*kept));
-	memcpy(kept + kinds + types, t->rented, types * sizeof(*kept));
+	memcpy(kept + kinds, t->count_dual, counts * sizeof(*kept));
+	memcpy(kept + kinds + counts, t->counted, counts * sizeof(*kept));
 	return kept;
 }
 
 static void restore_duals(struct ps_plan_tree *t, const double *kept)
 {
-	size_t kinds = (size_t)t->s->kinds, types = (size_t)t->s->types;
+	size_t kinds = (size_t)t->s->kinds, counts = (size_t)t->s->counts;
 
 	memcpy(t->dual, kept, kinds * sizeof(*kept));
-	memcpy(t->type_dual, kept + kinds, types * sizeof(*kept));
-	memcpy(t->rented, kept + kinds + types, types * sizeof(*kept));
+	memcpy(t->count_dual, kept + kinds, counts * sizeof(*kept));
+	memcpy(t->counted, kept + kinds + counts, counts * sizeof(*kept));
 }
 
 void ps_plan_dive(struct ps_plan_tree *t, double *worth)

@@ -44,27 +44,40 @@ static double density(double value, double need)
 	return need > 0 ? value / need : INFINITY;
 }
 
-/* The members of an order, sorted; `best` gets the greatest density of its own level's kinds. */
+/* The greatest density of each level's own kinds: where nobody needs a level, the one below does.
+ */
+static void rate_levels(const struct ps_plan_space *s, int type, const int *left, int n_left,
+			const double *value, double *ret_best)
+{
+	double need[PS_PLAN_MAX_DIMS];
+
+	for (int q = 0; q < s->levels; q++)
+		ret_best[q] = 0;
+	for (int i = 0; i < n_left; i++) {
+		int k = left[i], level = s->level[(size_t)type * (size_t)s->kinds + (size_t)k];
+		if (level < 0)
+			continue;
+		s->o->need(s->o->ctx, type, level, k, need);
+		double d = density(value[k], weighted(s, type, need));
+		ret_best[level] = fmax(ret_best[level], d);
+	}
+}
+
+/* The members of an order, sorted. */
 static bool make_order(const struct ps_plan_space *s, const int *left, int n_left,
-		       const double *value, struct candidate *scratch, struct ps_plan_order *o,
-		       double *ret_best)
+		       const double *value, struct candidate *scratch, struct ps_plan_order *o)
 {
 	double need[PS_PLAN_MAX_DIMS];
 
 	o->n = 0;
-	*ret_best = 0;
 	for (int i = 0; i < n_left; i++) {
 		int k = left[i], level = s->level[(size_t)o->type * (size_t)s->kinds + (size_t)k];
 		if (level < 0 || level > o->level)
 			continue;
 		s->o->need(s->o->ctx, o->type, o->level, k, need);
 		double size = weighted(s, o->type, need), d = density(value[k], size);
-		if (level == o->level)
-			*ret_best = fmax(*ret_best, d);
 		scratch[o->n++] = (struct candidate){k, fmin(d, 1e9), size};
 	}
-	if (*ret_best <= 0)
-		return true; /* nobody there needs this level: the one below does it */
 	o->kinds = malloc((size_t)o->n * sizeof(*o->kinds));
 	if (!o->kinds)
 		return false;
@@ -154,7 +167,7 @@ static bool run(struct greedy *g, struct ps_plan_bins *bins)
 	return true;
 }
 
-/* Orders for the types and levels that can pay, or that alone hold a kind. */
+/* Orders for the types and levels that can pay. */
 static bool make_orders(struct greedy *g, const int *left, int n_left)
 {
 	const struct ps_plan_space *s = g->s;
@@ -162,15 +175,14 @@ static bool make_orders(struct greedy *g, const int *left, int n_left)
 	bool fine = scratch != NULL;
 
 	for (int t = 0; fine && t < s->types; t++) {
+		double best[PS_PLAN_MAX_LEVELS];
+		rate_levels(s, t, left, n_left, g->value, best);
 		for (int q = 0; fine && q < s->levels; q++) {
 			struct ps_plan_order *o = &g->orders[g->n];
-			double best;
+			if (best[q] < WORTHWHILE || best[q] <= 0)
+				continue;
 			*o = (struct ps_plan_order){.type = t, .level = q, .score = INFINITY};
-			fine = make_order(s, left, n_left, g->value, scratch, o, &best);
-			if (o->kinds && best < WORTHWHILE) {
-				free(o->kinds);
-				o->kinds = NULL;
-			}
+			fine = make_order(s, left, n_left, g->value, scratch, o);
 			g->n += o->kinds != NULL;
 		}
 	}

@@ -1,14 +1,19 @@
 /* Local search: a few machines are emptied and filled anew, and kept when that is no dearer. Badly
- * filled machines are chosen more often. Two ways to fill anew: greedily with scattered values, or
- * by giving one machine's parts to the others and what is left to a machine that just holds it. */
+ * filled machines are chosen more often, and with them machines of about their strictness: others
+ * have no parts to give that would go well with theirs. Three ways to fill anew: greedily with
+ * scattered values, strictest first, or by giving one machine's parts to the others and what is
+ * left to a machine that just holds it. */
 #include "plan/plan_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define AT_ONCE	    6 /* machines emptied at most */
+#define AT_ONCE	    6  /* machines emptied at most */
+#define NEAR	    10 /* places in the order of strictness that a neighbour is away at most */
 #define CLOCK_STEPS 16
+#define SORT_SHARE  8	/* sorted anew when one in so many machines has been replaced */
+#define AFAR	    0.2 /* of the steps take machines from anywhere */
 
 struct search {
 	const struct ps_plan_space *s;
@@ -19,6 +24,7 @@ struct search {
 	int *loose;	/* kinds that were taken out */
 	int n_loose;
 	int chosen[AT_ONCE], n_chosen;
+	int replaced; /* since the machines were sorted */
 };
 
 static double price(const struct search *x, const struct ps_plan_bin *b)
@@ -44,13 +50,67 @@ static int pick_one(struct search *x)
 	return best;
 }
 
+struct place {
+	struct ps_plan_bin bin;
+	double strictness;
+	int at;
+};
+
+static int stricter_first(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+
+	if (x->strictness != y->strictness)
+		return x->strictness < y->strictness ? 1 : -1;
+	return (x->at > y->at) - (x->at < y->at);
+}
+
+static double strictness_of(const struct ps_plan_space *s, const struct ps_plan_bin *b)
+{
+	double most = 0;
+
+	for (int i = 0; i < b->n; i++)
+		most = fmax(most, s->o->strictness(s->o->ctx, b->type, b->set[i].kind));
+	return most;
+}
+
+/* Without memory they stay as they are. */
+static void sort_machines(struct search *x)
+{
+	struct place *places = malloc((size_t)x->bs->n * sizeof(*places));
+
+	x->replaced = 0;
+	if (!places)
+		return;
+	for (int i = 0; i < x->bs->n; i++) {
+		const struct ps_plan_bin *b = &x->bs->items[i];
+		places[i] = (struct place){*b, strictness_of(x->s, b), i};
+	}
+	qsort(places, (size_t)x->bs->n, sizeof(*places), stricter_first);
+	for (int i = 0; i < x->bs->n; i++)
+		x->bs->items[i] = places[i].bin;
+	free(places);
+}
+
+/* A machine at most NEAR places from another. */
+static int near(struct search *x, int at)
+{
+	int low = at > NEAR ? at - NEAR : 0;
+	int high = at + NEAR < x->bs->n ? at + NEAR : x->bs->n - 1;
+
+	return low + (int)ps_rng_below(x->r, (uint64_t)high - (uint64_t)low + 1);
+}
+
 static void pick(struct search *x)
 {
 	int want = 2 + (int)ps_rng_below(x->r, AT_ONCE - 1);
+	bool afar = x->s->levels == 1 || ps_rng_uniform(x->r) < AFAR;
 
+	if (x->s->levels > 1 && x->replaced > x->bs->n / SORT_SHARE)
+		sort_machines(x);
 	x->n_chosen = 0;
 	for (int tries = 0; x->n_chosen < want && tries < 3 * want; tries++) {
-		int at = pick_one(x), known = 0;
+		int at = afar || x->n_chosen == 0 ? pick_one(x) : near(x, x->chosen[0]), known = 0;
 		for (int i = 0; i < x->n_chosen; i++)
 			known |= x->chosen[i] == at;
 		if (!known)
@@ -81,7 +141,7 @@ static void forget(struct search *x)
 }
 
 /* All of the chosen, filled anew. */
-static bool refill(struct search *x, struct ps_plan_bins *ret_bins)
+static bool refill(struct search *x, bool strictest_first, struct ps_plan_bins *ret_bins)
 {
 	static const double noises[] = {0, 0.02, 0.1, 0.3};
 	double noise = noises[ps_rng_below(x->r, 4)];
@@ -89,6 +149,9 @@ static bool refill(struct search *x, struct ps_plan_bins *ret_bins)
 	for (int i = 0; i < x->n_chosen; i++)
 		loosen(x, &x->bs->items[x->chosen[i]]);
 	qsort(x->loose, (size_t)x->n_loose, sizeof(*x->loose), ascending);
+	if (strictest_first)
+		return ps_plan_strict(x->s, x->remaining, x->loose, x->n_loose,
+				      ps_rng_uniform(x->r), noise, x->r, ret_bins) == PS_OK;
 	return ps_plan_greedy(x->s, x->remaining, x->loose, x->n_loose, noise, x->r, ret_bins) ==
 	       PS_OK;
 }
@@ -175,6 +238,7 @@ static bool replace(struct search *x, struct ps_plan_bins *fresh)
 	bool fine = true;
 	for (int i = 0; i < fresh->n; i++)
 		fine = ps_plan_bins_take(x->bs, &fresh->items[i]) && fine;
+	x->replaced += fresh->n;
 	return fine;
 }
 
@@ -187,7 +251,8 @@ static bool step(struct search *x, double *ret_saved)
 
 	*ret_saved = 0;
 	pick(x);
-	bool fine = ps_rng_below(x->r, 3) ? refill(x, &fresh) : give_away(x, &fresh);
+	int way = (int)ps_rng_below(x->r, 3);
+	bool fine = way < 2 ? refill(x, way == 0, &fresh) : give_away(x, &fresh);
 	forget(x);
 	if (!fine)
 		return false;
@@ -216,6 +281,9 @@ int64_t ps_plan_improve(const struct ps_plan_space *s, struct ps_plan_bins *bs, 
 	};
 	double usd = ps_plan_bins_cost(s, bs), saved;
 	int64_t done = 0;
+
+	if (s->levels > 1 && bs->n > 1)
+		sort_machines(&x);
 
 	while (x.remaining && x.loose && done < steps && bs->n > 1 && usd > good_enough) {
 		if (done % CLOCK_STEPS == 0 && ps_plan_space_late(s))

@@ -48,14 +48,14 @@ static bool columns_init(struct columns *c, int n, size_t entries)
 	return false;
 }
 
-/* Patterns [from, n): a count in the row of each kind, and 1 in the row of the type. */
+/* Patterns [from, n): a count in the row of each kind, and 1 in those of the counts of machines. */
 static bool columns_of(const struct ps_plan_space *s, const struct ps_plan_patterns *ps, int from,
 		       struct columns *c)
 {
 	size_t entries = 0;
 
 	for (int i = from; i < ps->n; i++)
-		entries += (size_t)ps->items[i].n + 1;
+		entries += (size_t)ps->items[i].n + (size_t)s->price_of[ps->items[i].type] + 2;
 	if (!columns_init(c, ps->n - from, entries))
 		return false;
 	for (int i = from, at = 0; i < ps->n; i++) {
@@ -64,7 +64,11 @@ static bool columns_of(const struct ps_plan_space *s, const struct ps_plan_patte
 			c->row[at] = p->set[j].kind;
 			c->entry[at] = p->set[j].count;
 		}
-		c->row[at] = s->kinds + p->type;
+		for (int j = 0; j <= s->price_of[p->type]; j++, at++) {
+			c->row[at] = s->kinds + j;
+			c->entry[at] = 1;
+		}
+		c->row[at] = s->kinds + s->n_prices + p->type;
 		c->entry[at++] = 1;
 		c->start[i - from + 1] = at;
 		c->usd[i - from] = s->p->types[p->type].usd_per_hour;
@@ -88,10 +92,16 @@ static bool columns_dear(const struct ps_plan_space *s, double dear, struct colu
 	return true;
 }
 
+/* A row without bounds has no dual, not even a rounded one, which would prove too much. */
+static double bound_below(double low)
+{
+	return low > 0 ? low : -DBL_MAX;
+}
+
 static bool rows_of(const struct ps_plan_space *s, const double *low, const double *high,
 		    double **ret_low, double **ret_high)
 {
-	size_t n = (size_t)s->kinds + (size_t)s->types;
+	size_t n = (size_t)s->kinds + (size_t)s->counts;
 	double *l = malloc(n * sizeof(*l)), *h = malloc(n * sizeof(*h));
 
 	if (!l || !h) {
@@ -103,9 +113,9 @@ static bool rows_of(const struct ps_plan_space *s, const double *low, const doub
 		l[k] = s->p->kinds[k].parts;
 		h[k] = DBL_MAX;
 	}
-	for (int t = 0; t < s->types; t++) {
-		l[s->kinds + t] = low ? low[t] : 0;
-		h[s->kinds + t] = high && high[t] < DBL_MAX ? high[t] : DBL_MAX;
+	for (int i = 0; i < s->counts; i++) {
+		l[s->kinds + i] = low ? bound_below(low[i]) : -DBL_MAX;
+		h[s->kinds + i] = high && high[i] < DBL_MAX ? high[i] : DBL_MAX;
 	}
 	*ret_low = l;
 	*ret_high = h;
@@ -130,8 +140,8 @@ struct ps_plan_master *ps_plan_master_new(const struct ps_plan_space *s, double 
 	m->s = s;
 	m->clp = m->s->lib->Clp_newModel();
 	m->s->lib->Clp_setLogLevel(m->clp, 0);
-	m->s->lib->Clp_loadProblem(m->clp, c.n, s->kinds + s->types, c.start, c.row, c.entry, c.low,
-				   c.high, c.usd, low, high);
+	m->s->lib->Clp_loadProblem(m->clp, c.n, s->kinds + s->counts, c.start, c.row, c.entry,
+				   c.low, c.high, c.usd, low, high);
 	columns_fini(&c);
 	free(low);
 	free(high);
@@ -159,10 +169,10 @@ bool ps_plan_master_add(struct ps_plan_master *m, const struct ps_plan_patterns 
 	return true;
 }
 
-void ps_plan_master_limit(struct ps_plan_master *m, int type, double low, double high)
+void ps_plan_master_limit(struct ps_plan_master *m, int count, double low, double high)
 {
-	m->s->lib->Clp_rowLower(m->clp)[m->s->kinds + type] = low;
-	m->s->lib->Clp_rowUpper(m->clp)[m->s->kinds + type] = fmin(high, DBL_MAX);
+	m->s->lib->Clp_rowLower(m->clp)[m->s->kinds + count] = bound_below(low);
+	m->s->lib->Clp_rowUpper(m->clp)[m->s->kinds + count] = fmin(high, DBL_MAX);
 }
 
 void ps_plan_master_parts(struct ps_plan_master *m, int kind, double parts)
@@ -177,9 +187,9 @@ const double *ps_plan_master_times(const struct ps_plan_master *m)
 }
 
 bool ps_plan_master_solve(struct ps_plan_master *m, double *ret_usd, double *ret_dual,
-			  double *ret_type_dual, double *ret_rented, double *ret_uncovered)
+			  double *ret_count_dual, double *ret_counts, double *ret_uncovered)
 {
-	int kinds = m->s->kinds, types = m->s->types;
+	int kinds = m->s->kinds;
 
 	m->s->lib->Clp_primal(m->clp, 0);
 	if (m->s->lib->Clp_status(m->clp) != 0)
@@ -187,11 +197,14 @@ bool ps_plan_master_solve(struct ps_plan_master *m, double *ret_usd, double *ret
 	const double *dual = m->s->lib->Clp_dualRowSolution(m->clp),
 		     *row = m->s->lib->Clp_primalRowSolution(m->clp);
 	const double *column = m->s->lib->Clp_primalColumnSolution(m->clp);
+	const double *low = m->s->lib->Clp_rowLower(m->clp),
+		     *high = m->s->lib->Clp_rowUpper(m->clp);
 	for (int k = 0; k < kinds; k++)
 		ret_dual[k] = fmax(dual[k], 0);
-	for (int t = 0; t < types; t++) {
-		ret_type_dual[t] = dual[kinds + t];
-		ret_rented[t] = row[kinds + t];
+	for (int i = 0; i < m->s->counts; i++) {
+		bool bounded = low[kinds + i] > 0 || high[kinds + i] < DBL_MAX;
+		ret_count_dual[i] = bounded ? dual[kinds + i] : 0;
+		ret_counts[i] = row[kinds + i];
 	}
 	*ret_uncovered = 0;
 	for (int k = 0; k < kinds; k++)
@@ -201,6 +214,8 @@ bool ps_plan_master_solve(struct ps_plan_master *m, double *ret_usd, double *ret
 }
 
 /* ---- the integer programme ---- */
+
+enum { BY_TIME = 4 }; /* what CBC's secondary status calls its limit of seconds */
 
 static void read_times(const double *x, int n, int *ret_times)
 {
@@ -225,16 +240,20 @@ bool ps_plan_integer(const struct ps_plan_space *s, const struct ps_plan_pattern
 	}
 	Cbc_Model *m = s->lib->Cbc_newModel();
 	s->lib->Cbc_setLogLevel(m, 0);
-	s->lib->Cbc_loadProblem(m, c.n, s->kinds + s->types, c.start, c.row, c.entry, c.low, c.high,
-				c.usd, row_low, row_high);
+	s->lib->Cbc_loadProblem(m, c.n, s->kinds + s->counts, c.start, c.row, c.entry, c.low,
+				c.high, c.usd, row_low, row_high);
 	for (int i = 0; i < c.n; i++)
 		s->lib->Cbc_setInteger(m, i);
 	s->lib->Cbc_setMaximumNodes(m, nodes);
 	s->lib->Cbc_setMaximumSeconds(m, seconds);
 	s->lib->Cbc_setCutoff(m, below - 1e-7);
+	/* By itself it gives up what is less than a hundredth of a thousandth cheaper. */
+	s->lib->Cbc_setParameter(m, "increment", "1e-9");
 	s->lib->Cbc_solve(m);
 	/* Only a search that came to its end proves anything. */
 	bool ended = s->lib->Cbc_status(m) == 0 && s->lib->Cbc_secondaryStatus(m) <= 1;
+	if (s->was_late && s->lib->Cbc_secondaryStatus(m) == BY_TIME)
+		*s->was_late = true;
 	found = s->lib->Cbc_numberSavedSolutions(m) > 0 && s->lib->Cbc_getObjValue(m) < below;
 	if (found)
 		read_times(s->lib->Cbc_getColSolution(m), c.n, ret_times);

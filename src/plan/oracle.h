@@ -9,7 +9,9 @@
  *  - necessary: every kind has on every type a level (its strictness); when a set fits on a type
  *and q is the highest level of its members, then in each dimension d sum over members of count x
  *need(type, q, kind, d)  <=  room(type, d);
- *  - need grows with the level, and is never negative. INFINITY: never together with that level.
+ *  - need grows with the level, and is never negative. INFINITY: never together with that level;
+ *  - least: what a part needs whatever is beside it. When a set fits, sum over members of count x
+ *least(type, kind, d)  <=  room(type, d) in each dimension. At least the need at its own level.
  * Oracles are immutable while a search runs. No function blocks.
  */
 #ifndef PS_PLAN_ORACLE_H
@@ -20,7 +22,7 @@
 #include <stdint.h>
 
 #define PS_PLAN_MAX_DIMS   32
-#define PS_PLAN_MAX_LEVELS 16
+#define PS_PLAN_MAX_LEVELS 128
 
 /* Some parts of one kind. A set is a row of these, kinds ascending, each once, counts positive. */
 struct ps_plan_count {
@@ -62,6 +64,11 @@ struct ps_plan_oracle {
 	int (*level)(const void *ctx, int type, int kind);
 	/* Fills dims numbers. */
 	void (*need)(const void *ctx, int type, int level, int kind, double *ret_need);
+	/* The same, exactly: the bound of fractional machines rests on it. */
+	void (*least)(const void *ctx, int type, int kind, double *ret_need);
+	/* How strict a kind is there: who are alike in it go well together. Levels ascend with it.
+	 * Only heuristics go by it. */
+	double (*strictness)(const void *ctx, int type, int kind);
 	void (*room)(const void *ctx, int type, double *ret_room);
 	/* Does the set fit? O(n). The kind that breaks goes to *ret_kind (may be NULL). */
 	enum ps_plan_reason (*judge)(const void *ctx, int type, const struct ps_plan_count *set,

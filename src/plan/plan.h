@@ -35,13 +35,10 @@ struct ps_plan_type {
 
 struct ps_plan_kind {
 	int parts; /* that must be placed, >= 1 */
-	int most;  /* on one machine, >= 1: as many as there are tenants of the kind */
+	int most;  /* on one machine, 1 to parts: as many as there are tenants of the kind */
 	const int
 		*apart; /* kinds that may not be on a machine with it; symmetric, without itself */
 	int aparts;
-	double least_parts; /* what is needed of it however it is cut: for the bound over all
-			     * splits.
-			     * <= parts; equal to parts where nothing is known */
 };
 
 struct ps_plan_problem {
@@ -83,8 +80,6 @@ struct ps_plan_options {
 struct ps_plan_result {
 	struct ps_plan_solution plan;
 	double bound_usd_per_hour;
-	double any_split_usd_per_hour; /* no plan costs less, however traffic is split: fractional,
-					* load alone */
 	enum ps_plan_bound bound_by;
 	bool optimal; /* plan and bound meet */
 	bool cut_by_time;

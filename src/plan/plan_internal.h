@@ -19,9 +19,15 @@ struct ps_plan_space {
 	int types, kinds, dims, levels;
 	int16_t *level; /* [type * kinds + kind]; -1 where it cannot be alone, or is not to be */
 	double *room;	/* [type * dims + d] */
-	double *own;	/* [(type * kinds + kind) * dims + d]: need at the kind's own level */
+	double *own;	/* [(type * kinds + kind) * dims + d]: least need of a part */
 	double *weight; /* [type * dims + d]: price of a unit of need; weight . room <= price */
 	double *value;	/* [kind]: least weight . own over the types: what a part is worth */
+	double *prices; /* [n_prices]: of the types, each once, ascending */
+	int *price_of;	/* [type]: which one is its */
+	int n_prices;
+	int counts; /* n_prices + types: numbers of machines that the search branches on, first of
+		     * those that cost at least prices[i], then of each type */
+	bool *was_late; /* a deadline, or a part of one, has ended something */
 };
 
 /* ps_plan_space_init asks the oracle. PS_EINVAL, PS_ETOOBIG, PS_ENOMEM as ps_plan_solve. */
@@ -29,12 +35,11 @@ enum ps_status ps_plan_space_init(struct ps_plan_space *s, const struct ps_plan_
 				  const struct ps_plan_options *o, int *ret_kind,
 				  struct ps_error *err);
 void ps_plan_space_fini(struct ps_plan_space *s);
-/* ps_plan_space_late says whether the time is over. */
+/* ps_plan_space_late says whether the time is over, and keeps in mind that it was. */
 bool ps_plan_space_late(const struct ps_plan_space *s);
 
-/* ps_plan_bound_fractional finds weights and values and returns their bound. *ret_any_split is that
- * of load alone (all dimensions but the last when there are several), for least_parts. */
-double ps_plan_bound_fractional(struct ps_plan_space *s, double *ret_any_split);
+/* ps_plan_bound_fractional finds weights and values and returns their bound. */
+double ps_plan_bound_fractional(struct ps_plan_space *s);
 /* ps_plan_bound_round returns the least sum of prices that is at least `bound`, as far as the
  * prices are multiples of a millionth of a dollar. */
 double ps_plan_bound_round(const struct ps_plan_space *s, double bound);
@@ -116,6 +121,7 @@ struct ps_plan_pricing {
 	const double *dual; /* [kind] >= 0 */
 	double above;	    /* only patterns worth more than this matter */
 	int64_t budget;	    /* nodes */
+	bool many;	    /* the best of each level, not of all: at_most holds all the same */
 	/* out */
 	double best, at_most; /* the most that was found, and what no pattern exceeds */
 	bool cut; /* the budget or the time ended it: at_most is that of open branches */
@@ -127,6 +133,20 @@ struct ps_plan_pricing {
  */
 enum ps_status ps_plan_price(const struct ps_plan_space *s, int type, struct ps_plan_pricing *x,
 			     struct ps_plan_patterns *ret_patterns, int all);
+
+/* ps_plan_fill prices the sets of kinds[0] with the others of kinds[n] that are no stricter, at
+ * most remaining[kind] of each. The last of ret_patterns, which must be empty, is the best.
+ * PS_ENOMEM. */
+enum ps_status ps_plan_fill(const struct ps_plan_space *s, int type, const int *kinds, int n,
+			    const int *remaining, struct ps_plan_pricing *x,
+			    struct ps_plan_patterns *ret_patterns);
+
+/* ps_plan_strict makes a plan of remaining[kind], the strictest part first, each machine filled by
+ * ps_plan_fill. `only` (may be NULL) lists the `n_only` kinds that can be left. `tilt` makes large
+ * parts worth more; `noise` is the relative scatter of values that r brings in; 0: none. */
+enum ps_status ps_plan_strict(const struct ps_plan_space *s, int *remaining, const int *only,
+			      int n_only, double tilt, double noise, struct ps_rng *r,
+			      struct ps_plan_bins *ret_bins);
 
 /* ps_plan_branch_and_price improves plan and bound in `result`. `bs` is the plan so far and becomes
  * a cheaper one. */
@@ -140,18 +160,18 @@ enum ps_status ps_plan_brute(const struct ps_plan_space *s, struct ps_plan_bins 
 /* The linear programme over patterns (CLP), and the integer one (CBC). */
 struct ps_plan_master;
 
-/* ps_plan_master_new makes one with a row per kind (parts to cover) and per type (machines, bounds
- * 0 to infinity), and dear columns that cover what patterns do not. NULL without memory. */
+/* ps_plan_master_new makes one with a row per kind (parts to cover) and per count of machines
+ * (free), and dear columns that cover what patterns do not. NULL without memory. */
 struct ps_plan_master *ps_plan_master_new(const struct ps_plan_space *s, double dear);
 void ps_plan_master_free(struct ps_plan_master *m);
 /* ps_plan_master_add adds patterns [from, ps->n). False without memory. */
 bool ps_plan_master_add(struct ps_plan_master *m, const struct ps_plan_patterns *ps, int from);
-/* ps_plan_master_limit bounds the machines of a type; INFINITY for none. */
-void ps_plan_master_limit(struct ps_plan_master *m, int type, double low, double high);
-/* ps_plan_master_solve solves it: duals of kinds [kinds] and types [types], how often each type is
- * rented [types], what dear columns still cover. False when the solver failed. */
+/* ps_plan_master_limit bounds a count of machines; 0 and DBL_MAX for none. */
+void ps_plan_master_limit(struct ps_plan_master *m, int count, double low, double high);
+/* ps_plan_master_solve solves it: duals of kinds [kinds] and counts [counts], the counts, what dear
+ * columns still cover. The dual of a count without bounds is 0. False when the solver failed. */
 bool ps_plan_master_solve(struct ps_plan_master *m, double *ret_usd, double *ret_dual,
-			  double *ret_type_dual, double *ret_rented, double *ret_uncovered);
+			  double *ret_count_dual, double *ret_counts, double *ret_uncovered);
 
 /* ps_plan_master_parts says how many parts of a kind are to be covered. */
 void ps_plan_master_parts(struct ps_plan_master *m, int kind, double parts);

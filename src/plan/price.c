@@ -1,8 +1,9 @@
 /* Exact pricing: the set worth most that fits on one machine of a type. For each level (strictness)
  * the needs that must fit make a knapsack of few dimensions; depth-first search over its kinds,
  * densest first, cut by the fractional knapsack of the weighted needs, and every step is put to the
- * oracle, whose monotone answer also ends a branch. Sets with a lower strictest member come in its
- * own level.
+ * oracle, whose monotone answer also ends a branch. One kind of the level is in the set from the
+ * start, each in its turn, and is left out of the later turns: so no set is walked twice, and sets
+ * with a lower strictest member come in its own level.
  */
 #include "plan/plan_internal.h"
 
@@ -28,6 +29,8 @@ struct dive {
 	double weight[PS_PLAN_MAX_DIMS];
 	struct ps_plan_bin bin;
 	int64_t nodes;
+	double best; /* what is to be beaten: of all levels, or of this one where many are asked for
+		      */
 	double open; /* what branches that were cut off may still be worth */
 	bool cut, no_memory;
 };
@@ -84,19 +87,19 @@ static bool is_maximal(struct dive *v)
 static void leaf(struct dive *v, double worth)
 {
 	struct ps_plan_pricing *x = v->x;
-	bool better = worth > x->best;
+	bool better = worth > v->best;
 
 	if (v->bin.n > 0 && worth > x->above && (v->all ? is_maximal(v) : better))
 		emit(v);
-	if (better)
-		x->best = worth;
+	v->best = fmax(v->best, worth);
+	x->best = fmax(x->best, worth);
 }
 
 /* Is the branch not worth going into, or is there no going on? */
 static bool ends(struct dive *v, double possible)
 {
 	struct ps_plan_pricing *x = v->x;
-	double floor_ = v->all ? x->above : fmax(x->best, x->above);
+	double floor_ = v->all ? x->above : fmax(v->best, x->above);
 
 	if (possible <= floor_ + PS_PLAN_EPS * fabs(floor_))
 		return true;
@@ -148,36 +151,49 @@ static void dive(struct dive *v, int i, const double *room, double worth)
 	}
 }
 
-/* The kinds that may be in a set of this level; false without memory. `need` has room for all. */
-static bool gather(struct dive *v, int type, int level, double *need)
+static int least_int(int a, int b)
+{
+	return a < b ? a : b;
+}
+
+/* A kind of which `most` may be there joins the items; its needs go to `need`. */
+static void gather_one(struct dive *v, int type, int level, int kind, int most, double *need)
 {
 	const struct ps_plan_space *s = v->s;
-	bool strict = false;
+	double dual = fmax(v->x->dual[kind], 0), size = 0;
+
+	s->o->need(s->o->ctx, type, level, kind, need);
+	for (int d = 0; d < s->dims; d++)
+		size += need[d] > 0 ? v->weight[d] * need[d] : 0;
+	v->items[v->n++] = (struct item){
+		.kind = kind,
+		.most = least_int(most, s->p->kinds[kind].most),
+		.dual = dual,
+		.size = size,
+		.density = size > 0 ? dual / size : INFINITY,
+		.need = need,
+	};
+}
+
+static int level_of(const struct ps_plan_space *s, int type, int kind)
+{
+	return s->level[(size_t)type * (size_t)s->kinds + (size_t)kind];
+}
+
+/* The kinds that may be in a set of this level. `need` has room for all. */
+static void gather(struct dive *v, int type, int level, double *need)
+{
+	const struct ps_plan_space *s = v->s;
 
 	v->n = 0;
 	for (int k = 0; k < s->kinds; k++) {
-		int own = s->level[(size_t)type * (size_t)s->kinds + (size_t)k];
-		double dual = v->x->dual[k];
-		if (own < 0 || own > level || (!(dual > 0) && !v->all))
+		int own = level_of(s, type, k);
+		if (own < 0 || own > level || (!(v->x->dual[k] > 0) && !v->all))
 			continue;
-		strict |= own == level;
-		double *mine = need + (size_t)v->n * (size_t)s->dims;
-		s->o->need(s->o->ctx, type, level, k, mine);
-		double size = 0;
-		for (int d = 0; d < s->dims; d++)
-			size += mine[d] > 0 ? v->weight[d] * mine[d] : 0;
-		const struct ps_plan_kind *kind = &s->p->kinds[k];
-		v->items[v->n++] = (struct item){
-			.kind = k,
-			.most = kind->parts < kind->most ? kind->parts : kind->most,
-			.dual = fmax(dual, 0),
-			.size = size,
-			.density = size > 0 ? fmax(dual, 0) / size : INFINITY,
-			.need = mine,
-		};
+		gather_one(v, type, level, k, s->p->kinds[k].parts,
+			   need + (size_t)v->n * (size_t)s->dims);
 	}
 	qsort(v->items, (size_t)v->n, sizeof(*v->items), densest_first);
-	return strict;
 }
 
 /* How much each dimension counts: as in the fractional bound, none quite without. */
@@ -193,32 +209,86 @@ static void set_weights(struct dive *v, int type)
 	}
 }
 
-static void price_level(struct dive *v, int type, int level, double *need, double *root)
+/* All sets with item i, and without what has most = 0. */
+static void dive_with(struct dive *v, int type, int i, double *root)
 {
 	const double *room = v->s->room + (size_t)type * (size_t)v->s->dims;
+	struct item *it = &v->items[i];
+	double less[PS_PLAN_MAX_DIMS] = {0};
 
-	if (!gather(v, type, level, need))
-		return;
-	*root = fmax(*root, at_most(v, 0, room));
+	for (int d = 0; d < v->s->dims; d++)
+		less[d] = room[d] - it->need[d];
+	it->most--;
+	ps_plan_bin_init(&v->bin, type);
+	double possible = it->dual + at_most(v, 0, less);
+	if (ps_plan_bin_add(v->s, &v->bin, it->kind, 1)) {
+		*root = fmax(*root, possible);
+		dive(v, 0, less, it->dual);
+	}
+	ps_plan_bin_fini(&v->bin);
+}
+
+static void price_level(struct dive *v, int type, int level, double *need, double *root)
+{
+	gather(v, type, level, need);
 	v->nodes = 0;
 	v->cut = false;
-	ps_plan_bin_init(&v->bin, type);
-	dive(v, 0, room, 0);
-	ps_plan_bin_fini(&v->bin);
+	if (v->x->many)
+		v->best = 0;
+	for (int i = 0; i < v->n; i++) {
+		if (level_of(v->s, type, v->items[i].kind) != level)
+			continue;
+		dive_with(v, type, i, root);
+		v->items[i].most = 0;
+	}
 	v->x->cut |= v->cut;
+}
+
+/* What no pattern can be worth: the densest kind at its least need, all over the machine. */
+static double ceiling(const struct dive *v, int type)
+{
+	const struct ps_plan_space *s = v->s;
+	double most = 0, room = 0;
+
+	for (int k = 0; k < s->kinds; k++) {
+		const double *need =
+			s->own + ((size_t)type * (size_t)s->kinds + (size_t)k) * (size_t)s->dims;
+		double dual = v->x->dual[k], size = 0;
+		if (level_of(s, type, k) < 0 || !(dual > 0))
+			continue;
+		for (int d = 0; d < s->dims; d++)
+			size += v->weight[d] * need[d];
+		most = fmax(most, size > 0 ? dual / size : INFINITY);
+	}
+	for (int d = 0; d < s->dims; d++)
+		room += v->weight[d] * s->room[type * s->dims + d];
+	return most * room;
+}
+
+static bool dive_init(struct dive *v, int items, double **ret_need)
+{
+	size_t n = (size_t)items + 1;
+
+	v->items = malloc(n * sizeof(*v->items));
+	*ret_need = calloc(n * (size_t)v->s->dims, sizeof(**ret_need));
+	v->x->best = 0;
+	v->x->cut = false;
+	return v->items && *ret_need;
 }
 
 enum ps_status ps_plan_price(const struct ps_plan_space *s, int type, struct ps_plan_pricing *x,
 			     struct ps_plan_patterns *ret_patterns, int all)
 {
 	struct dive v = {.s = s, .x = x, .out = ret_patterns, .all = all};
-	double *need = malloc((size_t)s->kinds * (size_t)s->dims * sizeof(*need)), root = 0;
+	double *need, root = 0;
+	bool fine = dive_init(&v, s->kinds, &need);
 
-	v.items = malloc((size_t)s->kinds * sizeof(*v.items));
-	x->best = 0;
-	x->cut = false;
-	if (v.items && need) {
+	if (fine) {
 		set_weights(&v, type);
+		root = ceiling(&v, type);
+	}
+	if (fine && root > x->above) {
+		root = 0;
 		for (int q = s->levels - 1; q >= 0; q--)
 			price_level(&v, type, q, need, &root);
 	}
@@ -227,8 +297,35 @@ enum ps_status ps_plan_price(const struct ps_plan_space *s, int type, struct ps_
 	if (all && x->above < 0)
 		x->cut = true;
 	x->at_most = fmin(root, fmax(fmax(x->best, v.open), x->above));
-	bool fine = v.items && need && !v.no_memory;
 	free(v.items);
 	free(need);
-	return fine ? PS_OK : PS_ENOMEM;
+	return fine && !v.no_memory ? PS_OK : PS_ENOMEM;
+}
+
+enum ps_status ps_plan_fill(const struct ps_plan_space *s, int type, const int *kinds, int n,
+			    const int *remaining, struct ps_plan_pricing *x,
+			    struct ps_plan_patterns *ret_patterns)
+{
+	struct dive v = {.s = s, .x = x, .out = ret_patterns};
+	double *need, root = 0;
+	bool fine = dive_init(&v, n, &need);
+	int level = level_of(s, type, kinds[0]), first = 0;
+
+	if (fine) {
+		set_weights(&v, type);
+		for (int i = 0; i < n; i++) {
+			int own = level_of(s, type, kinds[i]);
+			if (own >= 0 && own <= level)
+				gather_one(&v, type, level, kinds[i], remaining[kinds[i]],
+					   need + (size_t)v.n * (size_t)s->dims);
+		}
+		qsort(v.items, (size_t)v.n, sizeof(*v.items), densest_first);
+		while (first < v.n && v.items[first].kind != kinds[0])
+			first++;
+		if (first < v.n)
+			dive_with(&v, type, first, &root);
+	}
+	free(v.items);
+	free(need);
+	return fine && !v.no_memory ? PS_OK : PS_ENOMEM;
 }

@@ -51,6 +51,24 @@ double ps_plan_strictness(double mean_s, double cv, double percentile, double li
 	return high;
 }
 
+double ps_plan_decay_at(double rate_rps, double lanes, double mean_s, double cv)
+{
+	double low = 0, high = 1 / mean_s;
+
+	if (rate_rps * mean_s > lanes)
+		return 0;
+	while (rate_rps * ps_plan_load_at(high, mean_s, cv) <= lanes)
+		high *= 2;
+	for (int i = 0; i < HALVINGS && high - low > 1e-15 * high; i++) {
+		double mid = (low + high) / 2;
+		if (rate_rps * ps_plan_load_at(mid, mean_s, cv) <= lanes)
+			low = mid;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 /* (want + ln E exp(x S)) / x falls, then rises. */
 double ps_plan_latency(double most_x, double mean_s, double cv, double percentile)
 {

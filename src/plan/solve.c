@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STARTS = 4, STEPS_BASE = 3000, STEPS_PER_MACHINE = 40 };
+enum { STARTS = 4, STRICT_STARTS = 3, STEPS_BASE = 3000, STEPS_PER_MACHINE = 150 };
 #define SEARCH_SHARE 0.25 /* of the time, for local search before branch and price */
 #define PRICE_ROWS   400  /* kinds up to which branch and price comes */
 
@@ -17,18 +17,35 @@ static int *parts_of(const struct ps_plan_space *s)
 	return parts;
 }
 
-/* The cheapest of a few greedy plans, the first without noise. */
+/* Greedy plans, the first without noise, and after the first those that go by strictness. */
+static enum ps_status start(const struct ps_plan_space *s, int i, struct ps_rng *r,
+			    struct ps_plan_bins *ret_bins)
+{
+	static const double tilts[] = {0, 0.3, 1};
+	int *parts = parts_of(s);
+	enum ps_status st = PS_ENOMEM;
+
+	if (parts && i > 0 && i <= STRICT_STARTS)
+		st = ps_plan_strict(s, parts, NULL, 0, tilts[i - 1], 0, r, ret_bins);
+	else if (parts)
+		st = ps_plan_greedy(s, parts, NULL, 0, i > 0 ? 0.05 * (i - STRICT_STARTS) : 0, r,
+				    ret_bins);
+	free(parts);
+	return st;
+}
+
+/* The cheapest of a few plans. */
 static enum ps_status begin(const struct ps_plan_space *s, struct ps_rng *r,
 			    struct ps_plan_bins *ret_bins)
 {
 	struct ps_plan_bins best = {0};
 
-	for (int i = 0; i < STARTS; i++) {
+	/* Who limits the steps wants an answer soon. */
+	int starts = s->options->steps > 0 ? 2 : STARTS + STRICT_STARTS;
+
+	for (int i = 0; i < starts; i++) {
 		struct ps_plan_bins bins = {0};
-		int *parts = parts_of(s);
-		enum ps_status st =
-			parts ? ps_plan_greedy(s, parts, NULL, 0, 0.05 * i, r, &bins) : PS_ENOMEM;
-		free(parts);
+		enum ps_status st = start(s, i, r, &bins);
 		if (st != PS_OK) {
 			ps_plan_bins_fini(&best);
 			return st;
@@ -105,7 +122,7 @@ static enum ps_status find(struct ps_plan_space *s, struct ps_plan_bins *bs,
 	struct ps_rng rng;
 
 	ps_rng_init(&rng, s->options->seed, ps_rng_stream("plan/search"));
-	r->bound_usd_per_hour = ps_plan_bound_fractional(s, &r->any_split_usd_per_hour);
+	r->bound_usd_per_hour = ps_plan_bound_fractional(s);
 	if (s->options->method == PS_PLAN_EXHAUSTIVE) {
 		enum ps_status st = ps_plan_brute(s, bs, err);
 		if (st == PS_OK) {
@@ -129,10 +146,9 @@ static void finish(const struct ps_plan_space *s, struct ps_plan_result *r)
 {
 	double usd = r->plan.usd_per_hour;
 
-	r->any_split_usd_per_hour = ps_plan_bound_round(s, r->any_split_usd_per_hour);
 	r->bound_usd_per_hour = fmin(usd, ps_plan_bound_round(s, r->bound_usd_per_hour));
 	r->optimal = usd - r->bound_usd_per_hour <= PS_PLAN_EPS * usd;
-	r->cut_by_time = !r->optimal && ps_plan_space_late(s);
+	r->cut_by_time = !r->optimal && (r->cut_by_time || ps_plan_space_late(s));
 }
 
 enum ps_status ps_plan_solve(const struct ps_plan_problem *p, const struct ps_plan_options *o,
@@ -145,6 +161,7 @@ enum ps_status ps_plan_solve(const struct ps_plan_problem *p, const struct ps_pl
 
 	if (st != PS_OK)
 		return st;
+	s.was_late = &r.cut_by_time;
 	st = find(&s, &bs, &r, err);
 	if (st == PS_OK)
 		st = to_solution(&s, &bs, &r.plan, err);

@@ -23,8 +23,7 @@ static enum ps_status check_sizes(const struct ps_plan_problem *p, struct ps_err
 	for (int k = 0; k < o->kinds; k++) {
 		const struct ps_plan_kind *kind = &p->kinds[k];
 		parts += kind->parts;
-		if (kind->parts < 1 || kind->most < 1 || !(kind->least_parts >= 0) ||
-		    kind->least_parts > kind->parts * (1 + 1e-9))
+		if (kind->parts < 1 || kind->most < 1 || kind->most > kind->parts)
 			return ps_error_set(err, PS_EINVAL, "kind %d has no sensible parts", k);
 	}
 	if (parts > PS_PLAN_MAX_PARTS)
@@ -47,10 +46,35 @@ static enum ps_status allocate(struct ps_plan_space *s, struct ps_error *err)
 	s->room = calloc((size_t)s->types * dims, sizeof(double));
 	s->weight = calloc((size_t)s->types * dims, sizeof(double));
 	s->value = calloc((size_t)s->kinds, sizeof(double));
-	if (s->level && s->own && s->room && s->weight && s->value)
+	s->prices = calloc((size_t)s->types, sizeof(double));
+	s->price_of = calloc((size_t)s->types, sizeof(int));
+	if (s->level && s->own && s->room && s->weight && s->value && s->prices && s->price_of)
 		return PS_OK;
 	return ps_error_set(err, PS_ENOMEM, "no memory for %d tenants on %d instance types",
 			    s->kinds, s->types);
+}
+
+static int ascending(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static void list_prices(struct ps_plan_space *s)
+{
+	for (int t = 0; t < s->types; t++)
+		s->prices[t] = s->p->types[t].usd_per_hour;
+	qsort(s->prices, (size_t)s->types, sizeof(*s->prices), ascending);
+	for (int t = 0; t < s->types; t++) {
+		if (t == 0 || s->prices[t] > s->prices[s->n_prices - 1])
+			s->prices[s->n_prices++] = s->prices[t];
+	}
+	for (int t = 0; t < s->types; t++) {
+		while (s->prices[s->price_of[t]] < s->p->types[t].usd_per_hour)
+			s->price_of[t]++;
+	}
+	s->counts = s->n_prices + s->types;
 }
 
 /* Asks the oracle about one kind everywhere; false when it fits nowhere. */
@@ -66,7 +90,7 @@ static bool ask(struct ps_plan_space *s, int k)
 		if (level < 0)
 			continue;
 		somewhere = true;
-		s->o->need(s->o->ctx, t, level, k, s->own + cell * (size_t)s->dims);
+		s->o->least(s->o->ctx, t, k, s->own + cell * (size_t)s->dims);
 	}
 	return somewhere;
 }
@@ -90,6 +114,8 @@ enum ps_status ps_plan_space_init(struct ps_plan_space *s, const struct ps_plan_
 	enum ps_status st = check_sizes(p, err);
 	if (st == PS_OK)
 		st = allocate(s, err);
+	if (st == PS_OK)
+		list_prices(s);
 	for (int t = 0; st == PS_OK && t < s->types; t++)
 		oracle->room(oracle->ctx, t, s->room + (size_t)t * (size_t)s->dims);
 	for (int k = 0; st == PS_OK && k < s->kinds; k++) {
@@ -112,10 +138,16 @@ void ps_plan_space_fini(struct ps_plan_space *s)
 	free(s->room);
 	free(s->weight);
 	free(s->value);
+	free(s->prices);
+	free(s->price_of);
 	memset(s, 0, sizeof(*s));
 }
 
 bool ps_plan_space_late(const struct ps_plan_space *s)
 {
-	return ps_clock_read(s->options->clock) >= s->deadline_ns;
+	bool late = ps_clock_read(s->options->clock) >= s->deadline_ns;
+
+	if (late && s->was_late)
+		*s->was_late = true;
+	return late;
 }

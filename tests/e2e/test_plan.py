@@ -1,8 +1,10 @@
 # timeout: 240
 """`perseus plan`: what it plans, what it says, what it refuses, and that its servers would start."""
 import json
+import math
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 import unittest
@@ -149,7 +151,7 @@ class Plan(unittest.TestCase):
         each = 60 / (parts - 1)
         for machine in machines(found):
             lanes = {"small": 2, "medium": 4, "large": 8}[machine["instance_type"]]
-            self.assertLess(each * 0.05, lanes)
+            self.assertAlmostEqual(machine["tenants"][0]["load"], each * 0.05 / lanes)
 
     def test_spot(self):
         self.revocations = [{"per_hour": 0.5, "start": "6m", "notice": "30s", "source": "a test",
@@ -164,6 +166,9 @@ class Plan(unittest.TestCase):
         # Each revocation pays a tenth of an hour of a machine that starts: 0.5 x 0.1.
         self.assertAlmostEqual(one["usd_per_hour"], one["listed_usd_per_hour"] * 1.05)
         self.assertAlmostEqual(found["revocations_per_month"], 365 * found["machines"])
+        there, n = 1 / 1.05, found["machines"]  # a machine is away a twentieth of its time
+        self.assertAlmostEqual(found["spot_two_away"],
+                               1 - there**n - n * (1 - there) * there**(n - 1))
         for row in self.prices:  # so dear that the spare replica does not pay
             if "spot_usd_per_hour" in row:
                 row["spot_usd_per_hour"] = row["on_demand_usd_per_hour"]
@@ -195,6 +200,19 @@ class Plan(unittest.TestCase):
                        "--grpc", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
             self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_a_gpu_is_one_lane(self):
+        def gpu(name, count):
+            return {**price(name, 4, 16, 0.5, None), "gpu_kind": "T4", "gpu_count": count}
+        self.prices += [gpu("one", 1), gpu("four", 4)]
+        self.profiles.append(profile("a", "2ms", gpu_kind="T4"))
+        out = self.dir / "machines"
+        found = self.plan([tenant("t", rate="100/s", instance_types=["one"])], "--serve-dir", out)
+        self.assertAlmostEqual(machines(found)[0]["tenants"][0]["load"], 0.2)
+        config = yaml.safe_load(next(out.iterdir()).read_text())
+        self.assertEqual((config["lanes"], config["models"][0]["device"]), (1, "cuda:0"))
+        self.assertIn("has 4 GPUs", self.plan([tenant("t")], code=2, instance_types=["four"]))
+        self.assertNotIn("four", json.dumps(self.plan([tenant("t", rate="900/s", count=4)])))
+
     def test_text(self):
         self.plan([tenant("shop"), tenant("lab", rate="1/s")])
         done = run("plan", self.dir / "plan.yaml")
@@ -208,7 +226,7 @@ class Plan(unittest.TestCase):
         for tenants, more, code, parts in (
                 ([tenant("t", sla="p99 <= 20ms")], {}, 2,
                  ("plan.yaml:", ":sla", "tenant t", "too slow even without any load",
-                  "the nearest that is possible is p99 <= 7")),
+                  "the nearest that is possible at its rate is p99 <= ")),
                 ([tenant("t", model="c")], {}, 4, (":model", "'c'", "profiles.yaml")),
                 ([tenant("t", rate="0/s")], {}, 2, ("plan.yaml:", ":rate")),
                 ([tenant("t", rate="-5/s")], {}, 2, ("plan.yaml:", "rate")),
@@ -231,6 +249,27 @@ class Plan(unittest.TestCase):
                 said = self.plan(tenants, code=code, **more)
                 for part in parts:
                     self.assertIn(part, said)
+
+    def test_the_nearest_limit_can_be_kept(self):
+        """(rate, more of the tenant, limit that cannot be kept): what is advised is planned."""
+        for rate, more, limit in (("5/s", {}, "20ms"), ("5/s", {}, "70ms"), ("900/s", {}, "60ms"),
+                                  ("40/s", {"survive": True}, "51ms"), ("1/s", {"replicas": 3}, "40ms")):
+            with self.subTest(rate=rate, limit=limit):
+                said = self.plan([tenant("t", rate=rate, sla=f"p99 <= {limit}", **more)], code=2)
+                self.assertIn(":sla", said)
+                nearest = re.search(r"at its rate is (p99 <= .*), on p/", said).group(1)
+                found = self.plan([tenant("t", rate=rate, sla=nearest, **more)])
+                self.check(found, ["t"])
+
+    def test_the_bound_of_any_split(self):
+        """Three tenants that fill a large machine each; cut at will, small ones do it for less."""
+        self.prices = [price("small", 3, 16, 0.1494, None), price("large", 8, 16, 0.40, None)]
+        self.profiles = [profile("a", cv=0, error="0%")]
+        x = math.log(100) / (0.3 - 0.05)
+        load = math.expm1(x * 0.05) / x  # lanes that one request per second takes
+        rate = f"{7.99 / load:.4f}/s"
+        found = self.plan([tenant("t", count=3, rate=rate)])
+        self.assertAlmostEqual(found["any_split_bound_usd_per_hour"], 3 * 7.99 * 0.1494 / 3, places=4)
 
     def test_bad_prices(self):
         for usd in (0, -1):

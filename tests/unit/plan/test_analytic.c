@@ -231,6 +231,7 @@ static int without(const struct ps_plan_count *set, int n, int at, struct ps_pla
 static void check_necessary(const struct machine *m, const struct ps_plan_count *set, int n)
 {
 	double need[PS_PLAN_MAX_DIMS], room[PS_PLAN_MAX_DIMS], sum[PS_PLAN_MAX_DIMS] = {0};
+	double least[PS_PLAN_MAX_DIMS], alone[PS_PLAN_MAX_DIMS] = {0};
 	int top = 0;
 
 	for (int i = 0; i < n; i++) {
@@ -241,10 +242,16 @@ static void check_necessary(const struct machine *m, const struct ps_plan_count 
 	m->oracle.room(m->oracle.ctx, 0, room);
 	for (int i = 0; i < n; i++) {
 		m->oracle.need(m->oracle.ctx, 0, top, set[i].kind, need);
-		for (int d = 0; d < m->oracle.dims; d++)
+		m->oracle.least(m->oracle.ctx, 0, set[i].kind, least);
+		for (int d = 0; d < m->oracle.dims; d++) {
 			sum[d] += set[i].count * need[d];
+			alone[d] += set[i].count * least[d];
+		}
 	}
 	for (int d = 0; d < m->oracle.dims; d++) {
+		if (alone[d] > room[d] * (1 + 1e-9))
+			fail_msg("the least of a set that fits is %g of %g in dimension %d",
+				 alone[d], room[d], d);
 		if (sum[d] > room[d] * (1 + 1e-9))
 			fail_msg("a set that fits needs %g of %g in dimension %d", sum[d], room[d],
 				 d);
@@ -288,6 +295,62 @@ static void test_contract(void **state)
 	assert_true(fitting > 300);
 }
 
+/* However many kinds there are: what each needs at least is exact, and no less than by its level.
+ */
+static void test_least_needs(void **state)
+{
+	enum { MANY = 400 };
+	static struct ps_plan_demand demands[MANY];
+	static const double rate[] = {3};
+	struct ps_plan_host host = {2, 1e9, 0};
+	struct ps_plan_service service = {true, false, 0.02, 0.021, 0.2};
+	struct ps_plan_footprint footprint = {100, 0};
+	double level_sum = 0, least_sum = 0;
+
+	(void)state;
+	for (int k = 0; k < MANY; k++)
+		demands[k] = (struct ps_plan_demand){0, rate, 0.99, 0.06 + 0.0005 * k, NULL};
+	struct ps_plan_analytic a = {.types = 1,
+				     .models = 1,
+				     .kinds = MANY,
+				     .hours = 1,
+				     .hosts = &host,
+				     .services = &service,
+				     .footprints = &footprint,
+				     .demands = demands};
+	assert_int_equal(ps_plan_analytic_init(&a, NULL), PS_OK);
+	struct ps_plan_oracle o = ps_plan_analytic_oracle(&a);
+	for (int k = 0; k < MANY; k++) {
+		double x = o.strictness(o.ctx, 0, k), need[2], least[2];
+		o.need(o.ctx, 0, o.level(o.ctx, 0, k), k, need);
+		o.least(o.ctx, 0, k, least);
+		expect_near(least[0], 3 * ps_plan_load_at(x, 0.021, 0.2), 1e-12);
+		assert_true(need[0] <= least[0] * (1 + 1e-12));
+		level_sum += need[0];
+		least_sum += least[0];
+	}
+	assert_true(level_sum < least_sum * 0.999);
+	ps_plan_analytic_fini(&a);
+}
+
+/* The greatest decay for a rate: a limit is kept just so. */
+static void test_decay_at(void **state)
+{
+	static const double rows[][4] = {/* rate, lanes, mean, cv */
+					 {5, 8, 0.0516, 0.1},
+					 {0.001, 1, 0.05, 0},
+					 {15, 1, 0.05, 1},
+					 {100, 8, 0.05, 0.5}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const double *r = rows[i];
+		double x = ps_plan_decay_at(r[0], r[1], r[2], r[3]);
+		expect_near(r[0] * ps_plan_load_at(x, r[2], r[3]), r[1], 1e-6);
+	}
+	assert_true(ps_plan_decay_at(21, 1, 0.05, 0) == 0);
+}
+
 static void test_reasons(void **state)
 {
 	struct machine m = {
@@ -325,6 +388,8 @@ int main(void)
 		cmocka_unit_test(test_above_exact_queues),
 		cmocka_unit_test(test_above_simulated_queues),
 		cmocka_unit_test(test_contract),
+		cmocka_unit_test(test_least_needs),
+		cmocka_unit_test(test_decay_at),
 		cmocka_unit_test(test_reasons),
 	};
 

@@ -52,8 +52,7 @@ static void draw(struct scene *s, uint64_t seed)
 		int n = 1 + (int)ps_rng_below(&r, 3);
 		n = parts + n > 9 ? 1 : n;
 		parts += n;
-		s->kinds[k] = (struct ps_plan_kind){
-			.parts = n, .most = n, .apart = s->apart[k], .least_parts = n};
+		s->kinds[k] = (struct ps_plan_kind){.parts = n, .most = n, .apart = s->apart[k]};
 		if (ps_rng_below(&r, 4) == 0)
 			s->kinds[k].most = 1;
 	}
@@ -76,7 +75,6 @@ static void solve(struct scene *s, enum ps_plan_method method, struct ps_plan_re
 		fail_msg("%s", err.what);
 	assert_int_equal(ps_plan_check(&s->problem, &r->plan, &err), PS_OK);
 	assert_true(r->bound_usd_per_hour <= r->plan.usd_per_hour * (1 + 1e-9));
-	assert_true(r->any_split_usd_per_hour <= r->plan.usd_per_hour * (1 + 1e-9));
 }
 
 static void test_same_optimum_as_every_plan(void **state)
@@ -127,7 +125,7 @@ static void draw_many(struct ps_rng *r, double *size, double *room, struct ps_pl
 	}
 	for (int k = 0; k < MANY; k++) {
 		size[k] = 0.15 + 0.7 * ps_rng_uniform(r);
-		kinds[k] = (struct ps_plan_kind){.parts = 1, .most = 1, .least_parts = 1};
+		kinds[k] = (struct ps_plan_kind){.parts = 1, .most = 1};
 	}
 }
 
@@ -178,7 +176,7 @@ static void test_what_listing_patterns_says(void **state)
 	static const double size[] = {0.5, 0.5, 0.5}, room[] = {1}, dual[] = {0.5, 0.45, 0};
 	static const struct ps_plan_type types[] = {{1}};
 	static const struct ps_plan_kind kinds[] = {
-		{1, 1, NULL, 0, 1}, {1, 1, NULL, 0, 1}, {1, 1, NULL, 0, 1}};
+		{1, 1, NULL, 0}, {1, 1, NULL, 0}, {1, 1, NULL, 0}};
 	struct ps_plan_additive a = {1, 3, 1, size, room};
 	struct ps_plan_oracle oracle = ps_plan_additive_oracle(&a);
 	struct ps_plan_problem p = {&oracle, types, kinds};
@@ -192,9 +190,8 @@ static void test_what_listing_patterns_says(void **state)
 		struct ps_plan_space s;
 		struct ps_plan_patterns found = {0};
 		struct ps_plan_pricing x = {.dual = dual, .above = rows[i].above, .budget = 1000};
-		double any;
 		assert_int_equal(ps_plan_space_init(&s, &p, &o, NULL, NULL), PS_OK);
-		ps_plan_bound_fractional(&s, &any);
+		ps_plan_bound_fractional(&s);
 		assert_int_equal(ps_plan_price(&s, 0, &x, &found, rows[i].all), PS_OK);
 		assert_int_equal(x.cut, rows[i].cut);
 		if (rows[i].above >= 0)
@@ -204,12 +201,69 @@ static void test_what_listing_patterns_says(void **state)
 	}
 }
 
+/* The least sum of prices over a bound, where prices are whole millionths: else the bound itself.
+ */
+static void test_bounds_are_rounded_to_sums_of_prices(void **state)
+{
+	static const struct {
+		double usd[2], bound, want;
+	} rows[] = {
+		{{0.04, 0.10}, 0.05, 0.06},
+		{{0.04, 0.10}, 0.06, 0.06},
+		{{3.5, 7}, 7.1, 10.5},
+		/* Ten of these are no whole number of millionths: rounded, the bound would be
+		   eleven. */
+		{{3.3161514, 3.3161514}, 33.161514, 33.161514},
+		{{3.3161514, 3.3161514}, 30, 30},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct ps_plan_type types[] = {{rows[i].usd[0]}, {rows[i].usd[1]}};
+		struct ps_plan_problem p = {NULL, types, NULL};
+		struct ps_plan_space s = {.p = &p, .types = 2};
+		double got = ps_plan_bound_round(&s, rows[i].bound);
+		if (fabs(got - rows[i].want) > 1e-9)
+			fail_msg("row %zu: %.9f, not %.9f", i, got, rows[i].want);
+	}
+}
+
+/* A few parts that nearly fill whole machines, and dearer machines to slip into. */
+static void test_counts_of_machines_are_branched_on(void **state)
+{
+	static const double size[] = {0.4, 0.35, 0.3};
+	double room[12];
+	struct ps_plan_type types[12];
+	static const struct ps_plan_kind kinds[] = {
+		{11, 11, NULL, 0}, {12, 12, NULL, 0}, {11, 11, NULL, 0}};
+	struct ps_clock_fake clock;
+	struct ps_plan_options o = {.time_limit_ns = PS_NS_PER_SEC, .only_type = -1};
+	struct ps_plan_result found;
+
+	(void)state;
+	for (int t = 0; t < 12; t++) {
+		room[t] = 1 + t % 3;
+		types[t].usd_per_hour = (t ? 0.067 + 0.0011 * t : 0.0416) * room[t];
+	}
+	struct ps_plan_additive a = {12, 3, 1, size, room};
+	struct ps_plan_oracle oracle = ps_plan_additive_oracle(&a);
+	struct ps_plan_problem p = {&oracle, types, kinds};
+	ps_clock_fake_init(&clock, 0);
+	o.clock = &clock.clock;
+	assert_int_equal(ps_plan_solve(&p, &o, &found, NULL, NULL), PS_OK);
+	assert_true(found.optimal);
+	assert_true(found.nodes <= 40);
+	ps_plan_solution_free(&found.plan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same_optimum_as_every_plan),
 		cmocka_unit_test(test_bounds_hold_for_all_plans),
 		cmocka_unit_test(test_what_listing_patterns_says),
+		cmocka_unit_test(test_bounds_are_rounded_to_sums_of_prices),
+		cmocka_unit_test(test_counts_of_machines_are_branched_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

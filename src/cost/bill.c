@@ -1,5 +1,6 @@
 /* bill.c - a machine's cost split over its tenants. */
 #include "cost/bill.h"
+#include "cost_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -37,6 +38,13 @@ static enum ps_status check(const struct ps_cost_bill *b, struct ps_error *err)
 	if (b->measured_ns < 0 || b->row_len > PS_COST_MAX_BILL_ROWS)
 		return invalid(err, "more rows than a bill may have, or a negative time", NULL);
 	return PS_OK;
+}
+
+double ps_cost_bill_scale(const struct ps_cost_bill *b)
+{
+	if (b->measured_ns <= 0)
+		return 1;
+	return (double)(b->to_s - b->from_s) * 1e9 / (double)b->measured_ns;
 }
 
 static enum ps_status to_nano(double usd_per_hour, int64_t billed_ns, int64_t *ret_nano_usd,

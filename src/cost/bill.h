@@ -49,7 +49,8 @@ struct ps_cost_bill {
 	double vcpu;
 	int64_t memory_bytes;
 	double memory_weight; /* 0 to 1; the rest is the weight of compute */
-	/* of what period the use is: that long, scaled to the rented one. 0: the rented one */
+	/* in how much time the use of the rows came together, as if the rented period went on like
+	 * that; 0: the rows are of the rented period itself */
 	int64_t measured_ns;
 	const char *resource;	       /* what is billed, in words: "machine of two-cnns" */
 	const char *account;	       /* who pays the provider; NULL: "default" */
@@ -70,15 +71,17 @@ struct ps_cost_bill {
  * use, a share of spot the price lacks, more than 9 x 10^9 dollars. PS_ENOMEM. */
 enum ps_status ps_cost_bill_split(struct ps_cost_bill *b, struct ps_error *err);
 
-/* ps_cost_bill_text appends it as a table for people. */
+/* ps_cost_bill_text appends it as a table for people. Quantities are of the rented period. */
 void ps_cost_bill_text(const struct ps_cost_bill *b, struct ps_strbuf *out);
 /* ps_cost_bill_json makes the same as an object; the caller owns it. Money is whole nano-dollars
- * (`..._nano_usd`), which sum exactly, with dollars beside it. NULL: no memory. */
+ * (`..._nano_usd`), which sum exactly, with dollars beside it. Quantities of rows are those of
+ * `measured_ns`, as measured. NULL: no memory. */
 json_t *ps_cost_bill_json(const struct ps_cost_bill *b);
 /* ps_cost_bill_focus appends CSV (RFC 4180) with the column names of FOCUS 1.2: two rows (compute
  * and memory) per tenant and model, and two of idle cost, which have no SubAccountId. Columns
  * beyond FOCUS start with x_. BilledCost sums exactly to the machine's cost, ListCost to its cost
- * on demand. */
+ * on demand. ConsumedQuantity is of the rented period, as the money is; requests are counted only
+ * where the rows are of that period. */
 void ps_cost_bill_focus(const struct ps_cost_bill *b, struct ps_strbuf *out);
 
 #endif

@@ -45,11 +45,13 @@ static void put_row(const struct ps_cost_bill *b, const char *who, const char *m
 
 static void put_used(const struct ps_cost_bill *b, struct ps_strbuf *out)
 {
+	double scale = ps_cost_bill_scale(b);
+
 	for (size_t i = 0; i < b->row_len; i++) {
 		const struct ps_cost_bill_row *r = &b->rows[i];
 		char used[64];
-		snprintf(used, sizeof used, "%13.6f %13.6f", (double)r->compute_ns / 3.6e12,
-			 gib_hours(r->resident_byte_s));
+		snprintf(used, sizeof used, "%13.6f %13.6f", scale * (double)r->compute_ns / 3.6e12,
+			 scale * gib_hours(r->resident_byte_s));
 		put_row(b, r->tenant, r->model, used, r->compute_nano_usd, r->memory_nano_usd, out);
 	}
 }
@@ -86,9 +88,15 @@ static void put_machine(const struct ps_cost_bill *b, struct ps_strbuf *out)
 void ps_cost_bill_text(const struct ps_cost_bill *b, struct ps_strbuf *out)
 {
 	put_machine(b, out);
-	ps_strbuf_printf(out, "weights: compute %g, memory %g; it has %g vCPUs and %.6g GiB\n\n",
+	ps_strbuf_printf(out, "weights: compute %g, memory %g; it has %g vCPUs and %.6g GiB\n",
 			 1 - b->memory_weight, b->memory_weight, b->vcpu,
 			 (double)b->memory_bytes / 1073741824.0);
+	if (b->measured_ns > 0)
+		ps_strbuf_printf(out,
+				 "what was used is that of %.6g s of trials, taken for the whole "
+				 "period\n",
+				 (double)b->measured_ns / 1e9);
+	ps_strbuf_putc(out, '\n');
 	ps_strbuf_printf(out, "%-20s %-24s %13s %13s %16s %16s %16s %8s\n", "TENANT", "MODEL",
 			 "COMPUTE CPU-h", "MEMORY GiB-h", "COMPUTE $", "MEMORY $", "TOTAL $",
 			 "SHARE");
@@ -179,6 +187,8 @@ json_t *ps_cost_bill_json(const struct ps_cost_bill *b)
 	ps_json_set_string(o, "from", ps_cost_instant(b->from_s, instant));
 	ps_json_set_string(o, "to", ps_cost_instant(b->to_s, instant));
 	ps_json_set_real(o, "billed_hours", (double)b->billed_ns / 3.6e12);
+	ps_json_set_int(o, "measured_ns",
+			b->measured_ns > 0 ? b->measured_ns : (b->to_s - b->from_s) * 1000000000);
 	ps_json_set_real(o, "memory_weight", b->memory_weight);
 	json_object_set_new(o, "rows", rows_json(b));
 	json_object_set_new(o, "tenants", tenants_json(b));

@@ -38,6 +38,10 @@ double ps_cost_whole(double share);
 /* ps_cost_ratio returns a / b of independent values over 0, with MOVER's interval. */
 struct ps_stats_interval ps_cost_ratio(struct ps_stats_interval a, struct ps_stats_interval b);
 
+struct ps_cost_bill;
+/* ps_cost_bill_scale returns how many times the measured time the rented period is. */
+double ps_cost_bill_scale(const struct ps_cost_bill *b);
+
 /* ps_cost_money writes "12.000000001"; returns buf. */
 #define PS_COST_MONEY_SIZE 32
 const char *ps_cost_money(int64_t nano_usd, char buf[PS_COST_MONEY_SIZE]);

@@ -113,15 +113,14 @@ static void frequency(const struct charge *c, struct ps_strbuf *out)
 	ps_strbuf_puts(out, "Usage-Based");
 }
 
+/* Of the charge period, whatever time it was measured in. */
 static void consumed(const struct charge *c, struct ps_strbuf *out)
 {
 	if (!c->row)
 		return;
-	if (c->memory)
-		ps_strbuf_printf(out, "%.9f",
-				 (double)c->row->resident_byte_s / (1073741824.0 * 3600));
-	else
-		ps_strbuf_printf(out, "%.9f", (double)c->row->compute_ns / 3.6e12);
+	double hours = c->memory ? (double)c->row->resident_byte_s / (1073741824.0 * 3600)
+				 : (double)c->row->compute_ns / 3.6e12;
+	ps_strbuf_printf(out, "%.9f", hours * ps_cost_bill_scale(c->bill));
 }
 
 static void consumed_unit(const struct charge *c, struct ps_strbuf *out)
@@ -214,16 +213,24 @@ static void model(const struct charge *c, struct ps_strbuf *out)
 		put_text(out, c->row->model);
 }
 
+/* Requests of trials leave out the warm-up, which is in the measured time: scaled like the rest
+ * they would be too few, and as they are they are of another time than the money. */
+static void put_count(const struct charge *c, int64_t n, struct ps_strbuf *out)
+{
+	if (c->bill->measured_ns <= 0)
+		ps_strbuf_printf(out, "%" PRId64, n);
+}
+
 static void requests(const struct charge *c, struct ps_strbuf *out)
 {
 	if (c->row)
-		ps_strbuf_printf(out, "%" PRId64, c->row->requests);
+		put_count(c, c->row->requests, out);
 }
 
 static void inferences(const struct charge *c, struct ps_strbuf *out)
 {
 	if (c->row)
-		ps_strbuf_printf(out, "%" PRId64, c->row->inferences);
+		put_count(c, c->row->inferences, out);
 }
 
 static void use(const struct charge *c, struct ps_strbuf *out)

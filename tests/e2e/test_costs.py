@@ -110,6 +110,12 @@ class Report(unittest.TestCase):
             self.report("bill", "--memory-weight", "0", "--csv").stdout)))
         self.assertEqual(sum(decimal.Decimal(r["BilledCost"]) for r in rows),
                          decimal.Decimal("62.05"))
+        # quantities are of the month that is billed: 62.05 $ for two CPUs over 730 h
+        for row, ours in zip([r for r in rows if r["SkuMeter"] == "Compute time"], bill["rows"]):
+            hours = float(row["ConsumedQuantity"])
+            self.assertAlmostEqual(hours, ours["compute_ns"] / bill["measured_ns"] * 730, places=6)
+            self.assertAlmostEqual(float(row["BilledCost"]) / hours, 62.05 / 1460, places=6)
+            self.assertEqual((row["x_Requests"], row["x_Inferences"]), ("", ""))
         self.assertIn("the campaign has no set togeter", self.report("bill", "--set", "togeter").stderr)
 
     def test_break_even(self):

@@ -402,6 +402,38 @@ static void test_focus_texts(void **state)
 	ps_strbuf_fini(&out);
 }
 
+/* A day that goes on like an hour of trials: money and quantities are of the day; what was counted
+ * in the trials is not given for requests of the day. */
+static void test_of_trials(void **state)
+{
+	(void)state;
+	struct ps_cost_bill_row rows[2];
+	struct ps_cost_bill b = hour(rows);
+	struct ps_strbuf out;
+	b.to_s = b.from_s + 86400;
+	b.measured_ns = HOUR_NS;
+	assert_int_equal(ps_cost_bill_split(&b, NULL), PS_OK);
+	ps_strbuf_init(&out);
+	ps_cost_bill_focus(&b, &out);
+	expect_in(out.data, "2026-11-22T16:00:00Z,24.000000000,CPU-Hours,0.765000000,");
+	expect_in(out.data, "2026-11-22T16:00:00Z,12.000000000,CPU-Hours,0.382500000,");
+	expect_in(out.data, "2026-11-22T16:00:00Z,24.000000000,GiB-Hours,0.127500000,");
+	expect_in(out.data, "Compute time,\"a\",\"a\",\"net\",,,used,0.75\r\n");
+	ps_strbuf_fini(&out);
+	ps_strbuf_init(&out);
+	ps_cost_bill_text(&b, &out);
+	expect_in(out.data, "what was used is that of 3600 s of trials, taken for the whole "
+			    "period\n");
+	expect_in(out.data, "    24.000000     24.000000      0.765000000      0.127500000 ");
+	ps_strbuf_fini(&out);
+	json_t *o = ps_cost_bill_json(&b);
+	assert_int_equal(ps_json_get_int(o, "measured_ns", 0), HOUR_NS);
+	assert_int_equal(ps_json_get_int(json_array_get(json_object_get(o, "rows"), 0),
+					 "compute_ns", 0),
+			 HOUR_NS);
+	json_decref(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +442,7 @@ int main(void)
 		cmocka_unit_test(test_refused),	      cmocka_unit_test(test_sum_is_exact),
 		cmocka_unit_test(test_text),	      cmocka_unit_test(test_json),
 		cmocka_unit_test(test_focus_columns), cmocka_unit_test(test_focus_texts),
+		cmocka_unit_test(test_of_trials),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

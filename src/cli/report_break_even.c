@@ -1,5 +1,6 @@
 /* report_break_even.c - perseus report break-even: from what rate on another machine is cheaper. */
 #include "price_options_internal.h"
+#include "report/costs.h"
 #include "report_break_even_internal.h"
 #include "report_verbs_internal.h"
 
@@ -248,7 +249,7 @@ static enum ps_status fill_type(struct side *s, const char *priced_as, const cha
 		return no_capacity(s, tenant, err);
 	ps_cli_warn_price(&s->pricing, s->price);
 	ret->name = s->price->instance_type;
-	ret->capacity_rps = l ? l->capacity_rps : ps_stats_exactly(stated_rps);
+	ret->capacity_rps = l ? ps_report_bounded_capacity(l) : ps_stats_exactly(stated_rps);
 	return ps_cost_type_check(ret, err);
 }
 

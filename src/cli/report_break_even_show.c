@@ -10,11 +10,17 @@ static const char *cheaper(const struct ps_cli_break_even *r, int which)
 	return which == 0 ? "equal" : r->types[which > 0].name;
 }
 
+/* An end that the data do not bound is open. */
 static void put_interval(const struct ps_stats_interval *i, struct ps_strbuf *out)
 {
 	ps_strbuf_printf(out, "%.4g", i->value);
-	if (i->has_interval && i->lo != i->hi)
-		ps_strbuf_printf(out, " [%.4g, %.4g]", i->lo, i->hi);
+	if (!i->has_interval || i->lo == i->hi)
+		return;
+	ps_strbuf_printf(out, " [%.4g, ", i->lo);
+	if (isfinite(i->hi))
+		ps_strbuf_printf(out, "%.4g]", i->hi);
+	else
+		ps_strbuf_puts(out, "open]");
 }
 
 static void put_types(const struct ps_cli_break_even *r, struct ps_strbuf *out)

@@ -25,13 +25,20 @@ enum ps_status ps_cost_type_check(const struct ps_cost_type *t, struct ps_error 
 	return PS_OK;
 }
 
+/* No rate needs no machine, even of those that can do nothing. */
+static double machines(double rate, double capacity)
+{
+	return rate > 0 ? ps_cost_whole(rate / capacity) : 0;
+}
+
 static struct ps_stats_interval whole_cost(const struct ps_cost_type *t, double rate)
 {
 	struct ps_stats_interval c = t->capacity_rps;
+	double least = rate > 0; /* however much one may carry */
 	return (struct ps_stats_interval){
-		.value = t->usd_per_hour * ps_cost_whole(rate / c.value),
-		.lo = t->usd_per_hour * ps_cost_whole(rate / c.hi),
-		.hi = t->usd_per_hour * ps_cost_whole(rate / c.lo),
+		.value = t->usd_per_hour * machines(rate, c.value),
+		.lo = t->usd_per_hour * fmax(least, machines(rate, c.hi)),
+		.hi = t->usd_per_hour * machines(rate, c.lo),
 		.confidence = c.confidence,
 		.has_interval = c.has_interval,
 	};

@@ -73,6 +73,17 @@ static struct ps_stats_interval times(struct ps_stats_interval x, double factor)
 	return x;
 }
 
+struct ps_stats_interval ps_report_bounded_capacity(const struct ps_report_line *l)
+{
+	struct ps_stats_interval c = l->capacity_rps;
+
+	if (l->open_below)
+		c.lo = 0;
+	if (l->open_above)
+		c.hi = INFINITY;
+	return c;
+}
+
 /* ---- cost at the SLA ---- */
 
 /* What a group of a set's tenants does together, and what part of the machine it is. All
@@ -80,7 +91,7 @@ static struct ps_stats_interval times(struct ps_stats_interval x, double factor)
 struct group {
 	struct ps_stats_interval ips;
 	double share;
-	bool known;
+	bool known, open_below, open_above;
 };
 
 static void add_line(struct group *g, const struct ps_report_line *l)
@@ -89,6 +100,8 @@ static void add_line(struct group *g, const struct ps_report_line *l)
 
 	g->known = g->known && l->capacity_known && l->compute_share > 0;
 	g->share += l->compute_share;
+	g->open_below = g->open_below || l->open_below;
+	g->open_above = g->open_above || l->open_above;
 	g->ips.value += ips.value;
 	g->ips.lo += ips.lo;
 	g->ips.hi += ips.hi;
@@ -115,6 +128,8 @@ static void put_cost(struct build *b, const char *of, const char *name, int set,
 	if (!g->known)
 		return;
 	v[C_IPS].v = g->ips;
+	v[C_IPS].open_below = v[C_MILLION].open_above = g->open_below;
+	v[C_IPS].open_above = v[C_MILLION].open_below = g->open_above;
 	v[C_MILLION].v = ps_cost_usd_per_million(m->usd_per_hour * g->share, g->ips);
 }
 

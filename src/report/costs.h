@@ -1,9 +1,10 @@
 /* costs.h - what was measured, at other prices and rates.   Layer 5. Uses cost, and an answer.
  *
  * Three tables, computed from an answer and from nothing else:
- *	costs	  $ per million inferences at the SLA, by tenant, by model and of every set, on
- *every machine asked savings	  machines apart and together for the rates asked, machine and fluid
- *saving months	  the same in dollars, as whole machines and as parts of machines
+ *	costs		$ per million inferences at the SLA, by tenant, by model and of every set,
+ *			on every machine asked
+ *	savings		machines apart and together for the rates asked, machine and fluid saving
+ *	months		the same in dollars, as whole machines and as parts of machines
  */
 #ifndef PS_REPORT_COSTS_H
 #define PS_REPORT_COSTS_H
@@ -39,6 +40,10 @@ struct ps_report_costs {
 enum ps_status ps_report_costs_build(struct ps_report_answer *a,
 				     const struct ps_report_costs_question *q,
 				     struct ps_report_costs *ret_costs, struct ps_error *err);
+
+/* ps_report_bounded_capacity returns the line's capacity with the ends that the data bound: an open
+ * end is where the search was not allowed to look further, and becomes 0 or INFINITY. */
+struct ps_stats_interval ps_report_bounded_capacity(const struct ps_report_line *l);
 
 /* ps_report_bill_use fills one row per member of a set with what was measured of it in the trials
  * at the demand rates that count: compute time (from the server's counters, else from the times it

@@ -382,8 +382,14 @@ static json_t *value_json(const struct ps_report_column *c, const struct ps_repo
 {
 	if (c->kind == PS_REPORT_TEXT)
 		return json_string(v->text);
-	if (c->interval)
-		return interval(&v->v, true);
+	if (c->interval) {
+		json_t *o = interval(&v->v, true);
+		if (v->open_below)
+			ps_json_set_bool(o, "open_low", true);
+		if (v->open_above)
+			ps_json_set_bool(o, "open_high", true);
+		return o;
+	}
 	return isfinite(v->v.value) ? json_real(v->v.value) : json_null();
 }
 

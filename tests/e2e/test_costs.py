@@ -142,6 +142,22 @@ class Report(unittest.TestCase):
         same = self.json("break-even", "--tenant", "resnet50", "--against", "1")
         self.assertEqual((same["crossings"], same["fluid_ratio"]["value"]), ([], 1))
 
+    def test_open_end(self):
+        """What no trial bounded is open in every table, and makes no crossing sure."""
+        store = os.path.join(self.folder.name, "open.db")
+        subprocess.run([MAKE, "--write", store, "open"], check=True)
+        done = run("report", "cost", store, "--json")
+        alone = [x for x in json.loads(done.stdout)["costs"] if x["set"] == "alone:resnet50"]
+        self.assertTrue(alone[0]["inferences_per_s"]["open_high"])
+        self.assertTrue(alone[0]["usd_per_million"]["open_low"])
+        args = (store, "--tenant", "resnet50", "--against-capacity", "100", "--prices", AWS,
+                "--against-priced-as", "g4dn.xlarge", "--today", "2026-11-22")
+        even = json.loads(run("report", "break-even", *args, "--json").stdout)
+        self.assertIsNone(even["first"]["capacity_rps"]["high"])
+        self.assertEqual(even["fluid_ratio"]["low"], 0)
+        self.assertFalse(any(x["sure"] for x in even["crossings"]))
+        self.assertIn(", open] requests/s of resnet50", run("report", "break-even", *args).stdout)
+
     def test_refused(self):
         for verb, args, code, what in [
                 ("cost", ["--rate", "resnet=1"], 64, "the campaign has no tenant resnet"),

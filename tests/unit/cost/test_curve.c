@@ -116,6 +116,32 @@ static void test_crossing_intervals(void **state)
 	assert_false(got[0].sure);
 }
 
+/* A capacity that was bounded on one side only: nothing beyond that side is sure. */
+static void test_open_ends(void **state)
+{
+	(void)state;
+	struct ps_cost_type types[2] = {{"cpu", 1, about(10, 9.9, INFINITY)},
+					{"gpu", 3, about(35, 0, 35.1)}};
+	struct ps_cost_crossing got[10];
+	size_t n;
+	struct ps_cost_point p = ps_cost_point_at(types, 20);
+	expect_near(p.whole[0].value, 2);
+	expect_near(p.whole[0].lo, 1);
+	expect_near(p.fluid[0].lo, 0);
+	assert_true(isinf(p.whole[1].hi) && isinf(p.fluid[1].hi));
+	p = ps_cost_point_at(types, 0);
+	expect_near(p.whole[1].hi, 0);
+	struct ps_stats_interval ratio = ps_cost_fluid_ratio(types);
+	expect_near(ratio.lo, 0);
+	expect_near(ratio.value, 35 / 30.0);
+	assert_int_equal(ps_cost_break_even(types, 75, got, 10, &n, NULL), PS_OK);
+	assert_int_equal(n, 6);
+	for (size_t i = 0; i < n; i++)
+		assert_false(got[i].sure);
+	assert_true(isinf(got[0].rate_rps.hi)); /* a step of the cpu */
+	expect_near(got[2].rate_rps.lo, 0);	/* one of the gpu */
+}
+
 static void test_bad_types(void **state)
 {
 	(void)state;
@@ -225,6 +251,7 @@ int main(void)
 		cmocka_unit_test(test_points),
 		cmocka_unit_test(test_crossings),
 		cmocka_unit_test(test_crossing_intervals),
+		cmocka_unit_test(test_open_ends),
 		cmocka_unit_test(test_bad_types),
 		cmocka_unit_test(test_what_if),
 		cmocka_unit_test(test_what_if_without_set),

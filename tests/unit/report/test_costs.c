@@ -172,6 +172,51 @@ static void test_tables(void **state)
 	free_campaign(&m);
 }
 
+/* Ends that no trial bounded are shown as open, not as found. */
+static void test_open_ends(void **state)
+{
+	(void)state;
+	static const struct ps_report_machine machine = {"small", 0.085};
+	static const struct {
+		const char *method;
+		bool below, above;
+	} rows[] = {
+		{"{}", false, false},
+		{"{\"open_above\":true}", false, true},
+		{"{\"open_below\":true}", true, false},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct ps_report_costs_question q = {.machines = &machine, .machine_len = 1};
+		struct ps_report_costs costs;
+		struct ps_report_answer a;
+		struct made m;
+		make_campaign(&m, 1.25, 0.05, 400, 1.3);
+		m.cells[2].capacity.method_json = rows[i].method; /* of the set of both */
+		build(&m, &a);
+		assert_int_equal(ps_report_costs_build(&a, &q, &costs, NULL), PS_OK);
+		const struct ps_report_table *t = &costs.tables[PS_REPORT_COSTS_COSTS];
+		for (size_t r = 0; r < t->row_len; r++) {
+			bool both = strcmp(cell(t, r, "set")->text, "together") == 0;
+			const struct ps_report_value *ips = cell(t, r, "inferences_per_s"),
+						     *usd = cell(t, r, "usd_per_million");
+			assert_int_equal(ips->open_below, both && rows[i].below);
+			assert_int_equal(ips->open_above, both && rows[i].above);
+			/* who can do more costs less */
+			assert_int_equal(usd->open_above, both && rows[i].below);
+			assert_int_equal(usd->open_below, both && rows[i].above);
+		}
+		const struct ps_report_line *l = a.lines;
+		while (l->tenant != 0 || l->set != 2)
+			l++;
+		struct ps_stats_interval c = ps_report_bounded_capacity(l);
+		assert_near(c.value, 10, 1e-9);
+		assert_near(c.lo, rows[i].below ? 0 : 9.5, 1e-9);
+		assert_true(rows[i].above ? isinf(c.hi) : fabs(c.hi - 10.5) < 1e-9);
+		ps_report_fini(&a);
+		free_campaign(&m);
+	}
+}
+
 static void test_bad_rates(void **state)
 {
 	(void)state;
@@ -222,6 +267,7 @@ int main(void)
 		cmocka_unit_test(test_use),	  cmocka_unit_test(test_no_use),
 		cmocka_unit_test(test_tables),	  cmocka_unit_test(test_bad_rates),
 		cmocka_unit_test(test_old_price),
+		cmocka_unit_test(test_open_ends),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -427,9 +427,11 @@ static void test_through_the_store(void **state)
 }
 
 /* `test_report --write PATH` leaves a store behind, for the end-to-end tests of the page; with
- * "slower" one in which the two tenants hinder each other more. */
-static int write_only(const char *path, bool slower)
+ * "slower" one in which the two tenants hinder each other more, with "open" one whose first search
+ * was not bounded from above. */
+static int write_only(const char *path, const char *kind)
 {
+	bool slower = strcmp(kind, "slower") == 0;
 	struct ps_error err;
 	struct made m;
 
@@ -439,6 +441,8 @@ static int write_only(const char *path, bool slower)
 	((struct ps_store_result *)t->results)[0].reasons =
 		"unsteady-rising: latency rose by 50 ms over the run";
 	m.campaign.slice_memory_bytes = INT64_C(8) << 30;
+	if (strcmp(kind, "open") == 0)
+		m.cells[0].capacity.method_json = "{\"steps\":4,\"open_above\":true}";
 	enum ps_status st = write_store(&m, path, &err);
 	if (st != PS_OK)
 		fprintf(stderr, "%s: %s\n", err.where, err.what);
@@ -466,6 +470,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc >= 3 && strcmp(argv[1], "--write") == 0)
-		return write_only(argv[2], argc == 4 && strcmp(argv[3], "slower") == 0);
+		return write_only(argv[2], argc == 4 ? argv[3] : "");
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include "serve_verbs_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct bill_options {
 	char *state, *from, *to, *tenant, *model, *priced_as;
@@ -90,12 +91,40 @@ static enum ps_status parse_minutes(const struct bill_options *o, struct ps_stat
 	return status;
 }
 
+/* An option that only a bill in money heeds; NULL: none was given. */
+static const char *money_option(const struct bill_options *o)
+{
+	const struct {
+		bool given;
+		const char *name;
+	} options[] = {
+		{o->price.spot_share > 0, "--spot-share"},
+		{o->price.reserved_share > 0, "--reserved-share"},
+		{o->price.today != NULL, "--today"},
+		{o->bill.memory_weight != 0.5, "--memory-weight"},
+		{o->bill.vcpu > 0, "--vcpu"},
+		{o->bill.memory_bytes > 0, "--memory"},
+		{strcmp(o->bill.account, "default") != 0, "--account"},
+	};
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+		if (options[i].given)
+			return options[i].name;
+	return NULL;
+}
+
+static enum ps_status not_of_money(const char *option, struct ps_error *err)
+{
+	ps_error_set(err, PS_EUSAGE, "%s belongs to a bill in money", option);
+	ps_error_hint(err, "say what the machine costs: --prices SHEET --priced-as TYPE");
+	return PS_EUSAGE;
+}
+
 /* Options that belong to the other form of the bill. */
 static enum ps_status check_money(const struct bill_options *o, struct ps_error *err)
 {
 	const char *what = NULL, *hint = NULL;
 	if (!o->price.prices && !o->priced_as)
-		return PS_OK;
+		return money_option(o) ? not_of_money(money_option(o), err) : PS_OK;
 	if (!o->price.prices || !o->priced_as) {
 		what = "--prices and --priced-as belong together";
 		hint = "examples/prices/ has sheets";

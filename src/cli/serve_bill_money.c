@@ -83,9 +83,29 @@ static enum ps_status read_rows(struct ps_state *s, const struct ps_state_query 
 	return r->no_memory ? ps_error_set(err, PS_ENOMEM, "no memory for a bill") : PS_OK;
 }
 
+/* The instant up to which the ledger was written; 0 when that is the end of the period, but for
+ * the minute that goes on and what a server writes every few seconds. */
+static int64_t known_until_ns(const struct ps_state_loss *loss, const struct ps_state_query *q)
+{
+	int64_t end_ns = q->to_minute * PS_STATE_NS_PER_MINUTE;
+	int64_t from_ns = q->from_minute * PS_STATE_NS_PER_MINUTE;
+	int64_t last_ns = loss->last_write_ns > from_ns ? loss->last_write_ns : from_ns;
+
+	return end_ns - last_ns > PS_STATE_NS_PER_MINUTE + 2 * PS_STATE_FLUSH_NS ? last_ns : 0;
+}
+
 /* Money is owed for what is in the ledger: say what may not be. */
 static void say_loss(const struct ps_state_loss *loss, const struct ps_state_query *q)
 {
+	char written[PS_CLOCK_ISO_SIZE] = "never";
+
+	if (loss->last_write_ns > 0)
+		ps_clock_wall_iso(loss->last_write_ns, written);
+	if (known_until_ns(loss, q) > 0)
+		fprintf(stderr,
+			"perseus: warning: the ledger was last written %s: what was used after "
+			"that is not known and counts as idle\n",
+			written);
 	if (loss->kept_minute > q->from_minute)
 		fprintf(stderr, "perseus: warning: minutes of this period were deleted "
 				"(state_keep): their use counts as idle\n");
@@ -117,6 +137,7 @@ static enum ps_status split(struct ps_state *s, const struct ps_state_query *q,
 	say_loss(&loss, q);
 	b.from_s = q->from_minute * 60;
 	b.to_s = q->to_minute * 60;
+	b.known_until_s = known_until_ns(&loss, q) / PS_NS_PER_SEC;
 	b.rows = r->items;
 	b.row_len = r->len;
 	return ps_cli_bill_print(&b, o->json, o->csv, err);

@@ -52,6 +52,8 @@ struct ps_cost_bill {
 	/* in how much time the use of the rows came together, as if the rented period went on like
 	 * that; 0: the rows are of the rented period itself */
 	int64_t measured_ns;
+	/* what was used from this instant on is not known and counts as idle; 0: all is known */
+	int64_t known_until_s;
 	const char *resource;	       /* what is billed, in words: "machine of two-cnns" */
 	const char *account;	       /* who pays the provider; NULL: "default" */
 	struct ps_cost_bill_row *rows; /* the caller's; those of one tenant stand together */

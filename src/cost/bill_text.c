@@ -87,6 +87,8 @@ static void put_machine(const struct ps_cost_bill *b, struct ps_strbuf *out)
 
 void ps_cost_bill_text(const struct ps_cost_bill *b, struct ps_strbuf *out)
 {
+	char instant[PS_COST_INSTANT_SIZE];
+
 	put_machine(b, out);
 	ps_strbuf_printf(out, "weights: compute %g, memory %g; it has %g vCPUs and %.6g GiB\n",
 			 1 - b->memory_weight, b->memory_weight, b->vcpu,
@@ -96,6 +98,9 @@ void ps_cost_bill_text(const struct ps_cost_bill *b, struct ps_strbuf *out)
 				 "what was used is that of %.6g s of trials, taken for the whole "
 				 "period\n",
 				 (double)b->measured_ns / 1e9);
+	if (b->known_until_s > 0)
+		ps_strbuf_printf(out, "what was used after %s is not known and counts as idle\n",
+				 ps_cost_instant(b->known_until_s, instant));
 	ps_strbuf_putc(out, '\n');
 	ps_strbuf_printf(out, "%-20s %-24s %13s %13s %16s %16s %16s %8s\n", "TENANT", "MODEL",
 			 "COMPUTE CPU-h", "MEMORY GiB-h", "COMPUTE $", "MEMORY $", "TOTAL $",
@@ -189,6 +194,9 @@ json_t *ps_cost_bill_json(const struct ps_cost_bill *b)
 	ps_json_set_real(o, "billed_hours", (double)b->billed_ns / 3.6e12);
 	ps_json_set_int(o, "measured_ns",
 			b->measured_ns > 0 ? b->measured_ns : (b->to_s - b->from_s) * 1000000000);
+	ps_json_set_string(o, "known_until",
+			   b->known_until_s > 0 ? ps_cost_instant(b->known_until_s, instant)
+						: NULL);
 	ps_json_set_real(o, "memory_weight", b->memory_weight);
 	json_object_set_new(o, "rows", rows_json(b));
 	json_object_set_new(o, "tenants", tenants_json(b));

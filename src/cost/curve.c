@@ -34,7 +34,7 @@ static double machines(double rate, double capacity)
 static struct ps_stats_interval whole_cost(const struct ps_cost_type *t, double rate)
 {
 	struct ps_stats_interval c = t->capacity_rps;
-	double least = rate > 0; /* however much one may carry */
+	double least = rate > 0 ? 1 : 0; /* however much one may carry */
 	return (struct ps_stats_interval){
 		.value = t->usd_per_hour * machines(rate, c.value),
 		.lo = t->usd_per_hour * fmax(least, machines(rate, c.hi)),

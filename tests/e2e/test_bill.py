@@ -42,6 +42,12 @@ class Ledger(unittest.TestCase):
         self.db = sqlite3.connect(self.state / "perseus-state.db", isolation_level=None)
         self.addCleanup(self.db.close)
         self.db.execute("DELETE FROM usage")
+        self.written(1793577600)  # 2026-11-02, when the day of these bills was over
+
+    def written(self, s):
+        """The server ended then, in good order."""
+        self.db.execute("UPDATE run SET started_ns = min(started_ns, ?1), written_ns = ?1, "
+                        "ended_ns = ?1", (s * 10**9,))
 
     def put(self, tenant, model, compute_ns, byte_s, version=1, minute=29_700_000, requests=0):
         # 29,700,000 minutes after 1970: 2026-06-21T00:00Z
@@ -136,12 +142,31 @@ class Ledger(unittest.TestCase):
         self.assertIn("more compute time was measured than these vCPUs have",
                       self.bill(*LARGE, *DAY).stdout)
 
+    def test_after_the_last_write(self):
+        """Time that the ledger does not know is idle, and it is said."""
+        self.put("a", "net", 12 * 3600 * 10**9, 0, minute=1793491200 // 60)
+        said = "what was used after 2026-11-01T06:00:00Z is not known and counts as idle"
+        self.written(1793491200 + 6 * 3600)
+        done = self.bill(*LARGE, *DAY, "--json")
+        self.assertIn("perseus: warning: the ledger was last written 2026-11-01T06:00:00", done.stderr)
+        self.assertEqual(json.loads(done.stdout)["known_until"], "2026-11-01T06:00:00Z")
+        self.assertIn(said, self.bill(*LARGE, *DAY).stdout)
+        # the minute that goes on, and what is written every ten seconds
+        self.written(1793577600 - 75)
+        done = self.bill(*LARGE, *DAY, "--json")
+        self.assertEqual(done.stderr, "")
+        self.assertIsNone(json.loads(done.stdout)["known_until"])
+
     def test_refused(self):
         none = ("--prices", GCP, "--priced-as", "a2-highgpu-1g@2022-02-09")
         for args, code, what in [
                 (["--prices", AWS], 64, "--prices and --priced-as belong together"),
                 (["--priced-as", "c6i.large"], 64, "--prices and --priced-as belong together"),
                 (LARGE, 64, "a bill in money is of a period: --from is missing"),
+                (["--spot-share", "30%"], 64, "--spot-share belongs to a bill in money"),
+                (["--memory-weight", "0"], 64, "--memory-weight belongs to a bill in money"),
+                (["--vcpu", "4"], 64, "--vcpu belongs to a bill in money"),
+                (["--account", "x"], 64, "--account belongs to a bill in money"),
                 ([*LARGE, *DAY, "--tenant", "a"], 64,
                  "a bill in money is of all tenants and models"),
                 ([*LARGE, *DAY, "--by-minute"], 64, "a bill in money is of all tenants and models"),

@@ -5,6 +5,7 @@
 #include "report_verbs_internal.h"
 #include "serve/bill.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct bill_options {
@@ -136,14 +137,27 @@ static enum ps_status check_memory(const struct ps_cost_bill *b, bool has_memory
 	return PS_ENOTFOUND;
 }
 
+/* Compute times of counters and of answers are not the same thing. */
+static const char *compute_from(const struct ps_report_use *u)
+{
+	if (u->stated == 0)
+		return "counters";
+	fprintf(stderr,
+		"perseus: warning: of %d of %d trials the server's counters are not known; compute "
+		"times are those that it stated with its answers: a run on several CPUs counts as "
+		"one, and each request of a batch as the whole batch\n",
+		u->stated, u->stated + u->counted);
+	return u->counted == 0 ? "answers" : "both";
+}
+
 static enum ps_status bill(const struct bill_options *o, struct ps_cli_answered *a,
 			   const struct ps_cli_pricing *p, struct ps_error *err)
 {
 	struct ps_cost_bill_row use[PS_STORE_MAX_TENANTS];
 	struct ps_cost_bill b = {.rows = use};
 	const struct ps_cost_price *price = NULL;
+	struct ps_report_use of = {0};
 	double usd_per_hour;
-	bool has_memory = false;
 	int set = 0;
 	enum ps_status st = find_set(a->campaign, o->set, &set, err);
 
@@ -152,7 +166,7 @@ static enum ps_status bill(const struct bill_options *o, struct ps_cli_answered 
 	if (st == PS_OK)
 		st = ps_cli_pricing_find(p, o->priced_as, &price, &usd_per_hour, err);
 	if (st == PS_OK)
-		st = ps_report_bill_use(&a->answer, set, use, &b.measured_ns, &has_memory, err);
+		st = ps_report_bill_use(&a->answer, set, use, &of, err);
 	if (st != PS_OK)
 		return st;
 	ps_cli_bill_machine(&o->bill, p, price, &b);
@@ -160,8 +174,12 @@ static enum ps_status bill(const struct bill_options *o, struct ps_cli_answered 
 	ps_cli_warn_slice(a->campaign, price);
 	b.row_len = (size_t)a->campaign->sets[set].member_len;
 	b.resource = a->campaign->sets[set].name;
-	st = check_memory(&b, has_memory, err);
-	return st == PS_OK ? ps_cli_bill_print(&b, o->json, o->csv, err) : st;
+	b.measured_ns = of.measured_ns;
+	st = check_memory(&b, of.has_memory, err);
+	if (st != PS_OK)
+		return st;
+	b.compute_from = compute_from(&of);
+	return ps_cli_bill_print(&b, o->json, o->csv, err);
 }
 
 static int run(void *options)

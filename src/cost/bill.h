@@ -54,6 +54,7 @@ struct ps_cost_bill {
 	int64_t measured_ns;
 	/* what was used from this instant on is not known and counts as idle; 0: all is known */
 	int64_t known_until_s;
+	const char *compute_from;      /* where compute_ns is from, in a word; NULL: "ledger" */
 	const char *resource;	       /* what is billed, in words: "machine of two-cnns" */
 	const char *account;	       /* who pays the provider; NULL: "default" */
 	struct ps_cost_bill_row *rows; /* the caller's; those of one tenant stand together */

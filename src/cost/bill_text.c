@@ -194,6 +194,7 @@ json_t *ps_cost_bill_json(const struct ps_cost_bill *b)
 	ps_json_set_real(o, "billed_hours", (double)b->billed_ns / 3.6e12);
 	ps_json_set_int(o, "measured_ns",
 			b->measured_ns > 0 ? b->measured_ns : (b->to_s - b->from_s) * 1000000000);
+	ps_json_set_string(o, "compute_from", b->compute_from ? b->compute_from : "ledger");
 	ps_json_set_string(o, "known_until",
 			   b->known_until_s > 0 ? ps_cost_instant(b->known_until_s, instant)
 						: NULL);

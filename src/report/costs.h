@@ -45,13 +45,23 @@ enum ps_status ps_report_costs_build(struct ps_report_answer *a,
  * end is where the search was not allowed to look further, and becomes 0 or INFINITY. */
 struct ps_stats_interval ps_report_bounded_capacity(const struct ps_report_line *l);
 
+/* Of what trials a bill is made. */
+struct ps_report_use {
+	int64_t measured_ns; /* how long they were; those that the server counted with warm-up */
+	bool has_memory;     /* the store says what models held */
+	int counted, stated; /* how many have compute times of the server's counters, and how many
+			      * of its answers: wide runs then count as one CPU, and each request
+			      * of a batch with the whole batch */
+};
+
 /* ps_report_bill_use fills one row per member of a set with what was measured of it in the trials
  * at the demand rates that count: compute time (from the server's counters, else from the times it
  * states with its answers) and the memory of its model over that time (split where tenants share
- * one). *ret_measured_ns is how long that was, *ret_has_memory whether the store says what models
- * held. PS_ENOTFOUND when the set has no such trial or none that states compute times. */
+ * one). A trial is counted when the counters were read before and after it and have any member of
+ * the set; one that has none then computed nothing. PS_ENOTFOUND when the set has no such trial or
+ * none that states compute times; PS_ECORRUPT for times and sizes that cannot be. */
 enum ps_status ps_report_bill_use(struct ps_report_answer *a, int set,
-				  struct ps_cost_bill_row *ret_rows, int64_t *ret_measured_ns,
-				  bool *ret_has_memory, struct ps_error *err);
+				  struct ps_cost_bill_row *ret_rows, struct ps_report_use *ret_use,
+				  struct ps_error *err);
 
 #endif

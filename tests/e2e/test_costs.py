@@ -103,6 +103,9 @@ class Report(unittest.TestCase):
         for row in bill["rows"]:
             self.assertAlmostEqual(row["compute_ns"] / 1e9, busy[row["tenant"]] * 3 / 4, places=3)
             self.assertAlmostEqual(row["usd"], busy[row["tenant"]] / (2 * 32) * 61.2, places=4)
+        self.assertEqual(bill["compute_from"], "answers")
+        self.assertIn("of 3 of 3 trials the server's counters are not known",
+                      self.report("bill", "--memory-weight", "0").stderr)
         done = self.report("bill")
         self.assertEqual(done.returncode, 4)
         self.assertIn("the store does not say what memory the models held", done.stderr)

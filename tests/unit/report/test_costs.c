@@ -29,19 +29,27 @@ static const struct ps_store_scrape counters[] = {
 	{"perseus_compute_seconds_total{tenant=\"inception-v3\",model=\"i\",version=\"1\"}", 0, 3},
 };
 
+/* The first reading failed: what was counted before the trial cannot be told apart. */
+static const struct ps_store_scrape late_counters[] = {
+	{"perseus_compute_seconds_total{tenant=\"resnet50\",model=\"r\",version=\"1\"}", NAN, 6},
+	{"perseus_requests_total{tenant=\"resnet50\",model=\"r\",version=\"1\"}", NAN, 100},
+	{"perseus_compute_seconds_total{tenant=\"inception-v3\",model=\"i\",version=\"1\"}", NAN, 3},
+};
+
 static bool is_together(const struct ps_store_cell *cell)
 {
 	return cell->set == 2 && cell->kind == PS_STORE_CONFIRM;
 }
 
-static void add_facts(struct made *m, const char *server_json, size_t scrape_len)
+static void add_facts(struct made *m, const char *server_json,
+		      const struct ps_store_scrape *scrapes, size_t scrape_len)
 {
 	for (size_t i = 0; i < m->cell_len; i++) {
 		if (!is_together(&m->cells[i]))
 			continue;
 		struct ps_store_trial *t = (struct ps_store_trial *)m->cells[i].trials;
 		m->cells[i].server_json = server_json;
-		t->scrapes = counters;
+		t->scrapes = scrapes;
 		t->scrape_len = scrape_len;
 	}
 }
@@ -59,35 +67,41 @@ static void test_use(void **state)
 	(void)state;
 	static const struct {
 		const char *server_json;
+		const struct ps_store_scrape *scrapes;
 		size_t scrape_len;
 		int64_t measured_s, compute_s[2], resident[2];
-		bool has_memory;
+		bool has_memory, counted;
 	} rows[] = {
 		/* four trials of 1 s of warm-up and 8 s: 5 s and 3 s each, by the counters */
-		{models, 5, 36, {20, 12}, {500 * 36, 1500 * 36}, true},
-		/* one tenant is not counted: as stated with 400 and 200 answers of 50 and 75 ms */
-		{models, 4, 32, {80, 60}, {500 * 32, 1500 * 32}, true},
-		{NULL, 5, 36, {20, 12}, {0, 0}, false},
+		{models, counters, 5, 36, {20, 12}, {500 * 36, 1500 * 36}, true, true},
+		/* one tenant is not counted: it computed nothing */
+		{models, counters, 4, 36, {20, 0}, {500 * 36, 1500 * 36}, true, true},
+		/* nothing is: as stated with 400 and 200 answers of 50 and 75 ms */
+		{models, NULL, 0, 32, {80, 60}, {500 * 32, 1500 * 32}, true, false},
+		{models, late_counters, 3, 32, {80, 60}, {500 * 32, 1500 * 32}, true, false},
+		{NULL, counters, 5, 36, {20, 12}, {0, 0}, false, true},
 		{"{\"models\":[{\"name\":\"r\",\"private_bytes\":5}]}",
+		 counters,
 		 5,
 		 36,
 		 {20, 12},
 		 {0, 0},
-		 false},
+		 false,
+		 true},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct ps_cost_bill_row use[2];
 		struct ps_report_answer a;
+		struct ps_report_use of;
 		struct made m;
-		int64_t measured_ns;
-		bool has_memory;
 		make_campaign(&m, 1.25, 0.05, 400, 1.3);
-		add_facts(&m, rows[i].server_json, rows[i].scrape_len);
+		add_facts(&m, rows[i].server_json, rows[i].scrapes, rows[i].scrape_len);
 		build(&m, &a);
-		assert_int_equal(ps_report_bill_use(&a, 2, use, &measured_ns, &has_memory, NULL),
-				 PS_OK);
-		assert_int_equal(measured_ns, rows[i].measured_s * 1000000000);
-		assert_int_equal(has_memory, rows[i].has_memory);
+		assert_int_equal(ps_report_bill_use(&a, 2, use, &of, NULL), PS_OK);
+		assert_int_equal(of.measured_ns, rows[i].measured_s * 1000000000);
+		assert_int_equal(of.has_memory, rows[i].has_memory);
+		assert_int_equal(of.counted, rows[i].counted ? 4 : 0);
+		assert_int_equal(of.stated, rows[i].counted ? 0 : 4);
 		for (int k = 0; k < 2; k++) {
 			assert_near((double)use[k].compute_ns / 1e9, (double)rows[i].compute_s[k],
 				    1e-3);
@@ -100,26 +114,62 @@ static void test_use(void **state)
 	}
 }
 
+/* What a damaged file may say of sizes and times. */
+static void test_impossible_use(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *server_json;
+		int64_t duration_ns;
+		enum ps_status status;
+	} rows[] = {
+		{models, INT64_C(8000000000), PS_OK},
+		{"{\"models\":[{\"tenant\":\"resnet50\",\"name\":\"r\",\"private_bytes\":"
+		 "9223372036854775807,\"mapped_bytes\":9223372036854775807}]}",
+		 INT64_C(8000000000), PS_ECORRUPT},
+		{"{\"models\":[{\"tenant\":\"resnet50\",\"name\":\"r\",\"private_bytes\":-1}]}",
+		 INT64_C(8000000000), PS_ECORRUPT},
+		{models, INT64_MAX - 1, PS_ECORRUPT},
+		{models, -2, PS_ECORRUPT},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct ps_cost_bill_row use[2];
+		struct ps_report_answer a;
+		struct ps_report_use of;
+		struct ps_error err = {0};
+		struct made m;
+		make_campaign(&m, 1.25, 0.05, 400, 1.3);
+		add_facts(&m, rows[i].server_json, NULL, 0);
+		for (size_t k = 0; k < m.cell_len; k++)
+			if (is_together(&m.cells[k]))
+				((struct ps_store_trial *)m.cells[k].trials)->duration_ns =
+					rows[i].duration_ns;
+		build(&m, &a);
+		if (ps_report_bill_use(&a, 2, use, &of, &err) != rows[i].status)
+			fail_msg("row %zu: %s", i, err.what);
+		ps_report_fini(&a);
+		free_campaign(&m);
+	}
+}
+
 /* Trials that are not to be trusted are nobody's bill. */
 static void test_no_use(void **state)
 {
 	(void)state;
 	struct ps_cost_bill_row use[2];
 	struct ps_report_answer a;
+	struct ps_report_use of;
 	struct ps_error err = {0};
 	struct made m;
-	int64_t measured_ns;
-	bool has_memory;
 
 	make_campaign(&m, 1.25, 0.05, 400, 1.3);
 	for (size_t i = 0; i < m.cell_len; i++)
 		((struct ps_store_trial *)m.cells[i].trials)->valid = !is_together(&m.cells[i]);
 	build(&m, &a);
-	assert_int_equal(ps_report_bill_use(&a, 2, use, &measured_ns, &has_memory, &err),
-			 PS_ENOTFOUND);
+	assert_int_equal(ps_report_bill_use(&a, 2, use, &of, &err), PS_ENOTFOUND);
 	assert_string_equal(err.what, "set together has no VALID trial at the demand rates: "
 				      "nothing to bill");
-	assert_int_equal(ps_report_bill_use(&a, 0, use, &measured_ns, &has_memory, &err), PS_OK);
+	assert_int_equal(ps_report_bill_use(&a, 0, use, &of, &err), PS_OK);
 	ps_report_fini(&a);
 	free_campaign(&m);
 }
@@ -264,7 +314,8 @@ static void test_old_price(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_use),	  cmocka_unit_test(test_no_use),
+		cmocka_unit_test(test_use),	  cmocka_unit_test(test_impossible_use),
+		cmocka_unit_test(test_no_use),
 		cmocka_unit_test(test_tables),	  cmocka_unit_test(test_bad_rates),
 		cmocka_unit_test(test_old_price),
 		cmocka_unit_test(test_open_ends),

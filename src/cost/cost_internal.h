@@ -32,7 +32,7 @@ enum ps_status ps_cost_sheet_check(struct ps_cost_sheet_file *f, const char *nam
 struct ps_stats_interval ps_cost_widen(struct ps_stats_interval x, int m);
 
 /* ps_cost_whole returns whole machines for `share` of one; a hair over a whole number is rounding,
- * not a machine. */
+ * not a machine. NAN for NAN: what is not known is not nothing. */
 double ps_cost_whole(double share);
 
 /* ps_cost_ratio returns a / b of independent values over 0, with MOVER's interval. */

@@ -155,7 +155,8 @@ struct ps_stats_interval ps_cost_full_load_saving(const double *ray_rps,
 struct ps_stats_interval ps_cost_widen(struct ps_stats_interval x, int m)
 {
 	double a = 1 - x.confidence;
-	if (!x.has_interval || !(a > 0) || m < 2)
+	/* around 0 there is no logarithm */
+	if (!x.has_interval || !(a > 0) || m < 2 || !(x.value > 0))
 		return x;
 	double factor =
 		ps_stats_normal_quantile(1 - a / (2 * m)) / ps_stats_normal_quantile(1 - a / 2);
@@ -166,6 +167,8 @@ struct ps_stats_interval ps_cost_widen(struct ps_stats_interval x, int m)
 
 double ps_cost_whole(double share)
 {
+	if (isnan(share))
+		return NAN;
 	return share > 0 ? fmax(1, ceil(share - 1e-9)) : 0;
 }
 
@@ -175,7 +178,7 @@ static struct ps_stats_interval count_apart(const double *rate_rps,
 	struct ps_stats_interval r = {.confidence = 1, .has_interval = true};
 	for (int i = 0; i < n; i++) {
 		struct ps_stats_interval c = ps_cost_widen(capacity_rps[i], n + 1);
-		if (!(rate_rps[i] > 0))
+		if (rate_rps[i] == 0)
 			continue;
 		r.value += ps_cost_whole(rate_rps[i] / c.value);
 		r.lo += ps_cost_whole(rate_rps[i] / c.hi);
@@ -186,14 +189,19 @@ static struct ps_stats_interval count_apart(const double *rate_rps,
 	return r;
 }
 
+/* fmax alone would take a machine for what is not known. */
+static double one_or_more(double share)
+{
+	return isnan(share) ? NAN : fmax(1, ps_cost_whole(share));
+}
+
 static struct ps_stats_interval count_together(struct ps_stats_interval share, int n, bool held)
 {
 	if (held)
 		return ps_stats_exactly(1);
 	struct ps_stats_interval s = ps_cost_widen(share, n + 1);
-	return (struct ps_stats_interval){
-		fmax(1, ps_cost_whole(s.value)), fmax(1, ps_cost_whole(s.lo)),
-		fmax(1, ps_cost_whole(s.hi)), s.confidence, s.has_interval};
+	return (struct ps_stats_interval){one_or_more(s.value), one_or_more(s.lo),
+					  one_or_more(s.hi), s.confidence, s.has_interval};
 }
 
 /* 1 - a/b where either count may be infinite. */

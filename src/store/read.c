@@ -31,6 +31,26 @@ static bool members_fit(const struct ps_store_campaign *c, const struct ps_store
 	return ok;
 }
 
+static bool is_positive(double v)
+{
+	return v > 0 && isfinite(v);
+}
+
+/* Rates and prices that were never written so: sums with them would be wrong without a word. */
+static const char *odd_number(const struct ps_store_campaign *c)
+{
+	for (size_t i = 0; i < c->tenant_len; i++) {
+		double demand = c->tenants[i].demand_rps;
+		if (demand != 0 && !is_positive(demand)) {
+			return "has a tenant whose demand is no rate";
+		}
+	}
+	if (c->price.instance_type && !is_positive(c->price.usd_per_hour)) {
+		return "names a machine whose price is not over 0";
+	}
+	return NULL;
+}
+
 static enum ps_status check_head(struct ps_store *s, const struct ps_store_campaign *c,
 				 struct ps_error *err)
 {
@@ -45,7 +65,11 @@ static enum ps_status check_head(struct ps_store *s, const struct ps_store_campa
 	if (!named) {
 		return damaged(s, c, "lacks the name of a tenant or a set", err);
 	}
-	return fit ? PS_OK : damaged(s, c, "has a set of tenants that it does not have", err);
+	if (!fit) {
+		return damaged(s, c, "has a set of tenants that it does not have", err);
+	}
+	const char *odd = odd_number(c);
+	return odd ? damaged(s, c, odd, err) : PS_OK;
 }
 
 static bool cell_fits(const struct ps_store_campaign *c, const struct ps_store_cell *x)
@@ -115,6 +139,11 @@ static enum ps_status read_ray(struct ps_store *s, struct loaded *l, struct ps_s
 	if (st == PS_OK && (!set_known || n != (size_t)l->c.sets[x->set].member_len)) {
 		st = damaged(s, &l->c, "has a capacity without a rate of each tenant", err);
 	}
+	for (size_t i = 0; i < n && st == PS_OK; i++) {
+		if (!(x->capacity.ray_rps[i] >= 0 && isfinite(x->capacity.ray_rps[i]))) {
+			st = damaged(s, &l->c, "has a capacity along a ray of no rates", err);
+		}
+	}
 	return st;
 }
 
@@ -139,6 +168,10 @@ static enum ps_status read_capacity(struct ps_store *s, struct loaded *l, struct
 	c->check_met = ps_store_integer(q, 4) != 0;
 	c->method_json = ps_store_text(&l->arena, q, 5);
 	(void)sqlite3_reset(q);
+	/* 0: nothing of it fits. Ends may be open (infinite) or not known (NAN). */
+	if (!(c->factor >= 0 && isfinite(c->factor)) || c->factor_low < 0 || c->factor_high < 0) {
+		return damaged(s, &l->c, "has a capacity that is no number", err);
+	}
 	return read_ray(s, l, x, err);
 }
 

@@ -312,6 +312,30 @@ static void test_machine_interval(void **state)
 	m = ps_cost_machine_saving(rates, alone, 2, about(1.1, 0.9, 1.3), false, 1);
 	assert_true(isinf(m.apart.value));
 	expect_near(m.saving.value, 1);
+	/* the ends of nothing, too; an upper end may be more */
+	alone[0] = about(0, 0, 12);
+	m = ps_cost_machine_saving(rates, alone, 2, about(1.1, 0.9, 1.3), false, 1);
+	assert_true(isinf(m.apart.value) && isinf(m.apart.hi));
+	expect_near(m.apart.lo, 2);
+	alone[0] = about(0, 0, 0);
+	assert_true(isinf(ps_cost_machine_saving(rates, alone, 2, about(1, 1, 1), true, 1)
+				  .apart.lo));
+}
+
+/* What is no number is not nothing. */
+static void test_unknown_machines(void **state)
+{
+	(void)state;
+	double rates[] = {9, NAN};
+	struct ps_stats_interval alone[] = {about(10, 9, 11), about(10, 9, 11)};
+	struct ps_cost_machines m =
+		ps_cost_machine_saving(rates, alone, 2, about(NAN, NAN, NAN), false, 1);
+	assert_true(isnan(m.apart.value) && isnan(m.together.value) && isnan(m.saving.value));
+	rates[1] = 1;
+	alone[1].value = NAN;
+	m = ps_cost_machine_saving(rates, alone, 2, about(1, 1, 1), false, 1);
+	assert_true(isnan(m.apart.value) && isnan(m.saving.value));
+	expect_near(m.together.value, 1);
 }
 
 int main(void)
@@ -327,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_share_on_ray),
 		cmocka_unit_test(test_machines),
 		cmocka_unit_test(test_machine_interval),
+		cmocka_unit_test(test_unknown_machines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

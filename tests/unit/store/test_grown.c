@@ -264,7 +264,7 @@ static void test_go_on_refused(void **state)
 static const char rows_of_1[] =
 	"INSERT INTO campaign (id, name, file_text, seed, started_wall_ns)"
 	" VALUES (5, 'old', 'text', 1, 10);"
-	"INSERT INTO tenant (campaign, idx, name, model) VALUES (5, 0, 'a', 'm');"
+	"INSERT INTO tenant (campaign, idx, name, model, demand_rps) VALUES (5, 0, 'a', 'm', 4);"
 	"INSERT INTO tenant_set (campaign, idx, name) VALUES (5, 0, 'a');"
 	"INSERT INTO set_member (campaign, set_idx, position, tenant_idx) VALUES (5, 0, 0, 0);"
 	"INSERT INTO cell (id, campaign, plan_order, key, kind, set_idx, block, position, attempt,"

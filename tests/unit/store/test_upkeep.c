@@ -275,6 +275,18 @@ static void test_damaged_rows(void **state)
 		"INSERT INTO set_member VALUES (1, 0, 5, 0), (1, 0, 6, 0)",
 		"DELETE FROM set_member",
 		"UPDATE result SET tenant_idx = 9",
+		"UPDATE tenant SET demand_rps = NULL",
+		"UPDATE tenant SET demand_rps = -1",
+		"UPDATE tenant SET demand_rps = 9e999",
+		"UPDATE capacity SET factor = -1",
+		"UPDATE capacity SET factor = 9e999",
+		"UPDATE capacity SET factor_low = -1",
+		"UPDATE capacity_ray SET rps = -1",
+		"UPDATE capacity_ray SET rps = 9e999",
+		"UPDATE campaign SET price_instance = 'm'",
+		"UPDATE campaign SET price_instance = 'm', price_usd_per_hour = 0",
+		"UPDATE campaign SET price_instance = 'm', price_usd_per_hour = -1",
+		"UPDATE campaign SET price_instance = 'm', price_usd_per_hour = 9e999",
 	};
 	(void)state;
 	make("whole.db", 3);

@@ -122,6 +122,8 @@ void ps_cli_warn_slice(const struct ps_store_campaign *c, const struct ps_cost_p
 	struct ps_cpus cpus;
 
 	if (ps_cpus_parse(c->slice_cpus ? c->slice_cpus : "", &cpus, NULL) == PS_OK &&
-	    ps_cost_slice_warning(price, ps_cpus_count(&cpus), c->slice_memory_bytes, text))
+	    ps_cost_slice_warning(price,
+				  ps_cost_slice_vcpu(ps_cpus_count(&cpus), c->slice_cpu_quota),
+				  c->slice_memory_bytes, text))
 		fprintf(stderr, "perseus: warning: %s\n", text);
 }

@@ -78,9 +78,13 @@ enum ps_status ps_cost_sheet_find(const struct ps_cost_sheet *sheet, const char 
 
 /* ---- a price ---- */
 
+/* ps_cost_slice_vcpu returns how many CPUs' time a slice has: those it may run on, and no more than
+ * its quota of time (0: none). 0: no limit. */
+double ps_cost_slice_vcpu(int cpus, double quota);
 /* ps_cost_slice_warning compares the slice that was measured with the instance that it is priced
- * as. When vCPU or memory differ by over 10 % (or the sheet does not state them) it writes a
- * sentence and returns true. memory_bytes 0: the slice had no memory limit, which is said. */
+ * as. When vCPU or memory differ by over 10 %, the sheet does not state them or the instance has
+ * GPUs, it writes a sentence and returns true. slice_vcpu 0, memory_bytes 0: the slice had no such
+ * limit, which is said; both: there was no slice. */
 bool ps_cost_slice_warning(const struct ps_cost_price *price, double slice_vcpu,
 			   int64_t memory_bytes, char buf[PS_COST_WARNING_SIZE]);
 

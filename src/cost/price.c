@@ -1,7 +1,10 @@
 /* price.c - one row of a sheet: its age, its shape, how it is bought and billed. */
 #include "cost/cost.h"
 
+#include "base/strbuf.h"
+
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,29 +15,74 @@ static bool differs(double a, double b)
 	return fabs(a - b) > 0.1 * b * (1 + 1e-9);
 }
 
+double ps_cost_slice_vcpu(int cpus, double quota)
+{
+	if (!(quota > 0))
+		return cpus;
+	return cpus > 0 ? fmin(cpus, quota) : quota;
+}
+
+/* "; " between what differs. */
+static void differ(struct ps_strbuf *out, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void differ(struct ps_strbuf *out, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (out->len > 0)
+		ps_strbuf_puts(out, "; ");
+	va_start(ap, fmt);
+	ps_strbuf_vprintf(out, fmt, ap);
+	va_end(ap);
+}
+
+static void differ_cpus(struct ps_strbuf *out, const struct ps_cost_price *p, double slice_vcpu)
+{
+	if (!(p->vcpu > 0))
+		differ(out, "the sheet does not state its vCPUs");
+	else if (!(slice_vcpu > 0))
+		differ(out, "no CPU limit against %g", p->vcpu);
+	else if (differs(slice_vcpu, p->vcpu))
+		differ(out, "%g vCPU against %g", slice_vcpu, p->vcpu);
+}
+
+static void differ_memory(struct ps_strbuf *out, const struct ps_cost_price *p, int64_t bytes)
+{
+	double gib = (double)bytes / (1024.0 * 1024 * 1024);
+
+	if (!(p->memory_gib > 0))
+		differ(out, "the sheet does not state its memory");
+	else if (bytes <= 0)
+		differ(out, "no memory limit against %g GiB", p->memory_gib);
+	else if (differs(gib, p->memory_gib))
+		differ(out, "%.3g GiB of memory against %g", gib, p->memory_gib);
+}
+
 bool ps_cost_slice_warning(const struct ps_cost_price *price, double slice_vcpu,
 			   int64_t memory_bytes, char buf[PS_COST_WARNING_SIZE])
 {
-	double gib = (double)memory_bytes / (1024.0 * 1024 * 1024);
-	char cpu[80] = "", memory[120] = "";
-	if (!(price->vcpu > 0))
-		snprintf(cpu, sizeof(cpu), "the sheet does not state its vCPUs");
-	else if (differs(slice_vcpu, price->vcpu))
-		snprintf(cpu, sizeof(cpu), "%g vCPU against %g", slice_vcpu, price->vcpu);
-	if (!(price->memory_gib > 0))
-		snprintf(memory, sizeof(memory), "the sheet does not state its memory");
-	else if (memory_bytes <= 0)
-		snprintf(memory, sizeof(memory), "no memory limit against %g GiB",
-			 price->memory_gib);
-	else if (differs(gib, price->memory_gib))
-		snprintf(memory, sizeof(memory), "%.3g GiB of memory against %g", gib,
-			 price->memory_gib);
-	if (!cpu[0] && !memory[0])
-		return false;
-	snprintf(buf, PS_COST_WARNING_SIZE,
-		 "the slice is not the instance it is priced as (%.60s): %s%s%s",
-		 price->instance_type, cpu, cpu[0] && memory[0] ? "; " : "", memory);
-	return true;
+	struct ps_strbuf what;
+
+	if (!(slice_vcpu > 0) && memory_bytes <= 0) {
+		snprintf(buf, PS_COST_WARNING_SIZE,
+			 "there was no slice: whether what was measured is the instance it is "
+			 "priced as (%.60s) is not known",
+			 price->instance_type);
+		return true;
+	}
+	ps_strbuf_init(&what);
+	differ_cpus(&what, price, slice_vcpu);
+	differ_memory(&what, price, memory_bytes);
+	if (price->gpu_count > 0)
+		differ(&what, "it has GPUs, the slice was measured without");
+	bool any = what.len > 0;
+	if (any)
+		snprintf(buf, PS_COST_WARNING_SIZE,
+			 "the slice is not the instance it is priced as (%.60s): %.180s",
+			 price->instance_type, what.data);
+	ps_strbuf_fini(&what);
+	return any;
 }
 
 /* ---- age ---- */

@@ -55,7 +55,9 @@ static void warn_price(struct list *w)
 		return;
 	}
 	if (ps_cpus_parse(c->slice_cpus ? c->slice_cpus : "", &cpus, NULL) == PS_OK &&
-	    ps_cost_slice_warning(&price, ps_cpus_count(&cpus), c->slice_memory_bytes, text))
+	    ps_cost_slice_warning(&price,
+				  ps_cost_slice_vcpu(ps_cpus_count(&cpus), c->slice_cpu_quota),
+				  c->slice_memory_bytes, text))
 		warn(w, "Price: %s.", text);
 	/* by the day of the campaign: the same store gives the same report on any day */
 	if (c->started_wall_ns > 0 &&

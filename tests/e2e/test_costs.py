@@ -86,7 +86,9 @@ class Report(unittest.TestCase):
             self.assertAlmostEqual(float(list(csv.DictReader(f))[0]["together_usd_per_month"]), 62.05)
 
     def test_slice_that_is_another_machine(self):
-        for verb, more in (("cost", []), ("bill", ["--memory-weight", "0"])):
+        for verb, more in (("cost", []), ("bill", ["--memory-weight", "0"]),
+                           ("break-even", ["--tenant", "resnet50", "--against-capacity", "100",
+                                           "--against-priced-as", "c3-highcpu-4"])):
             done = self.report(verb, "--prices", GCP, "--priced-as", "c3-highcpu-4", *more)
             self.assertIn("perseus: warning: the slice is not the instance it is priced as "
                           "(c3-highcpu-4): 2 vCPU against 4", done.stderr)

@@ -139,34 +139,55 @@ static void test_slice_warning(void **state)
 	static const struct {
 		double vcpu, memory_gib, slice_vcpu;
 		int64_t bytes;
+		int64_t gpus;
 		const char *want; /* NULL: no warning */
 	} rows[] = {
-		{2, 4, 2, 4 * gib, NULL},
-		{2, 4, 2.2, 4 * gib, NULL},
-		{2, 4, 1.8, 4 * gib * 11 / 10, NULL},
-		{2, 4, 1, 4 * gib,
+		{2, 4, 2, 4 * gib, 0, NULL},
+		{2, 4, 2.2, 4 * gib, 0, NULL},
+		{2, 4, 1.8, 4 * gib * 11 / 10, 0, NULL},
+		{2, 4, 1, 4 * gib, 0,
 		 "the slice is not the instance it is priced as (m): 1 vCPU "
 		 "against 2"},
-		{2, 4, 2, 3 * gib,
+		{2, 4, 2, 3 * gib, 0,
 		 "the slice is not the instance it is priced as (m): 3 GiB of "
 		 "memory against 4"},
-		{2, 4, 1, 0,
+		{2, 4, 1, 0, 0,
 		 "the slice is not the instance it is priced as (m): 1 vCPU against "
 		 "2; no memory limit against 4 GiB"},
-		{0, 4, 1, 4 * gib,
+		{0, 4, 1, 4 * gib, 0,
 		 "the slice is not the instance it is priced as (m): the sheet "
 		 "does not state its vCPUs"},
+		{2, 4, 0, 4 * gib, 0,
+		 "the slice is not the instance it is priced as (m): no CPU limit against 2"},
+		{2, 4, 0, 0, 0,
+		 "there was no slice: whether what was measured is the instance it is priced as "
+		 "(m) is not known"},
+		{2, 4, 2, 4 * gib, 1,
+		 "the slice is not the instance it is priced as (m): it has GPUs, the slice was "
+		 "measured without"},
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct ps_cost_price p = {.instance_type = (char[]){"m"},
 					  .vcpu = rows[i].vcpu,
-					  .memory_gib = rows[i].memory_gib};
+					  .memory_gib = rows[i].memory_gib,
+					  .gpu_count = rows[i].gpus};
 		char buf[PS_COST_WARNING_SIZE] = "";
 		bool warned = ps_cost_slice_warning(&p, rows[i].slice_vcpu, rows[i].bytes, buf);
 		assert_int_equal(warned, rows[i].want != NULL);
 		if (rows[i].want)
 			assert_string_equal(buf, rows[i].want);
 	}
+}
+
+static void test_slice_vcpu(void **state)
+{
+	(void)state;
+	static const struct {
+		int cpus;
+		double quota, want;
+	} rows[] = {{2, 0, 2}, {2, 0.5, 0.5}, {2, 3, 2}, {0, 1.5, 1.5}, {0, 0, 0}};
+	for (size_t i = 0; i < COUNT(rows); i++)
+		expect_near(ps_cost_slice_vcpu(rows[i].cpus, rows[i].quota), rows[i].want);
 }
 
 static void test_cost(void **state)
@@ -318,8 +339,8 @@ static void test_machine_interval(void **state)
 	assert_true(isinf(m.apart.value) && isinf(m.apart.hi));
 	expect_near(m.apart.lo, 2);
 	alone[0] = about(0, 0, 0);
-	assert_true(isinf(ps_cost_machine_saving(rates, alone, 2, about(1, 1, 1), true, 1)
-				  .apart.lo));
+	assert_true(
+		isinf(ps_cost_machine_saving(rates, alone, 2, about(1, 1, 1), true, 1).apart.lo));
 }
 
 /* What is no number is not nothing. */
@@ -344,6 +365,7 @@ int main(void)
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_bad_sheets),
 		cmocka_unit_test(test_slice_warning),
+		cmocka_unit_test(test_slice_vcpu),
 		cmocka_unit_test(test_cost),
 		cmocka_unit_test(test_study_points),
 		cmocka_unit_test(test_fluid_interval),

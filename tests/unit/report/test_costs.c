@@ -286,6 +286,41 @@ static void test_bad_rates(void **state)
 	free_campaign(&m);
 }
 
+/* A quota of half a CPU is not the two vCPUs that it may run on. */
+static void test_other_slice(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *cpus, *want;
+		double quota;
+		int64_t memory;
+	} rows[] = {
+		{"0-1", NULL, 0, INT64_C(4) << 30},
+		{"0-1",
+		 "Price: the slice is not the instance it is priced as (c6i.large): 0.5 vCPU "
+		 "against 2.",
+		 0.5, INT64_C(4) << 30},
+		{"",
+		 "Price: there was no slice: whether what was measured is the instance it is "
+		 "priced as (c6i.large) is not known.",
+		 0, 0},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct ps_report_answer a;
+		struct made m;
+		make_campaign(&m, 1.25, 0.05, 400, 1.3);
+		m.campaign.slice_cpus = rows[i].cpus;
+		m.campaign.slice_cpu_quota = rows[i].quota;
+		m.campaign.slice_memory_bytes = rows[i].memory;
+		build(&m, &a);
+		assert_int_equal(a.warning_len, rows[i].want != NULL);
+		if (rows[i].want)
+			assert_string_equal(a.warnings[0], rows[i].want);
+		ps_report_fini(&a);
+		free_campaign(&m);
+	}
+}
+
 /* The age of a price is judged by the day of the campaign, 2026-11-22. */
 static void test_old_price(void **state)
 {
@@ -318,7 +353,7 @@ int main(void)
 		cmocka_unit_test(test_no_use),
 		cmocka_unit_test(test_tables),	  cmocka_unit_test(test_bad_rates),
 		cmocka_unit_test(test_old_price),
-		cmocka_unit_test(test_open_ends),
+		cmocka_unit_test(test_open_ends), cmocka_unit_test(test_other_slice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,13 +2,14 @@
 #include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/plan_out_internal.h"
+#include "cli/price_options_internal.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
 struct plan_options {
-	char *plan, *prices, *profiles, *revocations, *serve_dir;
+	char *plan, *prices, *profiles, *revocations, *serve_dir, *today;
 	int64_t time_limit_ns, seed, machines;
 	double gap;
 	int method;
@@ -43,6 +44,7 @@ static const struct ps_conf_option rows[] = {
 	 .offset = FIELD(revocations),
 	 .metavar = "FILE",
 	 .help = "How often spot machines are revoked, in place of the plan's."},
+	PS_CLI_TODAY(FIELD(today)),
 	{.name = "time-limit",
 	 .type = PS_CONF_DURATION,
 	 .offset = FIELD(time_limit_ns),
@@ -177,18 +179,75 @@ static enum ps_status answer(const struct plan_options *o, const struct ps_plan_
 	return st;
 }
 
+/* ---- where its prices are from ---- */
+
+static bool is_rented(const struct ps_plan_answer *a, int type)
+{
+	for (int i = 0; i < a->result.plan.n; i++)
+		if (a->machines[i].type == type)
+			return true;
+	return false;
+}
+
+/* On demand and spot are two types of one row. */
+static bool is_first_of_row(const struct ps_plan_answer *a, int type)
+{
+	for (int i = 0; i < type; i++)
+		if (a->c->types[i].price == a->c->types[type].price && is_rented(a, i))
+			return false;
+	return is_rented(a, type);
+}
+
+static void warn_prices(const struct ps_plan_answer *a, struct ps_cost_date today)
+{
+	for (int i = 0; i < a->c->n_types; i++)
+		if (is_first_of_row(a, i))
+			ps_cli_warn_price(today, a->c->types[i].price);
+}
+
+static json_t *prices_json(const struct ps_plan_answer *a)
+{
+	json_t *all = json_array();
+
+	for (int i = 0; i < a->c->n_types; i++) {
+		const struct ps_cost_price *p = a->c->types[i].price;
+		if (!is_first_of_row(a, i))
+			continue;
+		json_t *o = json_object();
+		ps_json_set_string(o, "provider", p->provider);
+		ps_json_set_string(o, "region", p->region);
+		ps_json_set_string(o, "instance_type", p->instance_type);
+		ps_json_set_string(o, "source", p->source);
+		ps_json_set_string(o, "source_date", p->source_date);
+		json_array_append_new(all, o);
+	}
+	return all;
+}
+
+static enum ps_status print_json(const struct ps_plan_answer *a, struct ps_error *err)
+{
+	json_t *o = ps_cli_plan_json(a);
+
+	json_object_set_new(o, "prices", prices_json(a));
+	return ps_cli_print_json(o, err);
+}
+
 static enum ps_status plan(const struct plan_options *o, const struct ps_plan_case *c,
 			   struct ps_error *err)
 {
+	struct ps_cost_date today;
 	struct ps_plan_answer a;
-	enum ps_status st = answer(o, c, &a, err);
+	enum ps_status st = ps_cli_today(o->today, &today, err);
 
+	if (st == PS_OK)
+		st = answer(o, c, &a, err);
 	if (st != PS_OK)
 		return st;
+	warn_prices(&a, today);
 	if (o->serve_dir)
 		st = ps_cli_plan_serve(&a, o->serve_dir, err);
 	if (st == PS_OK)
-		st = o->json ? ps_cli_print_json(ps_cli_plan_json(&a), err)
+		st = o->json ? print_json(&a, err)
 			     : print_text(&a, (int)o->machines, err);
 	ps_plan_answer_fini(&a);
 	return st;

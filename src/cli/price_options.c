@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static enum ps_status read_today(const char *text, struct ps_cost_date *ret, struct ps_error *err)
+enum ps_status ps_cli_today(const char *text, struct ps_cost_date *ret_today, struct ps_error *err)
 {
 	if (!text) {
-		*ret = ps_cost_date_of(ps_clock_wall_ns());
+		*ret_today = ps_cost_date_of(ps_clock_wall_ns());
 		return PS_OK;
 	}
-	if (ps_cost_date_parse(text, ret))
+	if (ps_cost_date_parse(text, ret_today))
 		return PS_OK;
 	ps_error_set(err, PS_EUSAGE, "'%.60s' is no day; write it like 2026-11-22", text);
 	ps_error_where(err, "--today");
@@ -40,7 +40,7 @@ enum ps_status ps_cli_pricing_open(const struct ps_cli_price_options *o,
 				   struct ps_cli_pricing *ret_pricing, struct ps_error *err)
 {
 	struct ps_cli_pricing p = {.mix = {o->spot_share, o->reserved_share}};
-	enum ps_status st = read_today(o->today, &p.today, err);
+	enum ps_status st = ps_cli_today(o->today, &p.today, err);
 
 	if (st == PS_OK && o->prices)
 		st = ps_cost_sheet_load(o->prices, &p.sheet, err);
@@ -108,11 +108,11 @@ enum ps_status ps_cli_pricing_find(const struct ps_cli_pricing *p, const char *n
 	return st;
 }
 
-void ps_cli_warn_price(const struct ps_cli_pricing *p, const struct ps_cost_price *price)
+void ps_cli_warn_price(struct ps_cost_date today, const struct ps_cost_price *price)
 {
 	char text[PS_COST_WARNING_SIZE];
 
-	if (ps_cost_age_warning(price, p->today, text))
+	if (ps_cost_age_warning(price, today, text))
 		fprintf(stderr, "perseus: warning: %s\n", text);
 }
 

@@ -11,6 +11,13 @@ struct ps_cli_price_options {
 	double spot_share, reserved_share;
 };
 
+/* PS_CLI_TODAY is the row of --today. */
+#define PS_CLI_TODAY(at)                                                                           \
+	{                                                                                          \
+		.name = "today", .type = PS_CONF_TEXT, .offset = (at), .metavar = "YYYY-MM-DD",    \
+		.help = "The day by which the age of prices is judged. Left out: the clock's.",    \
+	}
+
 /* PS_CLI_PRICE is the rows of --prices, --spot-share, --reserved-share and --today for an options
  * struct with a field `struct ps_cli_price_options price`. */
 #define PS_CLI_PRICE_AT(struct_type, field)                                                        \
@@ -30,11 +37,7 @@ struct ps_cli_price_options {
 		 .offset = PS_CLI_PRICE_AT(struct_type, reserved_share),                           \
 		 .help = "Share of machine hours bought with a commitment of one year. The rest "  \
 			 "is on demand."},                                                         \
-	{                                                                                          \
-		.name = "today", .type = PS_CONF_TEXT,                                             \
-		.offset = PS_CLI_PRICE_AT(struct_type, today), .metavar = "YYYY-MM-DD",            \
-		.help = "The day by which the age of prices is judged. Left out: the clock's.",    \
-	}
+		PS_CLI_TODAY(PS_CLI_PRICE_AT(struct_type, today))
 
 /* What a command prices with: a sheet's rows, or the one row that a campaign was stored with. */
 struct ps_cli_pricing {
@@ -44,6 +47,9 @@ struct ps_cli_pricing {
 	struct ps_cost_date today;
 	bool has_sheet, has_stored;
 };
+
+/* ps_cli_today reads the day of --today; NULL: the clock's. PS_EUSAGE for one that is none. */
+enum ps_status ps_cli_today(const char *text, struct ps_cost_date *ret_today, struct ps_error *err);
 
 /* ps_cli_pricing_open reads the sheet, if one was named; `stored` (NULL: none) is the price that is
  * used without one, and whose type is the default. The errors of ps_cost_sheet_load; PS_EUSAGE for
@@ -59,8 +65,8 @@ enum ps_status ps_cli_pricing_find(const struct ps_cli_pricing *p, const char *n
 				   const struct ps_cost_price **ret_price, double *ret_usd_per_hour,
 				   struct ps_error *err);
 
-/* ps_cli_warn_price says on stderr that a price is old. */
-void ps_cli_warn_price(const struct ps_cli_pricing *p, const struct ps_cost_price *price);
+/* ps_cli_warn_price says on stderr that a price is old on a day. */
+void ps_cli_warn_price(struct ps_cost_date today, const struct ps_cost_price *price);
 /* ps_cli_warn_slice says there that the slice that was measured is another machine. */
 void ps_cli_warn_slice(const struct ps_store_campaign *c, const struct ps_cost_price *price);
 

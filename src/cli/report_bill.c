@@ -170,7 +170,7 @@ static enum ps_status bill(const struct bill_options *o, struct ps_cli_answered 
 	if (st != PS_OK)
 		return st;
 	ps_cli_bill_machine(&o->bill, p, price, &b);
-	ps_cli_warn_price(p, price);
+	ps_cli_warn_price(p->today, price);
 	ps_cli_warn_slice(a->campaign, price);
 	b.row_len = (size_t)a->campaign->sets[set].member_len;
 	b.resource = a->campaign->sets[set].name;

@@ -247,7 +247,7 @@ static enum ps_status fill_type(struct side *s, const char *priced_as, const cha
 		return st;
 	if (s->has_campaign && !l)
 		return no_capacity(s, tenant, err);
-	ps_cli_warn_price(&s->pricing, s->price);
+	ps_cli_warn_price(s->pricing.today, s->price);
 	if (s->has_campaign)
 		ps_cli_warn_slice(s->answered.campaign, s->price);
 	ret->name = s->price->instance_type;

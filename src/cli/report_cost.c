@@ -155,7 +155,7 @@ static enum ps_status find_machines(const struct cost_options *o, const struct p
 		if (st != PS_OK)
 			return st;
 		ret[i].name = name ? name : price->instance_type;
-		ps_cli_warn_price(p, price);
+		ps_cli_warn_price(p->today, price);
 		ps_cli_warn_slice(c, price);
 	}
 	*ret_len = n;

@@ -133,7 +133,7 @@ static enum ps_status split(struct ps_state *s, const struct ps_state_query *q,
 	if (st != PS_OK)
 		return st;
 	ps_cli_bill_machine(o->bill, p, price, &b);
-	ps_cli_warn_price(p, price);
+	ps_cli_warn_price(p->today, price);
 	say_loss(&loss, q);
 	b.from_s = q->from_minute * 60;
 	b.to_s = q->to_minute * 60;

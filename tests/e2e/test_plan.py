@@ -59,7 +59,7 @@ class Plan(unittest.TestCase):
             text["revocations"] = "spot.yaml"
         path = self.dir / "plan.yaml"
         path.write_text(yaml.safe_dump(text, sort_keys=False))
-        done = run("plan", path, "--json", "--time-limit", "20s", *args)
+        done = run("plan", path, "--json", "--time-limit", "20s", "--today", "2026-11-22", *args)
         self.assertEqual(done.returncode, code, done.stderr)
         if code:
             self.assertEqual(done.stdout, "")
@@ -212,6 +212,19 @@ class Plan(unittest.TestCase):
         self.assertEqual((config["lanes"], config["models"][0]["device"]), (1, "cuda:0"))
         self.assertIn("has 4 GPUs", self.plan([tenant("t")], code=2, instance_types=["four"]))
         self.assertNotIn("four", json.dumps(self.plan([tenant("t", rate="900/s", count=4)])))
+
+    def test_prices_are_dated(self):
+        """Of what is rented: source and date, and a warning when that is over a year old."""
+        found = self.plan([tenant("t")])
+        self.assertEqual(found["prices"], [
+            {"provider": "p", "region": "r", "instance_type": "small", "source": "a test",
+             "source_date": "2026-01-01"}])
+        done = run("plan", self.dir / "plan.yaml", "--today", "2027-01-02")
+        self.assertEqual(done.stderr, "perseus: warning: the price of small is of 2026-01-01, over "
+                         "a year before 2027-01-02: look it up again\n")
+        done = run("plan", self.dir / "plan.yaml", "--today", "tomorrow")
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("'tomorrow' is no day", done.stderr)
 
     def test_text(self):
         self.plan([tenant("shop"), tenant("lab", rate="1/s")])

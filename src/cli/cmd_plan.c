@@ -219,6 +219,8 @@ static json_t *prices_json(const struct ps_plan_answer *a)
 		ps_json_set_string(o, "instance_type", p->instance_type);
 		ps_json_set_string(o, "source", p->source);
 		ps_json_set_string(o, "source_date", p->source_date);
+		if (p->exchange)
+			ps_json_set_string(o, "exchange_date", p->exchange->source_date);
 		json_array_append_new(all, o);
 	}
 	return all;

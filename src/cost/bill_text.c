@@ -82,7 +82,11 @@ static void put_machine(const struct ps_cost_bill *b, struct ps_strbuf *out)
 		ps_strbuf_printf(out, ", %g %% spot", 100 * b->mix.spot_share);
 	if (b->mix.reserved_share > 0)
 		ps_strbuf_printf(out, ", %g %% reserved", 100 * b->mix.reserved_share);
-	ps_strbuf_printf(out, " (price of %s)\n", p->source_date ? p->source_date : "no date");
+	ps_strbuf_printf(out, " (price of %s", p->source_date ? p->source_date : "no date");
+	if (p->exchange)
+		ps_strbuf_printf(out, "; 1 %s = $%.6g by %s of %s", p->exchange->currency,
+				 p->exchange->usd, p->exchange->source, p->exchange->source_date);
+	ps_strbuf_puts(out, ")\n");
 }
 
 void ps_cost_bill_text(const struct ps_cost_bill *b, struct ps_strbuf *out)
@@ -165,6 +169,18 @@ static json_t *tenants_json(const struct ps_cost_bill *b)
 	return list;
 }
 
+static json_t *exchange_json(const struct ps_cost_exchange *x)
+{
+	if (!x)
+		return json_null();
+	json_t *o = json_object();
+	ps_json_set_string(o, "currency", x->currency);
+	ps_json_set_real(o, "usd", x->usd);
+	ps_json_set_string(o, "source", x->source);
+	ps_json_set_string(o, "source_date", x->source_date);
+	return o;
+}
+
 static json_t *machine_json(const struct ps_cost_bill *b)
 {
 	const struct ps_cost_price *p = b->price;
@@ -180,6 +196,7 @@ static json_t *machine_json(const struct ps_cost_bill *b)
 	ps_json_set_int(o, "memory_bytes", b->memory_bytes);
 	ps_json_set_string(o, "source", p->source);
 	ps_json_set_string(o, "source_date", p->source_date);
+	json_object_set_new(o, "exchange", exchange_json(p->exchange));
 	return o;
 }
 

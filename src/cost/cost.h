@@ -27,9 +27,18 @@
 #define PS_COST_HOURS_PER_MONTH 730
 #define PS_COST_WARNING_SIZE	320
 #define PS_COST_MAX_USD		10000.0 /* per hour of one machine: more is a slip of the pen */
+#define PS_COST_MIN_USD		1e-6	/* and so is less */
 
 /* By what time is billed: a part of it counts as a whole one. */
 enum ps_cost_unit { PS_COST_PER_HOUR, PS_COST_PER_MINUTE, PS_COST_PER_SECOND };
+
+/* What one unit of a currency is worth. */
+struct ps_cost_exchange {
+	char *currency; /* EUR */
+	double usd;
+	char *source, *source_date;
+	struct ps_conf_where where;
+};
 
 /* One row of a price sheet. 0 stands for "not stated" in every number but gpu_count. */
 struct ps_cost_price {
@@ -46,12 +55,14 @@ struct ps_cost_price {
 	/* as written, when the sheet is not in dollars; the three above are these times the rate */
 	char *currency; /* NULL: the sheet's */
 	double on_demand_per_hour, spot_per_hour, reserved_1y_per_hour;
-	int billed_per;	    /* enum ps_cost_unit */
-	int64_t minimum_ns; /* what is billed at least of every rental */
+	const struct ps_cost_exchange *exchange; /* that rate, the sheet's; NULL: dollars */
+	int billed_per;				 /* enum ps_cost_unit */
+	int64_t minimum_ns;			 /* what is billed at least of every rental */
 };
 
 struct ps_cost_sheet {
-	struct ps_conf_array prices; /* of struct ps_cost_price */
+	struct ps_conf_array prices;	     /* of struct ps_cost_price */
+	struct ps_conf_array exchange_rates; /* of struct ps_cost_exchange */
 };
 
 /* ---- the sheet ---- */
@@ -96,8 +107,8 @@ struct ps_cost_date {
 bool ps_cost_date_parse(const char *text, struct ps_cost_date *ret_date);
 /* ps_cost_date_of returns the day of an instant, nanoseconds since 1970 UTC (not negative). */
 struct ps_cost_date ps_cost_date_of(int64_t wall_ns);
-/* ps_cost_age_warning writes a sentence and returns true when the price's source is older than a
- * year on the day `today`, or dated after it. */
+/* ps_cost_age_warning writes a sentence and returns true when the price's source, or that of its
+ * exchange rate, is older than a year on the day `today`, or dated after it. */
 bool ps_cost_age_warning(const struct ps_cost_price *price, struct ps_cost_date today,
 			 char buf[PS_COST_WARNING_SIZE]);
 

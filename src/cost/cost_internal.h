@@ -4,19 +4,10 @@
 
 #include "cost/cost.h"
 
-/* What one unit of a currency is worth. */
-struct ps_cost_exchange {
-	char *currency; /* EUR */
-	double usd;
-	char *source, *source_date;
-	struct ps_conf_where where;
-};
-
 /* A sheet as its file has it; what is behind `sheet` is not needed once prices are in dollars. */
 struct ps_cost_sheet_file {
 	struct ps_cost_sheet sheet;
-	char *currency;			     /* of rows that name none */
-	struct ps_conf_array exchange_rates; /* of struct ps_cost_exchange */
+	char *currency; /* of rows that name none */
 };
 
 /* Of struct ps_cost_sheet, to free one. */

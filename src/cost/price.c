@@ -137,22 +137,39 @@ static int compare_days(struct ps_cost_date a, struct ps_cost_date b)
 				    : a.day - b.day;
 }
 
-bool ps_cost_age_warning(const struct ps_cost_price *price, struct ps_cost_date today,
-			 char buf[PS_COST_WARNING_SIZE])
+/* Appends what is wrong with the date, if anything. */
+static void judge_date(struct ps_strbuf *out, const char *what, const char *name, const char *date,
+		       struct ps_cost_date today)
 {
 	struct ps_cost_date from;
-	if (!price->source_date || !ps_cost_date_parse(price->source_date, &from))
-		return false;
+
+	if (!date || !ps_cost_date_parse(date, &from))
+		return;
 	struct ps_cost_date year_on = {from.year + 1, from.month, from.day};
 	bool old = compare_days(today, year_on) > 0;
 	if (!old && compare_days(from, today) <= 0)
-		return false;
-	snprintf(buf, PS_COST_WARNING_SIZE,
-		 old ? "the price of %.100s is of %s, over a year before %04d-%02d-%02d: look it "
-		       "up again"
-		     : "the price of %.100s is of %s, which is after %04d-%02d-%02d",
-		 price->instance_type, price->source_date, today.year, today.month, today.day);
-	return true;
+		return;
+	ps_strbuf_printf(out, "%s%s of %.100s is of %s, %s %04d-%02d-%02d%s",
+			 out->len > 0 ? "; " : "", what, name, date,
+			 old ? "over a year before" : "which is after", today.year, today.month,
+			 today.day, old ? ": look it up again" : "");
+}
+
+bool ps_cost_age_warning(const struct ps_cost_price *price, struct ps_cost_date today,
+			 char buf[PS_COST_WARNING_SIZE])
+{
+	const struct ps_cost_exchange *x = price->exchange;
+	struct ps_strbuf out;
+
+	ps_strbuf_init(&out);
+	judge_date(&out, "the price", price->instance_type, price->source_date, today);
+	if (x)
+		judge_date(&out, "the exchange rate", x->currency, x->source_date, today);
+	bool any = out.len > 0;
+	if (any)
+		snprintf(buf, PS_COST_WARNING_SIZE, "%.*s", PS_COST_WARNING_SIZE - 1, out.data);
+	ps_strbuf_fini(&out);
+	return any;
 }
 
 /* ---- buying ---- */

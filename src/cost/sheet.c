@@ -22,7 +22,7 @@ static enum ps_status take_rows(struct ps_cost_sheet_file *f, const char *name,
 	enum ps_status st = ps_cost_sheet_check(f, name, err);
 	if (st == PS_OK) {
 		*ret_sheet = f->sheet;
-		f->sheet.prices = (struct ps_conf_array){0};
+		f->sheet = (struct ps_cost_sheet){0};
 	}
 	ps_conf_free(&ps_cost_sheet_schema, f);
 	return st;

@@ -10,7 +10,7 @@ static struct ps_cost_price *row(const struct ps_cost_sheet_file *f, size_t i)
 
 static const struct ps_cost_exchange *rate(const struct ps_cost_sheet_file *f, size_t i)
 {
-	return (const struct ps_cost_exchange *)f->exchange_rates.items + i;
+	return (const struct ps_cost_exchange *)f->sheet.exchange_rates.items + i;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -81,19 +81,21 @@ static enum ps_status no_rate(const struct ps_cost_price *p, const char *code, c
 	return PS_EPARSE;
 }
 
-static enum ps_status find_usd(const struct ps_cost_sheet_file *f, const struct ps_cost_price *p,
-			       const char *name, double *ret_usd, struct ps_error *err)
+/* NULL: the row is in dollars. */
+static enum ps_status find_exchange(const struct ps_cost_sheet_file *f,
+				    const struct ps_cost_price *p, const char *name,
+				    const struct ps_cost_exchange **ret_exchange,
+				    struct ps_error *err)
 {
 	const char *code = p->currency ? p->currency : f->currency;
 	if (!is_code(code))
 		return no_code(code, name, p->currency ? p->where.line : 1, err);
-	if (strcmp(code, "USD") == 0) {
-		*ret_usd = 1;
+	*ret_exchange = NULL;
+	if (strcmp(code, "USD") == 0)
 		return PS_OK;
-	}
-	for (size_t i = 0; i < f->exchange_rates.len; i++)
+	for (size_t i = 0; i < f->sheet.exchange_rates.len; i++)
 		if (strcmp(rate(f, i)->currency, code) == 0) {
-			*ret_usd = rate(f, i)->usd;
+			*ret_exchange = rate(f, i);
 			return PS_OK;
 		}
 	return no_rate(p, code, name, err);
@@ -115,14 +117,16 @@ static enum ps_status fill_usd(const struct ps_cost_price *p, const char *name, 
 		*usd = own * usd_each;
 	if (*usd > PS_COST_MAX_USD)
 		return refuse(p, name, key, "over 10000 dollars an hour", err);
+	if (*usd > 0 && *usd < PS_COST_MIN_USD)
+		return refuse(p, name, key, "under 0.000001 dollars an hour", err);
 	return PS_OK;
 }
 
 static enum ps_status convert(const struct ps_cost_sheet_file *f, struct ps_cost_price *p,
 			      const char *name, struct ps_error *err)
 {
-	double usd = 1;
-	enum ps_status st = find_usd(f, p, name, &usd, err);
+	enum ps_status st = find_exchange(f, p, name, &p->exchange, err);
+	double usd = st == PS_OK && p->exchange ? p->exchange->usd : 1;
 	if (st == PS_OK)
 		st = fill_usd(p, name, "on_demand_per_hour", p->on_demand_per_hour, usd,
 			      &p->on_demand_usd_per_hour, err);
@@ -170,7 +174,7 @@ enum ps_status ps_cost_sheet_check(struct ps_cost_sheet_file *f, const char *nam
 				   struct ps_error *err)
 {
 	enum ps_status st = PS_OK;
-	for (size_t i = 0; st == PS_OK && i < f->exchange_rates.len; i++)
+	for (size_t i = 0; st == PS_OK && i < f->sheet.exchange_rates.len; i++)
 		st = check_exchange(f, i, name, err);
 	for (size_t i = 0; st == PS_OK && i < f->sheet.prices.len; i++)
 		st = check_row(f, i, name, err);

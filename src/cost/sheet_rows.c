@@ -50,19 +50,19 @@ static const struct ps_conf_option price_options[] = {
 	 .type = PS_CONF_REAL,
 	 .offset = PRICE(on_demand_usd_per_hour),
 	 .help = "Price without commitment, in dollars. It, or on_demand_per_hour, is needed.",
-	 .min = 1e-6,
+	 .min = PS_COST_MIN_USD,
 	 .max = PS_COST_MAX_USD},
 	{.name = "spot-usd-per-hour",
 	 .type = PS_CONF_REAL,
 	 .offset = PRICE(spot_usd_per_hour),
 	 .help = "Price of capacity that can be revoked, in dollars.",
-	 .min = 1e-6,
+	 .min = PS_COST_MIN_USD,
 	 .max = PS_COST_MAX_USD},
 	{.name = "reserved-1y-usd-per-hour",
 	 .type = PS_CONF_REAL,
 	 .offset = PRICE(reserved_1y_usd_per_hour),
 	 .help = "Price with a commitment of one year, in dollars.",
-	 .min = 1e-6,
+	 .min = PS_COST_MIN_USD,
 	 .max = PS_COST_MAX_USD},
 	{.name = "currency",
 	 .type = PS_CONF_TEXT,
@@ -161,7 +161,15 @@ static const struct ps_conf_schema exchange_schema = {
 		.section = &price_schema, .flags = PS_CONF_REQUIRED,                               \
 	}
 
-static const struct ps_conf_option rows_options[] = {PRICES, {0}};
+#define EXCHANGE_RATES                                                                             \
+	{                                                                                          \
+		.name = "exchange-rates", .type = PS_CONF_SECTIONS,                                \
+		.offset = offsetof(struct ps_cost_sheet_file, sheet.exchange_rates),               \
+		.help = "What currencies other than USD are worth; needed for every one in use.",  \
+		.min = 0, .max = 200, .section = &exchange_schema,                                 \
+	}
+
+static const struct ps_conf_option rows_options[] = {PRICES, EXCHANGE_RATES, {0}};
 
 const struct ps_conf_schema ps_cost_rows_schema = {
 	.name = "prices",
@@ -177,13 +185,7 @@ static const struct ps_conf_option sheet_options[] = {
 	 .offset = offsetof(struct ps_cost_sheet_file, currency),
 	 .help = "Of the rows that name none.",
 	 .def = "USD"},
-	{.name = "exchange-rates",
-	 .type = PS_CONF_SECTIONS,
-	 .offset = offsetof(struct ps_cost_sheet_file, exchange_rates),
-	 .help = "What currencies other than USD are worth; needed for every one in use.",
-	 .min = 0,
-	 .max = 200,
-	 .section = &exchange_schema},
+	EXCHANGE_RATES,
 	{0},
 };
 

@@ -17,7 +17,7 @@ static char *keep(struct ps_arena *a, const char *text)
 enum ps_status ps_measure_find_price(const struct ps_measure_campaign *c, struct ps_arena *a,
 				     struct ps_store_price *ret_price, struct ps_error *err)
 {
-	struct ps_cost_sheet sheet = {{0}};
+	struct ps_cost_sheet sheet = {0};
 	const struct ps_cost_price *p = NULL;
 	if (!c->slice.priced_as) {
 		return PS_OK;

@@ -402,6 +402,34 @@ static void test_focus_texts(void **state)
 	ps_strbuf_fini(&out);
 }
 
+/* A price that was converted says by what rate. */
+static void test_exchange(void **state)
+{
+	(void)state;
+	const struct ps_cost_exchange euro = {
+		.currency = (char[]){"EUR"},
+		.usd = 1.25,
+		.source = (char[]){"a bank"},
+		.source_date = (char[]){"2026-01-30"},
+	};
+	struct ps_cost_price p = small;
+	struct ps_cost_bill_row rows[2];
+	struct ps_cost_bill b = hour(rows);
+	struct ps_strbuf out;
+	p.exchange = &euro;
+	b.price = &p;
+	assert_int_equal(ps_cost_bill_split(&b, NULL), PS_OK);
+	ps_strbuf_init(&out);
+	ps_cost_bill_text(&b, &out);
+	expect_in(out.data, "(price of 2026-07-20; 1 EUR = $1.25 by a bank of 2026-01-30)\n");
+	ps_strbuf_fini(&out);
+	json_t *o = ps_cost_bill_json(&b);
+	const json_t *x = json_object_get(json_object_get(o, "machine"), "exchange");
+	assert_string_equal(ps_json_get_string(x, "source_date", ""), "2026-01-30");
+	assert_true(ps_json_get_real(x, "usd", 0) == 1.25);
+	json_decref(o);
+}
+
 /* A day that goes on like an hour of trials: money and quantities are of the day; what was counted
  * in the trials is not given for requests of the day. */
 static void test_of_trials(void **state)
@@ -428,9 +456,9 @@ static void test_of_trials(void **state)
 	ps_strbuf_fini(&out);
 	json_t *o = ps_cost_bill_json(&b);
 	assert_int_equal(ps_json_get_int(o, "measured_ns", 0), HOUR_NS);
-	assert_int_equal(ps_json_get_int(json_array_get(json_object_get(o, "rows"), 0),
-					 "compute_ns", 0),
-			 HOUR_NS);
+	assert_int_equal(
+		ps_json_get_int(json_array_get(json_object_get(o, "rows"), 0), "compute_ns", 0),
+		HOUR_NS);
 	json_decref(o);
 }
 
@@ -442,7 +470,7 @@ int main(void)
 		cmocka_unit_test(test_refused),	      cmocka_unit_test(test_sum_is_exact),
 		cmocka_unit_test(test_text),	      cmocka_unit_test(test_json),
 		cmocka_unit_test(test_focus_columns), cmocka_unit_test(test_focus_texts),
-		cmocka_unit_test(test_of_trials),
+		cmocka_unit_test(test_of_trials),     cmocka_unit_test(test_exchange),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,6 +87,10 @@ static void test_currencies(void **state)
 		 "source_date: 2026-01-30}\n" ROW(
 			 "    on_demand_per_hour: 200\n    currency: JPY\n"),
 		 0, 0, 0, "s.yaml:4:on_demand_per_hour", "over 10000 dollars an hour", NULL},
+		{"exchange_rates:\n  - {currency: JPY, usd: 0.000001, source: s, "
+		 "source_date: 2026-01-30}\n" ROW(
+			 "    on_demand_per_hour: 0.5\n    currency: JPY\n"),
+		 0, 0, 0, "s.yaml:4:on_demand_per_hour", "under 0.000001 dollars an hour", NULL},
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct ps_cost_sheet sheet = {0};
@@ -109,6 +113,46 @@ static void test_currencies(void **state)
 		if (rows[i].hint)
 			assert_string_equal(err.hint, rows[i].hint);
 	}
+}
+
+/* A converted price knows by what rate, and is as old as that. */
+static void test_exchange_age(void **state)
+{
+	(void)state;
+	static const char text[] = EURO
+		"prices:\n"
+		"  - {provider: p, instance_type: m, source: s, source_date: 2026-01-31,\n"
+		"     on_demand_per_hour: 2, currency: EUR}\n"
+		"  - {provider: p, instance_type: dollars, source: s, source_date: 2026-01-31,\n"
+		"     on_demand_usd_per_hour: 2}\n";
+	static const struct {
+		struct ps_cost_date today;
+		const char *want; /* NULL: young enough */
+	} rows[] = {
+		{{2027, 1, 30}, NULL},
+		{{2027, 1, 31},
+		 "the exchange rate of EUR is of 2026-01-30, over a year before 2027-01-31: look "
+		 "it up again"},
+		{{2027, 2, 1},
+		 "the price of m is of 2026-01-31, over a year before 2027-02-01: look it up "
+		 "again; the exchange rate of EUR is of 2026-01-30, over a year before "
+		 "2027-02-01: look it up again"},
+		{{2026, 1, 30}, "the price of m is of 2026-01-31, which is after 2026-01-30"},
+	};
+	struct ps_cost_sheet sheet;
+	char buf[PS_COST_WARNING_SIZE];
+	assert_int_equal(ps_cost_sheet_parse(text, strlen(text), "s.yaml", &sheet, NULL), PS_OK);
+	const struct ps_cost_price *p = sheet.prices.items;
+	assert_string_equal(p->exchange->source, "a bank");
+	expect_near(p->exchange->usd, 1.25);
+	assert_null(p[1].exchange);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		bool warned = ps_cost_age_warning(p, rows[i].today, buf);
+		assert_int_equal(warned, rows[i].want != NULL);
+		if (rows[i].want)
+			assert_string_equal(buf, rows[i].want);
+	}
+	ps_cost_sheet_free(&sheet);
 }
 
 /* Prices that are none are refused where they stand. */
@@ -426,7 +470,8 @@ int main(void)
 		cmocka_unit_test(test_currencies),  cmocka_unit_test(test_bad_prices),
 		cmocka_unit_test(test_billed_time), cmocka_unit_test(test_billing_keys),
 		cmocka_unit_test(test_blend),	    cmocka_unit_test(test_dates),
-		cmocka_unit_test(test_age),	    cmocka_unit_test(test_shipped),
+		cmocka_unit_test(test_age),	    cmocka_unit_test(test_exchange_age),
+		cmocka_unit_test(test_shipped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,6 +82,17 @@ static enum ps_status find_stored(const struct ps_cli_pricing *p,
 	return ps_cost_sheet_find(&p->sheet, name, ret_price, err);
 }
 
+/* Whether spot and reserved prices were in the sheet of the campaign is not in the store. */
+static enum ps_status take_stored(const struct ps_cli_pricing *p,
+				  const struct ps_cost_price **ret_price, struct ps_error *err)
+{
+	if (p->mix.spot_share > 0 || p->mix.reserved_share > 0)
+		return need(err, "the store keeps a campaign's price on demand alone",
+			    "name the sheet that has the other prices: --prices SHEET");
+	*ret_price = &p->stored;
+	return PS_OK;
+}
+
 enum ps_status ps_cli_pricing_find(const struct ps_cli_pricing *p, const char *name,
 				   const struct ps_cost_price **ret_price, double *ret_usd_per_hour,
 				   struct ps_error *err)
@@ -96,7 +107,7 @@ enum ps_status ps_cli_pricing_find(const struct ps_cli_pricing *p, const char *n
 		st = need(err, "--priced-as needs a price sheet",
 			  "name it: --prices SHEET; examples/prices/ has some");
 	else if (p->has_stored)
-		price = &p->stored;
+		st = take_stored(p, &price, err);
 	else
 		st = need(err, "the campaign names no price",
 			  "say it: --prices SHEET --priced-as TYPE; examples/prices/ has some "

@@ -60,7 +60,8 @@ enum ps_status ps_cli_pricing_open(const struct ps_cli_price_options *o,
 void ps_cli_pricing_close(struct ps_cli_pricing *p);
 
 /* ps_cli_pricing_find borrows the row of `name` (NULL: of the stored type) and computes its price
- * per hour as bought. PS_EUSAGE when there is neither sheet nor stored price. */
+ * per hour as bought. PS_EUSAGE when there is neither sheet nor stored price, and for shares of a
+ * stored one. */
 enum ps_status ps_cli_pricing_find(const struct ps_cli_pricing *p, const char *name,
 				   const struct ps_cost_price **ret_price, double *ret_usd_per_hour,
 				   struct ps_error *err);

@@ -126,6 +126,19 @@ static enum ps_status read_period(const struct bill_options *o, const struct ps_
 	return st;
 }
 
+/* By what units a machine is billed stands in its sheet only. */
+static enum ps_status check_hours(const struct ps_cost_bill *b, const struct ps_cli_pricing *p,
+				  struct ps_error *err)
+{
+	if (p->has_sheet || (b->to_s - b->from_s) % 3600 == 0)
+		return PS_OK;
+	ps_error_set(err, PS_EUSAGE,
+		     "the store does not keep whether this machine is billed by the hour, the "
+		     "minute or the second");
+	ps_error_hint(err, "bill whole hours, or name the sheet that says it: --prices SHEET");
+	return PS_EUSAGE;
+}
+
 /* Memory counts by what the store knows of it. */
 static enum ps_status check_memory(const struct ps_cost_bill *b, bool has_memory,
 				   struct ps_error *err)
@@ -165,6 +178,8 @@ static enum ps_status bill(const struct bill_options *o, struct ps_cli_answered 
 		st = read_period(o, a->campaign, &b, err);
 	if (st == PS_OK)
 		st = ps_cli_pricing_find(p, o->priced_as, &price, &usd_per_hour, err);
+	if (st == PS_OK)
+		st = check_hours(&b, p, err);
 	if (st == PS_OK)
 		st = ps_report_bill_use(&a->answer, set, use, &of, err);
 	if (st != PS_OK)

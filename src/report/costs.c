@@ -91,14 +91,16 @@ struct ps_stats_interval ps_report_bounded_capacity(const struct ps_report_line 
 struct group {
 	struct ps_stats_interval ips;
 	double share;
-	bool known, open_below, open_above;
+	bool known, shared; /* the capacity; and what part of the compute time is theirs */
+	bool open_below, open_above;
 };
 
 static void add_line(struct group *g, const struct ps_report_line *l)
 {
 	struct ps_stats_interval ips = times(l->capacity_rps, (double)l->batch);
 
-	g->known = g->known && l->capacity_known && l->compute_share > 0;
+	g->known = g->known && l->capacity_known;
+	g->shared = g->shared && l->compute_share > 0;
 	g->share += l->compute_share;
 	g->open_below = g->open_below || l->open_below;
 	g->open_above = g->open_above || l->open_above;
@@ -130,7 +132,8 @@ static void put_cost(struct build *b, const char *of, const char *name, int set,
 	v[C_IPS].v = g->ips;
 	v[C_IPS].open_below = v[C_MILLION].open_above = g->open_below;
 	v[C_IPS].open_above = v[C_MILLION].open_below = g->open_above;
-	v[C_MILLION].v = ps_cost_usd_per_million(m->usd_per_hour * g->share, g->ips);
+	if (g->shared)
+		v[C_MILLION].v = ps_cost_usd_per_million(m->usd_per_hour * g->share, g->ips);
 }
 
 static void put_tenants(struct build *b, int set, const struct ps_report_machine *m)
@@ -138,7 +141,7 @@ static void put_tenants(struct build *b, int set, const struct ps_report_machine
 	const struct ps_report_answer *a = b->a;
 
 	for (size_t i = 0; i < a->line_len; i++) {
-		struct group g = {.known = true, .ips.has_interval = true};
+		struct group g = {.known = true, .shared = true, .ips.has_interval = true};
 		if (a->lines[i].set != set)
 			continue;
 		add_line(&g, &a->lines[i]);
@@ -165,7 +168,7 @@ static void put_models(struct build *b, int set, const struct ps_report_machine 
 	const struct ps_report_answer *a = b->a;
 
 	for (size_t i = 0; i < a->line_len; i++) {
-		struct group g = {.known = true, .ips.has_interval = true};
+		struct group g = {.known = true, .shared = true, .ips.has_interval = true};
 		if (a->lines[i].set != set || !is_first_of_model(a, i))
 			continue;
 		for (size_t k = i; k < a->line_len; k++)
@@ -177,11 +180,14 @@ static void put_models(struct build *b, int set, const struct ps_report_machine 
 
 static void put_set(struct build *b, int set, const struct ps_report_machine *m)
 {
-	struct group g = {.known = true, .ips.has_interval = true};
+	struct group g = {.known = true, .shared = true, .ips.has_interval = true};
 
 	for (size_t i = 0; i < b->a->line_len; i++)
 		if (b->a->lines[i].set == set)
 			add_line(&g, &b->a->lines[i]);
+	/* all of it pays the whole machine, whoever computed for how long */
+	g.shared = true;
+	g.share = 1;
 	put_cost(b, "set", b->a->campaign->sets[set].name, set, m, &g);
 }
 

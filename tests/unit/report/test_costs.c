@@ -222,6 +222,41 @@ static void test_tables(void **state)
 	free_campaign(&m);
 }
 
+/* Who does not say compute times has no costs by tenant; a set pays the whole machine all the
+ * same. */
+static void test_no_compute_times(void **state)
+{
+	(void)state;
+	static const struct ps_report_machine machine = {"small", 0.085};
+	struct ps_report_costs_question q = {.machines = &machine, .machine_len = 1};
+	struct ps_report_costs costs;
+	struct ps_report_answer a;
+	struct made m;
+
+	make_campaign(&m, 1.25, 0.05, 400, 1.3);
+	for (size_t i = 0; i < m.cell_len; i++)
+		for (size_t k = 0; m.cells[i].set == 2 && k < m.cells[i].trials->result_len; k++)
+			((struct ps_store_result *)m.cells[i].trials->results)[k]
+				.server_compute.len = 0;
+	build(&m, &a);
+	assert_int_equal(ps_report_costs_build(&a, &q, &costs, NULL), PS_OK);
+	const struct ps_report_table *t = &costs.tables[PS_REPORT_COSTS_COSTS];
+	bool any = false;
+	for (size_t r = 0; r < t->row_len; r++) {
+		bool set = strcmp(cell(t, r, "of")->text, "set") == 0;
+		bool both = strcmp(cell(t, r, "set")->text, "together") == 0;
+		assert_true(cell(t, r, "inferences_per_s")->v.value > 0);
+		assert_int_equal(isnan(cell(t, r, "usd_per_million")->v.value), both && !set);
+		if (set)
+			assert_near(cell(t, r, "usd_per_million")->v.value, 0.085 / 54000 * 1e6,
+				    1e-9);
+		any = any || set;
+	}
+	assert_true(any);
+	ps_report_fini(&a);
+	free_campaign(&m);
+}
+
 /* Ends that no trial bounded are shown as open, not as found. */
 static void test_open_ends(void **state)
 {
@@ -354,6 +389,7 @@ int main(void)
 		cmocka_unit_test(test_tables),	  cmocka_unit_test(test_bad_rates),
 		cmocka_unit_test(test_old_price),
 		cmocka_unit_test(test_open_ends), cmocka_unit_test(test_other_slice),
+		cmocka_unit_test(test_no_compute_times),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

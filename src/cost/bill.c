@@ -96,7 +96,8 @@ static enum ps_status fill_weights(struct ps_cost_bill *b, bool memory, int64_t 
 			return invalid(err, "a use in the ledger is negative", NULL);
 		used += (double)weights[i];
 	}
-	int over = ilogb(fmax(used, capacity)) - MAX_WEIGHT_BITS, shift = over > 0 ? over : 0;
+	double most = fmax(used, capacity); /* 0 has no logarithm */
+	int over = most > 0 ? ilogb(most) - MAX_WEIGHT_BITS : 0, shift = over > 0 ? over : 0;
 	int64_t sum = 0;
 	for (size_t i = 0; i < b->row_len; i++)
 		sum += weights[i] >>= shift;

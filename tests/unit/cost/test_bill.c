@@ -229,6 +229,22 @@ static void test_refused(void **state)
 	}
 }
 
+/* A resource that nobody used, of a machine that is not known to have any: it weighs nothing. */
+static void test_of_nothing(void **state)
+{
+	(void)state;
+	struct ps_cost_bill_row rows[2];
+	struct ps_cost_bill b = hour(rows);
+	b.rows = NULL;
+	b.row_len = 0;
+	b.memory_bytes = 0;
+	b.memory_weight = 0;
+	assert_int_equal(ps_cost_bill_split(&b, NULL), PS_OK);
+	assert_int_equal(b.idle_compute_nano_usd, 85000000);
+	assert_int_equal(b.idle_memory_nano_usd, 0);
+	assert_false(b.memory_over);
+}
+
 static int64_t sum_of(const struct ps_cost_bill *b, bool list)
 {
 	int64_t sum = list ? b->list_idle_compute_nano_usd + b->list_idle_memory_nano_usd
@@ -471,6 +487,7 @@ int main(void)
 		cmocka_unit_test(test_text),	      cmocka_unit_test(test_json),
 		cmocka_unit_test(test_focus_columns), cmocka_unit_test(test_focus_texts),
 		cmocka_unit_test(test_of_trials),     cmocka_unit_test(test_exchange),
+		cmocka_unit_test(test_of_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

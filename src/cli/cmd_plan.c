@@ -249,8 +249,7 @@ static enum ps_status plan(const struct plan_options *o, const struct ps_plan_ca
 	if (o->serve_dir)
 		st = ps_cli_plan_serve(&a, o->serve_dir, err);
 	if (st == PS_OK)
-		st = o->json ? print_json(&a, err)
-			     : print_text(&a, (int)o->machines, err);
+		st = o->json ? print_json(&a, err) : print_text(&a, (int)o->machines, err);
 	ps_plan_answer_fini(&a);
 	return st;
 }

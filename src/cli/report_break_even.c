@@ -185,8 +185,14 @@ static enum ps_status open_second(const struct even_options *o, struct side *s,
 				   "with --against-priced-as TYPE");
 		return PS_EUSAGE;
 	}
-	if (stated)
+	if (stated && o->against_priced_as)
 		return PS_OK;
+	if (stated) {
+		ps_error_set(err, PS_EUSAGE, "what the second machine costs is missing");
+		ps_error_hint(err, "name its row of a sheet: --against-priced-as TYPE --prices "
+				   "SHEET");
+		return PS_EUSAGE;
+	}
 	s->has_campaign = true;
 	return ps_cli_answer_open(o->against_store ? o->against_store : o->store, o->against,
 				  &s->answered, err);
@@ -250,7 +256,7 @@ static enum ps_status fill_type(struct side *s, const char *priced_as, const cha
 	ps_cli_warn_price(s->pricing.today, s->price);
 	if (s->has_campaign)
 		ps_cli_warn_slice(s->answered.campaign, s->price);
-	ret->name = s->price->instance_type;
+	ret->name = priced_as ? priced_as : s->price->instance_type;
 	ret->capacity_rps = l ? ps_report_bounded_capacity(l) : ps_stats_exactly(stated_rps);
 	return ps_cost_type_check(ret, err);
 }

@@ -2,12 +2,23 @@
 #include "report_break_even_internal.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LABEL_SIZE = 120 };
 
 /* ---- text ---- */
 
-static const char *cheaper(const struct ps_cli_break_even *r, int which)
+/* The name of a type in a sentence: two campaigns may be priced as the same one. */
+static const char *label(const struct ps_cli_break_even *r, int i, char buf[LABEL_SIZE])
 {
-	return which == 0 ? "equal" : r->types[which > 0].name;
+	bool same = strcmp(r->types[0].name, r->types[1].name) == 0;
+
+	snprintf(buf, LABEL_SIZE, "%.100s%s", r->types[i].name,
+		 !same	  ? ""
+		 : i == 0 ? " (the first)"
+			  : " (the second)");
+	return buf;
 }
 
 /* An end that the data do not bound is open. */
@@ -25,11 +36,13 @@ static void put_interval(const struct ps_stats_interval *i, struct ps_strbuf *ou
 
 static void put_types(const struct ps_cli_break_even *r, struct ps_strbuf *out)
 {
+	char name[LABEL_SIZE];
+
 	for (int i = 0; i < 2; i++) {
 		const struct ps_cost_type *t = &r->types[i];
 		struct ps_stats_interval million =
 			ps_cost_usd_per_million(t->usd_per_hour, t->capacity_rps);
-		ps_strbuf_printf(out, "%s: ", t->name);
+		ps_strbuf_printf(out, "%s: ", label(r, i, name));
 		put_interval(&t->capacity_rps, out);
 		ps_strbuf_printf(out, " requests/s of %s%s at $%.6g/h, $ per million requests ",
 				 r->tenant, i == 1 && r->stated ? " (stated, not measured)" : "",
@@ -42,10 +55,11 @@ static void put_types(const struct ps_cli_break_even *r, struct ps_strbuf *out)
 static void put_fluid(const struct ps_cli_break_even *r, struct ps_strbuf *out)
 {
 	struct ps_stats_interval ratio = ps_cost_fluid_ratio(r->types);
+	char name[LABEL_SIZE];
 
-	ps_strbuf_printf(out, "In parts of machines %s costs ", r->types[0].name);
+	ps_strbuf_printf(out, "In parts of machines %s costs ", label(r, 0, name));
 	put_interval(&ratio, out);
-	ps_strbuf_printf(out, " times what %s costs, at any rate", r->types[1].name);
+	ps_strbuf_printf(out, " times what %s costs, at any rate", label(r, 1, name));
 	if (!ratio.has_interval || (ratio.lo <= 1 && ratio.hi >= 1))
 		ps_strbuf_puts(out, ": which is cheaper was not shown");
 	ps_strbuf_puts(out, ".\n");
@@ -54,19 +68,22 @@ static void put_fluid(const struct ps_cli_break_even *r, struct ps_strbuf *out)
 static void put_crossings(const struct ps_cli_break_even *r, struct ps_strbuf *out)
 {
 	double a = r->types[0].usd_per_hour, b = r->types[1].usd_per_hour; /* one of each */
+	char name[LABEL_SIZE];
 	size_t shown =
 		r->crossing_len < PS_CLI_MAX_CROSSINGS ? r->crossing_len : PS_CLI_MAX_CROSSINGS;
 
 	ps_strbuf_printf(out,
 			 "In whole machines, up to %.6g requests/s: at low rates %s is cheaper",
-			 r->up_to, a == b ? "neither" : r->types[a > b].name);
+			 r->up_to, a == b ? "neither" : label(r, a > b, name));
 	ps_strbuf_puts(out, r->crossing_len ? ";\n" : ", and it stays so.\n");
 	for (size_t i = 0; i < shown; i++) {
 		const struct ps_cost_crossing *x = &r->crossings[i];
 		ps_strbuf_puts(out, "  above ");
 		put_interval(&x->rate_rps, out);
-		ps_strbuf_printf(out, x->then ? " requests/s %s" : " requests/s they cost the same",
-				 cheaper(r, x->then));
+		if (x->then)
+			ps_strbuf_printf(out, " requests/s %s", label(r, x->then > 0, name));
+		else
+			ps_strbuf_puts(out, " requests/s they cost the same");
 		ps_strbuf_puts(out, x->sure ? "\n"
 					    : " (not sure: the order of the steps is not known "
 					      "that well)\n");
@@ -83,6 +100,16 @@ void ps_cli_break_even_text(const struct ps_cli_break_even *r, struct ps_strbuf 
 }
 
 /* ---- JSON and CSV ---- */
+
+static const char *side_name(int which)
+{
+	return which == 0 ? "equal" : which < 0 ? "first" : "second";
+}
+
+static const char *cheaper(const struct ps_cli_break_even *r, int which)
+{
+	return which == 0 ? "equal" : r->types[which > 0].name;
+}
 
 static json_t *interval_json(const struct ps_stats_interval *i)
 {
@@ -134,7 +161,9 @@ static json_t *crossing_json(const struct ps_cli_break_even *r, size_t i)
 
 	json_object_set_new(o, "rps", interval_json(&x->rate_rps));
 	ps_json_set_string(o, "before", cheaper(r, x->before));
+	ps_json_set_string(o, "before_side", side_name(x->before));
 	ps_json_set_string(o, "then", cheaper(r, x->then));
+	ps_json_set_string(o, "then_side", side_name(x->then));
 	ps_json_set_bool(o, "sure", x->sure);
 	return o;
 }

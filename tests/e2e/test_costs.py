@@ -130,6 +130,7 @@ class Report(unittest.TestCase):
         # 0.526 / 0.085 = 6.2: six small machines are cheaper than the large one, seven are not
         self.assertAlmostEqual(even["crossings"][0]["rps"]["value"], 96)
         self.assertEqual(even["crossings"][0]["then"], "g4dn.xlarge")
+        self.assertEqual(even["crossings"][0]["then_side"], "second")
         self.assertLess(even["crossings"][0]["rps"]["low"], 96 * 0.94)
         self.assertAlmostEqual(even["fluid_ratio"]["value"], (0.085 / 16) / (0.526 / 100))
         self.assertTrue(even["second"]["stated"])
@@ -146,6 +147,14 @@ class Report(unittest.TestCase):
         self.assertIn("at low rates c6i.large is cheaper;\n  above 96 [", text)
         same = self.json("break-even", "--tenant", "resnet50", "--against", "1")
         self.assertEqual((same["crossings"], same["fluid_ratio"]["value"]), ([], 1))
+        text = self.report("break-even", "--tenant", "resnet50", "--against", "1").stdout
+        self.assertIn("In parts of machines c6i.large (the first) costs 1 ", text)
+        self.assertIn(" times what c6i.large (the second) costs", text)
+        # of one type, twice: the row that was asked for is its name
+        priced = self.json("break-even", "--tenant", "resnet50", "--against", "1", "--prices", AWS,
+                           "--priced-as", "aws/c6i.large", "--against-priced-as", "c6i.large")
+        self.assertEqual([priced[x]["instance_type"] for x in ("first", "second")],
+                         ["aws/c6i.large", "c6i.large"])
 
     def test_open_end(self):
         """What no trial bounded is open in every table, and makes no crossing sure."""
@@ -183,6 +192,8 @@ class Report(unittest.TestCase):
                 ("break-even", [], 64, "what to compare with is missing"),
                 ("break-even", ["--against", "1", "--against-capacity", "5"], 64,
                  "--against-capacity and a second campaign exclude each other"),
+                ("break-even", ["--against-capacity", "5", "--tenant", "resnet50"], 64,
+                 "what the second machine costs is missing"),
                 ("break-even", ["--against", "1"], 64, "several tenants can be compared"),
                 ("break-even", ["--against", "1", "--tenant", "x"], 4, "no capacity alone of tenant x"),
                 ("break-even", ["--against-capacity", "0", "--tenant", "resnet50"], 64, "out of range"),

@@ -33,7 +33,8 @@ static const struct ps_store_scrape counters[] = {
 static const struct ps_store_scrape late_counters[] = {
 	{"perseus_compute_seconds_total{tenant=\"resnet50\",model=\"r\",version=\"1\"}", NAN, 6},
 	{"perseus_requests_total{tenant=\"resnet50\",model=\"r\",version=\"1\"}", NAN, 100},
-	{"perseus_compute_seconds_total{tenant=\"inception-v3\",model=\"i\",version=\"1\"}", NAN, 3},
+	{"perseus_compute_seconds_total{tenant=\"inception-v3\",model=\"i\",version=\"1\"}", NAN,
+	 3},
 };
 
 static bool is_together(const struct ps_store_cell *cell)
@@ -384,11 +385,14 @@ static void test_old_price(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_use),	  cmocka_unit_test(test_impossible_use),
+		cmocka_unit_test(test_use),
+		cmocka_unit_test(test_impossible_use),
 		cmocka_unit_test(test_no_use),
-		cmocka_unit_test(test_tables),	  cmocka_unit_test(test_bad_rates),
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_bad_rates),
 		cmocka_unit_test(test_old_price),
-		cmocka_unit_test(test_open_ends), cmocka_unit_test(test_other_slice),
+		cmocka_unit_test(test_open_ends),
+		cmocka_unit_test(test_other_slice),
 		cmocka_unit_test(test_no_compute_times),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

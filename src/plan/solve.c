@@ -4,7 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STARTS = 4, STRICT_STARTS = 3, STEPS_BASE = 3000, STEPS_PER_MACHINE = 150 };
+enum {
+	STARTS = 4,
+	STRICT_STARTS = 3,
+	STEPS_BASE = 3000,
+	STEPS_PER_MACHINE = 150,
+	LONG_STEPS_PER_MACHINE = 500
+};
 #define SEARCH_SHARE 0.25 /* of the time, for local search before branch and price */
 #define PRICE_ROWS   400  /* kinds up to which branch and price comes */
 
@@ -106,9 +112,11 @@ static void search(struct ps_plan_space *s, struct ps_plan_bins *bs, struct ps_p
 {
 	const struct ps_plan_options *o = s->options;
 	int64_t deadline = s->deadline_ns;
-	int64_t steps = o->steps > 0 ? o->steps : STEPS_BASE + (int64_t)STEPS_PER_MACHINE * bs->n;
+	bool more_comes = o->method == PS_PLAN_AUTO && s->kinds <= PRICE_ROWS;
+	int64_t each = more_comes ? STEPS_PER_MACHINE : LONG_STEPS_PER_MACHINE;
+	int64_t steps = o->steps > 0 ? o->steps : STEPS_BASE + each * bs->n;
 
-	if (o->method == PS_PLAN_AUTO && s->kinds <= PRICE_ROWS)
+	if (more_comes)
 		s->deadline_ns -= (int64_t)((1 - SEARCH_SHARE) * (double)o->time_limit_ns);
 	double goal = ps_plan_bound_round(s, r->bound_usd_per_hour) * (1 + o->gap);
 	r->steps = ps_plan_improve(s, bs, steps, goal + PS_PLAN_EPS, NULL, rng);

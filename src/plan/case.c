@@ -57,6 +57,7 @@ static enum ps_status load_prices(struct ps_plan_case *c, const char *option, st
 {
 	enum ps_status st = choose_path(c, option, c->file.prices, "prices", &c->prices_path, err);
 
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): ps_plan_case_fini frees the path */
 	return st == PS_OK ? ps_cost_sheet_load(c->prices_path, &c->sheet, err) : st;
 }
 

@@ -2,8 +2,19 @@
 /* Figures: a caption, a drawing, the same numbers as a table, and as a CSV file. What is drawn, the
  * table and the file come from the same rows. */
 perseus.figures = (function () {
-	const data = JSON.parse(document.getElementById('data').textContent);
+	const data = JSON.parse(document.getElementById('data').textContent, withOpenEnds);
 	const all = [];
+
+	/* JSON has no infinity: an end that no measurement bounds is null there, and named open. */
+	function withOpenEnds(key, v) {
+		if (v !== null && typeof v === 'object') {
+			if (v.open_low && v.low === null)
+				v.low = -Infinity;
+			if (v.open_high && v.high === null)
+				v.high = Infinity;
+		}
+		return v;
+	}
 
 	function css(name) {
 		return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -30,15 +41,20 @@ perseus.figures = (function () {
 		return a >= 9.995 ? v.toFixed(1) : a >= 0.0995 ? v.toFixed(2) : String(Number(v.toPrecision(3)));
 	}
 
+	function end(v) {
+		return isFinite(v) ? short(v) : 'open';
+	}
+
 	/* "12.3 [11.0, 13.5]" */
 	function withInterval(i, unit) {
 		let text = short(i.value) + (unit && i.value !== null ? ' ' + unit : '');
 		if (i.low !== null && i.low !== undefined && i.high !== null)
-			text += ' [' + short(i.low) + ', ' + short(i.high) + ']';
+			text += ' [' + end(i.low) + ', ' + end(i.high) + ']';
 		return text;
 	}
 
-	/* In per cent with one decimal, and never "-0.0". */
+	/* In per cent with one decimal, and never "-0.0". No measurement shows that all is saved: that end
+	 * is open. */
 	function percent(i) {
 		const one = function (v) { return (Math.round(1000 * v) / 10 + 0).toFixed(1); };
 		if (i.value === null || Number.isNaN(i.value))
@@ -46,7 +62,7 @@ perseus.figures = (function () {
 		if (!isFinite(i.value))
 			return i.value > 0 ? 'infinite' : '-infinite';
 		return one(i.value) + ' %' + (i.low === null || i.low === undefined ? '' :
-			' [' + (isFinite(i.low) ? one(i.low) : '-inf') + ', ' + (isFinite(i.high) ? one(i.high) : 'inf') + ']');
+			' [' + (isFinite(i.low) ? one(i.low) : 'open') + ', ' + (i.high < 1 ? one(i.high) : 'open') + ']');
 	}
 
 	function element(name, properties, children) {
@@ -156,7 +172,21 @@ perseus.figures = (function () {
 	}
 
 	function known(v) {
-		return v !== undefined && v !== null && isFinite(v);
+		return v !== undefined && v !== null && !Number.isNaN(v);
+	}
+
+	/* Infinite ends lie beyond the drawing, and so does the cap of their whisker. */
+	function pixel(scale, v) {
+		const beyond = scale.isHorizontal() ? 40 : -40;
+		if (isFinite(v))
+			return scale.getPixelForValue(v);
+		return v > 0 ? (scale.isHorizontal() ? scale.right : scale.top) + beyond :
+			(scale.isHorizontal() ? scale.left : scale.bottom) - beyond;
+	}
+
+	/* The largest of these that can be drawn. */
+	function largest(values) {
+		return Math.max.apply(null, [0].concat(values.filter(function (v) { return known(v) && isFinite(v); })));
 	}
 
 	/* Whiskers: a dataset's points may carry xLow, xHigh, yLow, yHigh. */
@@ -179,9 +209,9 @@ perseus.figures = (function () {
 					if (!w || !e)
 						return;
 					if (known(w.yLow) && known(w.yHigh))
-						line(g, e.x, s.y.getPixelForValue(w.yLow), e.x, s.y.getPixelForValue(w.yHigh));
+						line(g, e.x, pixel(s.y, w.yLow), e.x, pixel(s.y, w.yHigh));
 					if (known(w.xLow) && known(w.xHigh))
-						line(g, s.x.getPixelForValue(w.xLow), e.y, s.x.getPixelForValue(w.xHigh), e.y);
+						line(g, pixel(s.x, w.xLow), e.y, pixel(s.x, w.xHigh), e.y);
 				});
 			});
 			g.restore();
@@ -252,6 +282,6 @@ perseus.figures = (function () {
 	}
 
 	return {data: data, all: all, css: css, colour: colour, fade: fade, short: short, withInterval: withInterval,
-		percent: percent, element: element, csv: csv, csvButton: csvButton, table: table, scroll: scroll,
+		percent: percent, largest: largest, element: element, csv: csv, csvButton: csvButton, table: table, scroll: scroll,
 		axis: axis, legend: legend, add: add, update: update, drawAll: drawAll};
 })();

@@ -1,7 +1,8 @@
 'use strict';
 /* What it costs, in the page: the formulas of src/cost/saving.c, one function each, so that prices
  * and rates can be changed without measuring again. A test holds each to the C function for many
- * inputs. Intervals are {value, low, high}; null ends: there is none. */
+ * inputs. Intervals are {value, low, high}; null ends: there is none; an end that no measurement
+ * bounds is infinite (of a capacity its lower one 0). */
 const perseus = {};
 
 perseus.money = (function () {
@@ -123,6 +124,7 @@ perseus.money = (function () {
 		return share > 0 ? Math.max(1, Math.ceil(share - 1e-9)) : 0;
 	}
 
+	/* However much a machine may carry, a tenant apart has one of its own. */
 	function countApart(rates, capacities, widening) {
 		const r = {value: 0, low: 0, high: 0};
 		let all = true;
@@ -131,7 +133,7 @@ perseus.money = (function () {
 			if (!(rate > 0))
 				return;
 			r.value += machines(rate / c.value);
-			r.low += has(c) ? machines(rate / c.high) : 0;
+			r.low += has(c) ? Math.max(1, machines(rate / c.high)) : 0;
 			r.high += has(c) ? machines(rate / c.low) : 0;
 			all = all && has(c);
 		});

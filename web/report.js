@@ -47,8 +47,9 @@
 		const rows = savingRows().filter(function (r) { return r[2] !== null; }).slice(0, 4 * maxKinds);
 		const many = data.comparisons.length > 1, percents = function (v) { return v === null ? null : 100 * v; };
 		const ys = rows.map(function (r, i) { return i; });
-		const lows = rows.map(function (r) { return percents(r[3] === null ? r[2] : r[3]); });
-		const highs = rows.map(function (r) { return percents(r[4] === null ? r[2] : r[4]); });
+		const shown = function (v, r) { return percents(v === null || !isFinite(v) ? r[2] : v); };
+		const lows = rows.map(function (r) { return shown(r[3], r); });
+		const highs = rows.map(function (r) { return shown(r[4], r); });
 		return {
 			type: 'scatter',
 			data: {datasets: [{
@@ -132,7 +133,7 @@
 				const l = find(t.name, kind.set);
 				return l ? l[key] : none;
 			});
-			values.forEach(function (v) { top = Math.max(top, v.value || 0, v.high || 0); });
+			values.forEach(function (v) { top = fig.largest([top, v.value, v.high]); });
 			return {
 				label: kind.label,
 				data: values.map(function (v) { return v.value; }),
@@ -519,7 +520,7 @@
 	function predictionConfig(rows, unit) {
 		let top = 0;
 		rows.forEach(function (r) {
-			[r.predicted, r.measured].forEach(function (i) { top = Math.max(top, i.value, i.high || 0); });
+			[r.predicted, r.measured].forEach(function (i) { top = fig.largest([top, i.value, i.high]); });
 		});
 		return {
 			type: 'scatter',

@@ -71,7 +71,7 @@
 		const names = ['first', 'second'];
 		let top = 0;
 		list.forEach(function (p) {
-			names.forEach(function (n) { top = Math.max(top, p[n].value || 0, p[n].high || 0); });
+			names.forEach(function (n) { top = fig.largest([top, p[n].value, p[n].high]); });
 		});
 		return {
 			type: 'bar',

@@ -10,16 +10,13 @@ perseus.whatIf = (function () {
 	const inputs = {};
 	let chart = null;
 
-	/* Open ends are null in JSON. */
-	function opened(i) {
-		if (!i.has_interval)
-			return {value: i.value, low: null, high: null};
-		return {value: i.value, low: i.low === null ? NaN : i.low, high: i.high === null ? Infinity : i.high};
+	function inputOf(i) {
+		return {value: i.value, low: i.has_interval ? i.low : null, high: i.has_interval ? i.high : null};
 	}
 
 	const sets = data.what_if.sets.map(function (s) {
-		return {name: s.set, members: s.members, ray: s.ray_rps, scale: opened(s.scale),
-			alone: s.alone_rps.map(opened), widening: s.widening, held: s.held, possible: s.possible};
+		return {name: s.set, members: s.members, ray: s.ray_rps, scale: inputOf(s.scale),
+			alone: s.alone_rps.map(inputOf), widening: s.widening, held: s.held, possible: s.possible};
 	});
 
 	function field(id, label, attributes, value) {
@@ -69,8 +66,7 @@ perseus.whatIf = (function () {
 		return data.lines.filter(function (l) {
 			return l.capacity_rps.value !== null && l.compute_share > 0;
 		}).map(function (l) {
-			const c = opened({has_interval: l.capacity_rps.low !== null || l.capacity_rps.high !== null,
-				value: l.capacity_rps.value, low: l.capacity_rps.low, high: l.capacity_rps.high});
+			const c = l.capacity_rps;
 			const ips = {value: c.value * l.batch, low: c.low === null ? null : c.low * l.batch,
 				high: c.high === null ? null : c.high * l.batch};
 			return {line: l, usd: money.usdPerMillion(usd * l.compute_share, ips)};
@@ -264,5 +260,5 @@ perseus.whatIf = (function () {
 		show();
 	}
 
-	return {start: start, compute: compute, rows: rows, opened: opened};
+	return {start: start, compute: compute, rows: rows};
 })();

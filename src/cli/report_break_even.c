@@ -257,7 +257,7 @@ static enum ps_status fill_type(struct side *s, const char *priced_as, const cha
 	if (s->has_campaign)
 		ps_cli_warn_slice(s->answered.campaign, s->price);
 	ret->name = priced_as ? priced_as : s->price->instance_type;
-	ret->capacity_rps = l ? ps_report_bounded_capacity(l) : ps_stats_exactly(stated_rps);
+	ret->capacity_rps = l ? l->capacity_rps : ps_stats_exactly(stated_rps);
 	return ps_cost_type_check(ret, err);
 }
 

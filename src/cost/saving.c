@@ -172,6 +172,13 @@ double ps_cost_whole(double share)
 	return share > 0 ? fmax(1, ceil(share - 1e-9)) : 0;
 }
 
+/* fmax alone would take a machine for what is not known. */
+static double one_or_more(double share)
+{
+	return isnan(share) ? NAN : fmax(1, ps_cost_whole(share));
+}
+
+/* However much a machine may carry, a tenant apart has one of its own. */
 static struct ps_stats_interval count_apart(const double *rate_rps,
 					    const struct ps_stats_interval *capacity_rps, int n)
 {
@@ -181,18 +188,12 @@ static struct ps_stats_interval count_apart(const double *rate_rps,
 		if (rate_rps[i] == 0)
 			continue;
 		r.value += ps_cost_whole(rate_rps[i] / c.value);
-		r.lo += ps_cost_whole(rate_rps[i] / c.hi);
+		r.lo += one_or_more(rate_rps[i] / c.hi);
 		r.hi += ps_cost_whole(rate_rps[i] / c.lo);
 		r.has_interval &= c.has_interval;
 		r.confidence = least_confidence(r.confidence, c.confidence);
 	}
 	return r;
-}
-
-/* fmax alone would take a machine for what is not known. */
-static double one_or_more(double share)
-{
-	return isnan(share) ? NAN : fmax(1, ps_cost_whole(share));
 }
 
 static struct ps_stats_interval count_together(struct ps_stats_interval share, int n, bool held)

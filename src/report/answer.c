@@ -84,58 +84,12 @@ static const struct ps_store_cell *search_cell(const struct ps_store_campaign *c
 	return NULL;
 }
 
-static json_t *method_of(const struct ps_store_capacity *cap)
-{
-	json_t *method = NULL;
-
-	if (cap->method_json)
-		ps_json_parse(cap->method_json, strlen(cap->method_json), &method, NULL);
-	return method;
-}
-
-bool ps_report_method_says(const struct ps_store_capacity *cap, const char *key)
-{
-	json_t *method = method_of(cap);
-	bool yes = json_is_true(json_object_get(method, key));
-
-	json_decref(method);
-	return yes;
-}
-
-double ps_report_method_number(const struct ps_store_capacity *cap, const char *key)
-{
-	json_t *method = method_of(cap);
-	const json_t *v = json_object_get(method, key);
-	double x = json_is_number(v) ? json_number_value(v) : NAN;
-
-	json_decref(method);
-	return x;
-}
-
-bool ps_report_method_is(const struct ps_store_capacity *cap, const char *key, const char *value)
-{
-	json_t *method = method_of(cap);
-	const char *text = json_string_value(json_object_get(method, key));
-	bool same = text && strcmp(text, value) == 0;
-
-	json_decref(method);
-	return same;
-}
-
 static void read_capacity(struct ps_report_line *l, const struct ps_store_capacity *cap, int place)
 {
 	double ray = cap->ray_rps[place];
 
 	l->capacity_known = true;
-	l->capacity_rps = (struct ps_stats_interval){
-		.value = ray * cap->factor,
-		.lo = ray * cap->factor_low,
-		.hi = ray * cap->factor_high,
-		.confidence = PS_REPORT_CONFIDENCE,
-		.has_interval = isfinite(cap->factor_low) && !isnan(cap->factor_high),
-	};
-	if (!l->capacity_rps.has_interval)
-		l->capacity_rps.lo = l->capacity_rps.hi = NAN;
+	l->capacity_rps = ps_report_capacity(cap, ray);
 	l->open_below = ps_report_method_says(cap, "open_below");
 	l->open_above = ps_report_method_says(cap, "open_above");
 	double held = ps_report_method_number(cap, "confirmed_scale");

@@ -27,15 +27,8 @@ void ps_report_case_of(const struct ps_report_answer *a, int set, struct ps_repo
 			in->alone_rps[i].lo = fmin(in->demand_rps[i], in->alone_rps[i].value);
 	}
 	in->has_scale = cap != NULL;
-	if (!cap)
-		return;
-	in->scale = (struct ps_stats_interval){
-		.value = cap->factor,
-		.lo = cap->factor_low,
-		.hi = cap->factor_high,
-		.confidence = PS_REPORT_CONFIDENCE,
-		.has_interval = isfinite(cap->factor_low) && !isnan(cap->factor_high),
-	};
+	if (cap)
+		in->scale = ps_report_capacity(cap, 1);
 }
 
 /* ---- sentences ---- */
@@ -86,11 +79,13 @@ static void say_rates(struct text *t, const struct ps_report_answer *a, int set)
 	say(t, " ");
 }
 
-/* "2", "2 to 3", "at least 2" */
+/* "2", "2 to 3", "at least 2", "3 (at least 2)" */
 static void say_count(struct text *t, const struct ps_stats_interval *i)
 {
-	if (i->has_interval && isinf(i->hi))
+	if (i->has_interval && isinf(i->hi) && (isinf(i->value) || i->lo == i->value))
 		say(t, "at least %.0f", i->lo);
+	else if (i->has_interval && isinf(i->hi))
+		say(t, "%.0f (at least %.0f)", i->value, i->lo);
 	else if (i->has_interval && i->lo != i->hi)
 		say(t, "%.0f to %.0f", i->lo, i->hi);
 	else
@@ -244,6 +239,47 @@ static void demand_sentence(const struct ps_report_answer *a, struct ps_report_c
 	say_alone_misses(&t, a, c->set);
 }
 
+/* "95 % interval 2 to 9 %"; of one that is open on a side what is known of it. */
+static void say_range(struct text *t, double lo, double hi)
+{
+	bool below = isinf(lo), above = hi >= 1;
+
+	if (below && above)
+		say(t, "no interval: the searches bounded no capacity");
+	else if (below)
+		say(t, "95 %% interval: at most %.0f %%", 100 * hi);
+	else if (above)
+		say(t, "95 %% interval: at least %.0f %%", 100 * lo);
+	else
+		say(t, "95 %% interval %.0f to %.0f %%", 100 * lo, 100 * hi);
+}
+
+static void say_loss(struct text *t, double value, const struct ps_stats_interval *s)
+{
+	say(t, "At full load sharing is a loss of %.0f %% of machine time (95 %% interval", -value);
+	if (isinf(s->lo))
+		say(t, ": at least %.0f %%).", -100 * s->hi);
+	else
+		say(t, " %.0f to %.0f %%).", -100 * s->hi, -100 * s->lo);
+}
+
+static void say_saving(struct text *t, const struct ps_stats_interval *s)
+{
+	double value = round(100 * s->value) + 0.0;
+
+	if (s->hi < 0) {
+		say_loss(t, value, s);
+		return;
+	}
+	if (s->lo > 0)
+		say(t, "At full load sharing saves %.0f %% of machine time (", value);
+	else
+		say(t, "At full load no saving and no loss of machine time was shown: %.0f %% (",
+		    value);
+	say_range(t, s->lo, s->hi);
+	say(t, ").");
+}
+
 static void full_load_sentence(struct ps_report_comparison *c)
 {
 	struct text t = {.buf = c->full_load_sentence, .size = sizeof c->full_load_sentence};
@@ -260,22 +296,7 @@ static void full_load_sentence(struct ps_report_comparison *c)
 		    100 * s->value);
 		return;
 	}
-	double lo = 100 * s->lo, hi = 100 * s->hi, value = round(100 * s->value) + 0.0;
-	if (s->lo > 0)
-		say(&t,
-		    "At full load sharing saves %.0f %% of machine time (95 %% interval "
-		    "%.0f to %.0f %%).",
-		    value, lo, hi);
-	else if (s->hi < 0)
-		say(&t,
-		    "At full load sharing is a loss of %.0f %% of machine time (95 %% "
-		    "interval %.0f to %.0f %%).",
-		    -value, -hi, -lo);
-	else
-		say(&t,
-		    "At full load no saving and no loss of machine time was shown: %.0f %% "
-		    "(95 %% interval %.0f to %.0f %%).",
-		    value, lo, hi);
+	say_saving(&t, s);
 }
 
 static void compare(const struct ps_report_answer *a, struct ps_report_comparison *c)

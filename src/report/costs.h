@@ -41,10 +41,6 @@ enum ps_status ps_report_costs_build(struct ps_report_answer *a,
 				     const struct ps_report_costs_question *q,
 				     struct ps_report_costs *ret_costs, struct ps_error *err);
 
-/* ps_report_bounded_capacity returns the line's capacity with the ends that the data bound: an open
- * end is where the search was not allowed to look further, and becomes 0 or INFINITY. */
-struct ps_stats_interval ps_report_bounded_capacity(const struct ps_report_line *l);
-
 /* Of what trials a bill is made. */
 struct ps_report_use {
 	int64_t measured_ns; /* how long they were; those that the server counted with warm-up */

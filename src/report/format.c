@@ -24,6 +24,15 @@ const char *ps_report_number(double v, char buf[PS_REPORT_CELL_SIZE])
 	return buf;
 }
 
+/* No measurement bounds what is open. */
+static const char *end(double v, bool open, char buf[PS_REPORT_CELL_SIZE])
+{
+	if (!open && !isinf(v))
+		return ps_report_number(v, buf);
+	snprintf(buf, PS_REPORT_CELL_SIZE, "open");
+	return buf;
+}
+
 const char *ps_report_interval(const struct ps_stats_interval *i, bool open_below, bool open_above,
 			       char buf[PS_REPORT_CELL_SIZE])
 {
@@ -34,8 +43,8 @@ const char *ps_report_interval(const struct ps_stats_interval *i, bool open_belo
 		snprintf(buf, PS_REPORT_CELL_SIZE, "%s", v);
 		return buf;
 	}
-	snprintf(buf, PS_REPORT_CELL_SIZE, "%.20s [%s%.20s, %s%.20s]", v, open_below ? "<" : "",
-		 ps_report_number(i->lo, lo), open_above ? ">" : "", ps_report_number(i->hi, hi));
+	snprintf(buf, PS_REPORT_CELL_SIZE, "%.20s [%.20s, %.20s]", v, end(i->lo, open_below, lo),
+		 end(i->hi, open_above, hi));
 	return buf;
 }
 
@@ -45,15 +54,26 @@ static double percent(double v)
 	return round(1000 * v) / 10 + 0.0;
 }
 
+static const char *percent_end(double v, char buf[PS_REPORT_CELL_SIZE])
+{
+	if (isinf(v) || v >= 1)
+		snprintf(buf, PS_REPORT_CELL_SIZE, "open");
+	else
+		snprintf(buf, PS_REPORT_CELL_SIZE, "%.1f", percent(v));
+	return buf;
+}
+
 const char *ps_report_percent(const struct ps_stats_interval *i, char buf[PS_REPORT_CELL_SIZE])
 {
+	char lo[PS_REPORT_CELL_SIZE], hi[PS_REPORT_CELL_SIZE];
+
 	if (isnan(i->value))
 		snprintf(buf, PS_REPORT_CELL_SIZE, "-");
 	else if (!i->has_interval)
 		snprintf(buf, PS_REPORT_CELL_SIZE, "%.1f %%", percent(i->value));
 	else
-		snprintf(buf, PS_REPORT_CELL_SIZE, "%.1f %% [%.1f, %.1f]", percent(i->value),
-			 percent(i->lo), percent(i->hi));
+		snprintf(buf, PS_REPORT_CELL_SIZE, "%.1f %% [%.20s, %.20s]", percent(i->value),
+			 percent_end(i->lo, lo), percent_end(i->hi, hi));
 	return buf;
 }
 

@@ -26,22 +26,11 @@ static const struct ps_report_column packing_columns[PACKING_COLUMNS] = {
 	[COPIES_HELD] = {"held_copies", "held in a fresh trial", PS_REPORT_NUMBER, false},
 };
 
-static struct ps_stats_interval scaled(const struct ps_store_capacity *cap, double by)
-{
-	return (struct ps_stats_interval){
-		.value = by * cap->factor,
-		.lo = by * cap->factor_low,
-		.hi = by * cap->factor_high,
-		.confidence = PS_REPORT_CONFIDENCE,
-		.has_interval = isfinite(cap->factor_low) && !isnan(cap->factor_high),
-	};
-}
-
 static struct ps_report_value rate(const struct ps_store_capacity *cap, double by)
 {
 	return (struct ps_report_value){
 		.text = "",
-		.v = scaled(cap, by),
+		.v = ps_report_capacity(cap, by),
 		.open_below = ps_report_method_says(cap, "open_below"),
 		.open_above = ps_report_method_says(cap, "open_above"),
 	};
@@ -54,7 +43,7 @@ static struct ps_report_value sum_of_shares(const struct ps_report_answer *a,
 					    const struct ps_store_set *set,
 					    const struct ps_store_capacity *cap)
 {
-	struct ps_stats_interval alone[2], scale = scaled(cap, 1);
+	struct ps_stats_interval alone[2], scale = ps_report_capacity(cap, 1);
 	struct ps_report_value v = {.text = "", .v = {.value = NAN}};
 
 	for (int i = 0; i < 2; i++) {
@@ -69,6 +58,8 @@ static struct ps_report_value sum_of_shares(const struct ps_report_answer *a,
 	v.v.value = 1 / (1 - s.value);
 	v.v.lo = 1 / (1 - s.lo);
 	v.v.hi = s.hi < 1 ? 1 / (1 - s.hi) : INFINITY;
+	v.open_below = s.has_interval && isinf(s.lo);
+	v.open_above = s.has_interval && isinf(v.v.hi);
 	return v;
 }
 

@@ -1,4 +1,5 @@
 /* html.c - the page of one campaign. */
+#include "beside_internal.h"
 #include "page_internal.h"
 
 #include "base/clock.h"
@@ -180,9 +181,15 @@ static void tile_saving(struct ps_strbuf *out, const char *what, const struct ps
 	char value[PS_REPORT_CELL_SIZE], more[PS_REPORT_CELL_SIZE] = "no interval: too few data";
 	struct ps_stats_interval alone = {.value = i->value};
 
-	if (i->has_interval && isfinite(i->lo) && isfinite(i->hi))
+	if (i->has_interval && isfinite(i->lo) && i->hi < 1)
 		snprintf(more, sizeof more, "95 %% interval %.1f to %.1f %%", 100 * i->lo,
 			 100 * i->hi);
+	else if (i->has_interval && isfinite(i->lo))
+		snprintf(more, sizeof more, "95 %% interval: at least %.1f %%", 100 * i->lo);
+	else if (i->has_interval && i->hi < 1)
+		snprintf(more, sizeof more, "95 %% interval: at most %.1f %%", 100 * i->hi);
+	else if (i->has_interval)
+		snprintf(more, sizeof more, "no interval: the searches bounded no capacity");
 	if (!isnan(i->value))
 		tile(out, what, ps_report_percent(&alone, value), more);
 }
@@ -302,7 +309,6 @@ static void data(const struct ps_report_page *p, struct ps_strbuf *out)
 
 static void js(const struct ps_report_page *p, struct ps_strbuf *out)
 {
-	(void)p;
 	ps_report_put_asset(out, PS_REPORT_MONEY_JS);
 	ps_report_put_asset(out, PS_REPORT_FIGURES_JS);
 	ps_report_put_asset(out, PS_REPORT_PAGE_JS);

@@ -1,4 +1,5 @@
 /* json.c - the answer for programs, and what the page draws. Keys: docs/report.md. */
+#include "beside_internal.h"
 #include "report_internal.h"
 
 #include "stats/special.h"
@@ -14,6 +15,11 @@ static json_t *interval(const struct ps_stats_interval *i, bool known)
 	ps_json_set_real(o, "value", known ? i->value : NAN);
 	ps_json_set_real(o, "low", known && i->has_interval ? i->lo : NAN);
 	ps_json_set_real(o, "high", known && i->has_interval ? i->hi : NAN);
+	/* null alone says that there is no interval */
+	if (known && i->has_interval && isinf(i->lo))
+		ps_json_set_bool(o, "open_low", true);
+	if (known && i->has_interval && isinf(i->hi))
+		ps_json_set_bool(o, "open_high", true);
 	return o;
 }
 
@@ -258,7 +264,6 @@ static json_t *set_json(const struct ps_report_answer *a, size_t i, bool charts)
 
 /* ---- what the page's controls start from ---- */
 
-/* An open end is null beside has_interval true. */
 static json_t *input_json(const struct ps_stats_interval *i)
 {
 	json_t *o = interval(i, true);

@@ -64,7 +64,7 @@ struct ps_report_line {
 
 	bool capacity_known;
 	struct ps_stats_interval capacity_rps; /* requests/s, at the set's ray */
-	bool open_below, open_above;	       /* the data do not bound that end */
+	bool open_below, open_above; /* the data do not bound that end, which is 0 or INFINITY */
 	double held_rps; /* requests/s at which a fresh trial kept every SLA; NAN: none did */
 	struct ps_stats_interval usd_per_million; /* inferences; value NAN when not known */
 	double compute_share;			  /* of the set's compute at capacity; 1 alone */

@@ -18,6 +18,9 @@ enum ps_status ps_report_warn(struct ps_report_answer *a, struct ps_error *err);
 bool ps_report_method_says(const struct ps_store_capacity *cap, const char *key);
 double ps_report_method_number(const struct ps_store_capacity *cap, const char *key);
 bool ps_report_method_is(const struct ps_store_capacity *cap, const char *key, const char *value);
+/* ps_report_capacity returns the capacity times `by`, with the ends that the data bound: one that
+ * they do not bound is 0 or INFINITY. */
+struct ps_stats_interval ps_report_capacity(const struct ps_store_capacity *cap, double by);
 
 /* ps_report_result_of returns the result of a tenant in a trial, or NULL. */
 const struct ps_store_result *ps_report_result_of(const struct ps_store_trial *t, int tenant);
@@ -77,10 +80,11 @@ const struct ps_report_line *ps_report_alone_line(const struct ps_report_answer 
 #define PS_REPORT_CELL_SIZE 80
 /* "12.3" with three significant digits. */
 const char *ps_report_number(double v, char buf[PS_REPORT_CELL_SIZE]);
-/* "12.3 [11.0, 13.5]"; open ends as "<" and ">". */
+/* "12.3 [11.0, 13.5]"; an end that is open or infinite as "open". */
 const char *ps_report_interval(const struct ps_stats_interval *i, bool open_below, bool open_above,
 			       char buf[PS_REPORT_CELL_SIZE]);
-/* "7.1 % [-1, 15]" of a share in parts of one. */
+/* "7.1 % [-1, 15]" of a share in parts of one; an end of all or of minus infinity as "open": no
+ * measurement shows that much. */
 const char *ps_report_percent(const struct ps_stats_interval *i, char buf[PS_REPORT_CELL_SIZE]);
 /* milliseconds: "81.2"; "lost" when it falls on requests without an answer. */
 const char *ps_report_ms(int64_t ns, char buf[PS_REPORT_CELL_SIZE]);

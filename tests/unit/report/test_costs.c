@@ -294,10 +294,100 @@ static void test_open_ends(void **state)
 		const struct ps_report_line *l = a.lines;
 		while (l->tenant != 0 || l->set != 2)
 			l++;
-		struct ps_stats_interval c = ps_report_bounded_capacity(l);
+		struct ps_stats_interval c = l->capacity_rps;
 		assert_near(c.value, 10, 1e-9);
 		assert_near(c.lo, rows[i].below ? 0 : 9.5, 1e-9);
 		assert_true(rows[i].above ? isinf(c.hi) : fabs(c.hi - 10.5) < 1e-9);
+		ps_report_fini(&a);
+		free_campaign(&m);
+	}
+}
+
+/* Neither are they sums and counts: machines apart are never none, and a saving whose other side
+ * nobody knows has no end. Rates (40, 4) are more than one machine carries. */
+static void test_open_savings(void **state)
+{
+	(void)state;
+	static const double rates[] = {40, 4}, inf = INFINITY;
+	static const struct {
+		int cell; /* 0: resnet50 alone; 2: both together */
+		const char *method;
+		double apart[2], together[2], saving[2], fluid[2]; /* NAN: not of interest */
+	} rows[] = {
+		{2, "{}", {4, 4}, {3, 3}, {0.25, 0.25}, {NAN, NAN}},
+		{2, "{\"open_above\":true}", {4, 4}, {1, 3}, {0.25, 0.75}, {NAN, 1}},
+		{2, "{\"open_below\":true}", {4, 4}, {3, inf}, {-inf, 0.25}, {-inf, NAN}},
+		{0, "{\"open_above\":true}", {2, 4}, {NAN, NAN}, {NAN, NAN}, {NAN, NAN}},
+		/* trials at 8/s held: so much it carries; 40 / 6.9 with the ends widened */
+		{0, "{\"open_below\":true}", {4, 7}, {NAN, NAN}, {NAN, NAN}, {NAN, NAN}},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct ps_report_costs_question q = {.rate_rps = rates};
+		struct ps_report_costs costs;
+		struct ps_report_answer a;
+		struct made m;
+		make_campaign(&m, 1.25, 0.05, 400, 1.3);
+		m.cells[rows[i].cell].capacity.method_json = rows[i].method;
+		build(&m, &a);
+		assert_int_equal(ps_report_costs_build(&a, &q, &costs, NULL), PS_OK);
+		const struct ps_report_table *t = &costs.tables[PS_REPORT_COSTS_SAVINGS];
+		const struct {
+			const char *key;
+			const double *want;
+		} ends[] = {{"machines_apart", rows[i].apart},
+			    {"machines_together", rows[i].together},
+			    {"machine_saving", rows[i].saving},
+			    {"fluid_saving", rows[i].fluid}};
+		for (size_t k = 0; k < sizeof ends / sizeof ends[0]; k++) {
+			const struct ps_stats_interval *v = &cell(t, 0, ends[k].key)->v;
+			const double got[] = {v->lo, v->hi};
+			for (int e = 0; e < 2; e++)
+				if (!isnan(ends[k].want[e]) && got[e] != ends[k].want[e])
+					fail_msg("row %zu, %s: %g and not %g", i, ends[k].key,
+						 got[e], ends[k].want[e]);
+		}
+		ps_report_fini(&a);
+		free_campaign(&m);
+	}
+}
+
+/* Nowhere does an answer name the end of what the search was allowed to look at. */
+static void test_open_words(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *method, *sentence, *text, *tile;
+	} rows[] = {
+		{"{\"open_above\":true}", "95 % interval: at least ", ", open]",
+		 "95 % interval: at least "},
+		{"{\"open_below\":true}", "95 % interval: at most ", "[open, ",
+		 "95 % interval: at most "},
+		{"{\"open_below\":true,\"open_above\":true}", "bounded no capacity)",
+		 "[open, open]", "the searches bounded no capacity"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct ps_strbuf text, page;
+		struct ps_report_answer a;
+		struct made m;
+		make_campaign(&m, 1.25, 0.05, 400, 1.3);
+		m.cells[2].capacity.method_json = rows[i].method;
+		build(&m, &a);
+		ps_strbuf_init(&text);
+		ps_strbuf_init(&page);
+		ps_report_text(&a, 100, &text);
+		assert_int_equal(ps_report_html(&a, &page, NULL), PS_OK);
+		assert_non_null(strstr(a.comparisons[0].full_load_sentence, rows[i].sentence));
+		assert_non_null(strstr(text.data, rows[i].text));
+		*strstr(page.data, "<script type=") = '\0';
+		assert_non_null(strstr(page.data, rows[i].tile));
+		for (size_t k = 0; k < 2; k++) {
+			const char *all = k ? page.data : text.data;
+			assert_null(strstr(all, "[-inf"));
+			assert_null(strstr(all, "infinite]"));
+			assert_null(strstr(all, "[<"));
+		}
+		ps_strbuf_fini(&text);
+		ps_strbuf_fini(&page);
 		ps_report_fini(&a);
 		free_campaign(&m);
 	}
@@ -392,6 +482,8 @@ int main(void)
 		cmocka_unit_test(test_bad_rates),
 		cmocka_unit_test(test_old_price),
 		cmocka_unit_test(test_open_ends),
+		cmocka_unit_test(test_open_savings),
+		cmocka_unit_test(test_open_words),
 		cmocka_unit_test(test_other_slice),
 		cmocka_unit_test(test_no_compute_times),
 	};

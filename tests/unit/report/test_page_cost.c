@@ -36,6 +36,8 @@ static struct ps_stats_interval draw_interval(struct ps_rng *rng)
 		i.lo = 0;
 	else if (kind < 0.2)
 		i = (struct ps_stats_interval){v, NAN, NAN, 0.95, false};
+	else if (kind < 0.25)
+		i = (struct ps_stats_interval){v, 0, INFINITY, 0.95, true};
 	return i;
 }
 

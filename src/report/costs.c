@@ -73,17 +73,6 @@ static struct ps_stats_interval times(struct ps_stats_interval x, double factor)
 	return x;
 }
 
-struct ps_stats_interval ps_report_bounded_capacity(const struct ps_report_line *l)
-{
-	struct ps_stats_interval c = l->capacity_rps;
-
-	if (l->open_below)
-		c.lo = 0;
-	if (l->open_above)
-		c.hi = INFINITY;
-	return c;
-}
-
 /* ---- cost at the SLA ---- */
 
 /* What a group of a set's tenants does together, and what part of the machine it is. All

@@ -1,5 +1,4 @@
 /* html.c - the page of one campaign. */
-#include "beside_internal.h"
 #include "page_internal.h"
 
 #include "base/clock.h"
@@ -309,6 +308,7 @@ static void data(const struct ps_report_page *p, struct ps_strbuf *out)
 
 static void js(const struct ps_report_page *p, struct ps_strbuf *out)
 {
+	(void)p;
 	ps_report_put_asset(out, PS_REPORT_MONEY_JS);
 	ps_report_put_asset(out, PS_REPORT_FIGURES_JS);
 	ps_report_put_asset(out, PS_REPORT_PAGE_JS);

@@ -1,5 +1,4 @@
 /* json.c - the answer for programs, and what the page draws. Keys: docs/report.md. */
-#include "beside_internal.h"
 #include "report_internal.h"
 
 #include "stats/special.h"

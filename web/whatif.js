@@ -226,9 +226,10 @@ perseus.whatIf = (function () {
 
 	function controls() {
 		const known = data.price ? data.price.usd_per_hour : '';
+		const spot = data.price && data.price.spot_usd_per_hour ? data.price.spot_usd_per_hour : '';
 		const prices = el('fieldset', {}, [el('legend', {text: 'Prices of one machine'}),
 			field('wi-price', 'On demand, $/h', {min: 0.000001, max: 10000, step: 'any'}, known),
-			field('wi-spot', 'Spot, $/h', {min: 0.000001, max: 10000, step: 'any'}, '')]);
+			field('wi-spot', 'Spot, $/h', {min: 0.000001, max: 10000, step: 'any'}, spot)]);
 		const share = field('wi-share', 'Share of spot machines', {min: 0, max: 100, step: 1, type: 'range'}, 0);
 		share.append(el('output', {id: 'wi-share-said', for: 'wi-share', text: '0 %'}));
 		prices.append(share);

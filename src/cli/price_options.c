@@ -20,21 +20,6 @@ enum ps_status ps_cli_today(const char *text, struct ps_cost_date *ret_today, st
 	return PS_EUSAGE;
 }
 
-/* The store keeps the price on demand only. */
-static struct ps_cost_price from_store(const struct ps_store_price *p)
-{
-	return (struct ps_cost_price){
-		.provider = (char *)p->provider,
-		.region = (char *)p->region,
-		.instance_type = (char *)p->instance_type,
-		.vcpu = p->vcpu,
-		.memory_gib = p->memory_gib,
-		.on_demand_usd_per_hour = p->usd_per_hour,
-		.source = (char *)p->source,
-		.source_date = (char *)p->source_date,
-	};
-}
-
 enum ps_status ps_cli_pricing_open(const struct ps_cli_price_options *o,
 				   const struct ps_store_price *stored,
 				   struct ps_cli_pricing *ret_pricing, struct ps_error *err)
@@ -48,9 +33,9 @@ enum ps_status ps_cli_pricing_open(const struct ps_cli_price_options *o,
 		return st;
 	p.has_sheet = o->prices != NULL;
 	p.has_stored = stored && stored->instance_type && stored->usd_per_hour > 0;
-	if (p.has_stored)
-		p.stored = from_store(stored);
 	*ret_pricing = p;
+	if (p.has_stored)
+		ret_pricing->has_terms = ps_report_price_row_of(stored, &ret_pricing->stored);
 	return PS_OK;
 }
 
@@ -77,19 +62,20 @@ static enum ps_status find_stored(const struct ps_cli_pricing *p,
 	if (!p->has_stored)
 		return need(err, "the campaign names no price",
 			    "say what the slice is priced as: --priced-as TYPE");
-	snprintf(name, sizeof name, "%s/%s/%s", p->stored.provider ? p->stored.provider : "",
-		 p->stored.region ? p->stored.region : "", p->stored.instance_type);
+	const struct ps_cost_price *s = &p->stored.price;
+	snprintf(name, sizeof name, "%s/%s/%s", s->provider ? s->provider : "",
+		 s->region ? s->region : "", s->instance_type);
 	return ps_cost_sheet_find(&p->sheet, name, ret_price, err);
 }
 
-/* Whether spot and reserved prices were in the sheet of the campaign is not in the store. */
+/* Whether spot and reserved prices were in the sheet of the campaign is not in an old store. */
 static enum ps_status take_stored(const struct ps_cli_pricing *p,
 				  const struct ps_cost_price **ret_price, struct ps_error *err)
 {
-	if (p->mix.spot_share > 0 || p->mix.reserved_share > 0)
-		return need(err, "the store keeps a campaign's price on demand alone",
+	if (!p->has_terms && (p->mix.spot_share > 0 || p->mix.reserved_share > 0))
+		return need(err, "this store, of an older Perseus, keeps the price on demand alone",
 			    "name the sheet that has the other prices: --prices SHEET");
-	*ret_price = &p->stored;
+	*ret_price = &p->stored.price;
 	return PS_OK;
 }
 

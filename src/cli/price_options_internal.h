@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 #include "cost/cost.h"
+#include "report/costs.h"
 #include "store/store.h"
 
 struct ps_cli_price_options {
@@ -42,10 +43,11 @@ struct ps_cli_price_options {
 /* What a command prices with: a sheet's rows, or the one row that a campaign was stored with. */
 struct ps_cli_pricing {
 	struct ps_cost_sheet sheet;
-	struct ps_cost_price stored; /* borrows from the campaign */
+	struct ps_report_price_row stored; /* borrows from the campaign */
 	struct ps_cost_mix mix;
 	struct ps_cost_date today;
 	bool has_sheet, has_stored;
+	bool has_terms; /* the stored price has its units of billing, spot and reserved prices */
 };
 
 /* ps_cli_today reads the day of --today; NULL: the clock's. PS_EUSAGE for one that is none. */
@@ -53,7 +55,8 @@ enum ps_status ps_cli_today(const char *text, struct ps_cost_date *ret_today, st
 
 /* ps_cli_pricing_open reads the sheet, if one was named; `stored` (NULL: none) is the price that is
  * used without one, and whose type is the default. The errors of ps_cost_sheet_load; PS_EUSAGE for
- * a day that is none, PS_EINVAL for shares over 1. The caller closes it. */
+ * a day that is none, PS_EINVAL for shares over 1. The caller closes it; until then it may not be
+ * moved. */
 enum ps_status ps_cli_pricing_open(const struct ps_cli_price_options *o,
 				   const struct ps_store_price *stored,
 				   struct ps_cli_pricing *ret_pricing, struct ps_error *err);
@@ -61,7 +64,7 @@ void ps_cli_pricing_close(struct ps_cli_pricing *p);
 
 /* ps_cli_pricing_find borrows the row of `name` (NULL: of the stored type) and computes its price
  * per hour as bought. PS_EUSAGE when there is neither sheet nor stored price, and for shares of a
- * stored one. */
+ * stored one without terms. */
 enum ps_status ps_cli_pricing_find(const struct ps_cli_pricing *p, const char *name,
 				   const struct ps_cost_price **ret_price, double *ret_usd_per_hour,
 				   struct ps_error *err);

@@ -126,15 +126,15 @@ static enum ps_status read_period(const struct bill_options *o, const struct ps_
 	return st;
 }
 
-/* By what units a machine is billed stands in its sheet only. */
+/* By what units a machine is billed stands in its sheet, and in stores that kept it. */
 static enum ps_status check_hours(const struct ps_cost_bill *b, const struct ps_cli_pricing *p,
 				  struct ps_error *err)
 {
-	if (p->has_sheet || (b->to_s - b->from_s) % 3600 == 0)
+	if (p->has_sheet || p->has_terms || (b->to_s - b->from_s) % 3600 == 0)
 		return PS_OK;
 	ps_error_set(err, PS_EUSAGE,
-		     "the store does not keep whether this machine is billed by the hour, the "
-		     "minute or the second");
+		     "this store, of an older Perseus, does not keep whether the machine is billed "
+		     "by the hour, the minute or the second");
 	ps_error_hint(err, "bill whole hours, or name the sheet that says it: --prices SHEET");
 	return PS_EUSAGE;
 }

@@ -31,6 +31,8 @@
 
 /* By what time is billed: a part of it counts as a whole one. */
 enum ps_cost_unit { PS_COST_PER_HOUR, PS_COST_PER_MINUTE, PS_COST_PER_SECOND };
+/* "hour", "minute", "second", NULL */
+extern const char *const ps_cost_unit_names[];
 
 /* What one unit of a currency is worth. */
 struct ps_cost_exchange {

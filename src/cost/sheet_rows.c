@@ -6,8 +6,7 @@
 #define PRICE(field)	offsetof(struct ps_cost_price, field)
 #define EXCHANGE(field) offsetof(struct ps_cost_exchange, field)
 
-/* In the order of enum ps_cost_unit. */
-static const char *const units[] = {"hour", "minute", "second", NULL};
+const char *const ps_cost_unit_names[] = {"hour", "minute", "second", NULL};
 
 static const struct ps_conf_option price_options[] = {
 	{.name = "provider",
@@ -90,7 +89,7 @@ static const struct ps_conf_option price_options[] = {
 	 .type = PS_CONF_ENUM,
 	 .offset = PRICE(billed_per),
 	 .help = "The unit of time that is billed: a part of it counts as a whole one.",
-	 .choices = units,
+	 .choices = ps_cost_unit_names,
 	 .def = "hour"},
 	{.name = "minimum",
 	 .type = PS_CONF_DURATION,

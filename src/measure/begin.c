@@ -14,6 +14,23 @@ static char *keep(struct ps_arena *a, const char *text)
 	return text ? ps_arena_strndup(a, text, strlen(text)) : NULL;
 }
 
+static struct ps_store_terms terms_of(const struct ps_cost_price *p, struct ps_arena *a)
+{
+	const struct ps_cost_exchange *x = p->exchange;
+	return (struct ps_store_terms){
+		.billed_per = ps_cost_unit_names[p->billed_per],
+		.minimum_ns = p->minimum_ns,
+		.spot_usd_per_hour = p->spot_usd_per_hour,
+		.reserved_1y_usd_per_hour = p->reserved_1y_usd_per_hour,
+		.gpu_kind = keep(a, p->gpu_kind),
+		.gpu_count = p->gpu_count,
+		.currency = x ? keep(a, x->currency) : NULL,
+		.exchange_usd = x ? x->usd : 0,
+		.exchange_source = x ? keep(a, x->source) : NULL,
+		.exchange_date = x ? keep(a, x->source_date) : NULL,
+	};
+}
+
 enum ps_status ps_measure_find_price(const struct ps_measure_campaign *c, struct ps_arena *a,
 				     struct ps_store_price *ret_price, struct ps_error *err)
 {
@@ -40,6 +57,7 @@ enum ps_status ps_measure_find_price(const struct ps_measure_campaign *c, struct
 			.usd_per_hour = p->on_demand_usd_per_hour,
 			.source = keep(a, p->source),
 			.source_date = keep(a, p->source_date),
+			.terms = terms_of(p, a),
 		};
 	} else {
 		ps_error_where(err, "%.100s:%d:slice.priced_as", c->path, c->slice.where.line);

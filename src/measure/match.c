@@ -111,6 +111,20 @@ static bool same_text(const char *x, const char *y)
 	return x && y ? strcmp(x, y) == 0 : x == y;
 }
 
+/* What an older file did not keep is no other price. */
+static bool same_terms(const struct ps_store_terms *x, const struct ps_store_terms *y)
+{
+	if (!x->billed_per || !y->billed_per) {
+		return true;
+	}
+	return strcmp(x->billed_per, y->billed_per) == 0 && x->minimum_ns == y->minimum_ns &&
+	       x->spot_usd_per_hour == y->spot_usd_per_hour &&
+	       x->reserved_1y_usd_per_hour == y->reserved_1y_usd_per_hour &&
+	       same_text(x->gpu_kind, y->gpu_kind) && x->gpu_count == y->gpu_count &&
+	       same_text(x->currency, y->currency) && x->exchange_usd == y->exchange_usd &&
+	       same_text(x->exchange_date, y->exchange_date);
+}
+
 static bool same_price(const struct ps_store_price *x, const struct ps_store_price *y)
 {
 	if (!x->instance_type && !y->instance_type) {
@@ -120,7 +134,7 @@ static bool same_price(const struct ps_store_price *x, const struct ps_store_pri
 	       same_text(x->provider, y->provider) && same_text(x->region, y->region) &&
 	       same_text(x->source, y->source) && same_text(x->source_date, y->source_date) &&
 	       x->vcpu == y->vcpu && x->memory_gib == y->memory_gib &&
-	       x->usd_per_hour == y->usd_per_hour;
+	       x->usd_per_hour == y->usd_per_hour && same_terms(&x->terms, &y->terms);
 }
 
 /* The earlier plan is the present one, cell by cell. */

@@ -73,6 +73,49 @@ static struct ps_stats_interval times(struct ps_stats_interval x, double factor)
 	return x;
 }
 
+/* ---- the stored price ---- */
+
+static int unit_of(const char *billed_per)
+{
+	int unit = PS_COST_PER_HOUR;
+
+	for (int i = 0; billed_per && ps_cost_unit_names[i]; i++)
+		if (strcmp(ps_cost_unit_names[i], billed_per) == 0)
+			unit = i;
+	return unit;
+}
+
+bool ps_report_price_row_of(const struct ps_store_price *p, struct ps_report_price_row *ret_row)
+{
+	const struct ps_store_terms *t = &p->terms;
+
+	ret_row->exchange = (struct ps_cost_exchange){
+		.currency = (char *)t->currency,
+		.usd = t->exchange_usd,
+		.source = (char *)t->exchange_source,
+		.source_date = (char *)t->exchange_date,
+	};
+	ret_row->price = (struct ps_cost_price){
+		.provider = (char *)p->provider,
+		.region = (char *)p->region,
+		.instance_type = (char *)p->instance_type,
+		.vcpu = p->vcpu,
+		.memory_gib = p->memory_gib,
+		.gpu_kind = (char *)t->gpu_kind,
+		.gpu_count = t->gpu_count,
+		.on_demand_usd_per_hour = p->usd_per_hour,
+		.spot_usd_per_hour = t->spot_usd_per_hour,
+		.reserved_1y_usd_per_hour = t->reserved_1y_usd_per_hour,
+		.source = (char *)p->source,
+		.source_date = (char *)p->source_date,
+		.currency = (char *)t->currency,
+		.exchange = t->currency ? &ret_row->exchange : NULL,
+		.billed_per = unit_of(t->billed_per),
+		.minimum_ns = t->minimum_ns,
+	};
+	return t->billed_per != NULL;
+}
+
 /* ---- cost at the SLA ---- */
 
 /* What a group of a set's tenants does together, and what part of the machine it is. All

@@ -12,6 +12,16 @@
 #include "cost/bill.h"
 #include "report/report.h"
 
+/* A stored price as a row of a sheet, with its exchange rate; borrows its texts. */
+struct ps_report_price_row {
+	struct ps_cost_price price;
+	struct ps_cost_exchange exchange;
+};
+
+/* ps_report_price_row_of fills one; it may not be moved, as the price points to its exchange rate.
+ * Returns whether the store kept the terms: how it is billed and how else it may be bought. */
+bool ps_report_price_row_of(const struct ps_store_price *p, struct ps_report_price_row *ret_row);
+
 /* A machine that the campaign's slice is taken for. */
 struct ps_report_machine {
 	const char *name;

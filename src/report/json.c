@@ -354,6 +354,29 @@ static json_t *tenants_json(const struct ps_store_campaign *c)
 	return list;
 }
 
+static double stated(double usd)
+{
+	return usd > 0 ? usd : NAN;
+}
+
+/* What the row of the sheet said besides; null: it does not state it, or the store is of a version
+ * that did not keep it (then billed_per is null, too). */
+static void set_terms(json_t *o, const struct ps_store_terms *t)
+{
+	bool kept = t->billed_per != NULL;
+
+	ps_json_set_string(o, "billed_per", t->billed_per);
+	ps_json_set_real(o, "minimum_s", kept ? (double)t->minimum_ns / 1e9 : NAN);
+	ps_json_set_real(o, "spot_usd_per_hour", stated(t->spot_usd_per_hour));
+	ps_json_set_real(o, "reserved_1y_usd_per_hour", stated(t->reserved_1y_usd_per_hour));
+	ps_json_set_string(o, "gpu_kind", t->gpu_kind);
+	ps_json_set_real(o, "gpu_count", kept ? (double)t->gpu_count : NAN);
+	ps_json_set_string(o, "currency", t->currency);
+	ps_json_set_real(o, "exchange_usd", stated(t->exchange_usd));
+	ps_json_set_string(o, "exchange_source", t->exchange_source);
+	ps_json_set_string(o, "exchange_date", t->exchange_date);
+}
+
 static json_t *price_json(const struct ps_report_answer *a)
 {
 	const struct ps_store_price *p = &a->campaign->price;
@@ -370,6 +393,7 @@ static json_t *price_json(const struct ps_report_answer *a)
 	ps_json_set_real(o, "usd_per_hour", p->usd_per_hour);
 	ps_json_set_string(o, "source", p->source);
 	ps_json_set_string(o, "source_date", p->source_date);
+	set_terms(o, &p->terms);
 	return o;
 }
 

@@ -1,4 +1,5 @@
 /* warn.c - what a reader must know before trusting the numbers. */
+#include "report/costs.h"
 #include "report_internal.h"
 
 #include "base/cpus.h"
@@ -42,26 +43,22 @@ static void warn_price(struct list *w)
 {
 	const struct ps_store_campaign *c = w->a->campaign;
 	char text[PS_COST_WARNING_SIZE];
-	struct ps_cost_price price = {
-		.instance_type = (char *)c->price.instance_type,
-		.vcpu = c->price.vcpu,
-		.memory_gib = c->price.memory_gib,
-		.source_date = (char *)c->price.source_date,
-	};
+	struct ps_report_price_row row;
 	struct ps_cpus cpus;
 
 	if (!w->a->has_price) {
 		warn(w, "The campaign names no price: machines are counted, money is not.");
 		return;
 	}
+	ps_report_price_row_of(&c->price, &row);
 	if (ps_cpus_parse(c->slice_cpus ? c->slice_cpus : "", &cpus, NULL) == PS_OK &&
-	    ps_cost_slice_warning(&price,
+	    ps_cost_slice_warning(&row.price,
 				  ps_cost_slice_vcpu(ps_cpus_count(&cpus), c->slice_cpu_quota),
 				  c->slice_memory_bytes, text))
 		warn(w, "Price: %s.", text);
 	/* by the day of the campaign: the same store gives the same report on any day */
 	if (c->started_wall_ns > 0 &&
-	    ps_cost_age_warning(&price, ps_cost_date_of(c->started_wall_ns), text))
+	    ps_cost_age_warning(&row.price, ps_cost_date_of(c->started_wall_ns), text))
 		warn(w, "Price: %s.", text);
 }
 

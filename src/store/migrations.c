@@ -176,7 +176,21 @@ static const char migration_3[] =
 	" memory_bytes INTEGER, server_memory_bytes INTEGER, clock_mhz INTEGER,"
 	" memory_clock_mhz INTEGER, PRIMARY KEY (trial, at_ns, gpu)) STRICT, WITHOUT ROWID;";
 
-const char *const ps_store_migrations[] = {migration_1, migration_2, migration_3};
+/* What the row of the price sheet said beside the price on demand. Absent in campaigns of older
+ * files: nobody kept it. */
+static const char migration_4[] =
+	"ALTER TABLE campaign ADD COLUMN price_billed_per TEXT;"
+	"ALTER TABLE campaign ADD COLUMN price_minimum_ns INTEGER;"
+	"ALTER TABLE campaign ADD COLUMN price_spot_usd_per_hour REAL;"
+	"ALTER TABLE campaign ADD COLUMN price_reserved_usd_per_hour REAL;"
+	"ALTER TABLE campaign ADD COLUMN price_gpu_kind TEXT;"
+	"ALTER TABLE campaign ADD COLUMN price_gpu_count INTEGER;"
+	"ALTER TABLE campaign ADD COLUMN price_currency TEXT;"
+	"ALTER TABLE campaign ADD COLUMN price_exchange_usd REAL;"
+	"ALTER TABLE campaign ADD COLUMN price_exchange_source TEXT;"
+	"ALTER TABLE campaign ADD COLUMN price_exchange_date TEXT;";
+
+const char *const ps_store_migrations[] = {migration_1, migration_2, migration_3, migration_4};
 _Static_assert(sizeof(ps_store_migrations) / sizeof(ps_store_migrations[0]) ==
 		       PS_STORE_SCHEMA_VERSION,
 	       "one migration per schema version");

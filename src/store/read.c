@@ -11,87 +11,6 @@ struct loaded {
 	struct ps_arena arena;
 };
 
-/* ---- what may be read ---- */
-
-/* Rows are the file's; what is broken in them must not reach those who use them. */
-static enum ps_status damaged(struct ps_store *s, const struct ps_store_campaign *c,
-			      const char *what, struct ps_error *err)
-{
-	ps_error_set(err, PS_ECORRUPT, "campaign %lld %s", (long long)c->id, what);
-	ps_error_where(err, "%s", s->path);
-	return PS_ECORRUPT;
-}
-
-static bool members_fit(const struct ps_store_campaign *c, const struct ps_store_set *set)
-{
-	bool ok = set->member_len > 0 && (size_t)set->member_len <= c->tenant_len;
-	for (int m = 0; ok && m < set->member_len; m++) {
-		ok = set->members[m] >= 0 && (size_t)set->members[m] < c->tenant_len;
-	}
-	return ok;
-}
-
-static bool is_positive(double v)
-{
-	return v > 0 && isfinite(v);
-}
-
-/* Rates and prices that were never written so: sums with them would be wrong without a word. */
-static const char *odd_number(const struct ps_store_campaign *c)
-{
-	for (size_t i = 0; i < c->tenant_len; i++) {
-		double demand = c->tenants[i].demand_rps;
-		if (demand != 0 && !is_positive(demand)) {
-			return "has a tenant whose demand is no rate";
-		}
-	}
-	if (c->price.instance_type && !is_positive(c->price.usd_per_hour)) {
-		return "names a machine whose price is not over 0";
-	}
-	return NULL;
-}
-
-static enum ps_status check_head(struct ps_store *s, const struct ps_store_campaign *c,
-				 struct ps_error *err)
-{
-	bool named = c->name && c->file_text, fit = c->tenant_len <= PS_STORE_MAX_TENANTS;
-	for (size_t i = 0; i < c->tenant_len; i++) {
-		named = named && c->tenants[i].name && c->tenants[i].model;
-	}
-	for (size_t i = 0; i < c->set_len; i++) {
-		named = named && c->sets[i].name;
-		fit = fit && members_fit(c, &c->sets[i]);
-	}
-	if (!named) {
-		return damaged(s, c, "lacks the name of a tenant or a set", err);
-	}
-	if (!fit) {
-		return damaged(s, c, "has a set of tenants that it does not have", err);
-	}
-	const char *odd = odd_number(c);
-	return odd ? damaged(s, c, odd, err) : PS_OK;
-}
-
-static bool cell_fits(const struct ps_store_campaign *c, const struct ps_store_cell *x)
-{
-	bool ok = x->key && x->set >= 0 && (size_t)x->set < c->set_len && x->part >= -1 &&
-		  x->part < PS_STORE_MAX_PARTS && x->point >= -1;
-	for (size_t t = 0; t < x->trial_len; t++) {
-		for (size_t r = 0; r < x->trials[t].result_len; r++) {
-			int tenant = x->trials[t].results[r].tenant;
-			ok = ok && tenant >= 0 && (size_t)tenant < c->tenant_len;
-		}
-		for (size_t k = 0; k < x->trials[t].scrape_len; k++) {
-			ok = ok && x->trials[t].scrapes[k].series;
-		}
-	}
-	for (size_t i = 0; i < x->figure_len; i++) {
-		const struct ps_store_figure *f = &x->figures[i];
-		ok = ok && f->name && f->subject && f->unit;
-	}
-	return ok;
-}
-
 /* ---- cells ---- */
 
 static enum ps_status fill_cell(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q, void *item,
@@ -137,11 +56,13 @@ static enum ps_status read_ray(struct ps_store *s, struct loaded *l, struct ps_s
 				   fill_real, &x->capacity.ray_rps, &n, err);
 	bool set_known = x->set >= 0 && (size_t)x->set < l->c.set_len;
 	if (st == PS_OK && (!set_known || n != (size_t)l->c.sets[x->set].member_len)) {
-		st = damaged(s, &l->c, "has a capacity without a rate of each tenant", err);
+		st = ps_store_damaged(s, &l->c, "has a capacity without a rate of each tenant",
+				      err);
 	}
 	for (size_t i = 0; i < n && st == PS_OK; i++) {
 		if (!(x->capacity.ray_rps[i] >= 0 && isfinite(x->capacity.ray_rps[i]))) {
-			st = damaged(s, &l->c, "has a capacity along a ray of no rates", err);
+			st = ps_store_damaged(s, &l->c, "has a capacity along a ray of no rates",
+					      err);
 		}
 	}
 	return st;
@@ -170,7 +91,7 @@ static enum ps_status read_capacity(struct ps_store *s, struct loaded *l, struct
 	(void)sqlite3_reset(q);
 	/* 0: nothing of it fits. Ends may be open (infinite) or not known (NAN). */
 	if (!(c->factor >= 0 && isfinite(c->factor)) || c->factor_low < 0 || c->factor_high < 0) {
-		return damaged(s, &l->c, "has a capacity that is no number", err);
+		return ps_store_damaged(s, &l->c, "has a capacity that is no number", err);
 	}
 	return read_ray(s, l, x, err);
 }
@@ -243,6 +164,28 @@ static enum ps_status fill_member(struct ps_store *s, struct ps_arena *a, sqlite
 	return PS_OK;
 }
 
+/* 0 for what is not stated. */
+static double stated(sqlite3_stmt *q, int col)
+{
+	return sqlite3_column_type(q, col) == SQLITE_NULL ? 0 : ps_store_real(q, col);
+}
+
+static struct ps_store_terms terms(struct ps_arena *a, sqlite3_stmt *q, int col)
+{
+	return (struct ps_store_terms){
+		.billed_per = ps_store_text(a, q, col),
+		.minimum_ns = ps_store_integer(q, col + 1),
+		.spot_usd_per_hour = stated(q, col + 2),
+		.reserved_1y_usd_per_hour = stated(q, col + 3),
+		.gpu_kind = ps_store_text(a, q, col + 4),
+		.gpu_count = ps_store_integer(q, col + 5),
+		.currency = ps_store_text(a, q, col + 6),
+		.exchange_usd = stated(q, col + 7),
+		.exchange_source = ps_store_text(a, q, col + 8),
+		.exchange_date = ps_store_text(a, q, col + 9),
+	};
+}
+
 static enum ps_status fill_campaign(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q,
 				    void *item, struct ps_error *err)
 {
@@ -268,7 +211,8 @@ static enum ps_status fill_campaign(struct ps_store *s, struct ps_arena *a, sqli
 	c->full_command = ps_store_text(a, q, 17);
 	c->previous = ps_store_integer(q, 18);
 	c->uuid = ps_store_text(a, q, 19);
-	c->slice_cpu_quota = sqlite3_column_type(q, 20) == SQLITE_NULL ? 0 : ps_store_real(q, 20);
+	c->slice_cpu_quota = stated(q, 20);
+	c->price.terms = terms(a, q, 21);
 	return PS_OK;
 }
 
@@ -296,8 +240,8 @@ static enum ps_status read_cells(struct ps_store *s, struct loaded *l, struct ps
 				   sizeof(*cells), fill_cell, &cells, &l->c.cell_len, err);
 	for (size_t i = 0; i < l->c.cell_len && st == PS_OK; i++) {
 		st = read_cell_parts(s, l, &cells[i], err);
-		if (st == PS_OK && !cell_fits(&l->c, &cells[i])) {
-			st = damaged(s, &l->c, "has a cell of what it does not have", err);
+		if (st == PS_OK && !ps_store_cell_fits(&l->c, &cells[i])) {
+			st = ps_store_damaged(s, &l->c, "has a cell of what it does not have", err);
 		}
 	}
 	l->c.cells = cells;
@@ -359,7 +303,7 @@ static enum ps_status read_all(struct ps_store *s, struct loaded *l, struct ps_e
 		st = read_sets(s, l, err);
 	}
 	if (st == PS_OK) {
-		st = check_head(s, &l->c, err);
+		st = ps_store_check_head(s, &l->c, err);
 	}
 	return st == PS_OK ? read_cells(s, l, err) : st;
 }

@@ -25,6 +25,15 @@ struct ps_store_blob ps_store_bytes(struct ps_arena *a, sqlite3_stmt *q, int col
 enum ps_status ps_store_choice(struct ps_store *s, sqlite3_stmt *q, int col,
 			       const char *const *names, int *ret_index, struct ps_error *err);
 
+/* ps_store_damaged reports PS_ECORRUPT: the campaign `what`, such as "has no tenants". */
+enum ps_status ps_store_damaged(struct ps_store *s, const struct ps_store_campaign *c,
+				const char *what, struct ps_error *err);
+/* ps_store_check_head looks at a campaign, its tenants and sets. PS_ECORRUPT. */
+enum ps_status ps_store_check_head(struct ps_store *s, const struct ps_store_campaign *c,
+				   struct ps_error *err);
+/* ps_store_cell_fits says whether a cell is of sets and tenants that the campaign has. */
+bool ps_store_cell_fits(const struct ps_store_campaign *c, const struct ps_store_cell *x);
+
 /* Fills one item from the present row. */
 typedef enum ps_status ps_store_fill_fn(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q,
 					void *item, struct ps_error *err);

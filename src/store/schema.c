@@ -10,6 +10,13 @@
 	"server_cache_misses, generator_run_delay_ns, net_received_bytes, "                        \
 	"net_sent_bytes, cpu_khz"
 
+/* In the order of struct ps_store_terms. */
+#define PRICE_TERMS                                                                                \
+	"price_billed_per, price_minimum_ns, price_spot_usd_per_hour, "                            \
+	"price_reserved_usd_per_hour,"                                                             \
+	" price_gpu_kind, price_gpu_count, price_currency, price_exchange_usd,"                    \
+	" price_exchange_source, price_exchange_date"
+
 #define ROW(id, sql) [PS_STMT_##id] = {#id, sql}
 
 const struct ps_store_stmt_row ps_store_stmts[PS_STMT_COUNT] = {
@@ -17,8 +24,8 @@ const struct ps_store_stmt_row ps_store_stmts[PS_STMT_COUNT] = {
 	    "INSERT INTO campaign (name, file_path, file_text, manifest, seed, started_wall_ns,"
 	    " slice_cpus, slice_memory_bytes, price_provider, price_region, price_instance,"
 	    " price_vcpu, price_memory_gib, price_usd_per_hour, price_source, price_date,"
-	    " full_command, previous, uuid, slice_cpu_quota)"
-	    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+	    " full_command, previous, uuid, slice_cpu_quota, " PRICE_TERMS ")"
+	    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
 	ROW(TENANT_INSERT,
 	    "INSERT INTO tenant (campaign, idx, name, model, demand_rps, sla_percentile,"
 	    " sla_limit_ns, sla_min_success) VALUES (?,?,?,?,?,?,?,?)"),
@@ -105,7 +112,8 @@ const struct ps_store_stmt_row ps_store_stmts[PS_STMT_COUNT] = {
 	    "SELECT name, file_path, file_text, manifest, seed, started_wall_ns, finished_wall_ns,"
 	    " slice_cpus, slice_memory_bytes, price_provider, price_region, price_instance,"
 	    " price_vcpu, price_memory_gib, price_usd_per_hour, price_source, price_date,"
-	    " full_command, previous, uuid, slice_cpu_quota FROM campaign WHERE id = ?"),
+	    " full_command, previous, uuid, slice_cpu_quota, " PRICE_TERMS
+	    " FROM campaign WHERE id = ?"),
 	ROW(TENANTS_READ,
 	    "SELECT name, model, demand_rps, sla_percentile, sla_limit_ns, sla_min_success"
 	    " FROM tenant WHERE campaign = ? ORDER BY idx"),

@@ -33,7 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PS_STORE_SCHEMA_VERSION 3
+#define PS_STORE_SCHEMA_VERSION 4
 #define PS_STORE_MAX_TENANTS	64
 #define PS_STORE_MAX_PARTS	1024 /* of one kind: grids, frontiers, models */
 #define PS_STORE_NEVER_NS	INT64_MAX
@@ -59,11 +59,25 @@ struct ps_store_tenant {
 	struct ps_sla sla;
 };
 
+/* How the machine is billed, and how else it may be bought: as the row of the sheet said. */
+struct ps_store_terms {
+	const char *billed_per; /* "hour", "minute", "second"; NULL: a file of schema 3 or before
+				 * does not say, nor anything else of this */
+	int64_t minimum_ns;	/* of every rental */
+	double spot_usd_per_hour, reserved_1y_usd_per_hour; /* 0: the row states none */
+	const char *gpu_kind;
+	int64_t gpu_count;
+	const char *currency; /* of the row, with what one unit of it was worth; NULL: dollars */
+	double exchange_usd;
+	const char *exchange_source, *exchange_date;
+};
+
 /* What the slice is priced as; instance_type NULL when the campaign names no price. */
 struct ps_store_price {
 	const char *provider, *region, *instance_type;
-	double vcpu, memory_gib, usd_per_hour;
+	double vcpu, memory_gib, usd_per_hour; /* on demand */
 	const char *source, *source_date;
+	struct ps_store_terms terms;
 };
 
 /* A set of tenants that are measured together (alone: one of them). */

@@ -3,6 +3,7 @@
 
 #include "base/rng.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,20 +57,31 @@ static bool draw_uuid(char uuid[33])
 	return true;
 }
 
+/* What is not stated is NULL: a seal does not see it. */
+static double stated(double usd)
+{
+	return usd > 0 ? usd : NAN;
+}
+
 enum ps_status ps_store_write_campaign(struct ps_store *s, const struct ps_store_campaign *c,
 				       int64_t *ret_id, struct ps_error *err)
 {
 	const struct ps_store_price *p = &c->price;
+	const struct ps_store_terms *t = &p->terms;
+	int64_t none = t->billed_per ? 0 : -1;
 	char uuid[33];
 	if (!c->uuid && !draw_uuid(uuid)) {
 		return ps_error_set(err, PS_EIO, "the kernel gives no random number");
 	}
 	enum ps_status st = ps_store_run(
-		s, PS_STMT_CAMPAIGN_INSERT, err, "ssssiisisssdddsssisd", c->name, c->file_path,
-		c->file_text, c->manifest_json, (int64_t)c->seed, c->started_wall_ns, c->slice_cpus,
-		c->slice_memory_bytes, p->provider, p->region, p->instance_type, p->vcpu,
-		p->memory_gib, p->usd_per_hour, p->source, p->source_date, c->full_command,
-		c->previous, c->uuid ? c->uuid : uuid, c->slice_cpu_quota);
+		s, PS_STMT_CAMPAIGN_INSERT, err, "ssssiisisssdddsssisdsnddsnsdss", c->name,
+		c->file_path, c->file_text, c->manifest_json, (int64_t)c->seed, c->started_wall_ns,
+		c->slice_cpus, c->slice_memory_bytes, p->provider, p->region, p->instance_type,
+		p->vcpu, p->memory_gib, p->usd_per_hour, p->source, p->source_date, c->full_command,
+		c->previous, c->uuid ? c->uuid : uuid, c->slice_cpu_quota, t->billed_per,
+		none ? none : t->minimum_ns, stated(t->spot_usd_per_hour),
+		stated(t->reserved_1y_usd_per_hour), t->gpu_kind, none ? none : t->gpu_count,
+		t->currency, stated(t->exchange_usd), t->exchange_source, t->exchange_date);
 	if (st == PS_OK) {
 		*ret_id = sqlite3_last_insert_rowid(s->db);
 		st = write_plan(s, c, *ret_id, err);

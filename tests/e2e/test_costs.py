@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pathlib
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -172,6 +173,41 @@ class Report(unittest.TestCase):
         self.assertFalse(any(x["sure"] for x in even["crossings"]))
         self.assertIn(", open] requests/s of resnet50", run("report", "break-even", *args).stdout)
 
+    def test_stored_terms(self):
+        """The store has the row of the sheet: $0.085 on demand, $0.03 on spot, by the second."""
+        mixed = self.json("cost", "--spot-share", "0.5")["costs"][0]
+        self.assertAlmostEqual(mixed["usd_per_hour"], 0.0575)
+        for hours, usd in ((0.5, 0.085 * 30 / 60), (1, 0.085)):
+            bill = self.json("bill", "--memory-weight", "0", "--from", "2026-11-01T00:00",
+                             "--to", f"2026-11-01T{int(hours):02d}:{round(60 * hours) % 60:02d}")
+            self.assertEqual(bill["total_nano_usd"], round(usd * 10**9))
+        price = json.loads(run("report", self.store, "--json").stdout)["price"]
+        self.assertEqual((price["billed_per"], price["minimum_s"], price["spot_usd_per_hour"]),
+                         ("second", 60, 0.03))
+        self.assertIsNone(price["reserved_1y_usd_per_hour"])
+
+    def test_old_store(self):
+        """One of schema 3 has the price on demand alone, and says so."""
+        old = os.path.join(self.folder.name, "old.db")
+        db = sqlite3.connect(old)
+        db.executescript((SOURCE / "tests/unit/store/schema-3.sql").read_text())
+        db.close()
+        plain = run("report", old, "--json")
+        self.assertEqual(plain.returncode, 0, plain.stderr)
+        price = json.loads(plain.stdout)["price"]
+        self.assertEqual((price["usd_per_hour"], price["billed_per"], price["spot_usd_per_hour"]),
+                         (0.085, None, None))
+        self.assertEqual(run("report", "cost", old).returncode, 0)
+        for args, what in ((["cost", old, "--spot-share", "1"], "keeps the price on demand alone"),
+                           (["bill", old, "--reserved-share", "0.5", "--memory-weight", "0"],
+                            "keeps the price on demand alone"),
+                           (["bill", old, "--from", "2026-11-01T00:00", "--to", "2026-11-01T00:30",
+                             "--memory-weight", "0"], "billed by the hour, the minute or")):
+            done = run("report", *args)
+            self.assertEqual(done.returncode, 64, done.stderr)
+            self.assertIn(what, done.stderr)
+        self.assertEqual(run("store", "check", old).returncode, 0)
+
     def test_refused(self):
         for verb, args, code, what in [
                 ("cost", ["--rate", "resnet=1"], 64, "the campaign has no tenant resnet"),
@@ -180,13 +216,12 @@ class Report(unittest.TestCase):
                 ("cost", ["--rate", "resnet50=nan"], 64, "'nan' is no rate"),
                 ("cost", ["--rate", "resnet50=0", "--rate", "inception-v3=0"], 2, "all rates are 0"),
                 ("cost", ["--priced-as", "c6i.large"], 64, "--priced-as needs a price sheet"),
-                ("cost", ["--spot-share", "1"], 64, "keeps a campaign's price on demand alone"),
+                ("cost", ["--reserved-share", "1"], 2,
+                 "the sheet states no reserved price of c6i.large"),
                 ("cost", ["--spot-share", "1", "--prices", AWS], 2,
                  "the sheet states no spot price of c6i.large"),
-                ("bill", ["--reserved-share", "0.5", "--memory-weight", "0"], 64,
-                 "keeps a campaign's price on demand alone"),
-                ("bill", ["--from", "2026-11-01T00:00", "--to", "2026-11-01T00:30",
-                          "--memory-weight", "0"], 64, "billed by the hour, the minute or"),
+                ("bill", ["--reserved-share", "0.5", "--memory-weight", "0"], 2,
+                 "the sheet states no reserved price of c6i.large"),
                 ("cost", ["--spot-share", "0.6", "--reserved-share", "0.6", "--prices", AWS], 2,
                  "1.2 of all"),
                 ("break-even", [], 64, "what to compare with is missing"),

@@ -203,18 +203,25 @@ static void test_damaged(void **state)
 static void test_price(void **state)
 {
 	static const char *const models[] = {"one", "two", "", ""};
-	static const struct ps_store_price none = {.vcpu = 7}, nothing = {.vcpu = 8},
-					   one = {"p", "r", "i", 2, 4, 0.085, "s", "2025"},
-					   same = {"p", "r", "i", 2, 4, 0.085, "s", "2025"},
-					   dearer = {"p", "r", "i", 2, 4, 0.09, "s", "2026"};
+	static const struct ps_store_price
+		none = {.vcpu = 7},
+		nothing = {.vcpu = 8}, one = {"p", "r", "i", 2, 4, 0.085, "s", "2025", {0}},
+		same = {"p", "r", "i", 2, 4, 0.085, "s", "2025", {0}},
+		dearer = {"p", "r", "i", 2, 4, 0.09, "s", "2026", {0}},
+		hours = {"p", "r", "i", 2, 4, 0.085, "s", "2025", {.billed_per = "hour"}},
+		seconds = {"p", "r", "i", 2, 4, 0.085, "s", "2025", {.billed_per = "second"}},
+		spot = {"p", "r",    "i",
+			2,   4,	     0.085,
+			"s", "2025", {.billed_per = "hour", .spot_usd_per_hour = 0.03}};
 	static const struct {
 		const struct ps_store_price *before, *now;
 		bool same;
-	} rows[] = {{&one, &same, true},
-		    {&one, &dearer, false},
-		    {&none, &one, false},
-		    {&one, &none, false},
-		    {&none, &nothing, true}};
+	} rows[] = {
+		{&one, &same, true},	 {&one, &dearer, false},
+		{&none, &one, false},	 {&one, &none, false},
+		{&none, &nothing, true}, {&one, &seconds, true}, /* an older file kept no terms */
+		{&hours, &hours, true},	 {&hours, &seconds, false},
+		{&hours, &spot, false}};
 	char text[PS_MEASURE_MATCH_SIZE];
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -126,7 +126,8 @@ static void make(struct made *m)
 	m->campaign = (struct ps_store_campaign){
 		.name = "large",
 		.file_text = "",
-		.price = {"aws", "us-east-1", "c6i.large", 2, 4, 0.085, "a list", "2026-07-20"},
+		.price =
+			{"aws", "us-east-1", "c6i.large", 2, 4, 0.085, "a list", "2026-07-20", {0}},
 		.tenants = m->tenants,
 		.tenant_len = TENANTS,
 		.sets = m->sets,

@@ -68,7 +68,8 @@ static struct ps_store_campaign sample_campaign(void)
 		.slice_cpus = "0-1",
 		.slice_memory_bytes = INT64_C(4) << 30,
 		.slice_cpu_quota = 1.5,
-		.price = {"aws", "us-east-1", "c6i.large", 2, 4, 0.085, "a page", "2026-07-20"},
+		.price =
+			{"aws", "us-east-1", "c6i.large", 2, 4, 0.085, "a page", "2026-07-20", {0}},
 		.full_command = "perseus measure two-full.yaml",
 		.tenants = tenants,
 		.tenant_len = 2,

@@ -114,6 +114,8 @@ perseus.whatIf = (function () {
 	function said(i, unit) {
 		if (unit === '$/month')
 			return isFinite(i.value) ? i.value.toFixed(2) : fig.short(i.value);
+		if (unit === '$/million inferences' && i.low === 0) /* of a capacity that nobody bounded */
+			return fig.withInterval({value: i.value, low: -Infinity, high: i.high});
 		return unit === 'share' ? fig.percent(i) : fig.withInterval(i);
 	}
 

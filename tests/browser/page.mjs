@@ -3,8 +3,8 @@
  *
  *   node page.mjs JOB.json
  *
- * JOB: chromium (program), modules (folder with playwright-core), page (file), kind (report or
- * versus), out (folder of screenshots), name (of the screenshots), report (the JSON of perseus
+ * JOB: chromium (program), modules (folder with playwright-core), page (file), kind (report, versus
+ * or open: a report with open ends, looked at only), out (folder of screenshots), name (of the screenshots), report (the JSON of perseus
  * report, for kind report), cases (of unit_report_page_cost --print; may be absent).
  */
 import {readFileSync, mkdirSync} from 'node:fs';
@@ -178,6 +178,16 @@ async function asReported(page) {
 	}));
 }
 
+/* Ends that no trial bounds are open in texts, and lines to the edge in drawings. */
+async function openEnds(page) {
+	await asReported(page);
+	const text = await page.locator('#wi-out').innerText();
+	say('savings are open', /fluid saving at full load\t[^\n]*\[open, open\]/.test(text), text.replace(/\n/g, '; '));
+	say('and so are costs', /cost of resnet50, alone\t[^\n]*\[open, [0-9.]+\]/.test(text));
+	const body = await page.locator('main').innerText();
+	say('no end is a number nobody measured', !/infinit|NaN/.test(body), (body.match(/.*(infinit|NaN).*/) || [''])[0]);
+}
+
 async function whatIf(page) {
 	await asReported(page);
 	const before = await whatIfRows(page), price = job.report.price.usd_per_hour;
@@ -300,6 +310,11 @@ async function all(browser) {
 	await structure(page);
 	await legible(page, 'light');
 	await shot(page, 'light');
+	if (job.kind === 'open') {
+		await openEnds(page);
+		say('no errors, nothing asked of the network', troubles.length === 0, troubles.slice(0, 5).join('; '));
+		return;
+	}
 	await themes(page);
 	await links(page);
 	await files(browser, desk);

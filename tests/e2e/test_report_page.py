@@ -19,6 +19,7 @@ SHOTS = os.path.join(os.environ["PS_BUILD_DIR"], "screenshots")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 READY = CHROMIUM and shutil.which("node") and os.path.isdir(os.path.join(MODULES, "node_modules/playwright-core"))
 PLAN = os.path.join(SOURCE, "tests/browser/plan.json")
+PUBLISHED = os.path.join(SOURCE, "examples/perseus-2020/published.yaml")
 
 
 def perseus(*args):
@@ -55,12 +56,25 @@ class Page(unittest.TestCase):
         self.assertEqual(checks[-1]["check"], "the walk came to its end")
 
     def test_report(self):
-        page = self.path("report.html")
-        done = perseus("report", self.db, "--html", page, "--plan", PLAN)
+        page, published = self.path("report.html"), self.path("published.yaml")
+        with open(PUBLISHED, encoding="utf-8") as f, open(published, "w", encoding="utf-8") as to:
+            to.write(f.read().replace("model: resnet50", "model: models/resnet50.onnx")
+                     .replace("model: inception_v3", "model: models/inception-v3.onnx"))
+        done = perseus("report", self.db, "--html", page, "--plan", PLAN, "--published", published)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertLess(os.path.getsize(page), 3 << 20)
         cases = subprocess.run([os.path.join(UNIT, "unit_report_page_cost"), "--print"], check=True, capture_output=True)
         self.walk("report", page, kind="report", report=self.json, cases=json.loads(cases.stdout))
+
+    def test_open_ends(self):
+        """What no trial bounds is open in the page, too, and its controls agree with the report."""
+        db, page = self.path("open.db"), self.path("open.html")
+        subprocess.run([os.path.join(UNIT, "unit_report_report"), "--write", db, "open"], check=True)
+        self.assertEqual(perseus("report", db, "--html", page).returncode, 0)
+        said = json.loads(perseus("report", db, "--json").stdout)
+        saving = said["comparisons"][0]["full_load_saving"]
+        self.assertEqual((saving["low"], saving["high"], saving["open_low"]), (None, 1, True))
+        self.walk("open", page, kind="open", report=said)
 
     def test_versus(self):
         page, other = self.path("versus.html"), self.path("other.db")

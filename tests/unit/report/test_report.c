@@ -428,7 +428,7 @@ static void test_through_the_store(void **state)
 
 /* `test_report --write PATH` leaves a store behind, for the end-to-end tests of the page; with
  * "slower" one in which the two tenants hinder each other more, with "open" one whose first search
- * was not bounded from above. */
+ * was not bounded from above, and that of both on no side. */
 static int write_only(const char *path, const char *kind)
 {
 	bool slower = strcmp(kind, "slower") == 0;
@@ -441,8 +441,10 @@ static int write_only(const char *path, const char *kind)
 	((struct ps_store_result *)t->results)[0].reasons =
 		"unsteady-rising: latency rose by 50 ms over the run";
 	m.campaign.slice_memory_bytes = INT64_C(8) << 30;
-	if (strcmp(kind, "open") == 0)
+	if (strcmp(kind, "open") == 0) {
 		m.cells[0].capacity.method_json = "{\"steps\":4,\"open_above\":true}";
+		m.cells[2].capacity.method_json = "{\"open_below\":true,\"open_above\":true}";
+	}
 	enum ps_status st = write_store(&m, path, &err);
 	if (st != PS_OK)
 		fprintf(stderr, "%s: %s\n", err.where, err.what);

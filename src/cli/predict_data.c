@@ -6,6 +6,7 @@
 #include "stats/stats.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,13 +137,18 @@ static enum ps_status add_trial(struct reading *r, const struct ps_store_cell *x
 	int64_t p50 = ps_hist_quantile_ns(&r->hist, 0.5);
 	if (ps_hist_count(&r->hist) == 0 || p50 == PS_HIST_INFINITE || p50 <= 0)
 		return PS_OK; /* a server that does not say */
-	struct ps_cli_predict_profile *p = profile_at(r->d, model, result->batch, &s);
+	if (result->batch != trunc(result->batch))
+		return PS_OK; /* a mix of sizes is none */
+	struct ps_cli_predict_profile *p = profile_at(r->d, model, (int64_t)result->batch, &s);
 	if (!p)
 		return ps_error_set(err, PS_ETOOBIG, "over %d profiles",
 				    PS_CLI_PREDICT_MAX_PROFILES);
 	if (p->trials < PS_CLI_PREDICT_KEPT_TRIALS)
 		p->log_ns[p->trials] = log((double)p50);
 	p->deviation += ps_hist_deviation_ns(&r->hist) / ps_hist_mean_ns(&r->hist);
+	p->mean += ps_hist_mean_ns(&r->hist) / (double)p50;
+	if (!p->priced_as)
+		p->priced_as = priced_as(r);
 	p->trials++;
 	return PS_OK;
 }
@@ -426,7 +432,9 @@ static enum ps_status read_parts(struct reading *r, struct ps_error *err)
 		st = add_models(r, err);
 	if (st == PS_OK)
 		st = read_cells(r, err);
-	return st == PS_OK ? add_lines(r, err) : st;
+	if (st == PS_OK)
+		st = ps_cli_predict_add_facts(r, err);
+	return st == PS_OK ? ps_cli_predict_add_lines(r, err) : st;
 }
 
 static enum ps_status read_campaign(struct ps_cli_predict_data *d,
@@ -496,6 +504,7 @@ void ps_cli_predict_free(struct ps_cli_predict_data *d)
 	free(d->profiles);
 	free(d->capacities);
 	free(d->pairs);
+	free(d->beside);
 	json_decref(d->machine_of);
 	ps_arena_fini(&d->arena);
 	memset(d, 0, sizeof(*d));

@@ -230,9 +230,9 @@ static enum ps_status check_same(const struct side sides[2], const char *tenant,
 
 	if (a->batch != b->batch)
 		return ps_error_set(err, PS_EINVAL,
-				    "requests of %.60s have %lld inferences in one campaign and "
-				    "%lld in the other: their rates cannot be compared",
-				    tenant, (long long)a->batch, (long long)b->batch);
+				    "requests of %.60s have %g inferences in one campaign and "
+				    "%g in the other: their rates cannot be compared",
+				    tenant, a->batch, b->batch);
 	if (strcmp(ps_sla_format(&x->sla, first), ps_sla_format(&y->sla, second)) != 0)
 		fprintf(stderr, "perseus: warning: the SLA of %s differs: %s and %s\n", tenant,
 			first, second);

@@ -156,7 +156,7 @@ static enum ps_status put_result(const struct ps_measure_tenant *tenant,
 	r->timeouts = t->outcomes[PS_LOAD_TIMEOUT];
 	r->unsent = t->outcomes[PS_LOAD_UNSENT];
 	r->refused = t->outcomes[PS_LOAD_REFUSED];
-	r->batch = llround(t->batch); /* rows hold whole ones */
+	r->batch = t->batch;
 	r->offered_rps = t->offered_rps;
 	r->achieved_rps = t->achieved_rps;
 	r->throughput_rps = t->throughput_rps;

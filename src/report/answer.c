@@ -337,9 +337,9 @@ static void price_set(struct ps_report_answer *a, int set)
 		if (!a->has_price || !l->capacity_known || !(l->compute_share > 0))
 			continue;
 		struct ps_stats_interval ips = l->capacity_rps;
-		ips.value *= (double)l->batch;
-		ips.lo *= (double)l->batch;
-		ips.hi *= (double)l->batch;
+		ips.value *= l->batch;
+		ips.lo *= l->batch;
+		ips.hi *= l->batch;
 		l->usd_per_million = ps_cost_usd_per_million(
 			a->campaign->price.usd_per_hour * l->compute_share, ips);
 	}

@@ -173,7 +173,7 @@ static enum ps_status add_member(struct use *u, int place, const struct ps_store
 		compute_ns = fmax(0, counted_s(t, name)) * 1e9; /* fmax: 0 for NAN, too */
 	int64_t bytes = tenant_bytes(models, name);
 	bool ok = add(&row->compute_ns, compute_ns) && add(&row->requests, (double)r->ok) &&
-		  add(&row->inferences, (double)r->ok * (double)(r->batch > 0 ? r->batch : 1)) &&
+		  add(&row->inferences, (double)r->ok * (r->batch > 0 ? r->batch : 1)) &&
 		  bytes >= 0 && add(&row->resident_byte_s, (double)bytes * s);
 	return ok ? PS_OK : cannot_be(u, err);
 }

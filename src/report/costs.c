@@ -129,7 +129,7 @@ struct group {
 
 static void add_line(struct group *g, const struct ps_report_line *l)
 {
-	struct ps_stats_interval ips = times(l->capacity_rps, (double)l->batch);
+	struct ps_stats_interval ips = times(l->capacity_rps, l->batch);
 
 	g->known = g->known && l->capacity_known;
 	g->shared = g->shared && l->compute_share > 0;

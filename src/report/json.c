@@ -88,7 +88,7 @@ static json_t *line_json(const struct ps_report_answer *a, const struct ps_repor
 	ps_json_set_real(o, "held_rps", l->held_rps);
 	json_object_set_new(o, "usd_per_million_inferences", interval(&l->usd_per_million, true));
 	ps_json_set_real(o, "compute_share", l->compute_share);
-	ps_json_set_int(o, "batch", l->batch);
+	ps_json_set_real(o, "batch", l->batch);
 	ps_json_set_int(o, "trials", l->trials);
 	ps_json_set_int(o, "invalid_trials", l->invalid);
 	ps_json_set_int(o, "requests", (int64_t)l->requests);

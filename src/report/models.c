@@ -156,7 +156,7 @@ static bool is_usable(const struct ps_store_trial *t, int64_t size, struct batch
 {
 	const struct ps_store_result *r = t->results;
 
-	if (t->result_len != 1 || r->batch != size)
+	if (t->result_len != 1 || r->batch != (double)size)
 		return false;
 	b->least = b->shown == 0 || r->concurrency < b->least ? r->concurrency : b->least;
 	b->most = r->concurrency > b->most ? r->concurrency : b->most;
@@ -216,7 +216,7 @@ static int64_t next_size(const struct ps_store_campaign *c, const char *model, i
 		     is_of(&c->cells[i], PS_STORE_PROFILE, model) && j < c->cells[i].trial_len;
 		     j++) {
 			const struct ps_store_trial *t = &c->cells[i].trials[j];
-			int64_t s = t->result_len ? t->results[0].batch : 0;
+			int64_t s = t->result_len ? (int64_t)fmin(t->results[0].batch, 1e9) : 0;
 			if (s > size && (next == 0 || s < next))
 				next = s;
 		}

@@ -68,7 +68,7 @@ struct ps_report_line {
 	double held_rps; /* requests/s at which a fresh trial kept every SLA; NAN: none did */
 	struct ps_stats_interval usd_per_million; /* inferences; value NAN when not known */
 	double compute_share;			  /* of the set's compute at capacity; 1 alone */
-	int64_t batch;				  /* inferences per request */
+	double batch;				  /* inferences per request; of a mix their mean */
 
 	/* at the demand rates, all trials pooled */
 	int trials, invalid;
@@ -130,7 +130,14 @@ enum ps_report_table_id {
 	PS_REPORT_TABLES
 };
 
-enum ps_report_value_kind { PS_REPORT_TEXT, PS_REPORT_NUMBER, PS_REPORT_MS, PS_REPORT_BYTES };
+/* SHARE: in parts of one, shown in per cent. */
+enum ps_report_value_kind {
+	PS_REPORT_TEXT,
+	PS_REPORT_NUMBER,
+	PS_REPORT_SHARE,
+	PS_REPORT_MS,
+	PS_REPORT_BYTES
+};
 
 struct ps_report_column {
 	const char *key;  /* in JSON and CSV; units in names */

@@ -188,7 +188,9 @@ static const char migration_4[] =
 	"ALTER TABLE campaign ADD COLUMN price_currency TEXT;"
 	"ALTER TABLE campaign ADD COLUMN price_exchange_usd REAL;"
 	"ALTER TABLE campaign ADD COLUMN price_exchange_source TEXT;"
-	"ALTER TABLE campaign ADD COLUMN price_exchange_date TEXT;";
+	"ALTER TABLE campaign ADD COLUMN price_exchange_date TEXT;"
+	/* where `batch` is no whole number */
+	"ALTER TABLE result ADD COLUMN mean_batch REAL;";
 
 const char *const ps_store_migrations[] = {migration_1, migration_2, migration_3, migration_4};
 _Static_assert(sizeof(ps_store_migrations) / sizeof(ps_store_migrations[0]) ==

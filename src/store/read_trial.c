@@ -1,5 +1,7 @@
 #include "store/read_internal.h"
 
+#include <math.h>
+
 #include <string.h>
 
 static enum ps_status fill_result(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q,
@@ -21,7 +23,8 @@ static enum ps_status fill_result(struct ps_store *s, struct ps_arena *a, sqlite
 	r->unsent = (uint64_t)ps_store_integer(q, c++);
 	r->refused = (uint64_t)ps_store_integer(q, c++);
 	r->outcomes_json = ps_store_text(a, q, c++);
-	r->batch = ps_store_integer(q, c++);
+	double batch = ps_store_real(q, c++);
+	r->batch = batch > 0 && isfinite(batch) ? batch : 0;
 	r->offered_rps = ps_store_real(q, c++);
 	r->achieved_rps = ps_store_real(q, c++);
 	r->throughput_rps = ps_store_real(q, c++);

@@ -69,8 +69,8 @@ const struct ps_store_stmt_row ps_store_stmts[PS_STMT_COUNT] = {
 	    " achieved_rps, throughput_rps, goodput_rps, effective_ratio, trend_tau, trend_p,"
 	    " sla_met, sla_decided, sla_needs_more, valid, reasons, first_failure, latency,"
 	    " service, send_lag, first_byte, uncorrected, server_queue, server_compute, records,"
-	    " records_dropped, requests) VALUES"
-	    " (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+	    " records_dropped, requests, mean_batch) VALUES"
+	    " (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
 	ROW(SECOND_INSERT,
 	    "INSERT INTO second (trial, tenant_idx, second, scheduled, sent, ok, failed, good,"
 	    " latency_sum_ns, latency_max_ns) VALUES (?,?,?,?,?,?,?,?,?,?)"),
@@ -135,7 +135,8 @@ const struct ps_store_stmt_row ps_store_stmts[PS_STMT_COUNT] = {
 	    " copies, host FROM trial WHERE cell = ? ORDER BY number"),
 	ROW(RESULTS_READ,
 	    "SELECT id, tenant_idx, wanted_rps, concurrency, scheduled, sent, completed, ok, good,"
-	    " timeouts, unsent, refused, outcomes, batch, offered_rps, achieved_rps,"
+	    " timeouts, unsent, refused, outcomes, coalesce(mean_batch, batch), offered_rps,"
+	    " achieved_rps,"
 	    " throughput_rps, goodput_rps, effective_ratio, trend_tau, trend_p, sla_met,"
 	    " sla_decided, sla_needs_more, valid, reasons, first_failure, latency, service,"
 	    " send_lag, first_byte, uncorrected, server_queue, server_compute, records,"

@@ -147,7 +147,7 @@ static const struct ps_store_column results[] = {
 	{"tenant", "tenant.name", "The tenant."},
 	{"wanted_rps", "nullif(wanted_rps, 0)", "Rate of the plan; empty: closed loop."},
 	{"concurrency", "nullif(concurrency, 0)", "Users of the closed loop; empty: open loop."},
-	{"batch", NULL, "Inferences per request."},
+	{"batch", "coalesce(mean_batch, batch)", "Inferences per request; of a mix their mean."},
 	{"scheduled", NULL, "Arrivals in the measured part."},
 	{"sent", NULL, "Of these, sent."},
 	{"completed", NULL, "Answered, whatever the answer."},

@@ -158,7 +158,7 @@ struct ps_store_result {
 	uint64_t scheduled, sent, completed, ok, good; /* good: ok and within the SLA's limit */
 	uint64_t timeouts, unsent, refused;
 	const char *outcomes_json; /* {"ok":N,"timeout":N,...}: every measured request once */
-	int64_t batch;		   /* inferences per request */
+	double batch;		   /* inferences per request; of a mix their mean */
 	double offered_rps, achieved_rps, throughput_rps, goodput_rps; /* requests per second */
 	double effective_ratio;	   /* independent samples per sample, (0, 1] */
 	double trend_tau, trend_p; /* Kendall's tau of latency over the run; one-sided p: small

@@ -188,6 +188,7 @@ static enum ps_status write_result(struct ps_store *s, int64_t trial,
 	ps_strbuf_init(&packed);
 	enum ps_status st = PS_OK;
 	size_t n = r->requests ? (size_t)r->records : 0;
+	double whole = round(r->batch);
 	if (ps_store_pack_requests(r->requests, n, &packed) != PS_OK) {
 		st = ps_error_set(err, PS_ENOMEM, "no memory to pack %llu requests",
 				  (unsigned long long)n);
@@ -195,17 +196,17 @@ static enum ps_status write_result(struct ps_store *s, int64_t trial,
 	struct ps_store_blob requests = {packed.data, packed.len};
 	if (st == PS_OK) {
 		st = ps_store_run(
-			s, PS_STMT_RESULT_INSERT, err, "iidiiiiiiiiisidddddddiiiissbbbbbbbiib",
+			s, PS_STMT_RESULT_INSERT, err, "iidiiiiiiiiisidddddddiiiissbbbbbbbiibd",
 			trial, (int64_t)r->tenant, r->wanted_rps, (int64_t)r->concurrency,
 			(int64_t)r->scheduled, (int64_t)r->sent, (int64_t)r->completed,
 			(int64_t)r->ok, (int64_t)r->good, (int64_t)r->timeouts, (int64_t)r->unsent,
-			(int64_t)r->refused, r->outcomes_json, r->batch, r->offered_rps,
+			(int64_t)r->refused, r->outcomes_json, (int64_t)whole, r->offered_rps,
 			r->achieved_rps, r->throughput_rps, r->goodput_rps, r->effective_ratio,
 			r->trend_tau, r->trend_p, (int64_t)r->sla_met, (int64_t)r->sla_decided,
 			(int64_t)r->sla_needs_more, (int64_t)r->valid, r->reasons, r->first_failure,
 			&r->latency, &r->service, &r->send_lag, &r->first_byte, &r->uncorrected,
 			&r->server_queue, &r->server_compute, (int64_t)n,
-			(int64_t)r->records_dropped, &requests);
+			(int64_t)r->records_dropped, &requests, r->batch == whole ? NAN : r->batch);
 	}
 	ps_strbuf_fini(&packed);
 	return st;

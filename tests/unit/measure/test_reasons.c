@@ -46,7 +46,7 @@ static void judge(struct judged *j, int n, int64_t first, int64_t last, int64_t 
 	j->t.scheduled = j->t.sent = j->t.completed = j->t.good = (uint64_t)n;
 	j->t.outcomes[PS_LOAD_OK] = (uint64_t)n;
 	j->t.success_ratio = 1;
-	j->t.batch = 1;
+	j->t.batch = 1.5; /* a mix of requests of one and of two */
 	const struct ps_load_judge_terms terms = {.sla = &sla, .timeout_ns = 10000 * MS};
 	assert_int_equal(ps_load_judge(&j->t, &terms), PS_OK);
 }
@@ -97,6 +97,7 @@ static void test_they_agree(void **state)
 		}
 		struct ps_store_result step = convert(j, PS_STORE_STEP, &a);
 		struct ps_store_result demand = convert(j, PS_STORE_DEMAND, &a);
+		assert_true(step.batch == 1.5);
 		assert_int_equal(step.valid, rows[i].step_valid);
 		assert_int_equal(demand.valid, rows[i].demand_valid);
 		assert_int_equal(ps_load_reason_is_trusted(demand.valid, demand.reasons),

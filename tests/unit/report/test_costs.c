@@ -197,6 +197,9 @@ static void test_tables(void **state)
 
 	make_campaign(&m, 1.25, 0.05, 400, 1.3);
 	m.tenants[1].model = m.tenants[0].model; /* two tenants of one model */
+	for (size_t i = 0; i < m.cell_len; i++) /* a mix of requests of one inference and of two */
+		for (size_t k = 0; m.cells[i].set == 0 && k < m.cells[i].trial_len; k++)
+			((struct ps_store_result *)m.cells[i].trials[k].results)->batch = 1.5;
 	build(&m, &a);
 	assert_int_equal(ps_report_costs_build(&a, &q, &costs, NULL), PS_OK);
 	const struct ps_report_table *t = &costs.tables[PS_REPORT_COSTS_COSTS];
@@ -204,6 +207,7 @@ static void test_tables(void **state)
 	assert_int_equal(t->row_len, 2 * (2 + 2 + 4));
 	assert_string_equal(cell(t, 6, "of")->text, "model");
 	assert_near(cell(t, 6, "inferences_per_s")->v.value, 15, 1e-9);
+	assert_near(cell(t, 0, "inferences_per_s")->v.value, 24, 1e-9); /* 16 requests/s alone */
 	/* 0.085 $/h over 15 a second; the set is the same */
 	assert_near(cell(t, 6, "usd_per_million")->v.value, 0.085 / 54000 * 1e6, 1e-9);
 	assert_near(cell(t, 7, "usd_per_million")->v.lo, 0.085 / 54000 / 1.05 * 1e6, 1e-9);

@@ -334,7 +334,7 @@ static void test_models(void **state)
 static void test_invalid_profiles(void **state)
 {
 	static const struct {
-		int64_t batch;
+		double batch;
 		int users;
 		double ms, rps;
 		bool trial_valid, valid;

@@ -101,7 +101,7 @@ static struct ps_store_result sample_result(int tenant)
 		.unsent = 1,
 		.refused = 1,
 		.outcomes_json = "{\"ok\":37}",
-		.batch = 1,
+		.batch = 1.5, /* a mix of requests of one and of two */
 		.offered_rps = 5,
 		.effective_ratio = 0.5,
 		.trend_tau = -1.5,
@@ -249,6 +249,7 @@ static void check_trial(struct ps_store *s, const struct ps_store_trial *t)
 	assert_memory_equal(x->latency.data, "histogram\0with zero", 20);
 	assert_null(x->service.data);
 	assert_string_equal(x->reasons, "late\nfew");
+	assert_true(x->batch == 1.5);
 	assert_int_equal(ps_store_requests_read(s, x->id, &r, &n, NULL), PS_OK);
 	assert_int_equal(n, 3);
 	assert_int_equal(r[2].http_status, 503);

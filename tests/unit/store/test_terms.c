@@ -185,6 +185,7 @@ static void check_old(struct ps_store *s)
 	assert_true(c->price.terms.spot_usd_per_hour == 0);
 	assert_int_equal(c->cell_len, 1);
 	assert_int_equal(c->cells[0].trial_len, 1);
+	assert_true(c->cells[0].trials[0].results[0].batch == 1);
 	check_all(s); /* the seals, too, are those that the older version wrote */
 	ps_store_campaign_free(c);
 }

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/plan_out_internal.h"
+#include "cli/plan_replay_internal.h"
 #include "cli/price_options_internal.h"
 
 #include <fcntl.h>
@@ -14,6 +15,7 @@ struct plan_options {
 	double gap;
 	int method;
 	bool compare, json;
+	struct ps_cli_replay_options replay;
 };
 
 #define FIELD(name) offsetof(struct plan_options, name)
@@ -96,6 +98,7 @@ static const struct ps_conf_option rows[] = {
 	 .metavar = "DIR",
 	 .help = "Write a configuration of perseus serve for each machine into this folder."},
 	PS_CLI_JSON(struct plan_options),
+	PS_CLI_REPLAY_ROWS(struct plan_options),
 	{0},
 };
 
@@ -111,7 +114,8 @@ static const struct ps_conf_schema schema = {
 		"The formats of the plan, the profiles and the revocations: perseus help plan.",
 	.example = "perseus plan examples/plan/shop.yaml\n"
 		   "perseus plan plan.yaml --time-limit 1m --json > plan.json\n"
-		   "perseus plan plan.yaml --serve-dir machines",
+		   "perseus plan plan.yaml --serve-dir machines\n"
+		   "perseus plan plan.yaml --replay rates --replay shop=day.csv",
 	.options = rows,
 	.size = sizeof(struct plan_options),
 	.where_offset = SIZE_MAX,
@@ -122,12 +126,14 @@ static void show_progress(void *ctx, const char *what)
 	ps_cli_progress_show(ctx, "%s", what);
 }
 
-static enum ps_status print_text(const struct ps_plan_answer *a, int most, struct ps_error *err)
+static enum ps_status print_text(const struct ps_plan_answer *a, const struct ps_cli_replay *replay,
+				 int most, struct ps_error *err)
 {
 	struct ps_strbuf out;
 
 	ps_strbuf_init(&out);
 	ps_cli_plan_text(a, most, &out);
+	ps_cli_replay_text(replay, most, &out);
 	enum ps_status st = ps_strbuf_status(&out);
 	st = st == PS_OK ? ps_cli_print(out.data, out.len, err)
 			 : ps_error_set(err, st, "no memory for the plan");
@@ -226,30 +232,43 @@ static json_t *prices_json(const struct ps_plan_answer *a)
 	return all;
 }
 
-static enum ps_status print_json(const struct ps_plan_answer *a, struct ps_error *err)
+static enum ps_status print_json(const struct ps_plan_answer *a, const struct ps_cli_replay *replay,
+				 struct ps_error *err)
 {
 	json_t *o = ps_cli_plan_json(a);
 
+	ps_cli_replay_json(replay, o);
 	json_object_set_new(o, "prices", prices_json(a));
 	return ps_cli_print_json(o, err);
 }
 
+/* *ret_kept: no agreement was seen to break. */
 static enum ps_status plan(const struct plan_options *o, const struct ps_plan_case *c,
-			   struct ps_error *err)
+			   bool *ret_kept, struct ps_error *err)
 {
 	struct ps_cost_date today;
 	struct ps_plan_answer a;
+	struct ps_cli_replay replay = {0};
 	enum ps_status st = ps_cli_today(o->today, &today, err);
 
 	if (st == PS_OK)
+		st = ps_cli_replay_open(c, &o->replay, (uint64_t)o->seed, &replay, err);
+	if (st == PS_OK)
 		st = answer(o, c, &a, err);
-	if (st != PS_OK)
+	if (st != PS_OK) {
+		ps_cli_replay_fini(&replay);
 		return st;
+	}
 	warn_prices(&a, today);
 	if (o->serve_dir)
 		st = ps_cli_plan_serve(&a, o->serve_dir, err);
 	if (st == PS_OK)
-		st = o->json ? print_json(&a, err) : print_text(&a, (int)o->machines, err);
+		st = ps_cli_plan_replay(&a, &replay, err);
+	if (st == PS_OK)
+		st = o->json ? print_json(&a, &replay, err)
+			     : print_text(&a, &replay, (int)o->machines, err);
+	*ret_kept = replay.broken == 0;
+	ps_cli_replay_fini(&replay);
 	ps_plan_answer_fini(&a);
 	return st;
 }
@@ -259,14 +278,17 @@ static int run(void *options)
 	const struct plan_options *o = options;
 	struct ps_plan_case c;
 	struct ps_error err;
+	bool kept = true;
 	enum ps_status st =
 		ps_plan_case_open(o->plan, o->prices, o->profiles, o->revocations, &c, &err);
 
 	if (st == PS_OK) {
-		st = plan(o, &c, &err);
+		st = plan(o, &c, &kept, &err);
 		ps_plan_case_fini(&c);
 	}
-	return st == PS_OK ? PS_CLI_OK : ps_cli_fail(&err);
+	if (st != PS_OK)
+		return ps_cli_fail(&err);
+	return kept ? PS_CLI_OK : PS_CLI_NEGATIVE;
 }
 
 static const struct ps_conf_schema *const files[] = {&ps_plan_file_schema, &ps_plan_profiles_schema,

@@ -12,6 +12,9 @@ void ps_cli_plan_text(const struct ps_plan_answer *a, int most, struct ps_strbuf
 json_t *ps_cli_plan_json(const struct ps_plan_answer *a);
 /* ps_cli_plan_bound_text says where a bound comes from. */
 const char *ps_cli_plan_bound_text(enum ps_plan_bound by);
+/* ps_cli_plan_weight returns the weight that a tenant's configuration has on a machine: its planned
+ * share, in per cent. */
+int64_t ps_cli_plan_weight(const struct ps_plan_place *p);
 /* ps_cli_plan_serve writes a configuration of perseus serve per machine, DIR/machine-001.yaml and
  * so on. PS_EINVAL when the profiles do not say where a model's file is. Blocking. */
 enum ps_status ps_cli_plan_serve(const struct ps_plan_answer *a, const char *dir,

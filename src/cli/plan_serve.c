@@ -82,6 +82,11 @@ static enum ps_status put_models(const struct ps_plan_answer *a, const struct ps
 }
 
 /* Weights as the planned shares: then fair order is nearest to the order that was planned with. */
+int64_t ps_cli_plan_weight(const struct ps_plan_place *p)
+{
+	return (int64_t)fmax(1, round(100 * p->forecast.share));
+}
+
 static void put_tenant(const struct ps_plan_answer *a, const struct ps_plan_place *p,
 		       struct ps_strbuf *out)
 {
@@ -92,8 +97,8 @@ static void put_tenant(const struct ps_plan_answer *a, const struct ps_plan_plac
 	put_text(out, t->name);
 	ps_strbuf_puts(out, "\n    models: [");
 	put_text(out, a->c->models[t->model].name);
-	ps_strbuf_printf(out, "]\n    sla: %s\n    weight: %.0f", ps_sla_format(&t->sla, sla),
-			 fmax(1, round(100 * p->forecast.share)));
+	ps_strbuf_printf(out, "]\n    sla: %s\n    weight: %lld", ps_sla_format(&t->sla, sla),
+			 (long long)ps_cli_plan_weight(p));
 	ps_strbuf_printf(out, " # %.3g %% of its traffic: up to %.4g/s\n", 100 * p->traffic,
 			 t->peak_rps * p->traffic);
 }

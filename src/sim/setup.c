@@ -24,6 +24,9 @@ static enum ps_status check_model(const struct ps_sim_model *m, struct ps_error 
 	for (size_t i = 0; i < m->n_table; i++)
 		if (!positive(m->table_ns[i]))
 			return ps_error_set(err, PS_EINVAL, "a service time is wrong");
+	if (m->service == PS_SIM_GAMMA && !(m->cv > 0 && m->cv <= 100))
+		return ps_error_set(err, PS_EINVAL,
+				    "a coefficient of variation is not in (0, 100]");
 	if (m->service == PS_SIM_TWO_POINT &&
 	    !(m->slow_share >= 0 && m->slow_share <= 1 && positive(m->slow_factor)))
 		return ps_error_set(err, PS_EINVAL, "a slow share or factor is wrong");
@@ -33,22 +36,25 @@ static enum ps_status check_model(const struct ps_sim_model *m, struct ps_error 
 	return PS_OK;
 }
 
-static enum ps_status check_phases(const struct ps_sim_tenant *t, struct ps_error *err)
+static enum ps_status check_phases(const struct ps_sim_tenant *t, bool ends, struct ps_error *err)
 {
 	for (int i = 0; i < t->n_phases; i++)
 		if (!not_negative(t->phases[i].factor) ||
 		    (i > 0 && t->phases[i].from_ns < t->phases[i - 1].from_ns))
 			return ps_error_set(err, PS_EINVAL, "a phase is wrong");
-	if (t->n_phases > 0 && !(t->phases[t->n_phases - 1].factor > 0))
+	if (t->n_phases > 0 && !ends && !(t->phases[t->n_phases - 1].factor > 0))
 		return ps_error_set(err, PS_EINVAL, "nothing arrives in the last phase");
 	return PS_OK;
 }
 
-static enum ps_status check_arrivals(const struct ps_sim_tenant *t, struct ps_error *err)
+static enum ps_status check_arrivals(const struct ps_sim_tenant *t, bool ends, struct ps_error *err)
 {
 	if (t->arrival == PS_SIM_CLOSED) {
 		if (t->outstanding < 1 || t->think_ns < 0 || t->retry_ns < 0)
 			return ps_error_set(err, PS_EINVAL, "a closed loop is wrong");
+	} else if (t->arrival == PS_SIM_STREAM) {
+		if (!t->next_ns)
+			return ps_error_set(err, PS_EINVAL, "a stream is missing");
 	} else if (!(t->rate_rps > 0) || !(t->rate_rps <= 1e9)) {
 		return ps_error_set(err, PS_EINVAL, "a rate is not in (0, 1e9]");
 	}
@@ -56,7 +62,7 @@ static enum ps_status check_arrivals(const struct ps_sim_tenant *t, struct ps_er
 		return ps_error_set(err, PS_EINVAL, "bursts have no length");
 	if (!not_negative(t->leave_share) || (t->leave_share > 0 && !positive(t->patience_ns)))
 		return ps_error_set(err, PS_EINVAL, "a patience is missing");
-	return check_phases(t, err);
+	return check_phases(t, ends, err);
 }
 
 static enum ps_status check_tenant(const struct ps_sim_plan *p, const struct ps_sim_tenant *t,
@@ -67,7 +73,7 @@ static enum ps_status check_tenant(const struct ps_sim_plan *p, const struct ps_
 	if (t->queue_limit < 1 || t->weight < 1 || t->deadline_ns < 0 || t->sla_ns < 0 ||
 	    t->rows < 0)
 		return ps_error_set(err, PS_EINVAL, "a queue limit, weight or deadline is wrong");
-	return check_arrivals(t, err);
+	return check_arrivals(t, p->until_ns > 0 || t->until_ns > 0, err);
 }
 
 enum ps_status sim_check(const struct ps_sim_plan *p, struct ps_error *err)

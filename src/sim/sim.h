@@ -25,6 +25,7 @@ enum ps_sim_service {
 	PS_SIM_EXPONENTIAL, /* f of mean 1 */
 	PS_SIM_TWO_POINT,   /* a share of the requests takes `slow_factor` times as long; mean 1 */
 	PS_SIM_RECORDED,    /* f drawn uniformly from `recorded_ns` over service_ns */
+	PS_SIM_GAMMA,	    /* f of mean 1 and standard deviation `cv` */
 };
 
 struct ps_sim_model {
@@ -35,6 +36,7 @@ struct ps_sim_model {
 	size_t n_table;
 	double wide_speedup; /* 0: 1 */
 	double slow_share, slow_factor;
+	double cv; /* GAMMA: > 0 */
 	const int64_t *recorded_ns;
 	size_t n_recorded;
 	int64_t max_batch; /* rows; 0: no batches */
@@ -46,22 +48,25 @@ enum ps_sim_arrival {
 	PS_SIM_CONSTANT,
 	PS_SIM_BURSTS, /* Poisson while on; on and off for exponential times */
 	PS_SIM_CLOSED, /* `outstanding` requests at any time: the next when one is done */
+	PS_SIM_STREAM, /* when `next_ns` says */
 };
 
 /* From `from_ns` on, the rate is `factor` times `rate_rps`. */
 struct ps_sim_phase {
 	int64_t from_ns;
-	double factor; /* >= 0; the last one > 0 */
+	double factor; /* >= 0; the last one > 0, unless the tenant's or plan's time is limited */
 };
 
 struct ps_sim_tenant {
 	int model;
 	enum ps_sim_arrival arrival;
-	double rate_rps;		   /* > 0, but CLOSED; BURSTS: while on */
-	double on_ns, off_ns;		   /* BURSTS: mean lengths */
-	int outstanding;		   /* CLOSED */
-	int64_t think_ns;		   /* CLOSED: from one done to the next sent */
-	int64_t retry_ns;		   /* CLOSED: likewise after a refusal; 0: 1 ms */
+	double rate_rps;	      /* > 0, but CLOSED and STREAM; BURSTS: while on */
+	double on_ns, off_ns;	      /* BURSTS: mean lengths */
+	int outstanding;	      /* CLOSED */
+	int64_t think_ns;	      /* CLOSED: from one done to the next sent */
+	int64_t retry_ns;	      /* CLOSED: likewise after a refusal; 0: 1 ms */
+	double (*next_ns)(void *ctx); /* STREAM: the next instant, never before the last one; */
+	void *next_ctx;		      /* INFINITY: none follows */
 	const struct ps_sim_phase *phases; /* rising; none: factor 1 throughout */
 	int n_phases;
 	int64_t from_ns;    /* nothing arrives before */

@@ -46,6 +46,10 @@ static void advance(struct sim_source *o)
 	while (o->next_ns <= end_of_time_ns) {
 		double per_ns = t->rate_rps * 1e-9 * factor_now(o), until_ns = change_ns(o);
 		double gap_ns = per_ns > 0 ? left / per_ns : INFINITY;
+		if (isinf(until_ns) && isinf(gap_ns)) { /* a silence that stays */
+			o->next_ns = INFINITY;
+			return;
+		}
 		if (o->next_ns + gap_ns < until_ns) {
 			o->next_ns += gap_ns;
 			return;
@@ -56,9 +60,23 @@ static void advance(struct sim_source *o)
 	}
 }
 
+static enum ps_status next_of_stream(struct sim *s, struct sim_source *o)
+{
+	double at_ns = o->tenant->next_ns(o->tenant->next_ctx);
+	if (at_ns > o->next_ns)
+		o->next_ns = at_ns;
+	if (o->next_ns > end_of_time_ns)
+		return PS_OK;
+	return ps_heap_push(&s->arrivals, &o->clients->next, (int64_t)o->next_ns);
+}
+
 enum ps_status sim_source_next(struct sim *s, struct sim_source *o)
 {
+	if (o->tenant->arrival == PS_SIM_STREAM)
+		return next_of_stream(s, o);
 	advance(o);
+	if (isinf(o->next_ns))
+		return PS_OK;
 	if (o->next_ns > end_of_time_ns)
 		return PS_ETOOBIG;
 	if (o->tenant->until_ns && o->next_ns >= (double)o->tenant->until_ns)
@@ -88,6 +106,8 @@ double sim_source_factor(struct sim_source *o)
 	switch (m->service) {
 	case PS_SIM_EXPONENTIAL:
 		return ps_rng_exponential(&o->services, 1);
+	case PS_SIM_GAMMA:
+		return ps_rng_gamma(&o->services, 1 / (m->cv * m->cv)) * m->cv * m->cv;
 	case PS_SIM_TWO_POINT:
 		mean = 1 - m->slow_share + m->slow_share * m->slow_factor;
 		return (ps_rng_uniform(&o->services) < m->slow_share ? m->slow_factor : 1) / mean;

@@ -6,7 +6,6 @@
 #include "stats/stats.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,9 +145,6 @@ static enum ps_status add_trial(struct reading *r, const struct ps_store_cell *x
 	if (p->trials < PS_CLI_PREDICT_KEPT_TRIALS)
 		p->log_ns[p->trials] = log((double)p50);
 	p->deviation += ps_hist_deviation_ns(&r->hist) / ps_hist_mean_ns(&r->hist);
-	p->mean += ps_hist_mean_ns(&r->hist) / (double)p50;
-	if (!p->priced_as)
-		p->priced_as = priced_as(r);
 	p->trials++;
 	return PS_OK;
 }
@@ -432,9 +428,7 @@ static enum ps_status read_parts(struct reading *r, struct ps_error *err)
 		st = add_models(r, err);
 	if (st == PS_OK)
 		st = read_cells(r, err);
-	if (st == PS_OK)
-		st = ps_cli_predict_add_facts(r, err);
-	return st == PS_OK ? ps_cli_predict_add_lines(r, err) : st;
+	return st == PS_OK ? add_lines(r, err) : st;
 }
 
 static enum ps_status read_campaign(struct ps_cli_predict_data *d,
@@ -504,7 +498,6 @@ void ps_cli_predict_free(struct ps_cli_predict_data *d)
 	free(d->profiles);
 	free(d->capacities);
 	free(d->pairs);
-	free(d->beside);
 	json_decref(d->machine_of);
 	ps_arena_fini(&d->arena);
 	memset(d, 0, sizeof(*d));

@@ -5,6 +5,7 @@
 #include "report/agree.h"
 #include "report/report.h"
 #include "report/versus.h"
+#include "report_published_internal.h"
 #include "report_verbs_internal.h"
 
 #include <stdlib.h>
@@ -12,15 +13,16 @@
 #include <unistd.h>
 
 struct report_options {
-	char *store, *html, *csv, *markdown, *plan, *against_store;
+	char *store, *html, *csv, *markdown, *plan, *published, *against_store;
 	int64_t campaign, against;
 	int table;
 	bool json, list;
 };
 
-/* In the order of enum ps_report_table_id, after the lines. */
-static const char *const tables[] = {"lines", "interference", "frontier",  "packing",
-				     "cold",  "batches",      "operators", NULL};
+/* In the order of enum ps_report_table_id, after the lines; then of enum ps_report_beside_table. */
+static const char *const tables[] = {"lines",  "interference", "frontier",  "packing",
+				     "cold",   "batches",      "operators", "peaks",
+				     "points", "loads",	       NULL};
 
 static const struct ps_conf_option rows[] = {
 	{
@@ -62,7 +64,8 @@ static const struct ps_conf_option rows[] = {
 		.offset = offsetof(struct report_options, table),
 		.choices = tables,
 		.def = "lines",
-		.help = "Which table --csv writes: lines has one row per tenant and set.",
+		.help = "Which table --csv writes: lines has one row per tenant and set; the last "
+			"three are of --published.",
 	},
 	{
 		.name = "markdown",
@@ -79,6 +82,14 @@ static const struct ps_conf_option rows[] = {
 		.help = "Show this plan, too: the JSON of perseus plan, or predictions held "
 			"against "
 			"measurements in the same form (docs/report.md).",
+	},
+	{
+		.name = "published",
+		.type = PS_CONF_TEXT,
+		.offset = offsetof(struct report_options, published),
+		.metavar = "FILE",
+		.help = "Also show these published figures of two models, beside the campaign's "
+			"(YAML, docs/report.md; examples/perseus-2020/published.yaml).",
 	},
 	{
 		.name = "against",
@@ -119,6 +130,7 @@ static const struct ps_conf_schema schema = {
 	.example = "perseus report results.db\n"
 		   "perseus report results.db --html report.html --csv report.csv\n"
 		   "perseus report results.db --html report.html --plan plan.json\n"
+		   "perseus report study.db --published published.yaml --html study.html\n"
 		   "perseus report new.db --against-store old.db --html compared.html\n"
 		   "perseus report results.db --json",
 	.options = rows,
@@ -200,8 +212,10 @@ static enum ps_status write_csv(const struct ps_report_answer *a, int table, con
 	ps_strbuf_init(&out);
 	if (table == 0)
 		ps_report_csv(a, &out);
-	else
+	else if (table <= PS_REPORT_TABLES)
 		ps_report_table_csv(&a->tables[table - 1], &out);
+	else
+		ps_report_table_csv(&a->beside->tables[table - 1 - PS_REPORT_TABLES], &out);
 	enum ps_status st = write_file(path, &out, err);
 	ps_strbuf_fini(&out);
 	return st;
@@ -253,16 +267,31 @@ static enum ps_status print_text(const struct ps_report_answer *a, struct ps_err
 	return st;
 }
 
+static enum ps_status check(const struct report_options *o, struct ps_error *err)
+{
+	if (o->published || o->table <= PS_REPORT_TABLES)
+		return PS_OK;
+	ps_error_set(err, PS_EUSAGE, "the table %s is of published figures", tables[o->table]);
+	ps_error_where(err, "--table");
+	ps_error_hint(err, "name their file with --published");
+	return PS_EUSAGE;
+}
+
 static enum ps_status show(const struct report_options *o, const struct ps_store_campaign *c,
 			   struct ps_error *err)
 {
 	struct ps_report_answer a = {0};
 	struct ps_report_plan plan = {0};
-	enum ps_status st = o->plan ? read_plan(o->plan, &plan, err) : PS_OK;
+	struct ps_cli_published published = {0};
+	enum ps_status st = check(o, err);
 
+	if (st == PS_OK && o->plan)
+		st = read_plan(o->plan, &plan, err);
 	if (st == PS_OK)
 		st = ps_report_build(c, &a, err);
 	a.plan = o->plan ? &plan : NULL;
+	if (st == PS_OK && o->published)
+		st = ps_cli_published_open(o->published, &a, &published, err);
 	if (st == PS_OK && o->html)
 		st = write_html(&a, o->html, err);
 	if (st == PS_OK && o->csv)
@@ -273,6 +302,7 @@ static enum ps_status show(const struct report_options *o, const struct ps_store
 		st = o->json ? ps_cli_print_json(ps_report_json(&a, false), err)
 			     : print_text(&a, err);
 	ps_report_fini(&a);
+	ps_cli_published_close(&published);
 	ps_report_plan_free(&plan);
 	return st;
 }
@@ -375,8 +405,9 @@ static int run(void *options)
 	return agrees ? PS_CLI_OK : PS_CLI_NEGATIVE;
 }
 
-static const struct ps_cli_command *const verbs[] = {&ps_cli_report_cost, &ps_cli_report_break_even,
-						     &ps_cli_report_bill, NULL};
+static const struct ps_cli_command *const verbs[] = {&ps_cli_report_cost, &ps_cli_report_loads,
+						     &ps_cli_report_break_even, &ps_cli_report_bill,
+						     NULL};
 
 const struct ps_cli_command ps_cmd_report = {
 	.name = "report",

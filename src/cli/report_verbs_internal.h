@@ -5,7 +5,8 @@
 #include "cli/cli.h"
 #include "report/report.h"
 
-extern const struct ps_cli_command ps_cli_report_cost, ps_cli_report_break_even, ps_cli_report_bill;
+extern const struct ps_cli_command ps_cli_report_cost, ps_cli_report_loads,
+	ps_cli_report_break_even, ps_cli_report_bill;
 
 /* A campaign of a store, read, with its answer. */
 struct ps_cli_answered {

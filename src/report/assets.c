@@ -15,6 +15,7 @@ ASSET(ps_report_money_js_file, PS_WEB_DIR "/money.js");
 ASSET(ps_report_figures_js_file, PS_WEB_DIR "/figures.js");
 ASSET(ps_report_page_js_file, PS_WEB_DIR "/page.js");
 ASSET(ps_report_whatif_js_file, PS_WEB_DIR "/whatif.js");
+ASSET(ps_report_published_js_file, PS_WEB_DIR "/published.js");
 ASSET(ps_report_js_file, PS_WEB_DIR "/report.js");
 ASSET(ps_report_versus_file, PS_WEB_DIR "/versus.html");
 ASSET(ps_report_versus_js_file, PS_WEB_DIR "/versus.js");
@@ -32,6 +33,7 @@ struct ps_report_asset ps_report_asset_get(enum ps_report_asset_name name)
 		[PS_REPORT_FIGURES_JS] = {ps_report_figures_js_file_start, ps_report_figures_js_file_end},
 		[PS_REPORT_PAGE_JS] = {ps_report_page_js_file_start, ps_report_page_js_file_end},
 		[PS_REPORT_WHATIF_JS] = {ps_report_whatif_js_file_start, ps_report_whatif_js_file_end},
+		[PS_REPORT_PUBLISHED_JS] = {ps_report_published_js_file_start, ps_report_published_js_file_end},
 		[PS_REPORT_JS] = {ps_report_js_file_start, ps_report_js_file_end},
 		[PS_REPORT_CHART_JS] = {ps_report_chart_file_start, ps_report_chart_file_end},
 		[PS_REPORT_VERSUS_TEMPLATE] = {ps_report_versus_file_start, ps_report_versus_file_end},

@@ -1,4 +1,5 @@
 /* html.c - the page of one campaign. */
+#include "beside_internal.h"
 #include "page_internal.h"
 
 #include "base/clock.h"
@@ -308,11 +309,12 @@ static void data(const struct ps_report_page *p, struct ps_strbuf *out)
 
 static void js(const struct ps_report_page *p, struct ps_strbuf *out)
 {
-	(void)p;
 	ps_report_put_asset(out, PS_REPORT_MONEY_JS);
 	ps_report_put_asset(out, PS_REPORT_FIGURES_JS);
 	ps_report_put_asset(out, PS_REPORT_PAGE_JS);
 	ps_report_put_asset(out, PS_REPORT_WHATIF_JS);
+	if (p->a->beside)
+		ps_report_put_asset(out, PS_REPORT_PUBLISHED_JS);
 	ps_report_put_asset(out, PS_REPORT_JS);
 }
 
@@ -331,6 +333,7 @@ static const struct ps_report_place places[] = {
 	{"capacity", capacity},
 	{"savings", savings},
 	{"machine", machine},
+	{"published", ps_report_put_beside},
 	{"plan", ps_report_put_plan},
 	{"predictions", predictions},
 	{"series_note", series_note},

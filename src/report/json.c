@@ -1,4 +1,5 @@
 /* json.c - the answer for programs, and what the page draws. Keys: docs/report.md. */
+#include "beside_internal.h"
 #include "report_internal.h"
 
 #include "stats/special.h"
@@ -473,6 +474,7 @@ json_t *ps_report_json(const struct ps_report_answer *a, bool charts)
 	json_object_set_new(o, "plan", a->plan ? ps_report_plan_json(a->plan) : json_null());
 	json_object_set_new(o, "predictions",
 			    a->plan ? ps_report_predictions_json(a->plan) : json_array());
+	json_object_set_new(o, "published", ps_report_beside_json(a));
 	if (charts)
 		json_object_set_new(o, "what_if", what_if_json(a));
 	return o;

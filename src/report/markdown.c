@@ -1,4 +1,5 @@
 /* markdown.c - the answer for an issue, a wiki or a mail. */
+#include "beside_internal.h"
 #include "grid_internal.h"
 #include "report_internal.h"
 
@@ -15,7 +16,7 @@ static bool is_markup(const char *from, const char *at)
 	return *at == ']' ? at[1] == '(' || at[1] == '[' : strchr("\\`*<|", *at) != NULL;
 }
 
-static void escape(struct ps_strbuf *out, const char *text)
+void ps_report_markdown_escape(struct ps_strbuf *out, const char *text)
 {
 	for (const char *s = text; s && *s; s++) {
 		if (is_markup(text, s))
@@ -30,11 +31,11 @@ void ps_report_grid_markdown(const struct ps_report_grid *g, struct ps_strbuf *o
 	if (g->len == 0)
 		return;
 	ps_strbuf_puts(out, "\n## ");
-	escape(out, g->title);
+	ps_report_markdown_escape(out, g->title);
 	ps_strbuf_puts(out, "\n\n|");
 	for (int c = 0; c < g->columns; c++) {
 		ps_strbuf_putc(out, ' ');
-		escape(out, g->heads[c]);
+		ps_report_markdown_escape(out, g->heads[c]);
 		ps_strbuf_puts(out, " |");
 	}
 	ps_strbuf_puts(out, "\n|");
@@ -45,7 +46,7 @@ void ps_report_grid_markdown(const struct ps_report_grid *g, struct ps_strbuf *o
 		ps_strbuf_putc(out, '|');
 		for (int c = 0; c < g->columns; c++) {
 			ps_strbuf_putc(out, ' ');
-			escape(out, g->rows[r].cells[c]);
+			ps_report_markdown_escape(out, g->rows[r].cells[c]);
 			ps_strbuf_puts(out, " |");
 		}
 		ps_strbuf_putc(out, '\n');
@@ -62,7 +63,7 @@ static void put_plan(const struct ps_report_plan *p, struct ps_strbuf *out)
 	ps_report_plan_sentences(p, &said);
 	if (said.len > 0) {
 		ps_strbuf_puts(out, "\n## What to rent\n\n");
-		escape(out, said.data);
+		ps_report_markdown_escape(out, said.data);
 		ps_strbuf_putc(out, '\n');
 	}
 	out->failed = out->failed || said.failed;
@@ -82,7 +83,7 @@ static void put_warnings(const struct ps_report_answer *a, struct ps_strbuf *out
 	ps_strbuf_puts(out, "\n## Warnings\n\n");
 	for (size_t i = 0; i < a->warning_len; i++) {
 		ps_strbuf_puts(out, "- ");
-		escape(out, a->warnings[i]);
+		ps_report_markdown_escape(out, a->warnings[i]);
 		ps_strbuf_putc(out, '\n');
 	}
 }
@@ -95,11 +96,11 @@ void ps_report_markdown(const struct ps_report_answer *a, struct ps_strbuf *out)
 	char price[PS_REPORT_PRICE_SIZE];
 
 	ps_strbuf_puts(out, "# ");
-	escape(out, a->campaign->name);
+	ps_report_markdown_escape(out, a->campaign->name);
 	ps_strbuf_puts(out, "\n\n> ");
-	escape(out, a->verdict);
+	ps_report_markdown_escape(out, a->verdict);
 	ps_strbuf_puts(out, "\n\nPriced as ");
-	escape(out, ps_report_price(a, price));
+	ps_report_markdown_escape(out, ps_report_price(a, price));
 	ps_strbuf_puts(out, ". Brackets: 95 % intervals.\n");
 	for (int i = 0; i < 5; i++) {
 		struct ps_report_grid g;
@@ -115,6 +116,7 @@ void ps_report_markdown(const struct ps_report_answer *a, struct ps_strbuf *out)
 		ps_report_grid_markdown(&g, out);
 		ps_report_grid_fini(&g);
 	}
+	ps_report_beside_markdown(a, out);
 	if (a->plan)
 		put_plan(a->plan, out);
 	put_warnings(a, out);

@@ -161,6 +161,8 @@ struct ps_report_table {
 	size_t row_len;
 };
 
+struct ps_report_beside;
+
 struct ps_report_answer {
 	const struct ps_store_campaign *campaign; /* borrowed: must outlive the answer */
 	bool has_price;
@@ -173,6 +175,7 @@ struct ps_report_answer {
 	struct ps_report_table tables[PS_REPORT_TABLES];
 	struct ps_arena arena;		   /* of the tables */
 	const struct ps_report_plan *plan; /* borrowed; NULL: none is shown. The caller sets it */
+	const struct ps_report_beside *beside; /* likewise: published figures (published.h) */
 	char **warnings;
 	size_t warning_len;
 	int cells_done, cells_failed, cells_open;

@@ -2,6 +2,7 @@
  * too. */
 #include "report_internal.h"
 
+#include "base/csv.h"
 #include "base/units.h"
 
 #include <math.h>
@@ -58,6 +59,8 @@ const char *ps_report_value_text(const struct ps_report_column *c, const struct 
 		snprintf(buf, PS_REPORT_CELL_SIZE, "%s",
 			 isnan(v->v.value) ? "-"
 					   : ps_units_format_bytes((int64_t)v->v.value, bytes));
+	} else if (c->kind == PS_REPORT_SHARE) {
+		ps_report_percent(&v->v, buf);
 	} else {
 		ps_report_interval(&v->v, v->open_below, v->open_above, buf);
 	}
@@ -66,41 +69,19 @@ const char *ps_report_value_text(const struct ps_report_column *c, const struct 
 
 /* ---- CSV ---- */
 
-/* RFC 4180; a text that a spreadsheet would run as a formula gets an apostrophe in front. */
-static void put_text(struct ps_strbuf *out, const char *s)
-{
-	ps_strbuf_putc(out, '"');
-	if (s[0] && strchr("=+-@\t\r", s[0]))
-		ps_strbuf_putc(out, '\'');
-	for (; *s; s++) {
-		if (*s == '"')
-			ps_strbuf_putc(out, '"');
-		ps_strbuf_putc(out, *s);
-	}
-	ps_strbuf_putc(out, '"');
-}
-
-static void put_real(struct ps_strbuf *out, double v)
-{
-	if (isfinite(v))
-		ps_strbuf_printf(out, "%.10g", v);
-	else if (isinf(v))
-		ps_strbuf_puts(out, v > 0 ? "inf" : "-inf");
-}
-
 static void put_value(struct ps_strbuf *out, const struct ps_report_column *c,
 		      const struct ps_report_value *v)
 {
 	if (c->kind == PS_REPORT_TEXT) {
-		put_text(out, v->text);
+		ps_csv_text(out, v->text);
 		return;
 	}
-	put_real(out, v->v.value);
+	ps_csv_real(out, v->v.value);
 	if (c->interval) {
 		ps_strbuf_putc(out, ',');
-		put_real(out, v->v.has_interval ? v->v.lo : NAN);
+		ps_csv_real(out, v->v.has_interval ? v->v.lo : NAN);
 		ps_strbuf_putc(out, ',');
-		put_real(out, v->v.has_interval ? v->v.hi : NAN);
+		ps_csv_real(out, v->v.has_interval ? v->v.hi : NAN);
 	}
 }
 

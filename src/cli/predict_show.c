@@ -1,6 +1,8 @@
 /* predict_show.c - predictions as text, JSON and CSV. */
 #include "cli/predict_show_internal.h"
 
+#include "base/csv.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -192,13 +194,8 @@ json_t *ps_cli_predict_answers_json(const struct ps_cli_predict_answer *a, size_
 
 static void put_text(struct ps_strbuf *out, const char *text)
 {
-	ps_strbuf_putc(out, '"');
-	for (const char *s = text; *s; s++) {
-		if (*s == '"')
-			ps_strbuf_putc(out, '"');
-		ps_strbuf_putc(out, *s);
-	}
-	ps_strbuf_puts(out, "\",");
+	ps_csv_text(out, text);
+	ps_strbuf_putc(out, ',');
 }
 
 static void put_number(struct ps_strbuf *out, double v)

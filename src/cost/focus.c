@@ -1,5 +1,6 @@
 /* focus.c - a bill as CSV with the columns of FOCUS 1.2 (the FinOps Open Cost and Usage
  * Specification). */
+#include "base/csv.h"
 #include "cost/bill.h"
 #include "cost_internal.h"
 
@@ -14,20 +15,6 @@ struct charge {
 	bool memory;
 	int64_t nano_usd, list_nano_usd;
 };
-
-static void put_text(struct ps_strbuf *out, const char *s)
-{
-	ps_strbuf_putc(out, '"');
-	/* a spreadsheet would run it */
-	if (s[0] && strchr("=+-@\t\r", s[0]))
-		ps_strbuf_putc(out, '\'');
-	for (; *s; s++) {
-		if (*s == '"')
-			ps_strbuf_putc(out, '"');
-		ps_strbuf_putc(out, *s);
-	}
-	ps_strbuf_putc(out, '"');
-}
 
 static void put_money(struct ps_strbuf *out, int64_t nano)
 {
@@ -60,7 +47,7 @@ static void list_cost(const struct charge *c, struct ps_strbuf *out)
 
 static void account(const struct charge *c, struct ps_strbuf *out)
 {
-	put_text(out, c->bill->account ? c->bill->account : "default");
+	ps_csv_text(out, c->bill->account ? c->bill->account : "default");
 }
 
 static void currency(const struct charge *c, struct ps_strbuf *out)
@@ -104,7 +91,7 @@ static void description(const struct charge *c, struct ps_strbuf *out)
 	else
 		snprintf(text, sizeof text, "%s of %.100s for %.100s on %.100s", what,
 			 c->row->model, c->row->tenant, c->bill->price->instance_type);
-	put_text(out, text);
+	ps_csv_text(out, text);
 }
 
 static void frequency(const struct charge *c, struct ps_strbuf *out)
@@ -159,18 +146,18 @@ static void unit(const struct charge *c, struct ps_strbuf *out)
 
 static void provider(const struct charge *c, struct ps_strbuf *out)
 {
-	put_text(out, c->bill->price->provider ? c->bill->price->provider : "");
+	ps_csv_text(out, c->bill->price->provider ? c->bill->price->provider : "");
 }
 
 static void region(const struct charge *c, struct ps_strbuf *out)
 {
 	if (c->bill->price->region)
-		put_text(out, c->bill->price->region);
+		ps_csv_text(out, c->bill->price->region);
 }
 
 static void resource(const struct charge *c, struct ps_strbuf *out)
 {
-	put_text(out, c->bill->resource ? c->bill->resource : "machine");
+	ps_csv_text(out, c->bill->resource ? c->bill->resource : "machine");
 }
 
 static void resource_type(const struct charge *c, struct ps_strbuf *out)
@@ -193,7 +180,7 @@ static void service(const struct charge *c, struct ps_strbuf *out)
 
 static void sku(const struct charge *c, struct ps_strbuf *out)
 {
-	put_text(out, c->bill->price->instance_type);
+	ps_csv_text(out, c->bill->price->instance_type);
 }
 
 static void meter(const struct charge *c, struct ps_strbuf *out)
@@ -204,13 +191,13 @@ static void meter(const struct charge *c, struct ps_strbuf *out)
 static void sub_account(const struct charge *c, struct ps_strbuf *out)
 {
 	if (!is_nobody(c))
-		put_text(out, c->row->tenant);
+		ps_csv_text(out, c->row->tenant);
 }
 
 static void model(const struct charge *c, struct ps_strbuf *out)
 {
 	if (c->row)
-		put_text(out, c->row->model);
+		ps_csv_text(out, c->row->model);
 }
 
 /* Requests of trials leave out the warm-up, which is in the measured time: scaled like the rest

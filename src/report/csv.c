@@ -1,33 +1,16 @@
 /* csv.c - one row per tenant and set, for other tools. */
 #include "report_internal.h"
 
+#include "base/csv.h"
+
 #include <math.h>
 #include <string.h>
-
-/* RFC 4180; a text that a spreadsheet would run as a formula gets an apostrophe in front. */
-static void put_text(struct ps_strbuf *out, const char *s)
-{
-	bool formula = s[0] && strchr("=+-@\t\r", s[0]);
-
-	ps_strbuf_putc(out, '"');
-	if (formula)
-		ps_strbuf_putc(out, '\'');
-	for (; *s; s++) {
-		if (*s == '"')
-			ps_strbuf_putc(out, '"');
-		ps_strbuf_putc(out, *s);
-	}
-	ps_strbuf_putc(out, '"');
-}
 
 /* Unknown values are empty cells. */
 static void put_real(struct ps_strbuf *out, double v)
 {
 	ps_strbuf_putc(out, ',');
-	if (isfinite(v))
-		ps_strbuf_printf(out, "%.10g", v);
-	else if (isinf(v))
-		ps_strbuf_puts(out, v > 0 ? "inf" : "-inf");
+	ps_csv_real(out, v);
 }
 
 static void put_interval(struct ps_strbuf *out, const struct ps_stats_interval *i)
@@ -59,13 +42,13 @@ static void put_line(const struct ps_report_answer *a, const struct ps_report_li
 
 	if (!l->capacity_known)
 		capacity.value = NAN;
-	put_text(out, a->campaign->name);
+	ps_csv_text(out, a->campaign->name);
 	ps_strbuf_putc(out, ',');
-	put_text(out, t->name);
+	ps_csv_text(out, t->name);
 	ps_strbuf_putc(out, ',');
-	put_text(out, t->model);
+	ps_csv_text(out, t->model);
 	ps_strbuf_putc(out, ',');
-	put_text(out, a->campaign->sets[l->set].name);
+	ps_csv_text(out, a->campaign->sets[l->set].name);
 	put_real(out, t->demand_rps);
 	put_interval(out, &capacity);
 	put_real(out, l->held_rps);

@@ -1,5 +1,6 @@
 /* error, status, json, log, clock: what is said and counted */
 #include "base/clock.h"
+#include "base/csv.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/version.h"
@@ -33,6 +34,46 @@ static void test_status_table(void **state)
 	assert_int_equal(ps_status_from_errno(ENOSPC), PS_ENOSPC);
 	assert_int_equal(ps_status_from_errno(EADDRINUSE), PS_EINUSE);
 	assert_int_equal(ps_status_from_errno(12345), PS_EIO);
+}
+
+static void test_csv(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *want;
+	} texts[] = {
+		{"", "\"\""},
+		{"a", "\"a\""},
+		{"a,b\r\nc", "\"a,b\r\nc\""},
+		{"say \"so\"", "\"say \"\"so\"\"\""},
+		/* what a spreadsheet would run */
+		{"=1+1", "\"'=1+1\""},
+		{"+a", "\"'+a\""},
+		{"-a", "\"'-a\""},
+		{"@a", "\"'@a\""},
+		{"\ta", "\"'\ta\""},
+		{"\ra", "\"'\ra\""},
+		{"a=1", "\"a=1\""},
+		{"\"=1", "\"\"\"=1\""},
+	};
+	static const struct {
+		double v;
+		const char *want;
+	} reals[] = {{0, "0"},	{0.1, "0.1"},	   {-2.5e-9, "-2.5e-09"}, {1e300, "1e+300"},
+		     {NAN, ""}, {INFINITY, "inf"}, {-INFINITY, "-inf"}};
+	struct ps_strbuf out;
+	ps_strbuf_init(&out);
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		ps_strbuf_clear(&out);
+		ps_csv_text(&out, texts[i].text);
+		assert_string_equal(out.data, texts[i].want);
+	}
+	for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++) {
+		ps_strbuf_clear(&out);
+		ps_csv_real(&out, reals[i].v);
+		assert_string_equal(out.data, reals[i].want);
+	}
+	ps_strbuf_fini(&out);
 }
 
 static void test_error(void **state)
@@ -153,9 +194,9 @@ static void test_clock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status_table), cmocka_unit_test(test_error),
-		cmocka_unit_test(test_json_parse),   cmocka_unit_test(test_json_values),
-		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_status_table), cmocka_unit_test(test_csv),
+		cmocka_unit_test(test_error),	     cmocka_unit_test(test_json_parse),
+		cmocka_unit_test(test_json_values),  cmocka_unit_test(test_clock),
 	};
 
 	return cmocka_run_group_tests_name("base/text", tests, NULL, NULL);

@@ -46,6 +46,27 @@ void ps_cli_pricing_close(struct ps_cli_pricing *p)
 	*p = (struct ps_cli_pricing){0};
 }
 
+enum ps_status ps_cli_priced_open(const char *store, int64_t campaign,
+				  const struct ps_cli_price_options *o,
+				  struct ps_cli_priced *ret_priced, struct ps_error *err)
+{
+	struct ps_cli_answered *a = &ret_priced->answered;
+	enum ps_status st = ps_cli_answer_open(store, campaign, a, err);
+
+	if (st != PS_OK)
+		return st;
+	st = ps_cli_pricing_open(o, &a->campaign->price, &ret_priced->pricing, err);
+	if (st != PS_OK)
+		ps_cli_answer_close(a);
+	return st;
+}
+
+void ps_cli_priced_close(struct ps_cli_priced *p)
+{
+	ps_cli_pricing_close(&p->pricing);
+	ps_cli_answer_close(&p->answered);
+}
+
 static enum ps_status need(struct ps_error *err, const char *what, const char *hint)
 {
 	ps_error_set(err, PS_EUSAGE, "%s", what);

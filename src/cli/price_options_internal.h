@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cost/cost.h"
 #include "report/costs.h"
+#include "report_verbs_internal.h"
 #include "store/store.h"
 
 struct ps_cli_price_options {
@@ -68,6 +69,36 @@ void ps_cli_pricing_close(struct ps_cli_pricing *p);
 enum ps_status ps_cli_pricing_find(const struct ps_cli_pricing *p, const char *name,
 				   const struct ps_cost_price **ret_price, double *ret_usd_per_hour,
 				   struct ps_error *err);
+
+/* PS_CLI_CAMPAIGN is the rows RESULTS.DB and --campaign for an options struct with `char *store`
+ * and `int64_t campaign`. */
+#define PS_CLI_CAMPAIGN(struct_type, store_help)                                                   \
+	{.name = "store",                                                                          \
+	 .type = PS_CONF_TEXT,                                                                     \
+	 .offset = offsetof(struct_type, store),                                                   \
+	 .metavar = "RESULTS.DB",                                                                  \
+	 .help = (store_help),                                                                     \
+	 .flags = PS_CONF_POSITIONAL | PS_CONF_REQUIRED},                                          \
+	{                                                                                          \
+		.name = "campaign", .type = PS_CONF_INT,                                           \
+		.offset = offsetof(struct_type, campaign), .metavar = "ID",                        \
+		.help = "Which campaign of the store; otherwise the one that started last.",       \
+		.min = 1, .max = 0, .letter = 'c',                                                 \
+	}
+
+/* What every verb that reckons with money begins with: a campaign's answer, and prices. */
+struct ps_cli_priced {
+	struct ps_cli_answered answered;
+	struct ps_cli_pricing pricing;
+};
+
+/* ps_cli_priced_open reads both. The errors of ps_cli_answer_open and ps_cli_pricing_open; the
+ * caller closes it, and does not move it. */
+enum ps_status ps_cli_priced_open(const char *store, int64_t campaign,
+				  const struct ps_cli_price_options *o,
+				  struct ps_cli_priced *ret_priced, struct ps_error *err);
+/* ps_cli_priced_close frees both; a zeroed one may be passed. */
+void ps_cli_priced_close(struct ps_cli_priced *p);
 
 /* ps_cli_warn_price says on stderr that a price is old on a day. */
 void ps_cli_warn_price(struct ps_cost_date today, const struct ps_cost_price *price);

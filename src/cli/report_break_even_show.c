@@ -34,6 +34,16 @@ static void put_interval(const struct ps_stats_interval *i, struct ps_strbuf *ou
 		ps_strbuf_puts(out, "open]");
 }
 
+/* "together (resnet50 66.7 %, inception-v3 33.3 %)" */
+static void put_subject(const struct ps_cli_even_subject *u, struct ps_strbuf *out)
+{
+	ps_strbuf_puts(out, u->name);
+	for (int i = 0; i < u->len; i++)
+		ps_strbuf_printf(out, "%s%s %.1f %%", i ? ", " : " (", u->members[i].tenant,
+				 100 * u->members[i].share);
+	ps_strbuf_puts(out, u->len ? ")" : "");
+}
+
 static void put_types(const struct ps_cli_break_even *r, struct ps_strbuf *out)
 {
 	char name[LABEL_SIZE];
@@ -44,8 +54,10 @@ static void put_types(const struct ps_cli_break_even *r, struct ps_strbuf *out)
 			ps_cost_usd_per_million(t->usd_per_hour, t->capacity_rps);
 		ps_strbuf_printf(out, "%s: ", label(r, i, name));
 		put_interval(&t->capacity_rps, out);
-		ps_strbuf_printf(out, " requests/s of %s%s at $%.6g/h, $ per million requests ",
-				 r->tenant, i == 1 && r->stated ? " (stated, not measured)" : "",
+		ps_strbuf_puts(out, " requests/s of ");
+		put_subject(r->subject, out);
+		ps_strbuf_printf(out, "%s at $%.6g/h, $ per million requests ",
+				 i == 1 && r->stated ? " (stated, not measured)" : "",
 				 t->usd_per_hour);
 		put_interval(&million, out);
 		ps_strbuf_putc(out, '\n');
@@ -168,12 +180,28 @@ static json_t *crossing_json(const struct ps_cli_break_even *r, size_t i)
 	return o;
 }
 
+/* Of a set: the mix of its requests. */
+static json_t *mix_json(const struct ps_cli_even_subject *u)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < u->len; i++) {
+		json_t *o = json_object();
+		ps_json_set_string(o, "tenant", u->members[i].tenant);
+		ps_json_set_real(o, "share", u->members[i].share);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 json_t *ps_cli_break_even_json(const struct ps_cli_break_even *r)
 {
 	struct ps_stats_interval ratio = ps_cost_fluid_ratio(r->types);
 	json_t *o = json_object(), *list;
 
-	ps_json_set_string(o, "tenant", r->tenant);
+	ps_json_set_string(o, "tenant", r->subject->is_set ? NULL : r->subject->name);
+	ps_json_set_string(o, "set", r->subject->is_set ? r->subject->name : NULL);
+	json_object_set_new(o, "mix", mix_json(r->subject));
 	json_object_set_new(o, "first", type_json(r, 0));
 	json_object_set_new(o, "second", type_json(r, 1));
 	json_object_set_new(o, "fluid_ratio", interval_json(&ratio));

@@ -27,20 +27,7 @@ static const char *const tables[] = {"costs", "savings", "months", NULL};
 enum { MAX_MACHINES = 64 };
 
 static const struct ps_conf_option rows[] = {
-	{.name = "store",
-	 .type = PS_CONF_TEXT,
-	 .offset = FIELD(store),
-	 .metavar = "RESULTS.DB",
-	 .help = "The results store that perseus measure wrote.",
-	 .flags = PS_CONF_POSITIONAL | PS_CONF_REQUIRED},
-	{.name = "campaign",
-	 .type = PS_CONF_INT,
-	 .offset = FIELD(campaign),
-	 .metavar = "ID",
-	 .help = "Which campaign of the store; otherwise the one that started last.",
-	 .min = 1,
-	 .max = 0,
-	 .letter = 'c'},
+	PS_CLI_CAMPAIGN(struct cost_options, "The results store that perseus measure wrote."),
 	PS_CLI_PRICE(struct cost_options, "Another price sheet than the campaign's price."),
 	{.name = "priced-as",
 	 .type = PS_CONF_TEXTS,
@@ -229,17 +216,13 @@ static enum ps_status show(const struct cost_options *o, struct ps_cli_answered 
 static int run(void *options)
 {
 	const struct cost_options *o = options;
-	struct ps_cli_answered a = {0};
-	struct ps_cli_pricing p = {0};
+	struct ps_cli_priced p = {0};
 	struct ps_error err;
-	enum ps_status st = ps_cli_answer_open(o->store, o->campaign, &a, &err);
+	enum ps_status st = ps_cli_priced_open(o->store, o->campaign, &o->price, &p, &err);
 
 	if (st == PS_OK)
-		st = ps_cli_pricing_open(&o->price, &a.campaign->price, &p, &err);
-	if (st == PS_OK)
-		st = show(o, &a, &p, &err);
-	ps_cli_pricing_close(&p);
-	ps_cli_answer_close(&a);
+		st = show(o, &p.answered, &p.pricing, &err);
+	ps_cli_priced_close(&p);
 	return st == PS_OK ? PS_CLI_OK : ps_cli_fail(&err);
 }
 

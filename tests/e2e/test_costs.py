@@ -157,6 +157,40 @@ class Report(unittest.TestCase):
         self.assertEqual([priced[x]["instance_type"] for x in ("first", "second")],
                          ["aws/c6i.large", "c6i.large"])
 
+    def test_break_even_of_a_set(self):
+        """Both tenants together do 1.18 x (8 + 4) = 14.16 requests/s on c6i.large, at $0.085/h."""
+        args = ("--set", "together", "--against-capacity", "100", "--prices", AWS,
+                "--against-priced-as", "g4dn.xlarge")
+        even = self.json("break-even", *args)
+        self.assertEqual((even["tenant"], even["set"]), (None, "together"))
+        self.assertEqual([x["tenant"] for x in even["mix"]], ["resnet50", "inception-v3"])
+        self.assertAlmostEqual(even["mix"][0]["share"], 2 / 3)
+        capacity = even["first"]["capacity_rps"]
+        self.assertAlmostEqual(capacity["value"], 14.16)
+        self.assertAlmostEqual(capacity["low"], 14.16 * 0.94)
+        # six of them are cheaper than the large one, seven are not
+        self.assertAlmostEqual(even["crossings"][0]["rps"]["value"], 6 * 14.16)
+        self.assertEqual(even["crossings"][0]["then_side"], "second")
+        text = self.report("break-even", *args).stdout
+        self.assertIn("requests/s of together (resnet50 66.7 %, inception-v3 33.3 %) at $0.085/h", text)
+        slower = os.path.join(self.folder.name, "slower.db")
+        subprocess.run([MAKE, "--write", slower, "slower"], check=True)
+        two = self.json("break-even", "--set", "together", "--against-store", slower)
+        self.assertAlmostEqual(two["fluid_ratio"]["value"], 0.85 / 1.18)
+        db = sqlite3.connect(slower)
+        db.execute("UPDATE capacity_ray SET rps = 8 WHERE rps = 4")
+        db.commit()
+        db.close()
+        for other, code, what in (
+                (["--set", "together", "--against-store", slower], 2,
+                 "set together is another mix in the other campaign: of resnet50 66.67 % of the requests and 50 %"),
+                (["--set", "both", "--against", "1"], 4, "knows no capacity of set both"),
+                (["--set", "together", "--tenant", "resnet50", "--against", "1"], 64,
+                 "--tenant and --set exclude each other")):
+            done = self.report("break-even", *other)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(what, done.stderr)
+
     def test_open_end(self):
         """What no trial bounded is open in every table, and makes no crossing sure."""
         store = os.path.join(self.folder.name, "open.db")

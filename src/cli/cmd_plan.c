@@ -1,6 +1,7 @@
 /* cmd_plan.c - perseus plan: which machines to rent, and who goes where. */
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/plan_from_internal.h"
 #include "cli/plan_out_internal.h"
 #include "cli/plan_replay_internal.h"
 #include "cli/price_options_internal.h"
@@ -15,6 +16,7 @@ struct plan_options {
 	double gap;
 	int method;
 	bool compare, json;
+	struct ps_cli_plan_from from;
 	struct ps_cli_replay_options replay;
 };
 
@@ -47,6 +49,7 @@ static const struct ps_conf_option rows[] = {
 	 .metavar = "FILE",
 	 .help = "How often spot machines are revoked, in place of the plan's."},
 	PS_CLI_TODAY(FIELD(today)),
+	PS_CLI_PLAN_FROM_ROWS(struct plan_options),
 	{.name = "time-limit",
 	 .type = PS_CONF_DURATION,
 	 .offset = FIELD(time_limit_ns),
@@ -114,6 +117,7 @@ static const struct ps_conf_schema schema = {
 		"The formats of the plan, the profiles and the revocations: perseus help plan.",
 	.example = "perseus plan examples/plan/shop.yaml\n"
 		   "perseus plan plan.yaml --time-limit 1m --json > plan.json\n"
+		   "perseus plan plan.yaml --store results.db --models models\n"
 		   "perseus plan plan.yaml --serve-dir machines\n"
 		   "perseus plan plan.yaml --replay rates --replay shop=day.csv",
 	.options = rows,
@@ -277,14 +281,15 @@ static int run(void *options)
 {
 	const struct plan_options *o = options;
 	struct ps_plan_case c;
+	struct ps_cli_plan_store *store;
 	struct ps_error err;
 	bool kept = true;
-	enum ps_status st =
-		ps_plan_case_open(o->plan, o->prices, o->profiles, o->revocations, &c, &err);
+	enum ps_status st = ps_cli_plan_open(&o->from, o->plan, o->prices, o->profiles,
+					     o->revocations, &c, &store, &err);
 
 	if (st == PS_OK) {
 		st = plan(o, &c, &kept, &err);
-		ps_plan_case_fini(&c);
+		ps_cli_plan_close(&c, store);
 	}
 	if (st != PS_OK)
 		return ps_cli_fail(&err);

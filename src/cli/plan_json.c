@@ -1,3 +1,4 @@
+#include "cli/plan_from_internal.h"
 #include "cli/plan_out_internal.h"
 
 #include <math.h>
@@ -5,7 +6,7 @@
 
 /* The keys that perseus report --plan reads, and more. Latencies are at the tenant's own
  * percentile. */
-static json_t *place_json(const struct ps_plan_answer *a, const struct ps_plan_place *p)
+static json_t *place_json(const struct ps_plan_answer *a, int type, const struct ps_plan_place *p)
 {
 	const struct ps_plan_tenant *t = &a->c->tenants[p->tenant];
 	const struct ps_plan_forecast *f = &p->forecast;
@@ -21,6 +22,8 @@ static json_t *place_json(const struct ps_plan_answer *a, const struct ps_plan_p
 	ps_json_set_real(o, "limit_ms", f->limit_s * 1e3);
 	ps_json_set_real(o, "headroom", 1 - f->high_s / f->limit_s);
 	ps_json_set_bool(o, "extrapolated", f->extrapolated);
+	if (a->c->figures)
+		json_object_set_new(o, "figures", ps_cli_plan_from_json(a, p->tenant, type));
 	return o;
 }
 
@@ -45,7 +48,7 @@ static json_t *machine_json(const struct ps_plan_answer *a, int number,
 	ps_json_set_real(o, "load", m->state.share);
 	ps_json_set_real(o, "rates_may_grow_by", m->state.growth);
 	for (int i = 0; i < m->n; i++)
-		json_array_append_new(tenants, place_json(a, &m->places[i]));
+		json_array_append_new(tenants, place_json(a, m->type, &m->places[i]));
 	json_object_set_new(o, "tenants", tenants);
 	return o;
 }
@@ -193,6 +196,8 @@ json_t *ps_cli_plan_json(const struct ps_plan_answer *a)
 	set_bounds(o, a);
 	json_object_set_new(o, "tenants", tenants_json(a));
 	json_object_set_new(o, "placements", placements_json(a));
+	if (a->c->figures)
+		json_object_set_new(o, "beside", ps_cli_plan_beside_json(a));
 	if (a->dedicated.machines > 0)
 		json_object_set_new(o, "compared", compared_json(a));
 	if (a->without_spot_usd_per_hour > 0) {

@@ -25,7 +25,8 @@ static void put_text(struct ps_strbuf *out, const char *text)
 /* The model's file from the folder of the profiles, absolute: the configuration is elsewhere. */
 static char *model_path(const struct ps_plan_answer *a, const char *path)
 {
-	char *copy = strdup(a->c->profiles_path), *joined = NULL, *full = NULL;
+	char *copy = a->c->profiles_path ? strdup(a->c->profiles_path) : NULL;
+	char *joined = NULL, *full = NULL;
 
 	if (path[0] == '/')
 		full = strdup(path);

@@ -1,4 +1,5 @@
 #include "base/units.h"
+#include "cli/plan_from_internal.h"
 #include "cli/plan_out_internal.h"
 
 #include <math.h>
@@ -160,4 +161,5 @@ void ps_cli_plan_text(const struct ps_plan_answer *a, int most, struct ps_strbuf
 	if (marked)
 		ps_strbuf_puts(out, "*: the model was not measured on this type; its service time "
 				    "is that of another one.\n");
+	ps_cli_plan_from_text(a, most, out);
 }

@@ -1,23 +1,12 @@
 /* predict_data.c - profiles, capacities and pairs out of a store's campaigns. */
-#include "cli/predict_data_internal.h"
+#include "cli/predict_read_internal.h"
 
-#include "measure/measure.h"
-#include "report/report.h"
 #include "stats/stats.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A campaign while it is read. */
-struct reading {
-	struct ps_cli_predict_data *d;
-	const struct ps_store_campaign *c;
-	struct ps_measure_campaign file;
-	double cpus;
-	bool wide;
-	struct ps_hist hist;
-};
 
 static enum ps_status no_memory(struct ps_error *err)
 {
@@ -29,8 +18,8 @@ static char *keep(struct ps_cli_predict_data *d, const char *text)
 	return text ? ps_arena_strndup(&d->arena, text, strlen(text)) : NULL;
 }
 
-static enum ps_status corrupt(const struct ps_store_cell *x, const char *what, double value,
-			      struct ps_error *err)
+enum ps_status ps_cli_predict_corrupt(const struct ps_store_cell *x, const char *what, double value,
+				      struct ps_error *err)
 {
 	ps_error_set(err, PS_ECORRUPT, "%s is %g, which it cannot be", what, value);
 	ps_error_where(err, "cell %s", x->key);
@@ -41,7 +30,7 @@ static enum ps_status corrupt(const struct ps_store_cell *x, const char *what, d
 /* ---- models ---- */
 
 /* The last run's models: a campaign may have gone on after its file was changed. */
-static enum ps_status add_models(struct reading *r, struct ps_error *err)
+static enum ps_status add_models(struct ps_cli_predict_reading *r, struct ps_error *err)
 {
 	json_t *o = NULL;
 	const char *text = r->c->manifest_json;
@@ -59,7 +48,7 @@ static enum ps_status add_models(struct reading *r, struct ps_error *err)
 	return st;
 }
 
-static int model_of_tenant(const struct reading *r, int tenant)
+int ps_cli_predict_model_of(const struct ps_cli_predict_reading *r, int tenant)
 {
 	return ps_cli_predict_find(r->d, r->c->tenants[tenant].model);
 }
@@ -78,13 +67,14 @@ static double lanes_of(const struct ps_store_cell *x)
 	return lanes > 0 ? lanes : NAN;
 }
 
-static struct ps_predict_slice slice_of(const struct reading *r, const struct ps_store_cell *x)
+struct ps_predict_slice ps_cli_predict_slice_of(const struct ps_cli_predict_reading *r,
+						const struct ps_store_cell *x)
 {
 	return (struct ps_predict_slice){
 		.cpus = r->cpus, .lanes = lanes_of(x), .threads = r->wide ? r->cpus : 1};
 }
 
-static enum ps_status look_at_slice(struct reading *r, struct ps_error *err)
+static enum ps_status look_at_slice(struct ps_cli_predict_reading *r, struct ps_error *err)
 {
 	const struct ps_store_campaign *c = r->c;
 	struct ps_cpus cpus = {{0}};
@@ -123,12 +113,25 @@ static struct ps_cli_predict_profile *profile_at(struct ps_cli_predict_data *d, 
 	return p;
 }
 
+/* "provider/type", as a price sheet is asked for it. */
+static const char *priced_as(struct ps_cli_predict_reading *r)
+{
+	const struct ps_store_price *p = &r->c->price;
+	char text[300];
+
+	if (!p->instance_type)
+		return NULL;
+	(void)snprintf(text, sizeof(text), "%s/%s", p->provider ? p->provider : "",
+		       p->instance_type);
+	return keep(r->d, text);
+}
+
 /* The server's own clock around the run: no queue and no wire. */
-static enum ps_status add_trial(struct reading *r, const struct ps_store_cell *x,
+static enum ps_status add_trial(struct ps_cli_predict_reading *r, const struct ps_store_cell *x,
 				const struct ps_store_result *result, int model,
 				struct ps_error *err)
 {
-	const struct ps_predict_slice s = slice_of(r, x);
+	const struct ps_predict_slice s = ps_cli_predict_slice_of(r, x);
 	enum ps_status st = ps_hist_read(&r->hist, result->server_compute.data,
 					 result->server_compute.len, err);
 	if (st != PS_OK)
@@ -145,6 +148,9 @@ static enum ps_status add_trial(struct reading *r, const struct ps_store_cell *x
 	if (p->trials < PS_CLI_PREDICT_KEPT_TRIALS)
 		p->log_ns[p->trials] = log((double)p50);
 	p->deviation += ps_hist_deviation_ns(&r->hist) / ps_hist_mean_ns(&r->hist);
+	p->mean += ps_hist_mean_ns(&r->hist) / (double)p50;
+	if (!p->priced_as)
+		p->priced_as = priced_as(r);
 	p->trials++;
 	return PS_OK;
 }
@@ -158,7 +164,7 @@ static const char *name_in_key(const struct ps_store_cell *x)
 	return slash ? slash + 1 : "";
 }
 
-static enum ps_status add_profile(struct reading *r, const struct ps_store_cell *x,
+static enum ps_status add_profile(struct ps_cli_predict_reading *r, const struct ps_store_cell *x,
 				  struct ps_error *err)
 {
 	int model = ps_cli_predict_find(r->d, name_in_key(x));
@@ -182,7 +188,7 @@ static enum ps_status add_node(struct ps_cli_predict_data *d, struct ps_cli_pred
 	const char *colon = strchr(f->subject, ':');
 
 	if (!isfinite(f->value) || f->value < 0)
-		return corrupt(x, "the time of an operator", f->value, err);
+		return ps_cli_predict_corrupt(x, "the time of an operator", f->value, err);
 	if (m->node_len == PS_CLI_PREDICT_MAX_NODES)
 		return ps_error_set(err, PS_ETOOBIG, "over %d operators in a profile",
 				    PS_CLI_PREDICT_MAX_NODES);
@@ -215,7 +221,7 @@ static void add_machine(struct ps_predict_machine *m, const struct ps_store_figu
 	}
 }
 
-static enum ps_status add_operators(struct reading *r, const struct ps_store_cell *x,
+static enum ps_status add_operators(struct ps_cli_predict_reading *r, const struct ps_store_cell *x,
 				    struct ps_error *err)
 {
 	int model = ps_cli_predict_find(r->d, name_in_key(x));
@@ -240,165 +246,9 @@ static enum ps_status add_operators(struct reading *r, const struct ps_store_cel
 	return st;
 }
 
-/* ---- capacities and pairs ---- */
-
-static const struct ps_measure_tenant *tenant_at(const struct reading *r, int tenant)
-{
-	const struct ps_measure_tenant *t = r->file.tenants.items;
-
-	for (size_t i = 0; i < r->file.tenants.len; i++)
-		if (strcmp(t[i].name, r->c->tenants[tenant].name) == 0)
-			return &t[i];
-	return NULL;
-}
-
-static int64_t batch_of(const struct reading *r, int tenant)
-{
-	const struct ps_measure_tenant *t = tenant_at(r, tenant);
-
-	return t ? t->batch : 1;
-}
-
-/* No column of a table says how requests arrive, and the first guess is a queue of Poisson ones. */
-static bool arrives_at_random(const struct reading *r, int tenant)
-{
-	const struct ps_measure_tenant *t = tenant_at(r, tenant);
-
-	if (!t)
-		return true;
-	const struct ps_load_arrival_options *o = &t->arrival;
-	bool other = strcmp(ps_load_arrival_choice(o), "poisson") != 0 || o->cv > 0 ||
-		     o->burst_ratio > 0 || o->burst_share > 0 || o->burst_length > 0 ||
-		     o->ramp_to > 0 || o->steps.len > 0 || o->swing > 0 || o->trace || o->even ||
-		     o->concurrency > 0;
-	if (other)
-		ps_cli_predict_note(r->d,
-				    "campaign %.80s: capacities and pairs of %.80s are not learned "
-				    "from: its requests do not arrive as a Poisson process",
-				    r->c->name, t->name);
-	return !other;
-}
-
-static double noise_of(const struct ps_stats_interval *v)
-{
-	return v->has_interval && v->lo > 0 && isfinite(v->hi) ? (v->hi - v->lo) / 2 / v->value
-							       : NAN;
-}
-
-static const struct ps_store_cell *cell_of(const struct ps_store_campaign *c, int set,
-					   enum ps_store_cell_kind kind)
-{
-	for (size_t i = 0; i < c->cell_len; i++)
-		if (c->cells[i].set == set && c->cells[i].kind == kind &&
-		    c->cells[i].state == PS_STORE_DONE)
-			return &c->cells[i];
-	return NULL;
-}
-
-static enum ps_status add_capacity(struct reading *r, const struct ps_report_line *l,
-				   struct ps_error *err)
-{
-	const struct ps_store_cell *x = cell_of(r->c, l->set, PS_STORE_SEARCH);
-	int model = model_of_tenant(r, l->tenant);
-	double rps = l->capacity_rps.value;
-
-	if (!l->alone || !l->capacity_known || !x || model < 0)
-		return PS_OK;
-	if (!isfinite(rps) || rps < 0)
-		return corrupt(x, "a capacity", rps, err);
-	/* when no rate kept the agreement, there is nothing to learn a size from */
-	if (rps == 0 || !arrives_at_random(r, l->tenant))
-		return PS_OK;
-	struct ps_cli_predict_capacity *c = &r->d->capacities[r->d->capacity_len++];
-	*c = (struct ps_cli_predict_capacity){.model = model,
-					      .batch = batch_of(r, l->tenant),
-					      .slice = slice_of(r, x),
-					      .sla = r->c->tenants[l->tenant].sla,
-					      .rps = rps,
-					      .noise = noise_of(&l->capacity_rps)};
-	return PS_OK;
-}
-
-static double time_noise(const struct ps_stats_time_quantile *q)
-{
-	if (!q->has_interval || q->hi_ns == PS_HIST_INFINITE)
-		return NAN;
-	return (double)(q->hi_ns - q->lo_ns) / 2 / (double)q->value_ns;
-}
-
-/* What half of a trial's requests never got is no number to learn; but it was the worst of all. */
-static void say_unanswered(struct reading *r, const struct ps_report_line *l, int other)
-{
-	const struct ps_store_tenant *t = r->c->tenants;
-
-	if (isinf(l->slowdown.value) || l->p99.value_ns == PS_HIST_INFINITE)
-		ps_cli_predict_note(
-			r->d,
-			"campaign %.80s: %s of %.80s beside %.80s %s not learned from: "
-			"too many requests were never answered",
-			r->c->name, isinf(l->slowdown.value) ? "slowdown and p99" : "the p99",
-			t[l->tenant].name, t[other].name, isinf(l->slowdown.value) ? "are" : "is");
-}
-
-static enum ps_status add_pair(struct reading *r, const struct ps_report_line *l,
-			       struct ps_error *err)
-{
-	const struct ps_store_set *set = &r->c->sets[l->set];
-	const struct ps_store_cell *x = cell_of(r->c, l->set, PS_STORE_CONFIRM);
-
-	if (set->member_len != 2 || !x || l->trials == 0)
-		return PS_OK;
-	int other = set->members[0] == l->tenant ? set->members[1] : set->members[0];
-	struct ps_cli_predict_pair p = {
-		.model = {model_of_tenant(r, l->tenant), model_of_tenant(r, other)},
-		.batch = {batch_of(r, l->tenant), batch_of(r, other)},
-		.rate_rps = {r->c->tenants[l->tenant].demand_rps, r->c->tenants[other].demand_rps},
-		.slice = slice_of(r, x),
-		.slowdown = l->slowdown.value,
-		.slowdown_noise = noise_of(&l->slowdown),
-		.p99_ns = l->p99.value_ns == PS_HIST_INFINITE ? NAN : (double)l->p99.value_ns,
-		.p99_noise = time_noise(&l->p99)};
-	if (p.model[0] < 0 || p.model[1] < 0 || p.model[0] == p.model[1])
-		return PS_OK;
-	for (int i = 0; i < 2; i++)
-		if (!isfinite(p.rate_rps[i]) || p.rate_rps[i] <= 0)
-			return corrupt(x, "a demand rate", p.rate_rps[i], err);
-	if (!arrives_at_random(r, l->tenant) || !arrives_at_random(r, other))
-		return PS_OK;
-	say_unanswered(r, l, other);
-	r->d->pairs[r->d->pair_len++] = p;
-	return PS_OK;
-}
-
-static enum ps_status add_lines(struct reading *r, struct ps_error *err)
-{
-	struct ps_report_answer a = {0};
-	enum ps_status st = PS_OK;
-
-	/* campaigns of profiles alone have tenants all the same: no lines worth reading */
-	if (r->c->set_len == 0 || r->c->tenant_len == 0)
-		return PS_OK;
-	st = ps_report_build(r->c, &a, err);
-	if (st != PS_OK)
-		return st;
-	size_t cap = r->d->capacity_len + a.line_len, pairs = r->d->pair_len + a.line_len;
-	void *more = realloc(r->d->capacities, (cap + 1) * sizeof(*r->d->capacities));
-	void *most = realloc(r->d->pairs, (pairs + 1) * sizeof(*r->d->pairs));
-	r->d->capacities = more ? more : r->d->capacities;
-	r->d->pairs = most ? most : r->d->pairs;
-	st = more && most ? PS_OK : no_memory(err);
-	for (size_t i = 0; i < a.line_len && st == PS_OK; i++) {
-		st = add_capacity(r, &a.lines[i], err);
-		if (st == PS_OK)
-			st = add_pair(r, &a.lines[i], err);
-	}
-	ps_report_fini(&a);
-	return st;
-}
-
 /* ---- campaigns ---- */
 
-static enum ps_status read_cells(struct reading *r, struct ps_error *err)
+static enum ps_status read_cells(struct ps_cli_predict_reading *r, struct ps_error *err)
 {
 	enum ps_status st = PS_OK;
 
@@ -415,7 +265,7 @@ static enum ps_status read_cells(struct reading *r, struct ps_error *err)
 }
 
 /* Nothing is known of the slice and the machine of a server that runs elsewhere. */
-static enum ps_status read_parts(struct reading *r, struct ps_error *err)
+static enum ps_status read_parts(struct ps_cli_predict_reading *r, struct ps_error *err)
 {
 	if (r->file.server.url) {
 		ps_cli_predict_note(r->d,
@@ -428,13 +278,15 @@ static enum ps_status read_parts(struct reading *r, struct ps_error *err)
 		st = add_models(r, err);
 	if (st == PS_OK)
 		st = read_cells(r, err);
-	return st == PS_OK ? add_lines(r, err) : st;
+	if (st == PS_OK)
+		st = ps_cli_predict_add_facts(r, err);
+	return st == PS_OK ? ps_cli_predict_add_lines(r, err) : st;
 }
 
 static enum ps_status read_campaign(struct ps_cli_predict_data *d,
 				    const struct ps_store_campaign *c, struct ps_error *err)
 {
-	struct reading r = {.d = d, .c = c};
+	struct ps_cli_predict_reading r = {.d = d, .c = c};
 	enum ps_status st = ps_hist_init(&r.hist);
 
 	if (st != PS_OK)
@@ -498,6 +350,7 @@ void ps_cli_predict_free(struct ps_cli_predict_data *d)
 	free(d->profiles);
 	free(d->capacities);
 	free(d->pairs);
+	free(d->beside);
 	json_decref(d->machine_of);
 	ps_arena_fini(&d->arena);
 	memset(d, 0, sizeof(*d));

@@ -15,6 +15,14 @@
 #define PS_CLI_PREDICT_MAX_NOTES    64
 #define PS_CLI_PREDICT_KEPT_TRIALS  64 /* of a profile */
 
+/* What a server with this model alone took of the memory; 0: not known. */
+struct ps_cli_predict_memory {
+	double said_bytes; /* of the model, as the server counts it when it is loaded */
+	double rss_bytes;  /* of the server, the most that it held while it served, batch 1 */
+	double peak_bytes; /* of the server, at any time until then */
+	bool clean;	   /* no larger batch ran before in that server */
+};
+
 /* A model as campaigns know it, or one whose file was given. */
 struct ps_cli_predict_model {
 	const char *name;
@@ -29,6 +37,7 @@ struct ps_cli_predict_model {
 	size_t node_len;
 	struct ps_predict_model work; /* of one inference; op_count 0: its file was not found */
 	struct ps_predict_matched matched;
+	struct ps_cli_predict_memory memory;
 };
 
 /* The service time of a model under one setting. */
@@ -38,7 +47,9 @@ struct ps_cli_predict_profile {
 	struct ps_predict_slice slice;
 	double log_ns[PS_CLI_PREDICT_KEPT_TRIALS]; /* of each trial's median */
 	int trials;				   /* of which the first are kept */
-	double deviation; /* sum over trials of standard deviation / mean */
+	double deviation;      /* sum over trials of standard deviation / mean */
+	double mean;	       /* sum over trials of mean / median */
+	const char *priced_as; /* "provider/type" that the slice stood for; NULL: for none */
 };
 
 struct ps_cli_predict_capacity {
@@ -59,6 +70,15 @@ struct ps_cli_predict_pair {
 	double p99_ns, p99_noise;
 };
 
+/* How many times as long a model's runs take beside another, by the server's own clock: no waiting
+ * is in it. One number per block in which both were measured. */
+struct ps_cli_predict_beside {
+	int model[2]; /* own, other */
+	struct ps_predict_slice slice;
+	double log_ratio[PS_CLI_PREDICT_KEPT_TRIALS];
+	int blocks; /* of which the first are kept */
+};
+
 struct ps_cli_predict_data {
 	struct ps_arena arena;
 	struct ps_cli_predict_model models[PS_CLI_PREDICT_MAX_MODELS];
@@ -69,6 +89,9 @@ struct ps_cli_predict_data {
 	size_t capacity_len;
 	struct ps_cli_predict_pair *pairs;
 	size_t pair_len;
+	struct ps_cli_predict_beside *beside;
+	size_t beside_len, beside_cap;
+	double server_bytes; /* the least that a server took beside its model; 0: not known */
 	struct ps_predict_machine machine; /* level_len 0: not known */
 	json_t *machine_of;		   /* of the first campaign; NULL: no manifest says */
 	int campaigns;

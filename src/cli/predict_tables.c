@@ -174,6 +174,27 @@ enum ps_status ps_cli_predict_transfer_table(const struct ps_cli_predict_data *d
 	return st;
 }
 
+/* ---- memory ---- */
+
+enum ps_status ps_cli_predict_memory_table(const struct ps_cli_predict_data *d, const bool *leave,
+					   struct ps_cli_predict_table *ret_table,
+					   struct ps_error *err)
+{
+	enum ps_status st = begin(d, &ps_predict_memory, (size_t)d->model_len, ret_table, err);
+
+	for (int i = 0; i < d->model_len && st == PS_OK; i++) {
+		const struct ps_cli_predict_memory *m = &d->models[i].memory;
+		if (is_out(leave, i) || !has_work(d, i) || d->models[i].same != i ||
+		    !(m->rss_bytes > 0))
+			continue;
+		struct ps_predict_row *row = next(ret_table);
+		ps_predict_memory_row(&d->models[i].work, row);
+		row->models[0] = i;
+		row->y = fmax(m->said_bytes, m->rss_bytes - d->server_bytes);
+	}
+	return st;
+}
+
 /* ---- tenants ---- */
 
 /* Of a queue that never settles there is no first guess, and what was measured of it depends on how

@@ -37,6 +37,10 @@ enum ps_status ps_cli_predict_slowdown_table(const struct ps_cli_predict_data *d
 enum ps_status ps_cli_predict_p99_table(const struct ps_cli_predict_data *d, const bool *leave,
 					struct ps_cli_predict_table *ret_table,
 					struct ps_error *err);
+/* Memory of models, from their files. */
+enum ps_status ps_cli_predict_memory_table(const struct ps_cli_predict_data *d, const bool *leave,
+					   struct ps_cli_predict_table *ret_table,
+					   struct ps_error *err);
 void ps_cli_predict_table_free(struct ps_cli_predict_table *t);
 
 /* ps_cli_predict_at_batch makes the work of `batch` inferences from that of one: all that is

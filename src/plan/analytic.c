@@ -19,6 +19,56 @@ static double strictness_of(const struct ps_plan_analytic *a, int type, int kind
 	return a->strictness[(size_t)type * (size_t)a->kinds + (size_t)kind];
 }
 
+/* ---- beside others ---- */
+
+/* A kind in a set: what its model takes there. */
+static struct ps_plan_service in_set(const struct ps_plan_analytic *a, int type,
+				     const struct ps_plan_count *set, int n, int i)
+{
+	int own = a->demands[set[i].kind].model, last = own;
+	struct ps_plan_service s = *service(a, type, own);
+
+	/* kinds ascend, and with them models: each is met once */
+	for (int k = 0; a->beside && k < n; k++) {
+		int other = a->demands[set[k].kind].model;
+		if (other == own || other == last)
+			continue;
+		last = other;
+		s.mean_s *= a->beside[own * a->models + other].middle;
+		s.high_s *= a->beside[own * a->models + other].high;
+	}
+	return s;
+}
+
+/* The greatest strictness of the members; *ret_kind is whose. */
+static double strictest_of(const struct ps_plan_analytic *a, int type,
+			   const struct ps_plan_count *set, int n, int *ret_kind)
+{
+	double x = 0;
+
+	*ret_kind = n > 0 ? set[0].kind : -1;
+	for (int i = 0; i < n; i++) {
+		double mine = strictness_of(a, type, set[i].kind);
+		if (mine > x) {
+			x = mine;
+			*ret_kind = set[i].kind;
+		}
+	}
+	for (int i = 0; a->beside && n > 1 && i < n && isfinite(x); i++) {
+		const struct ps_plan_demand *d = &a->demands[set[i].kind];
+		struct ps_plan_service s = in_set(a, type, set, n, i);
+		/* most are no stricter than the strictest so far: that is quick to see */
+		if (x * d->limit_s - ps_plan_log_mgf(x, s.high_s, s.cv) >= -log1p(-d->percentile))
+			continue;
+		double mine = ps_plan_strictness(s.high_s, s.cv, d->percentile, d->limit_s);
+		if (mine > x) {
+			x = mine;
+			*ret_kind = set[i].kind;
+		}
+	}
+	return x;
+}
+
 /* ---- set-up ---- */
 
 static enum ps_status check_kind(const struct ps_plan_analytic *a, int k, struct ps_error *err)
@@ -186,9 +236,9 @@ static bool allows(const struct ps_plan_analytic *a, int type, const struct ps_p
 
 	for (int i = 0; i < n; i++) {
 		const struct ps_plan_demand *d = &a->demands[set[i].kind];
-		const struct ps_plan_service *s = service(a, type, d->model);
+		struct ps_plan_service s = in_set(a, type, set, n, i);
 		double one = factor * set[i].count *
-			     ps_plan_load_at(x, upper ? s->high_s : s->mean_s, s->cv);
+			     ps_plan_load_at(x, upper ? s.high_s : s.mean_s, s.cv);
 		for (int h = 0; h < a->hours; h++) {
 			load[h] += d->rate_rps[h] * one;
 			if (!(load[h] <= lanes))
@@ -219,20 +269,15 @@ static enum ps_plan_reason judge(const void *ctx, int type, const struct ps_plan
 				 int *ret_kind)
 {
 	const struct ps_plan_analytic *a = ctx;
-	double x = 0;
-	int strictest = n > 0 ? set[0].kind : -1;
+	int strictest = -1;
+	double x = strictest_of(a, type, set, n, &strictest);
 
-	for (int i = 0; i < n; i++) {
-		double mine = strictness_of(a, type, set[i].kind);
-		if (mine > x) {
-			x = mine;
-			strictest = set[i].kind;
-		}
-	}
 	if (ret_kind)
 		*ret_kind = strictest;
-	if (isinf(x))
+	if (isinf(x) && isinf(strictness_of(a, type, strictest)))
 		return ps_plan_analytic_alone(a, type, strictest, NULL);
+	if (isinf(x))
+		return PS_PLAN_LATENCY; /* alone it would fit: it is the neighbours */
 	if (memory_of(a, type, set, n) > a->hosts[type].memory_bytes)
 		return PS_PLAN_MEMORY;
 	return allows(a, type, set, n, x, true, 1) ? PS_PLAN_FITS : PS_PLAN_LATENCY;
@@ -362,10 +407,10 @@ static double decay(const struct ps_plan_analytic *a, int type, const struct ps_
 static double growth(const struct ps_plan_analytic *a, int type, const struct ps_plan_count *set,
 		     int n)
 {
-	double x = 0, low = 1, high = 2;
+	double low = 1, high = 2;
+	int strictest = -1;
+	double x = strictest_of(a, type, set, n, &strictest);
 
-	for (int i = 0; i < n; i++)
-		x = fmax(x, strictness_of(a, type, set[i].kind));
 	while (high < 1e6 && allows(a, type, set, n, x, true, high))
 		high *= 2;
 	for (int i = 0; i < 60; i++) {
@@ -388,18 +433,18 @@ static void foresee(const void *ctx, int type, const struct ps_plan_count *set, 
 
 	for (int i = 0; i < n; i++) {
 		const struct ps_plan_demand *d = &a->demands[set[i].kind];
-		const struct ps_plan_service *s = service(a, type, d->model);
+		struct ps_plan_service s = in_set(a, type, set, n, i);
 		double peak = 0;
 		for (int h = 0; h < a->hours; h++) {
 			peak = fmax(peak, d->rate_rps[h]);
-			used[h] += set[i].count * d->rate_rps[h] * s->mean_s / host->lanes;
+			used[h] += set[i].count * d->rate_rps[h] * s.mean_s / host->lanes;
 		}
 		ret_forecast[i] = (struct ps_plan_forecast){
-			.latency_s = ps_plan_latency(middle, s->mean_s, s->cv, d->percentile),
-			.high_s = ps_plan_latency(upper, s->high_s, s->cv, d->percentile),
+			.latency_s = ps_plan_latency(middle, s.mean_s, s.cv, d->percentile),
+			.high_s = ps_plan_latency(upper, s.high_s, s.cv, d->percentile),
 			.limit_s = d->limit_s,
-			.share = peak * s->mean_s / host->lanes,
-			.extrapolated = s->extrapolated,
+			.share = peak * s.mean_s / host->lanes,
+			.extrapolated = s.extrapolated,
 		};
 	}
 	*ret_state = (struct ps_plan_state){

@@ -17,6 +17,11 @@
  *(constant where that is 0). Feasibility uses the upper end of the mean at the confidence, times
  *the slowdown beside others. With several hours, (1) must hold in each of them.
  *
+ * Where runs beside another model are known to take longer (`beside`), service times of a set are
+ *those, times the product over the other models in it. A model more makes all of them longer or
+ *leaves them, so that a set that fits still has only subsets that fit; and what alone must fit
+ *(needs, levels) is less than what the set takes, so that bounds from it hold.
+ *
  * Memory: the server's own, each model of the set once (tenants share an instance), and the
  *greatest extra that one of them takes while it loads.
  *
@@ -28,6 +33,7 @@
 
 #include "base/error.h"
 #include "plan/oracle.h"
+#include "plan/source.h"
 
 #define PS_PLAN_MAX_HOURS (PS_PLAN_MAX_DIMS - 1)
 
@@ -62,6 +68,8 @@ struct ps_plan_analytic {
 	const struct ps_plan_service *services;	    /* [type * models + model] */
 	const struct ps_plan_footprint *footprints; /* [model] */
 	const struct ps_plan_demand *demands;	    /* [kind]; models ascending */
+	/* [own * models + other], >= 1; NULL: models do not slow each other down */
+	const struct ps_plan_beside *beside;
 	/* Worked out by init. */
 	double *strictness; /* [type * kinds + kind]: x_j; INFINITY: never */
 	double *edge;	    /* [type * levels + level]: the least strictness of a level */

@@ -65,6 +65,9 @@ static enum ps_status load_profiles(struct ps_plan_case *c, const char *option,
 				    struct ps_error *err)
 {
 	struct ps_plan_profiles read;
+
+	if (c->source && !option && !c->file.profiles)
+		return PS_OK;
 	enum ps_status st =
 		choose_path(c, option, c->file.profiles, "profiles", &c->profiles_path, err);
 
@@ -118,7 +121,14 @@ enum ps_status ps_plan_case_open(const char *path, const char *prices, const cha
 				 const char *revocations, struct ps_plan_case *ret_case,
 				 struct ps_error *err)
 {
-	struct ps_plan_case c = {0};
+	return ps_plan_case_open_from(path, prices, profiles, revocations, NULL, ret_case, err);
+}
+
+enum ps_status ps_plan_case_open_from(const char *path, const char *prices, const char *profiles,
+				      const char *revocations, const struct ps_plan_source *source,
+				      struct ps_plan_case *ret_case, struct ps_error *err)
+{
+	struct ps_plan_case c = {.source = source};
 	enum ps_status st = load_plan(&c, path, err);
 
 	if (st == PS_OK)
@@ -128,11 +138,13 @@ enum ps_status ps_plan_case_open(const char *path, const char *prices, const cha
 	if (st == PS_OK)
 		st = load_revocations(&c, revocations, err);
 	if (st == PS_OK)
-		st = ps_plan_case_models(&c, err);
-	if (st == PS_OK)
 		st = ps_plan_case_said(&c, err);
 	if (st == PS_OK)
+		st = ps_plan_case_models(&c, err);
+	if (st == PS_OK)
 		st = ps_plan_case_types(&c, err);
+	if (st == PS_OK)
+		st = ps_plan_case_source_pairs(&c, err);
 	if (st == PS_OK)
 		st = ps_plan_case_tenants(&c, err);
 	if (st == PS_OK)
@@ -156,6 +168,9 @@ void ps_plan_case_fini(struct ps_plan_case *c)
 	free(c->hosts);
 	free(c->services);
 	free(c->footprints);
+	free(c->figures);
+	free(c->memory_from);
+	free(c->beside);
 	free(c->said);
 	free(c->rates);
 	free(c->allowed);

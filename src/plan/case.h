@@ -15,6 +15,7 @@
 #include "cost/cost.h"
 #include "plan/analytic.h"
 #include "plan/plan.h"
+#include "plan/source.h"
 
 enum {
 	PS_PLAN_MAX_TENANTS = 100000,
@@ -123,6 +124,13 @@ struct ps_plan_case {
 	struct ps_plan_file_tenant *said; /* [file tenants]: resolved */
 	double *rates;			  /* [file tenants * hours] */
 	bool *allowed;			  /* [file tenants * types] */
+
+	/* Where that is from, when the case was opened with a source: else all of it is given in
+	 * the files, and these are NULL. */
+	const struct ps_plan_source *source; /* borrowed */
+	struct ps_plan_figures *figures;     /* [type * n_models + model] */
+	struct ps_plan_from *memory_from;    /* [model] */
+	struct ps_plan_beside *beside;	     /* [own * n_models + other]; NULL: of no pair */
 };
 
 /* ps_plan_case_open reads the files and checks them. `prices`, `profiles` and `revocations` (may be
@@ -132,6 +140,12 @@ struct ps_plan_case {
 enum ps_status ps_plan_case_open(const char *path, const char *prices, const char *profiles,
 				 const char *revocations, struct ps_plan_case *ret_case,
 				 struct ps_error *err);
+/* ps_plan_case_open_from is the same with a source of figures beside the file of profiles, which
+ * then need not be there. PS_ENOTFOUND names the tenants of whose models nothing is known. `source`
+ * must outlive the case. */
+enum ps_status ps_plan_case_open_from(const char *path, const char *prices, const char *profiles,
+				      const char *revocations, const struct ps_plan_source *source,
+				      struct ps_plan_case *ret_case, struct ps_error *err);
 /* ps_plan_case_fini releases it; a zeroed case may be passed. */
 void ps_plan_case_fini(struct ps_plan_case *c);
 

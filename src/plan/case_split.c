@@ -391,6 +391,7 @@ static enum ps_status make_problem(struct ps_plan_split *s, struct ps_error *err
 		.hosts = c->hosts,
 		.services = c->services,
 		.footprints = c->footprints,
+		.beside = c->beside,
 		.demands = s->demands,
 	};
 	enum ps_status st = ps_plan_analytic_init(&s->analytic, err);

@@ -200,8 +200,7 @@ static int model_of(const struct ps_plan_case *c, const struct ps_plan_file_tena
 
 /* ---- rates ---- */
 
-/* "20" or "20/s"; 0 is quiet. */
-static bool parse_rate(const char *text, double *ret_rps)
+bool ps_plan_parse_rate(const char *text, double *ret_rps)
 {
 	char buf[64];
 	size_t n = strlen(text);
@@ -224,7 +223,7 @@ static enum ps_status set_rates(const struct ps_plan_case *c, const struct ps_pl
 	for (int h = 0; h < c->hours; h++) {
 		if (t->rates.len == 0) {
 			ret_rates[h] = t->rate_rps;
-		} else if (!parse_rate(t->rates.items[h], &ret_rates[h])) {
+		} else if (!ps_plan_parse_rate(t->rates.items[h], &ret_rates[h])) {
 			return ps_plan_refuse(err, PS_EPARSE, c->path, t->where.line, "rates",
 					      "'%.40s' of tenant %s is no rate of 0 or more; write "
 					      "it like 20 or 20/s",

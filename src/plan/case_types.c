@@ -10,7 +10,7 @@
 
 /* ---- models ---- */
 
-static int model_named(const struct ps_plan_case *c, const char *name)
+int ps_plan_case_model_named(const struct ps_plan_case *c, const char *name)
 {
 	for (int i = 0; i < c->n_models; i++) {
 		if (strcmp(c->models[i].name, name) == 0)
@@ -22,14 +22,16 @@ static int model_named(const struct ps_plan_case *c, const char *name)
 enum ps_status ps_plan_case_models(struct ps_plan_case *c, struct ps_error *err)
 {
 	size_t n = c->profiles.profiles.len;
+	/* with a source every tenant may bring a model that no row is of */
+	size_t most = n + (c->source ? c->file.tenants.len : 0);
 
-	c->models = calloc(n, sizeof(*c->models));
-	c->footprints = calloc(n, sizeof(*c->footprints));
+	c->models = calloc(most, sizeof(*c->models));
+	c->footprints = calloc(most, sizeof(*c->footprints));
 	if (!c->models || !c->footprints)
 		return ps_error_set(err, PS_ENOMEM, "no memory for the profiles");
 	for (size_t i = 0; i < n; i++) {
 		const struct ps_plan_profile *p = ps_plan_profile(c, i);
-		int m = model_named(c, p->model);
+		int m = ps_plan_case_model_named(c, p->model);
 		if (m < 0)
 			m = c->n_models++;
 		if (c->n_models > PS_PLAN_MAX_MODELS)
@@ -43,7 +45,7 @@ enum ps_status ps_plan_case_models(struct ps_plan_case *c, struct ps_error *err)
 		f->resident_bytes = fmax(f->resident_bytes, (double)p->memory_bytes);
 		f->peak_bytes = fmax(f->peak_bytes, (double)p->load_peak_bytes);
 	}
-	return PS_OK;
+	return ps_plan_case_source_models(c, err);
 }
 
 /* ---- service times ---- */
@@ -92,22 +94,30 @@ static struct ps_plan_service service_of(const struct ps_plan_case *c,
 }
 
 /* The services of one type; how many models are known there. */
-static int know_type(struct ps_plan_case *c, int type)
+static enum ps_status know_type(struct ps_plan_case *c, int type, int *ret_known,
+				struct ps_error *err)
 {
+	enum ps_status st = PS_OK;
 	struct ps_plan_service *s = c->services + (size_t)type * (size_t)c->n_models;
 	int *best = calloc((size_t)c->n_models, sizeof(*best)), known = 0;
 
-	for (size_t i = 0; best && i < c->profiles.profiles.len; i++) {
+	if (!best)
+		return ps_error_set(err, PS_ENOMEM, "no memory for the service times");
+	for (size_t i = 0; i < c->profiles.profiles.len; i++) {
 		const struct ps_plan_profile *p = ps_plan_profile(c, i);
-		int close = closeness(p, c->types[type].price), m = model_named(c, p->model);
+		int close = closeness(p, c->types[type].price),
+		    m = ps_plan_case_model_named(c, p->model);
 		if (close <= best[m])
 			continue;
 		known += best[m] == 0;
 		best[m] = close;
 		s[m] = service_of(c, p, close);
 	}
+	*ret_known = known;
+	if (c->source)
+		st = ps_plan_case_source_type(c, type, best, ret_known, err);
 	free(best);
-	return known;
+	return st;
 }
 
 /* ---- types ---- */
@@ -212,17 +222,19 @@ static enum ps_status consider(struct ps_plan_case *c, const struct ps_cost_pric
 				    PS_PLAN_MAX_TYPES);
 	if (!add_type(c, p, false))
 		return ps_error_set(err, PS_ENOMEM, "no memory for the instance types");
-	*ret_known = know_type(c, c->n_types - 1) > 0;
-	if (!*ret_known) {
+	int known = 0;
+	enum ps_status st = know_type(c, c->n_types - 1, &known, err);
+	*ret_known = known > 0;
+	if (st != PS_OK || !*ret_known) {
 		free(c->types[--c->n_types].name);
-		return PS_OK;
+		return st;
 	}
 	if (spot && p->spot_usd_per_hour > 0 && revocation_of(c, p)) {
 		if (!add_type(c, p, true))
 			return ps_error_set(err, PS_ENOMEM, "no memory for the instance types");
-		know_type(c, c->n_types - 1);
+		st = know_type(c, c->n_types - 1, &known, err);
 	}
-	return PS_OK;
+	return st;
 }
 
 static enum ps_status named_types(struct ps_plan_case *c, bool spot, struct ps_error *err)
@@ -245,7 +257,7 @@ static enum ps_status named_types(struct ps_plan_case *c, bool spot, struct ps_e
 			twice |= c->types[t].price == p;
 		if (st == PS_OK && !twice)
 			st = consider(c, p, spot, &known, err);
-		if (st == PS_OK && !twice && !known)
+		if (st == PS_OK && !twice && !known && !c->source)
 			st = ps_error_set(err, PS_ENOTFOUND,
 					  "no profile says how long any model takes on %s", name);
 		if (st != PS_OK) {
@@ -266,7 +278,7 @@ static enum ps_status all_types(struct ps_plan_case *c, bool spot, struct ps_err
 		if (stated(p) && usable(p) && !outdated(c, p))
 			st = consider(c, p, spot, &known, err);
 	}
-	if (st == PS_OK && c->n_types == 0) {
+	if (st == PS_OK && c->n_types == 0 && !c->source) {
 		st = ps_error_set(err, PS_ENOTFOUND,
 				  "no profile fits any instance type of the price sheet");
 		ps_error_where(err, "%s", c->profiles_path);
@@ -298,11 +310,14 @@ enum ps_status ps_plan_case_types(struct ps_plan_case *c, struct ps_error *err)
 	c->types = calloc(most, sizeof(*c->types));
 	c->hosts = calloc(most, sizeof(*c->hosts));
 	c->services = calloc(most * (size_t)c->n_models, sizeof(*c->services));
-	if (!c->types || !c->hosts || !c->services)
+	if (c->source)
+		c->figures = calloc(most * (size_t)c->n_models, sizeof(*c->figures));
+	if (!c->types || !c->hosts || !c->services || (c->source && !c->figures))
 		return ps_error_set(err, PS_ENOMEM, "no memory for the instance types");
 	enum ps_status st = c->file.instance_types.len > 0 ? named_types(c, spot, err)
 							   : all_types(c, spot, err);
 	if (st == PS_OK)
 		set_hosts(c);
-	return st;
+	/* whose models are not known at all comes before where they could be */
+	return st == PS_OK ? ps_plan_case_source_lacks(c, err) : st;
 }

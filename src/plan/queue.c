@@ -1,4 +1,5 @@
 #include "plan/analytic.h"
+#include "plan/source.h"
 
 #include <math.h>
 
@@ -47,6 +48,31 @@ double ps_plan_strictness(double mean_s, double cv, double percentile, double li
 			low = mid;
 		else
 			high = mid;
+	}
+	return high;
+}
+
+static double carried(double lanes, double mean_s, double cv, double percentile, double limit_s)
+{
+	double x = ps_plan_strictness(mean_s, cv, percentile, limit_s);
+
+	return isinf(x) ? 0 : lanes / ps_plan_load_at(x, mean_s, cv);
+}
+
+double ps_plan_slowed(double lanes, double mean_s, double cv, double percentile, double limit_s,
+		      double rps)
+{
+	double low = 1, high = limit_s / mean_s;
+
+	if (carried(lanes, mean_s, cv, percentile, limit_s) <= rps)
+		return 1;
+	/* it falls to nothing where the mean alone takes the limit */
+	for (int i = 0; i < HALVINGS && high - low > 1e-12 * high; i++) {
+		double mid = (low + high) / 2;
+		if (carried(lanes, mid * mean_s, cv, percentile, limit_s) <= rps)
+			high = mid;
+		else
+			low = mid;
 	}
 	return high;
 }

@@ -7,6 +7,7 @@
  *	capacity	model alone, SLA	its service time
  *	slowdown	model beside a model	both profiles (service times, work) and their rates
  *	p99 together	the same		the same
+ *	memory		model in a server	the model's file
  *
  * Times are nanoseconds, rates requests per second. Where something is not a positive number, the
  * row is refused later, by ps_predict_learn or ps_predict_at.
@@ -19,7 +20,7 @@
 #include "predict/work.h"
 
 extern const struct ps_predict_quantity ps_predict_service, ps_predict_transfer,
-	ps_predict_capacity, ps_predict_slowdown, ps_predict_p99;
+	ps_predict_capacity, ps_predict_slowdown, ps_predict_p99, ps_predict_memory;
 
 /* What a server is given: the setting of a row. */
 struct ps_predict_slice {
@@ -57,6 +58,9 @@ void ps_predict_slowdown_row(const struct ps_predict_tenant *own,
 			     const struct ps_predict_slice *slice, struct ps_predict_row *ret_row);
 void ps_predict_p99_row(const struct ps_predict_tenant *own, const struct ps_predict_tenant *other,
 			const struct ps_predict_slice *slice, struct ps_predict_row *ret_row);
+
+/* ps_predict_memory_row fills a row about what a model takes in a server, batch 1. */
+void ps_predict_memory_row(const struct ps_predict_model *work, struct ps_predict_row *ret_row);
 
 /* ---- few measured models ---- */
 

@@ -248,3 +248,27 @@ void ps_predict_p99_row(const struct ps_predict_tenant *own, const struct ps_pre
 	ret_row->x[P_MET] = ret_row->x[P_OTHER_LOAD] * other->service_ns;
 	ret_row->anchor = ps_predict_pair_quantile(own, other, 0.99, slice);
 }
+
+/* ---- memory ---- */
+
+enum { M_PARAMETERS, M_PEAK, M_MODEL, M_COLUMNS };
+
+const struct ps_predict_quantity ps_predict_memory = {
+	.name = "memory in a server",
+	.unit = "bytes",
+	.columns = {[M_PARAMETERS] = {"bytes of parameters", BOTH},
+		    [M_PEAK] = {"bytes of activations at one time", BOTH},
+		    [M_MODEL] = {"being there", PS_PREDICT_ADDS}},
+	.column_len = M_COLUMNS,
+	.goal = 0.20,
+};
+
+void ps_predict_memory_row(const struct ps_predict_model *work, struct ps_predict_row *ret_row)
+{
+	struct ps_predict_row r = {.models = {0, -1}, .y = NAN, .noise = NAN, .anchor = NAN};
+
+	r.x[M_PARAMETERS] = work->param_bytes;
+	r.x[M_PEAK] = work->peak_bytes;
+	r.x[M_MODEL] = 1;
+	*ret_row = r;
+}

@@ -65,6 +65,8 @@ struct machine {
 	struct ps_plan_footprint footprints[MAX_KINDS];
 	struct ps_plan_demand demands[MAX_KINDS];
 	double rates[MAX_KINDS][HOURS];
+	struct ps_plan_beside beside[MAX_KINDS * MAX_KINDS];
+	bool beside_known;
 	struct ps_plan_analytic a;
 	struct ps_plan_oracle oracle;
 };
@@ -82,6 +84,7 @@ static void wire(struct machine *m, int kinds, int models, int hours)
 		.services = m->services,
 		.footprints = m->footprints,
 		.demands = m->demands,
+		.beside = m->beside_known ? m->beside : NULL,
 	};
 	if (ps_plan_analytic_init(&m->a, &err) != PS_OK)
 		fail_msg("%s", err.what);
@@ -195,6 +198,12 @@ static int draw(struct machine *m, struct ps_rng *r)
 							ps_rng_below(r, 2) ? 0.99 : 0.95,
 							0.05 + 0.3 * ps_rng_uniform(r), NULL};
 	}
+	m->beside_known = ps_rng_below(r, 2);
+	for (int i = 0; i < models * models; i++) {
+		double middle = ps_rng_below(r, 2) ? 1 + 0.6 * ps_rng_uniform(r) : 1;
+		m->beside[i] = (struct ps_plan_beside){
+			middle, middle * (1 + 0.3 * ps_rng_uniform(r)), PS_PLAN_MEASURED};
+	}
 	wire(m, kinds, models, HOURS);
 	return kinds;
 }
@@ -275,7 +284,7 @@ static void check_forecast(const struct machine *m, const struct ps_plan_count *
 static void test_contract(void **state)
 {
 	struct ps_rng r;
-	int fitting = 0;
+	int fitting = 0, slowed = 0;
 
 	(void)state;
 	ps_rng_init(&r, 1, 2);
@@ -285,6 +294,7 @@ static void test_contract(void **state)
 		int kinds = draw(&m, &r), n = draw_set(&r, kinds, set);
 		if (n > 0 && fits(&m, set, n)) {
 			fitting++;
+			slowed += m.beside_known && n > 1;
 			check_necessary(&m, set, n);
 			check_forecast(&m, set, n);
 			for (int at = 0; at < n; at++)
@@ -292,7 +302,94 @@ static void test_contract(void **state)
 		}
 		ps_plan_analytic_fini(&m.a);
 	}
-	assert_true(fitting > 300);
+	assert_true(fitting > 300 && slowed > 80);
+}
+
+/* Two models on one lane: beside each other runs of the first take twice as long, and so its
+ * latency is that of a model that takes as long. */
+static void test_beside(void **state)
+{
+	struct machine m = {
+		.host = {1, 1e9, 0},
+		.services = {{true, false, 0.02, 0.025, 0.1}, {true, false, 0.01, 0.01, 0.1}},
+		.rates = {{5}, {5}},
+		.beside = {{1, 1, PS_PLAN_UNKNOWN},
+			   {2, 2, PS_PLAN_MEASURED},
+			   {1, 1, PS_PLAN_UNKNOWN},
+			   {1, 1, PS_PLAN_UNKNOWN}},
+		.beside_known = true,
+	};
+	struct machine same = m;
+	const struct ps_plan_count both[] = {{0, 1}, {1, 1}};
+	struct ps_plan_forecast f[2], g[2];
+	struct ps_plan_state s;
+
+	(void)state;
+	same.beside_known = false;
+	same.services[0].mean_s *= 2;
+	same.services[0].high_s *= 2;
+	struct machine *machines[] = {&m, &same};
+	for (int i = 0; i < 2; i++) {
+		for (int k = 0; k < 2; k++)
+			machines[i]->demands[k] =
+				(struct ps_plan_demand){k, machines[i]->rates[k], 0.99, 0.4, NULL};
+		wire(machines[i], 2, 2, 1);
+	}
+	m.oracle.foresee(m.oracle.ctx, 0, both, 2, f, &s);
+	same.oracle.foresee(same.oracle.ctx, 0, both, 2, g, &s);
+	for (int k = 0; k < 2; k++) {
+		expect_near(f[k].latency_s, g[k].latency_s, 1e-9);
+		expect_near(f[k].high_s, g[k].high_s, 1e-9);
+		expect_near(f[k].share, g[k].share, 1e-9);
+	}
+	/* alone it is as it is alone */
+	m.oracle.foresee(m.oracle.ctx, 0, both, 1, f, &s);
+	expect_near(f[0].share, 5 * 0.02, 1e-9);
+	ps_plan_analytic_fini(&m.a);
+	ps_plan_analytic_fini(&same.a);
+}
+
+/* Each of two fits alone and with the other; slowed down by it, one no longer does. */
+static void test_beside_refuses(void **state)
+{
+	struct machine m = {
+		.host = {1, 1e9, 0},
+		.services = {{true, false, 0.02, 0.02, 0}, {true, false, 0.02, 0.02, 0}},
+		.rates = {{1}, {1}},
+		.beside_known = true,
+	};
+	const struct ps_plan_count both[] = {{0, 1}, {1, 1}};
+	int kind = -1;
+
+	(void)state;
+	for (int k = 0; k < 2; k++)
+		m.demands[k] = (struct ps_plan_demand){k, m.rates[k], 0.99, 0.1, NULL};
+	for (int i = 0; i < 4; i++)
+		m.beside[i] = (struct ps_plan_beside){1, 1, PS_PLAN_MEASURED};
+	wire(&m, 2, 2, 1);
+	assert_true(fits(&m, both, 2));
+	m.beside[1 * 2 + 0].high = 6; /* 120 ms, over its limit of 100 ms even without waiting */
+	assert_true(fits(&m, both, 1) && fits(&m, both + 1, 1));
+	assert_int_equal(m.oracle.judge(m.oracle.ctx, 0, both, 2, &kind), PS_PLAN_LATENCY);
+	assert_int_equal(kind, 1);
+	ps_plan_analytic_fini(&m.a);
+}
+
+/* The least factor that holds the formula down to what was measured. */
+static void test_slowed(void **state)
+{
+	double x = ps_plan_strictness(0.02, 0.1, 0.99, 0.2);
+	double carried = 4 / ps_plan_load_at(x, 0.02, 0.1);
+
+	(void)state;
+	assert_true(ps_plan_slowed(4, 0.02, 0.1, 0.99, 0.2, carried * 1.01) == 1);
+	for (int i = 1; i < 10; i++) {
+		double f = ps_plan_slowed(4, 0.02, 0.1, 0.99, 0.2, carried * i / 10);
+		x = ps_plan_strictness(f * 0.02, 0.1, 0.99, 0.2);
+		expect_near(4 / ps_plan_load_at(x, f * 0.02, 0.1), carried * i / 10, 1e-6);
+	}
+	/* where even the run takes the limit nothing was carried */
+	assert_true(ps_plan_slowed(4, 0.3, 0.1, 0.99, 0.2, 5) == 1);
 }
 
 /* However many kinds there are: what each needs at least is exact, and no less than by its level.
@@ -388,6 +485,9 @@ int main(void)
 		cmocka_unit_test(test_above_exact_queues),
 		cmocka_unit_test(test_above_simulated_queues),
 		cmocka_unit_test(test_contract),
+		cmocka_unit_test(test_beside),
+		cmocka_unit_test(test_beside_refuses),
+		cmocka_unit_test(test_slowed),
 		cmocka_unit_test(test_least_needs),
 		cmocka_unit_test(test_decay_at),
 		cmocka_unit_test(test_reasons),

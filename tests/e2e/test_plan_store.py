@@ -1,0 +1,211 @@
+# timeout: 400
+# sanitizers: no (it measures five models first; the parts are unit-tested under them)
+"""`perseus plan --store`: figures from a store that was really measured, once for all tests, about
+20 s. Its models are synthetic; that they are networks of the zoo is written into it afterwards, so that
+there is something to predict from."""
+import json
+import pathlib
+import shutil
+import sqlite3
+import tempfile
+import unittest
+
+import yaml
+
+from support import perseus
+
+MODELS = {"squeezenet1_1": "4ms", "mobilenet_v1": "6ms", "mobilenet_v2": "5ms",
+          "efficientnet_b0": "7ms", "resnet18": "15ms"}
+PAIR = ("squeezenet1_1", "mobilenet_v1")
+
+
+def campaign():
+    return {"name": "small", "seed": 1,
+            "models": [{"name": m, "file": f"{m}.synthetic.yaml"} for m in MODELS],
+            "tenants": [{"name": m, "model": m, "demand": "20/s", "sla": "p95<=100ms"} for m in MODELS],
+            "sets": [{"name": "pair", "tenants": list(PAIR)}], "slice": {"cpus": "0"},
+            "search": {"sets": "alone", "scale": "100ms", "steps": 2, "step": "200ms",
+                       "warmup": "20ms", "checks": 1},
+            "confirm": {"trials": 2, "duration": "300ms", "warmup": "20ms"},
+            "profile": {"trials": 2, "users": 1, "batches": [1], "duration": "200ms",
+                        "warmup": "20ms"}}
+
+
+def price(name, vcpu, usd):
+    return {"provider": "p", "region": "r", "instance_type": name, "vcpu": vcpu, "memory_gib": 8,
+            "on_demand_usd_per_hour": usd, "source": "a test", "source_date": "2026-01-01"}
+
+
+def tenant(name, model, **more):
+    return {"name": name, "model": model, "rate": "5/s", "sla": "p99 <= 400ms", **more}
+
+
+class Store(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.dir = pathlib.Path(cls.folder.name)
+        cls.db = cls.dir / "results.db"
+        for name, mean in MODELS.items():
+            (cls.dir / f"{name}.synthetic.yaml").write_text(
+                yaml.safe_dump(perseus.synthetic(mean=mean)))
+        (cls.dir / "c.yaml").write_text(yaml.safe_dump(campaign(), sort_keys=False))
+        done = perseus.run("measure", cls.dir / "c.yaml", "--store", cls.db, "--workdir",
+                           cls.dir / "work", timeout=300)
+        if done.returncode not in (0, 1):
+            raise AssertionError(done.stderr)
+        db = sqlite3.connect(cls.db)
+        # trials of a moment beside other tests may be INVALID, and would not be learned from
+        db.execute("UPDATE trial SET valid = 1")
+        db.execute("UPDATE result SET valid = 1, reasons = NULL")
+        for id, text in db.execute("SELECT id, manifest FROM campaign").fetchall():
+            manifest = json.loads(text)
+            for run in manifest["runs"]:
+                for model in run["models"]:
+                    model.update(zoo=model["name"], zoo_seed=1, sha256=None, path=None)
+            db.execute("UPDATE campaign SET manifest = ? WHERE id = ?", (json.dumps(manifest), id))
+        db.commit()
+        db.close()
+        (cls.dir / "prices.yaml").write_text(yaml.safe_dump({"prices": [
+            price("one", 1, 0.1), price("two", 2, 0.19)]}))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def changed(self, *statements):
+        """A copy of the store in which something was changed by hand."""
+        path = self.dir / f"{self.id()}.db"
+        shutil.copy(self.db, path)
+        db = sqlite3.connect(path)
+        for sql in statements:
+            db.execute(sql)
+        db.commit()
+        db.close()
+        return path
+
+    def without(self, *models):
+        keys = " OR ".join(f"key LIKE '%{m}'" for m in models)
+        return self.changed("UPDATE cell SET state = 'failed', reason = 'x', server = NULL"
+                            f" WHERE {keys} OR key LIKE '%pair'")
+
+    def run_plan(self, tenants, *args, db=None, **more):
+        path = self.dir / "plan.yaml"
+        path.write_text(yaml.safe_dump({"prices": "prices.yaml", "tenants": tenants, **more},
+                                       sort_keys=False))
+        return perseus.run("plan", path, "--store", db or self.db, "--today", "2026-11-22", *args)
+
+    def plan(self, tenants, *args, db=None, **more):
+        done = self.run_plan(tenants, "--json", *args, db=db, **more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def figures(self, found):
+        """By tenant, of its first machine."""
+        return {t["tenant"]: t["figures"]
+                for m in found["placements"]["plan"]["machines"] for t in m["tenants"]}
+
+    def test_measured(self):
+        found = self.plan([tenant("a", "squeezenet1_1"), tenant("b", "mobilenet_v1")],
+                          instance_types=["one"])
+        figures = self.figures(found)
+        for name, least in (("a", 4), ("b", 6)):
+            service, memory = figures[name]["service"], figures[name]["memory"]
+            capacity = figures[name]["capacity"]
+            self.assertEqual((service["from"], memory["from"], capacity["from"]),
+                             ("measured",) * 3)
+            # sleeping takes no less than it says, and on a busy machine some more
+            self.assertTrue(least <= service["mean_ms"] / capacity["service_times_longer_by"]
+                            < 4 * least, service)
+            self.assertGreaterEqual(service["high_ms"], service["mean_ms"])
+            self.assertFalse(service["outside_measured_range"])
+            self.assertGreater(memory["resident_bytes"], 0)
+            self.assertGreater(capacity["rps"], 0)
+            self.assertLessEqual(capacity["low_rps"], capacity["rps"])
+        # a slice of this machine is not the type: that stays marked
+        machine, = found["placements"]["plan"]["machines"]
+        self.assertTrue(machine["tenants"][0]["extrapolated"])
+        self.assertEqual({(p["model"], p["beside"]): p["from"] for p in found["beside"]},
+                         {PAIR: "measured", PAIR[::-1]: "measured"})
+        for p in found["beside"]:
+            self.assertTrue(1 <= p["times_as_long"] <= p["high"])
+        text = self.run_plan([tenant("a", "squeezenet1_1"), tenant("b", "mobilenet_v1")],
+                             instance_types=["one"]).stdout
+        for part in ("Where the figures are from", "service time measured (on 1 CPU, 2 trials",
+                     "memory measured", "capacity measured (on 1 CPU)",
+                     "2 of 2 pairs that share a machine were measured"):
+            self.assertIn(part, text)
+        self.assertNotIn("OUTSIDE", text)
+
+    def test_pairs_that_were_not_measured(self):
+        found = self.plan([tenant("a", "squeezenet1_1"), tenant("b", "mobilenet_v2")],
+                          instance_types=["one"])
+        self.assertEqual({p["from"] for p in found["beside"]}, {"predicted"})
+        none = self.plan([tenant("a", "squeezenet1_1"), tenant("b", "mobilenet_v2")],
+                         instance_types=["one"],
+                         db=self.changed("UPDATE cell SET state = 'failed', reason = 'x'"
+                                         " WHERE key LIKE '%pair'"))
+        self.assertEqual(none["beside"], [])
+
+    def test_the_capacity_that_was_measured_holds(self):
+        """Half the rate carried: the formula must not carry more, and service times say so."""
+        args = ([tenant("a", "squeezenet1_1")],)
+        db = self.changed("UPDATE capacity SET factor = 60, factor_low = 50, factor_high = 70")
+        found = self.plan(*args, db=db, instance_types=["one"])
+        capacity = self.figures(found)["a"]["capacity"]
+        self.assertEqual((capacity["rps"], capacity["lanes"]), (60, 1))
+        self.assertGreater(capacity["service_times_longer_by"], 1.2)
+        before = self.figures(self.plan(*args, instance_types=["one"]))["a"]["service"]
+        self.assertGreater(self.figures(found)["a"]["service"]["mean_ms"], before["mean_ms"])
+
+    def test_another_number_of_cpus_is_marked(self):
+        found = self.plan([tenant("a", "squeezenet1_1")], instance_types=["two"])
+        service = self.figures(found)["a"]["service"]
+        self.assertEqual((service["from"], service["outside"]),
+                         ("predicted", "CPUs 2 (measured on 1)"))
+        self.assertTrue(service["outside_measured_range"])
+        self.assertIn("OUTSIDE THE MEASURED RANGE: CPUs 2",
+                      self.run_plan([tenant("a", "squeezenet1_1")], instance_types=["two"]).stdout)
+
+    def test_a_model_that_was_not_measured(self):
+        found = self.plan([tenant("a", "squeezenet1_1"), tenant("b", "mobilenet_v1")],
+                          instance_types=["one"], db=self.without("mobilenet_v1"))
+        figures = self.figures(found)
+        self.assertEqual(figures["a"]["service"]["from"], "measured")
+        service, memory = figures["b"]["service"], figures["b"]["memory"]
+        self.assertEqual((service["from"], memory["from"]), ("predicted", "predicted"))
+        self.assertIn("4 models", service["how"])
+        # four bound too little for 95 %: that is said, and the margin is the errors' own
+        self.assertIn("too few for an interval", service["how"])
+        self.assertGreater(service["high_ms"], service["mean_ms"])
+        self.assertGreater(memory["resident_bytes"], 0)
+
+    def test_the_file_gives_what_the_store_has_not(self):
+        (self.dir / "profiles.yaml").write_text(yaml.safe_dump({"profiles": [
+            {"model": m, "service": "30ms", "memory": "77MiB"} for m in ("mine", "squeezenet1_1")]}))
+        found = self.plan([tenant("a", "squeezenet1_1"), tenant("b", "mine")],
+                          "--profiles", self.dir / "profiles.yaml", instance_types=["one"])
+        figures = self.figures(found)
+        self.assertEqual(figures["a"]["service"]["from"], "measured")
+        self.assertEqual((figures["b"]["service"]["from"], figures["b"]["memory"]["from"]),
+                         ("given in the file",) * 2)
+        self.assertEqual(figures["b"]["memory"]["resident_bytes"], 77 << 20)
+
+    def test_missing(self):
+        done = self.run_plan([tenant("a", "squeezenet1_1"), tenant("b", "nobody"),
+                              tenant("c", "nobody")])
+        self.assertEqual((done.returncode, done.stdout), (4, ""))
+        self.assertIn("1 model is neither measured nor can be predicted: nobody of b, c",
+                      done.stderr)
+        self.assertIn("--write-campaign", done.stderr)
+        path = self.dir / "plan.yaml"
+        for option in ("--models", "--write-campaign"):
+            done = perseus.run("plan", path, option, self.dir / "x")
+            self.assertEqual(done.returncode, 64)
+            self.assertIn("needs --store", done.stderr)
+        done = self.run_plan([tenant("a", "squeezenet1_1")], db=self.dir / "none.db")
+        self.assertIn("none.db", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -28,6 +28,9 @@ static json_t *common(const struct ps_measure_campaign *c)
 		ps_json_set_int(o, "width", c->server.width);
 		ps_json_set_int(o, "queue_limit", c->server.queue_limit);
 		ps_json_set_string(o, "library", c->server.library);
+		if (c->server.order != PS_MEASURE_ORDER_FAIR) { /* else as before there was one */
+			ps_json_set_int(o, "order", c->server.order);
+		}
 	}
 	return o;
 }

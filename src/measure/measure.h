@@ -48,6 +48,7 @@
 #define PS_MEASURE_MAX_LANES   256  /* of a server, as perseus serve has */
 #define PS_MEASURE_MAX_RATES   32   /* of one axis of a grid */
 #define PS_MEASURE_MAX_POINTS  1024 /* of one grid */
+#define PS_MEASURE_MAX_SHARES  32   /* of one frontier */
 #define PS_MEASURE_MAX_PARTS   16   /* grids, frontiers, packings: of each */
 #define PS_MEASURE_MAX_COPIES  512  /* of a tenant in a packing */
 #define PS_MEASURE_MAX_BATCHES 16
@@ -87,10 +88,18 @@ struct ps_measure_slice {
 	struct ps_conf_where where;
 };
 
+/* In what order the server takes the tenants' requests. */
+enum {
+	PS_MEASURE_ORDER_FAIR,	     /* fair turns by compute time: what perseus serve does */
+	PS_MEASURE_ORDER_AGREEMENTS, /* the same, and it is told the tenants' SLAs */
+	PS_MEASURE_ORDER_ARRIVAL,    /* one queue for all, first come first served */
+};
+
 struct ps_measure_server {
 	int64_t lanes; /* 0: the server's choice */
 	int width;     /* of PS_SERVE_NARROW, PS_SERVE_WIDE: 0 narrow, 1 wide */
 	int64_t queue_limit;
+	int order; /* PS_MEASURE_ORDER_... */
 	char *library;
 	char *url; /* of a remote server; NULL: one is started for each cell */
 	struct ps_load_target_options target; /* of it and its metrics: TLS only */
@@ -133,8 +142,9 @@ struct ps_measure_grid {
 
 struct ps_measure_frontier {
 	char *name;
-	struct ps_conf_texts tenants;
-	int64_t points;
+	struct ps_conf_texts tenants, shares;
+	double share[PS_MEASURE_MAX_SHARES]; /* of the second tenant, by point */
+	int64_t points;			     /* after reading: also when shares were given */
 	struct ps_conf_where where;
 };
 

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "net/net.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,6 +114,65 @@ static enum ps_status check_grids(struct ps_measure_campaign *c, struct ps_error
 }
 
 /* ---- frontiers and packings ---- */
+
+/* "6%", 0.06: a share of which both tenants get some. */
+static bool parse_share(const char *text, double *ret_share)
+{
+	size_t n = strcspn(text, "%");
+	char number[40];
+	double v = 0;
+	if (n >= sizeof(number) || strcmp(text + n, text[n] ? "%" : "") != 0) {
+		return false;
+	}
+	memcpy(number, text, n);
+	number[n] = '\0';
+	if (ps_units_parse_double(number, &v, NULL) != PS_OK) {
+		return false;
+	}
+	*ret_share = text[n] ? v / 100 : v;
+	return *ret_share >= 0.001 && *ret_share <= 0.999;
+}
+
+/* Cells are named by their shares in four digits. */
+static bool is_same_share(double a, double b)
+{
+	char x[32], y[32];
+	(void)snprintf(x, sizeof(x), "%.4g", a);
+	(void)snprintf(y, sizeof(y), "%.4g", b);
+	return strcmp(x, y) == 0;
+}
+
+static enum ps_status read_shares(const struct ps_measure_campaign *c,
+				  struct ps_measure_frontier *f, struct ps_error *err)
+{
+	f->points = f->shares.len ? (int64_t)f->shares.len : f->points;
+	for (int i = 0; i < (int)f->points; i++) {
+		f->share[i] = (double)(i + 1) / (double)(f->points + 1);
+		if (f->shares.len && !parse_share(f->shares.items[i], &f->share[i])) {
+			return ps_measure_wrong(c, &f->where, "frontiers.shares", err,
+						"\"%.60s\" is no share from 0.1%% to 99.9%%",
+						f->shares.items[i]);
+		}
+		for (int k = 0; k < i; k++) {
+			if (is_same_share(f->share[k], f->share[i])) {
+				return ps_measure_wrong(c, &f->where, "frontiers.shares", err,
+							"the share %.60s stands there twice",
+							f->shares.items[i]);
+			}
+		}
+	}
+	return PS_OK;
+}
+
+static enum ps_status read_all_shares(struct ps_measure_campaign *c, struct ps_error *err)
+{
+	struct ps_measure_frontier *f = c->frontiers.items;
+	enum ps_status st = PS_OK;
+	for (size_t i = 0; i < c->frontiers.len && st == PS_OK; i++) {
+		st = read_shares(c, &f[i], err);
+	}
+	return st;
+}
 
 static enum ps_status check_frontiers(const struct ps_measure_campaign *c, struct ps_error *err)
 {
@@ -254,6 +314,10 @@ static enum ps_status check_remote(const struct ps_measure_campaign *c, struct p
 	    c->slice.cpu_quota > 0) {
 		return not_remote(c, "slice", "no slice can be made of a remote server", err);
 	}
+	if (c->server.order != PS_MEASURE_ORDER_FAIR) {
+		return not_remote(c, "server.order",
+				  "the order of a remote server is its own business", err);
+	}
 	if (c->packings.len > 0) {
 		return not_remote(c, "packings", "copies of a tenant need a server of our own",
 				  err);
@@ -328,6 +392,7 @@ enum ps_status ps_measure_check_parts(struct ps_measure_campaign *c, struct ps_e
 {
 	enum ps_status st = check_grids(c, err);
 	st = st == PS_OK ? check_frontiers(c, err) : st;
+	st = st == PS_OK ? read_all_shares(c, err) : st;
 	st = st == PS_OK ? check_packings(c, err) : st;
 	st = st == PS_OK ? read_batches(c, err) : st;
 	st = st == PS_OK ? check_keys(c, err) : st;

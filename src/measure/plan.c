@@ -111,7 +111,7 @@ void ps_measure_frontier_shares(const struct ps_measure_campaign *c,
 				const struct ps_measure_frontier *f, int point,
 				const struct ps_store_set *set, double ret_shares[2])
 {
-	double second = (double)(point + 1) / (double)(f->points + 1);
+	double second = f->share[point];
 	for (int i = 0; i < 2; i++) {
 		bool is_second = ps_measure_find_tenant(c, f->tenants.items[1]) == set->members[i];
 		ret_shares[i] = is_second ? second : 1 - second;
@@ -186,8 +186,7 @@ static void add_frontiers(struct ps_measure_planner *p)
 		for (int k = 0; k < (int)f[i].points; k++) {
 			/* by its share, so that more points keep those that are there */
 			add_part_cell(p, PS_STORE_FRONTIER,
-				      name_of(p, "frontier/%s/%.4g", f[i].name,
-					      (double)(k + 1) / (double)(f[i].points + 1)),
+				      name_of(p, "frontier/%s/%.4g", f[i].name, f[i].share[k]),
 				      p->frontier_sets[i], -1, k, i, k);
 		}
 	}

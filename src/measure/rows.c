@@ -130,6 +130,8 @@ static const struct ps_conf_option slice_rows[] = {
 };
 
 static const char *const widths[] = {"narrow", "wide", NULL};
+/* In the order of PS_MEASURE_ORDER_... */
+static const char *const orders[] = {"fair", "agreements", "arrival", NULL};
 
 static const struct ps_conf_option server_rows[] = {
 	{.name = "lanes",
@@ -153,6 +155,17 @@ static const struct ps_conf_option server_rows[] = {
 	 .min = 1,
 	 .max = 1e6,
 	 .help = "Requests of a tenant that may wait; further ones are refused at once."},
+	{.name = "order",
+	 .type = PS_CONF_ENUM,
+	 FIELD(ps_measure_server, order),
+	 .choices = orders,
+	 .def = "fair",
+	 .help = "Whose request is next. fair: tenants take turns by compute time, as perseus "
+		 "serve does. agreements: likewise, and the server is told the SLAs, so that it "
+		 "refuses at once what would be late. arrival: all tenants of a set are one for "
+		 "the "
+		 "server, which then has one queue, first come first served, as servers without "
+		 "tenants have."},
 	{.name = "library",
 	 .type = PS_CONF_TEXT,
 	 FIELD(ps_measure_server, library),

@@ -88,6 +88,13 @@ static const struct ps_conf_option frontier_rows[] = {
 	 .help = "Points between the capacities alone. Point k of n is searched along the ray in "
 		 "which the second tenant has the share k / (n + 1), both in units of what they "
 		 "can do alone; how, says search."},
+	{.name = "shares",
+	 .type = PS_CONF_TEXTS,
+	 FIELD(ps_measure_frontier, shares),
+	 .min = 0,
+	 .max = PS_MEASURE_MAX_SHARES,
+	 .help = "Instead of points: the second tenant's share at each point, such as 5%, 50%, "
+		 "95%."},
 	{0},
 };
 

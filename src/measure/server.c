@@ -12,6 +12,7 @@
 #define READY_TIMEOUT_NS (180 * PS_NS_PER_SEC)
 #define STOP_TIMEOUT_NS	 (20 * PS_NS_PER_SEC)
 #define MAX_SET_FILE	 100 /* bytes of a set's name that make a file's */
+#define MAX_QUEUE_LIMIT	 1000000
 
 /* A text in double quotes; JSON's escapes are YAML's too. */
 static void put_quoted(struct ps_strbuf *b, const char *text)
@@ -81,6 +82,36 @@ static void put_names(struct ps_strbuf *b, const struct ps_measure_context *m,
 	ps_strbuf_puts(b, how->model ? how->model : "");
 }
 
+static bool has_own_queues(const struct ps_measure_context *m)
+{
+	return m->c->server.order != PS_MEASURE_ORDER_ARRIVAL;
+}
+
+static void put_agreement(struct ps_strbuf *b, const struct ps_measure_tenant *t)
+{
+	char sla[PS_SLA_SIZE];
+	ps_strbuf_puts(b, "    sla: ");
+	put_quoted(b, ps_sla_format(&t->sla, sla));
+	ps_strbuf_putc(b, '\n');
+}
+
+/* Within one tenant the server's order is that of arrival: so all members are one, with one key,
+ * and may wait as they might apart. */
+static enum ps_status put_one_tenant(struct ps_strbuf *b, const struct ps_measure_context *m,
+				     struct ps_measure_live *live, struct ps_error *err)
+{
+	char digest[PS_TENANCY_DIGEST_SIZE];
+	int64_t limit = m->c->server.queue_limit * live->key_len;
+	enum ps_status st = ps_tenancy_make_key(live->keys[0], digest, err);
+	for (int i = 1; i < live->key_len && st == PS_OK; i++) {
+		memcpy(live->keys[i], live->keys[0], sizeof(live->keys[0]));
+	}
+	ps_strbuf_printf(b, "tenants:\n  - name: everybody\n    keys: [\"%s\"]\n", digest);
+	ps_strbuf_printf(b, "    queue_limit: %lld\n",
+			 (long long)(limit < MAX_QUEUE_LIMIT ? limit : MAX_QUEUE_LIMIT));
+	return st;
+}
+
 /* One tenant per member, or per copy of the only member. */
 static enum ps_status put_tenants(struct ps_strbuf *b, const struct ps_measure_context *m,
 				  const struct ps_store_set *set,
@@ -100,6 +131,9 @@ static enum ps_status put_tenants(struct ps_strbuf *b, const struct ps_measure_c
 		put_names(b, m, t, how);
 		ps_strbuf_printf(b, "]\n    queue_limit: %lld\n",
 				 (long long)m->c->server.queue_limit);
+		if (m->c->server.order == PS_MEASURE_ORDER_AGREEMENTS) {
+			put_agreement(b, t);
+		}
 	}
 	return PS_OK;
 }
@@ -116,6 +150,16 @@ static enum ps_status put_operator(struct ps_strbuf *b, struct ps_measure_live *
 	enum ps_status st = ps_tenancy_make_key(live->metrics_key, digest, err);
 	ps_strbuf_printf(b, "admin_keys: [\"%s\"]\n", digest);
 	return st;
+}
+
+static enum ps_status put_written(struct ps_strbuf *b, const struct ps_measure_context *m,
+				  const struct ps_store_set *set,
+				  const struct ps_measure_start *how, struct ps_measure_live *live,
+				  struct ps_error *err)
+{
+	put_models(b, m, set, how);
+	return has_own_queues(m) ? put_tenants(b, m, set, how, live, err)
+				 : put_one_tenant(b, m, live, err);
 }
 
 static enum ps_status write_config(const struct ps_measure_context *m,
@@ -140,8 +184,7 @@ static enum ps_status write_config(const struct ps_measure_context *m,
 		put_quoted(&b, s->library);
 	}
 	ps_strbuf_putc(&b, '\n');
-	put_models(&b, m, set, how);
-	enum ps_status st = put_tenants(&b, m, set, how, live, err);
+	enum ps_status st = put_written(&b, m, set, how, live, err);
 	if (st == PS_OK) {
 		st = put_operator(&b, live, err);
 	}

@@ -74,6 +74,20 @@ static void test_refusals(void **state)
 		{"name: x\n" MODELS TENANTS "search: {sets: none}\n"
 		 "frontiers:\n  - {name: f, tenants: [a, b]}\n",
 		 "dir/c.yaml:9:frontiers", "capacities alone"},
+		{"name: x\n" MODELS TENANTS
+		 "frontiers:\n  - {name: f, tenants: [a, b], shares: [5%, 100%]}\n",
+		 "dir/c.yaml:8:frontiers.shares", "no share"},
+		{"name: x\n" MODELS TENANTS
+		 "frontiers:\n  - {name: f, tenants: [a, b], shares: [5 %]}\n",
+		 "dir/c.yaml:8:frontiers.shares", "no share"},
+		{"name: x\n" MODELS TENANTS
+		 "frontiers:\n  - {name: f, tenants: [a, b], shares: [nan]}\n",
+		 "dir/c.yaml:8:frontiers.shares", "no share"},
+		{"name: x\n" MODELS TENANTS
+		 "frontiers:\n  - {name: f, tenants: [a, b], shares: [5%, 0.05]}\n",
+		 "dir/c.yaml:8:frontiers.shares", "twice"},
+		{"name: x\n" MODELS TENANTS "server: {url: 'http://a', order: arrival}\n",
+		 "dir/c.yaml:server.order", "its own business"},
 		{"name: x\n" MODELS TENANTS "packings:\n  - {tenant: z}\n",
 		 "dir/c.yaml:8:packings.tenant", "no tenant"},
 		{"name: x\n" MODELS TENANTS "profile: {batches: [1, 0]}\n",
@@ -340,7 +354,8 @@ static void test_points(void **state)
 	plan("name: x\n" MODELS TENANTS
 	     "grids:\n  - {name: g, trials: 1, axes: [{tenant: b, rates: [0, 2, 3]},"
 	     " {tenant: a, rates: [0, 60/min]}]}\n"
-	     "frontiers:\n  - {name: f, tenants: [b, a], points: 3}\n",
+	     "frontiers:\n  - {name: f, tenants: [b, a], points: 3}\n"
+	     "  - {name: s, tenants: [a, b], shares: [6%, 0.5]}\n",
 	     &c, &a, &p);
 	const struct ps_measure_grid *g = c.grids.items;
 	const struct ps_measure_frontier *f = c.frontiers.items;
@@ -357,6 +372,11 @@ static void test_points(void **state)
 	x = cell_of(&p, "frontier/f/0.25"); /* of the second: a */
 	ps_measure_frontier_shares(&c, f, x->point, &p.sets[x->set], shares);
 	assert_true(shares[0] == 0.25 && shares[1] == 0.75);
+	x = cell_of(&p, "frontier/s/0.06");
+	ps_measure_frontier_shares(&c, &f[1], x->point, &p.sets[x->set], shares);
+	assert_true(shares[0] == 0.94 && shares[1] == 0.06);
+	assert_non_null(cell_of(&p, "frontier/s/0.5"));
+	assert_int_equal(f[1].points, 2);
 	ps_arena_fini(&a);
 	ps_measure_free(&c);
 }

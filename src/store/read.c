@@ -60,12 +60,17 @@ static enum ps_status read_ray(struct ps_store *s, struct loaded *l, struct ps_s
 				      err);
 	}
 	for (size_t i = 0; i < n && st == PS_OK; i++) {
-		if (!(x->capacity.ray_rps[i] >= 0 && isfinite(x->capacity.ray_rps[i]))) {
+		if (!ps_store_is_number(x->capacity.ray_rps[i])) {
 			st = ps_store_damaged(s, &l->c, "has a capacity along a ray of no rates",
 					      err);
 		}
 	}
 	return st;
+}
+
+static bool is_odd_end(double v)
+{
+	return !isnan(v) && v != INFINITY && !ps_store_is_number(v);
 }
 
 static enum ps_status read_capacity(struct ps_store *s, struct loaded *l, struct ps_store_cell *x,
@@ -90,7 +95,8 @@ static enum ps_status read_capacity(struct ps_store *s, struct loaded *l, struct
 	c->method_json = ps_store_text(&l->arena, q, 5);
 	(void)sqlite3_reset(q);
 	/* 0: nothing of it fits. Ends may be open (infinite) or not known (NAN). */
-	if (!(c->factor >= 0 && isfinite(c->factor)) || c->factor_low < 0 || c->factor_high < 0) {
+	if (!ps_store_is_number(c->factor) || is_odd_end(c->factor_low) ||
+	    is_odd_end(c->factor_high)) {
 		return ps_store_damaged(s, &l->c, "has a capacity that is no number", err);
 	}
 	return read_ray(s, l, x, err);

@@ -2,8 +2,11 @@
  * must not reach those who use them. */
 #include "store/read_internal.h"
 
-#include <math.h>
 #include <string.h>
+
+/* Of rates, prices and capacities: nothing that was measured comes near it, and products of larger
+ * ones are no numbers any more. */
+#define MAX_NUMBER 1e12
 
 enum ps_status ps_store_damaged(struct ps_store *s, const struct ps_store_campaign *c,
 				const char *what, struct ps_error *err)
@@ -22,14 +25,19 @@ static bool members_fit(const struct ps_store_campaign *c, const struct ps_store
 	return ok;
 }
 
-static bool is_positive(double v)
+bool ps_store_is_number(double v)
 {
-	return v > 0 && isfinite(v);
+	return v >= 0 && v <= MAX_NUMBER;
 }
 
-static bool is_absent_or_positive(double v)
+static bool is_positive(double v)
 {
-	return v == 0 || is_positive(v);
+	return v > 0 && ps_store_is_number(v);
+}
+
+static bool is_share(double v)
+{
+	return v >= 0 && v <= 1;
 }
 
 static bool is_unit(const char *billed_per)
@@ -40,8 +48,8 @@ static bool is_unit(const char *billed_per)
 
 static const char *odd_terms(const struct ps_store_terms *t)
 {
-	if (!is_absent_or_positive(t->spot_usd_per_hour) ||
-	    !is_absent_or_positive(t->reserved_1y_usd_per_hour)) {
+	if (!ps_store_is_number(t->spot_usd_per_hour) ||
+	    !ps_store_is_number(t->reserved_1y_usd_per_hour)) {
 		return "names a machine whose price is not over 0";
 	}
 	if (t->minimum_ns < 0 || t->gpu_count < 0 || (t->billed_per && !is_unit(t->billed_per))) {
@@ -58,8 +66,13 @@ static const char *odd_number(const struct ps_store_campaign *c)
 {
 	for (size_t i = 0; i < c->tenant_len; i++) {
 		double demand = c->tenants[i].demand_rps;
-		if (demand != 0 && !is_positive(demand)) {
+		const struct ps_sla *sla = &c->tenants[i].sla;
+		if (!ps_store_is_number(demand)) {
 			return "has a tenant whose demand is no rate";
+		}
+		if (!is_share(sla->percentile) || !is_share(sla->min_success) ||
+		    sla->limit_ns < 0) {
+			return "has a tenant whose SLA is no agreement";
 		}
 	}
 	if (c->price.instance_type && !is_positive(c->price.usd_per_hour)) {

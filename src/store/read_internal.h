@@ -28,6 +28,9 @@ enum ps_status ps_store_choice(struct ps_store *s, sqlite3_stmt *q, int col,
 /* ps_store_damaged reports PS_ECORRUPT: the campaign `what`, such as "has no tenants". */
 enum ps_status ps_store_damaged(struct ps_store *s, const struct ps_store_campaign *c,
 				const char *what, struct ps_error *err);
+/* ps_store_is_number says whether a rate, a price or a capacity can be one: 0 or more, finite, and
+ * no larger than sums and products of such can be. */
+bool ps_store_is_number(double v);
 /* ps_store_check_head looks at a campaign, its tenants and sets. PS_ECORRUPT. */
 enum ps_status ps_store_check_head(struct ps_store *s, const struct ps_store_campaign *c,
 				   struct ps_error *err);

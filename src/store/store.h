@@ -365,7 +365,7 @@ enum ps_status ps_store_list(struct ps_store *s, struct ps_store_listing **ret_l
 /* ps_store_campaign_read reads a campaign with all its cells, trials, results, series and samples;
  * requests stay in the file. `campaign_id` 0: the last one begun. PS_ECORRUPT when a row names what
  * the campaign has not, lacks what others go by, or has a demand, price or capacity that is none
- * (negative, infinite, no number; a price of 0). */
+ * (negative, infinite or over 10^12, no number; a price of 0), or an SLA that is no agreement. */
 enum ps_status ps_store_campaign_read(struct ps_store *s, int64_t campaign_id,
 				      struct ps_store_campaign **ret_campaign,
 				      struct ps_error *err);

@@ -267,6 +267,8 @@ static enum ps_status plan(const struct plan_options *o, const struct ps_plan_ca
 	if (o->serve_dir)
 		st = ps_cli_plan_serve(&a, o->serve_dir, err);
 	if (st == PS_OK)
+		st = ps_cli_plan_write_lacks(&o->from, &a, err);
+	if (st == PS_OK)
 		st = ps_cli_plan_replay(&a, &replay, err);
 	if (st == PS_OK)
 		st = o->json ? print_json(&a, &replay, err)

@@ -9,6 +9,23 @@
 
 /* ---- opening ---- */
 
+/* The plan is refused all the same: what it lacks is not there yet. */
+static enum ps_status write_missing(struct ps_cli_plan_store *s,
+				    const struct ps_cli_plan_from *from, struct ps_error *err)
+{
+	struct ps_error why = {0};
+	enum ps_status st = ps_cli_plan_write_campaign(s, NULL, from->write_campaign, &why);
+
+	if (st != PS_OK) {
+		if (err)
+			*err = why;
+		return st;
+	}
+	ps_error_hint(err, "perseus measure %.100s --store %.100s measures it; then plan again",
+		      from->write_campaign, from->store);
+	return PS_ENOTFOUND;
+}
+
 enum ps_status ps_cli_plan_open(const struct ps_cli_plan_from *from, const char *plan,
 				const char *prices, const char *profiles, const char *revocations,
 				struct ps_plan_case *ret_case, struct ps_cli_plan_store **ret_store,
@@ -28,10 +45,13 @@ enum ps_status ps_cli_plan_open(const struct ps_cli_plan_from *from, const char 
 	if (st == PS_OK)
 		st = ps_plan_case_open_from(plan, prices, profiles, revocations,
 					    s ? &s->source : NULL, ret_case, err);
-	if (st == PS_OK)
+	if (st == PS_OK) {
 		*ret_store = s;
-	else
-		ps_cli_plan_store_free(s);
+		return PS_OK;
+	}
+	if (st == PS_ENOTFOUND && s && s->asked && from->write_campaign)
+		st = write_missing(s, from, err);
+	ps_cli_plan_store_free(s);
 	return st;
 }
 
@@ -113,10 +133,9 @@ json_t *ps_cli_plan_from_json(const struct ps_plan_answer *a, int tenant, int ty
 
 /* ---- pairs ---- */
 
-/* Calls f for each two models that share a machine, once. */
-static void each_pair(const struct ps_plan_answer *a,
-		      void (*f)(void *ctx, const struct ps_plan_answer *a, int own, int other),
-		      void *ctx)
+void ps_cli_plan_pairs(const struct ps_plan_answer *a,
+		       void (*f)(void *ctx, const struct ps_plan_answer *a, int own, int other),
+		       void *ctx)
 {
 	const struct ps_plan_case *c = a->c;
 	size_t n = (size_t)c->n_models;
@@ -159,7 +178,7 @@ json_t *ps_cli_plan_beside_json(const struct ps_plan_answer *a)
 		return NULL;
 	json_t *all = json_array();
 	if (a->c->beside)
-		each_pair(a, pair_json, all);
+		ps_cli_plan_pairs(a, pair_json, all);
 	return all;
 }
 
@@ -183,7 +202,7 @@ static void pairs_text(const struct ps_plan_answer *a, struct ps_strbuf *out)
 {
 	struct counted x = {.most = 1};
 
-	each_pair(a, count_pair, &x);
+	ps_cli_plan_pairs(a, count_pair, &x);
 	if (x.measured + x.guessed == 0)
 		return;
 	if (!a->c->beside) {

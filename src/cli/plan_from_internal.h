@@ -39,8 +39,21 @@ enum ps_status ps_cli_plan_open(const struct ps_cli_plan_from *from, const char 
 				const char *prices, const char *profiles, const char *revocations,
 				struct ps_plan_case *ret_case, struct ps_cli_plan_store **ret_store,
 				struct ps_error *err);
+/* ps_cli_plan_write_campaign writes the campaign that measures what a plan only predicts: profiles,
+ * searches alone, and pairs that share machines and were not measured. `a` NULL: there is no plan
+ * yet. Says on stderr what was written. PS_ENOTFOUND for a model whose file is not known. */
+enum ps_status ps_cli_plan_write_campaign(struct ps_cli_plan_store *s,
+					  const struct ps_plan_answer *a, const char *path,
+					  struct ps_error *err);
+/* ps_cli_plan_write_lacks does so for a plan, when that is asked for. */
+enum ps_status ps_cli_plan_write_lacks(const struct ps_cli_plan_from *from,
+				       const struct ps_plan_answer *a, struct ps_error *err);
 void ps_cli_plan_close(struct ps_plan_case *c, struct ps_cli_plan_store *s);
 
+/* ps_cli_plan_pairs calls f for each two models that share a machine of the plan, once. */
+void ps_cli_plan_pairs(const struct ps_plan_answer *a,
+		       void (*f)(void *ctx, const struct ps_plan_answer *a, int own, int other),
+		       void *ctx);
 /* ps_cli_plan_from_text appends where the figures of a plan are from; nothing without a store. */
 void ps_cli_plan_from_text(const struct ps_plan_answer *a, int most, struct ps_strbuf *out);
 /* ps_cli_plan_from_json makes the same for one tenant on one type; NULL without a store. */

@@ -339,6 +339,11 @@ enum ps_status ps_cli_plan_store_service(void *store, const char *model,
 	const struct ps_predict_slice slice = ps_cli_plan_store_slice(type);
 	int m = ps_cli_plan_store_model(s, model);
 
+	if (s->least_cpus <= 0 || slice.cpus < s->least_cpus) {
+		s->least_cpus = slice.cpus;
+		s->least_type =
+			ps_cli_plan_store_say(s, "%s/%s", type->provider, type->instance_type);
+	}
 	if (m < 0)
 		return ps_error_set(err, PS_EUNAVAIL, "the store does not know %s", model);
 	struct ps_cli_plan_found *f = find(s, m, slice.cpus);

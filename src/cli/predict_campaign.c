@@ -24,8 +24,7 @@ struct writing {
 	int n, more;			    /* written, and those that did not fit */
 };
 
-/* Double quotes, as YAML has them. */
-static void put_quoted(struct ps_strbuf *out, const char *text)
+void ps_cli_predict_put_quoted(struct ps_strbuf *out, const char *text)
 {
 	ps_strbuf_putc(out, '"');
 	for (const char *s = text; *s; s++) {
@@ -44,12 +43,12 @@ static void add(struct writing *x, const char *name, const char *zoo, const char
 	}
 	x->names[x->n] = name;
 	ps_strbuf_puts(&x->models, "  - {name: ");
-	put_quoted(&x->models, name);
+	ps_cli_predict_put_quoted(&x->models, name);
 	ps_strbuf_puts(&x->models, zoo ? ", zoo: " : ", file: ");
-	put_quoted(&x->models, zoo ? zoo : path);
+	ps_cli_predict_put_quoted(&x->models, zoo ? zoo : path);
 	ps_strbuf_puts(&x->models, "}\n");
 	ps_strbuf_printf(&x->tenants, "  - {name: t%d, model: ", ++x->n);
-	put_quoted(&x->tenants, name);
+	ps_cli_predict_put_quoted(&x->tenants, name);
 	ps_strbuf_puts(&x->tenants, ", demand: 1/s, sla: \"p95<=10s\"}\n");
 }
 

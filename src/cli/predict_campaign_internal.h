@@ -4,6 +4,8 @@
 
 #include "cli/predict_data_internal.h"
 
+#include "base/strbuf.h"
+
 struct ps_cli_predict_wanted {
 	const char *path, *store; /* of the campaign file, and of the store that it shall fill */
 	int64_t batch;
@@ -18,5 +20,8 @@ struct ps_cli_predict_wanted {
 enum ps_status ps_cli_predict_write_campaign(const struct ps_cli_predict_data *d,
 					     const struct ps_cli_predict_wanted *w, int *ret_models,
 					     int *ret_more, struct ps_error *err);
+
+/* ps_cli_predict_put_quoted appends a text in double quotes, as YAML has them. */
+void ps_cli_predict_put_quoted(struct ps_strbuf *out, const char *text);
 
 #endif

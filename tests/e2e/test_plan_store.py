@@ -206,6 +206,61 @@ class Store(unittest.TestCase):
         done = self.run_plan([tenant("a", "squeezenet1_1")], db=self.dir / "none.db")
         self.assertIn("none.db", done.stderr)
 
+    def dry_run(self, path):
+        done = perseus.run("measure", path, "--dry-run", "--store", self.dir / "new.db")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_the_campaign_that_is_missing(self):
+        """Of a model that nobody measured: refused all the same, and written with all pairs."""
+        out = self.dir / "missing.yaml"
+        done = self.run_plan([tenant("a", "squeezenet1_1"), tenant("b", "lenet", rate="30/s"),
+                              tenant("c", "lenet")], "--write-campaign", out)
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("where the file of lenet is is not known", done.stderr)
+        self.assertIn("--models DIR", done.stderr)
+        self.assertFalse(out.exists())
+        done = self.run_plan([tenant("a", "squeezenet1_1"), tenant("b", "gru_1024", rate="30/s"),
+                              tenant("c", "gru_1024")], "--write-campaign", out,
+                             instance_types=["one"])
+        self.assertEqual((done.returncode, done.stdout), (4, ""))
+        self.assertIn("gru_1024 of b, c", done.stderr)
+        self.assertIn("wrote ", done.stderr)
+        self.assertIn(f"perseus measure {out} --store", done.stderr)
+        written = yaml.safe_load(out.read_text())
+        self.assertEqual({m["name"]: m["zoo"] for m in written["models"]},
+                         {"gru_1024": "gru_1024", "squeezenet1_1": "squeezenet1_1"})
+        rates = {t["model"]: t["demand"] for t in written["tenants"]}
+        self.assertEqual(rates["gru_1024"], "30/s")  # of the busiest tenant
+        self.assertEqual(len(written["sets"]), 1)
+        self.assertEqual(written["search"]["sets"], "alone")
+        self.assertEqual(written["slice"], {"cpus": "0-0"})
+        text = self.dry_run(out)
+        for kind in ("search", "confirm", "profile", "operators"):
+            self.assertRegex(text, rf"{kind} +[1-9]")
+
+    def test_the_campaign_of_what_is_only_predicted(self):
+        """There is a plan, and so only pairs that share a machine are asked for."""
+        out = self.dir / "predicted.yaml"
+        tenants = [tenant("a", "squeezenet1_1"), tenant("b", "mobilenet_v2")]
+        done = self.run_plan(tenants, "--write-campaign", out, instance_types=["one"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("1 pair", done.stderr)
+        written = yaml.safe_load(out.read_text())
+        self.assertEqual(written["search"]["sets"], "none")
+        self.assertNotIn("profile", written)
+        self.assertEqual(written["slice"]["priced_as"], "p/one")
+        self.assertRegex(self.dry_run(out), r"confirm +12 cells")
+        # all of it is measured
+        done = self.run_plan([tenant("a", PAIR[0]), tenant("b", PAIR[1])], "--write-campaign",
+                             self.dir / "none.yaml", instance_types=["one"])
+        self.assertIn("nothing is missing", done.stderr)
+        self.assertFalse((self.dir / "none.yaml").exists())
+        # on a type with another number of CPUs it is not
+        done = self.run_plan([tenant("a", PAIR[0])], "--write-campaign", out,
+                             instance_types=["two"])
+        self.assertIn("profile", yaml.safe_load(out.read_text()))
+
 
 if __name__ == "__main__":
     unittest.main()

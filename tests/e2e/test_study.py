@@ -36,6 +36,15 @@ class Files(unittest.TestCase):
             self.assertLess(self.minutes(name), most, name)
         self.assertLess(sum(self.minutes(name) for name in EXTENSION), EXTENSION_MINUTES)
 
+    def test_lengths_differ_in_nothing_else(self):
+        files = [yaml.safe_load((STUDY / f"{n}.yaml").read_text()) for n in ("study", "study-full", "quick")]
+        lengths = [[f.pop(key, None) for key in ("name", "search", "confirm", "stop", "full")] for f in files]
+        self.assertEqual(len({x[0] for x in lengths}), 3)
+        self.assertEqual(files[0], files[1])
+        self.assertEqual(files[2]["frontiers"][0].pop("shares"), ["6%", "94%"])
+        files[0]["frontiers"][0].pop("shares")
+        self.assertEqual(files[0], files[2])
+
     def test_orders_differ_in_nothing_else(self):
         files = [yaml.safe_load((STUDY / f"order-{o}.yaml").read_text()) for o in ("fair", "agreements", "arrival")]
         for f in files:

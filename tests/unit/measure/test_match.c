@@ -89,6 +89,8 @@ static void test_changes(void **state)
 		{"cold: {trials: 1}", "cold: {trials: 1, duration: 1s}", 11, 2, 0, 0},
 		{"cold: {trials: 1}", "cold: {trials: 1}\nseed: 9", 0, 13, 0, 0},
 		{"cold: {trials: 1}", "cold: {trials: 1}\nserver: {width: wide}", 0, 13, 0, 0},
+		{"cold: {trials: 1}", "cold: {trials: 1}\nserver: {order: arrival}", 0, 13, 0, 0},
+		{"cold: {trials: 1}", "cold: {trials: 1}\nserver: {order: fair}", 13, 0, 0, 0},
 		{"cold: {trials: 1}", "cold: {trials: 1}\nslice: {memory: 1GiB}", 0, 13, 0, 0},
 		{"cold: {trials: 1}", "cold: {trials: 1}\nstop: {max_time: 1h}", 13, 0, 0, 0},
 		{"cold: {trials: 1}", "cold: {trials: 1}\nsearch: {steps: 9}", 10, 3, 0, 0},

@@ -2,6 +2,7 @@
 #include "cli/plan_from_internal.h"
 
 #include "base/units.h"
+#include "cli/predict_show_internal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -219,6 +220,19 @@ static void pairs_text(const struct ps_plan_answer *a, struct ps_strbuf *out)
 
 /* ---- text ---- */
 
+static const struct ps_cli_predict_data *store_of(const struct ps_plan_answer *a)
+{
+	const struct ps_cli_plan_store *s = a->c->source->ctx;
+
+	return &s->data;
+}
+
+void ps_cli_plan_notes_json(const struct ps_plan_answer *a, json_t *o)
+{
+	if (a->c->source)
+		ps_cli_predict_notes_json(store_of(a), o);
+}
+
 static void note(const char *what, const struct ps_plan_from *f, struct ps_strbuf *out)
 {
 	ps_strbuf_printf(out, "; %s %s%s%s%s", what, origins[f->origin], f->how ? " (" : "",
@@ -283,4 +297,6 @@ void ps_cli_plan_from_text(const struct ps_plan_answer *a, int most, struct ps_s
 	if (more > 1)
 		ps_strbuf_puts(out, "  ... --machines or --json shows more.\n");
 	pairs_text(a, out);
+	if (c->source)
+		ps_cli_predict_notes_text(store_of(a), out);
 }

@@ -61,5 +61,7 @@ json_t *ps_cli_plan_from_json(const struct ps_plan_answer *a, int tenant, int ty
 /* ps_cli_plan_beside_json makes a list of the pairs of models that share machines of the plan; NULL
  * without a store. */
 json_t *ps_cli_plan_beside_json(const struct ps_plan_answer *a);
+/* ps_cli_plan_notes_json says what of the store was left out, and why. */
+void ps_cli_plan_notes_json(const struct ps_plan_answer *a, json_t *o);
 
 #endif

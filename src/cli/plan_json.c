@@ -198,6 +198,7 @@ json_t *ps_cli_plan_json(const struct ps_plan_answer *a)
 	json_object_set_new(o, "placements", placements_json(a));
 	if (a->c->figures)
 		json_object_set_new(o, "beside", ps_cli_plan_beside_json(a));
+	ps_cli_plan_notes_json(a, o);
 	if (a->dedicated.machines > 0)
 		json_object_set_new(o, "compared", compared_json(a));
 	if (a->without_spot_usd_per_hour > 0) {

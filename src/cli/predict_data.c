@@ -170,6 +170,14 @@ static enum ps_status add_profile(struct ps_cli_predict_reading *r, const struct
 	int model = ps_cli_predict_find(r->d, name_in_key(x));
 	enum ps_status st = PS_OK;
 
+	/* runs side by side take longer: that is another figure than the time of one alone */
+	if (r->file.profile.users > 1 && !r->d->only) {
+		ps_cli_predict_note(r->d,
+				    "campaign %.80s: profiles of %lld users are not learned from "
+				    "beside those of one; --campaign takes them alone",
+				    r->c->name, (long long)r->file.profile.users);
+		return PS_OK;
+	}
 	for (size_t i = 0; i < x->trial_len && st == PS_OK && model >= 0; i++) {
 		const struct ps_store_trial *t = &x->trials[i];
 		if (t->valid && t->result_len == 1 && t->results[0].server_compute.len > 0)
@@ -273,6 +281,14 @@ static enum ps_status read_parts(struct ps_cli_predict_reading *r, struct ps_err
 				    r->c->name);
 		return PS_OK;
 	}
+	if (ps_cli_predict_other_library(r->d, r->c->manifest_json)) {
+		ps_cli_predict_note(r->d,
+				    "campaign %.80s (%lld) is not learned from: its engine was "
+				    "another library than the last campaign's; --campaign takes it "
+				    "alone",
+				    r->c->name, (long long)r->c->id);
+		return PS_OK;
+	}
 	enum ps_status st = ps_cli_predict_same_machine(r->d, r->c->manifest_json, err);
 	if (st == PS_OK)
 		st = add_models(r, err);
@@ -313,6 +329,18 @@ static enum ps_status read_one(struct ps_store *s, int64_t id, struct ps_cli_pre
 	return st;
 }
 
+static enum ps_status look_at_library(struct ps_store *s, int64_t id, struct ps_cli_predict_data *d,
+				      struct ps_error *err)
+{
+	struct ps_store_campaign *c = NULL;
+	enum ps_status st = ps_store_campaign_read(s, id, &c, err);
+
+	if (st == PS_OK)
+		d->library = ps_cli_predict_library(d, c->manifest_json);
+	ps_store_campaign_free(c);
+	return st;
+}
+
 static enum ps_status read_all(struct ps_store *s, struct ps_cli_predict_data *d,
 			       struct ps_error *err)
 {
@@ -320,6 +348,8 @@ static enum ps_status read_all(struct ps_store *s, struct ps_cli_predict_data *d
 	size_t n = 0;
 	enum ps_status st = ps_store_list(s, &list, &n, err);
 
+	for (size_t i = 0; i < n && st == PS_OK && !d->library; i++)
+		st = look_at_library(s, list[i].id, d, err);
 	/* the oldest first: the latest names of a model's file come last, its first ones count */
 	for (size_t i = n; i-- > 0 && st == PS_OK;)
 		st = read_one(s, list[i].id, d, err);
@@ -334,6 +364,7 @@ enum ps_status ps_cli_predict_read(struct ps_store *s, int64_t campaign,
 
 	memset(d, 0, sizeof(*d));
 	ps_arena_init(&d->arena, 0);
+	d->only = campaign != 0;
 	d->profiles = calloc(PS_CLI_PREDICT_MAX_PROFILES, sizeof(*d->profiles));
 	enum ps_status st = d->profiles ? PS_OK : no_memory(err);
 	if (st == PS_OK)

@@ -94,6 +94,8 @@ struct ps_cli_predict_data {
 	double server_bytes; /* the least that a server took beside its model; 0: not known */
 	struct ps_predict_machine machine; /* level_len 0: not known */
 	json_t *machine_of;		   /* of the first campaign; NULL: no manifest says */
+	const char *library; /* SHA-256 of the engine's, of the last campaign; NULL: not known */
+	bool only;	     /* one campaign was chosen: all of its profiles count */
 	int campaigns;
 	const char *notes[PS_CLI_PREDICT_MAX_NOTES]; /* what was left out, and why */
 	size_t note_len, notes_dropped;
@@ -102,7 +104,9 @@ struct ps_cli_predict_data {
 /* ps_cli_predict_read reads all campaigns of a store, or one (0: all). PS_ECORRUPT for a number
  * that cannot be (with the cell), PS_EINVAL when one name stands for two models or campaigns are of
  * two machines, the store's errors. What is not learned from is left out with a note: campaigns of
- * servers elsewhere, capacities and pairs under other arrivals than Poisson, pairs without answers.
+ * servers elsewhere, of another engine library than the last one's, profiles of several users
+ * (unless their campaign was chosen), capacities and pairs under other arrivals than Poisson, pairs
+ * without answers.
  */
 enum ps_status ps_cli_predict_read(struct ps_store *s, int64_t campaign,
 				   struct ps_cli_predict_data *ret_data, struct ps_error *err);
@@ -118,6 +122,12 @@ int ps_cli_predict_find(const struct ps_cli_predict_data *d, const char *name);
  */
 enum ps_status ps_cli_predict_add_known(struct ps_cli_predict_data *d, const json_t *row,
 					struct ps_error *err);
+/* ps_cli_predict_library borrows the SHA-256 of the engine's library out of a manifest's last run,
+ * for as long as `d`; NULL: it does not say. */
+const char *ps_cli_predict_library(struct ps_cli_predict_data *d, const char *manifest);
+/* ps_cli_predict_other_library says whether any run of a manifest had another library than
+ * d->library. */
+bool ps_cli_predict_other_library(const struct ps_cli_predict_data *d, const char *manifest);
 /* ps_cli_predict_same_machine refuses (PS_EINVAL) a campaign of another machine than the first one.
  */
 enum ps_status ps_cli_predict_same_machine(struct ps_cli_predict_data *d, const char *manifest,

@@ -117,6 +117,44 @@ enum ps_status ps_cli_predict_add_known(struct ps_cli_predict_data *d, const jso
 	return PS_OK;
 }
 
+/* ---- the engine ---- */
+
+static const char *library_of(const json_t *run)
+{
+	return ps_json_get_string(json_object_get(run, "onnxruntime"), "sha256", NULL);
+}
+
+const char *ps_cli_predict_library(struct ps_cli_predict_data *d, const char *manifest)
+{
+	json_t *o = NULL;
+
+	if (!manifest || ps_json_parse(manifest, strlen(manifest), &o, NULL) != PS_OK)
+		return NULL;
+	const json_t *runs = json_object_get(o, "runs");
+	const char *library = keep(d, library_of(json_array_get(runs, json_array_size(runs) - 1)));
+	json_decref(o);
+	return library;
+}
+
+bool ps_cli_predict_other_library(const struct ps_cli_predict_data *d, const char *manifest)
+{
+	json_t *o = NULL;
+	const json_t *run = NULL;
+	bool other = false;
+	size_t i;
+
+	if (!d->library || !manifest ||
+	    ps_json_parse(manifest, strlen(manifest), &o, NULL) != PS_OK)
+		return false;
+	json_array_foreach(json_object_get(o, "runs"), i, run)
+	{
+		const char *library = library_of(run);
+		other |= library && strcmp(library, d->library) != 0;
+	}
+	json_decref(o);
+	return other;
+}
+
 /* ---- the machine ---- */
 
 enum ps_status ps_cli_predict_same_machine(struct ps_cli_predict_data *d, const char *manifest,

@@ -206,6 +206,62 @@ class Store(unittest.TestCase):
         done = self.run_plan([tenant("a", "squeezenet1_1")], db=self.dir / "none.db")
         self.assertIn("none.db", done.stderr)
 
+    def manifest(self, change):
+        """A copy of the store; `change` is given the manifest, and gives a second one or None."""
+        path = self.changed()
+        db = sqlite3.connect(path)
+        text, = db.execute("SELECT manifest FROM campaign").fetchone()
+        manifest = json.loads(text)
+        last = change(manifest)
+        db.execute("UPDATE campaign SET manifest = ?", (json.dumps(manifest),))
+        if last:  # a later campaign in which nothing was measured
+            names = [r[1] for r in db.execute("PRAGMA table_info(campaign)")]
+            new = {"id": "1000", "uuid": "'later'", "manifest": "?"}
+            db.execute(f"INSERT INTO campaign ({', '.join(names)})"
+                       f" SELECT {', '.join(new.get(n, n) for n in names)} FROM campaign",
+                       (json.dumps(last),))
+        db.commit()
+        db.close()
+        return path
+
+    def test_another_engine_is_another_measurement(self):
+        def updated(manifest):
+            first, = manifest["runs"]
+            first["onnxruntime"] = {"sha256": "old"}
+            return {"runs": [{**first, "onnxruntime": {"sha256": "new"}}]}
+
+        def updated_between(manifest):
+            first, = manifest["runs"]
+            manifest["runs"] = [{**first, "onnxruntime": {"sha256": s}} for s in ("old", "new")]
+
+        for change in (updated, updated_between):
+            db = self.manifest(change)
+            done = perseus.run("predict", db, "--validate", "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            found = json.loads(done.stdout)
+            self.assertIn("known of 0 models", found["quantities"][0]["note"])
+            self.assertIn("its engine was another library", found["notes"][0])
+            done = self.run_plan([tenant("a", "squeezenet1_1")], db=db)
+            self.assertEqual(done.returncode, 4, done.stdout)
+        # chosen by itself it counts
+        found = json.loads(perseus.run("predict", self.manifest(updated), "--validate", "--json",
+                                       "--campaign", "1", timeout=300).stdout)
+        self.assertEqual((found["notes"], len(found["quantities"][0]["models"])), ([], 5))
+        # and each quantity has its error on models left out: capacity alone, too
+        capacity, = (q for q in found["quantities"] if q["quantity"] == "capacity alone")
+        self.assertEqual({m["model"] for m in capacity["models"]}, set(MODELS))
+        self.assertGreater(capacity["error"], 0)
+        self.assertIsNotNone(capacity["candidates"]["queueing"])
+
+    def test_profiles_of_several_users(self):
+        several = campaign()
+        several["profile"]["users"] = 4
+        text = yaml.safe_dump(several, sort_keys=False).replace("'", "''")
+        db = self.changed(f"UPDATE campaign SET file_text = '{text}'")
+        found = json.loads(perseus.run("predict", db, "--validate", "--json").stdout)
+        self.assertIn("known of 0 models", found["quantities"][0]["note"])
+        self.assertIn("profiles of 4 users are not learned from", found["notes"][0])
+
     def dry_run(self, path):
         done = perseus.run("measure", path, "--dry-run", "--store", self.dir / "new.db")
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -89,7 +89,30 @@ static void fill_tenant(const struct running *x, const struct ps_plan_place *p, 
 	}
 }
 
-/* Places are sorted by kind, and kinds by model. */
+static int model_at(const struct running *x, const struct ps_plan_rented *m, int place)
+{
+	return x->a->c->tenants[m->places[place].tenant].model;
+}
+
+/* As the planner takes it to be in this set (plan/analytic.h): times the factors of the others.
+ * Places are sorted by kind, and kinds by model. */
+static struct ps_sim_replay_model model_of(const struct running *x, const struct ps_plan_rented *m,
+					   int own)
+{
+	const struct ps_plan_case *c = x->a->c;
+	const struct ps_plan_service *s = &c->services[m->type * c->n_models + own];
+	bool upper = x->r->options.service == PS_CLI_REPLAY_UPPER;
+	double mean_s = upper ? s->high_s : s->mean_s;
+
+	for (int i = 0; c->beside && i < m->n; i++) {
+		int other = model_at(x, m, i);
+		const struct ps_plan_beside *b = &c->beside[own * c->n_models + other];
+		if (other != own && (i == 0 || model_at(x, m, i - 1) != other))
+			mean_s *= upper ? b->high : b->middle;
+	}
+	return (struct ps_sim_replay_model){mean_s * 1e9, s->cv};
+}
+
 static void fill_machine(const struct running *x, const struct ps_plan_rented *m,
 			 struct machine *ret)
 {
@@ -97,12 +120,9 @@ static void fill_machine(const struct running *x, const struct ps_plan_rented *m
 	int models = 0, last = -1, stride = most_day_phases(x);
 
 	for (int i = 0; i < m->n; i++) {
-		int model = c->tenants[m->places[i].tenant].model;
-		const struct ps_plan_service *s = &c->services[m->type * c->n_models + model];
-		bool upper = x->r->options.service == PS_CLI_REPLAY_UPPER;
+		int model = model_at(x, m, i);
 		if (model != last)
-			ret->models[models++] = (struct ps_sim_replay_model){
-				(upper ? s->high_s : s->mean_s) * 1e9, s->cv};
+			ret->models[models++] = model_of(x, m, model);
 		last = model;
 		fill_tenant(x, &m->places[i], models - 1, &ret->phases[(size_t)i * (size_t)stride],
 			    &ret->tenants[i]);

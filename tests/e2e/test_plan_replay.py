@@ -147,6 +147,41 @@ class Replay(unittest.TestCase):
         self.assertEqual(t["intervals_broken"], 0)
         self.assertLess(t["requests"], 0.2 * len(instants))
 
+    def test_the_server_is_asked_the_same(self):
+        """The same traces, replayed and sent to a server with the planned configuration: the same
+        requests, and answers in time about as often, at 1.5 times what two lanes can do."""
+        tenants = [{"name": "t", "model": "a", "rate": "30/s", "sla": "p99 <= 300ms"},
+                   {"name": "u", "model": "b", "rate": "60/s", "sla": "p95 <= 200ms"}]
+        self.write("profiles", {"profiles": [
+            {"model": m, "path": f"{m}.synthetic.yaml", "service": s, "cv": 0, "memory": "9MiB",
+             "load_peak": "9MiB", "source": "declared"} for m, s in (("a", "20ms"), ("b", "10ms"))]})
+        found = {n: self.trace(f"{n}.txt", poisson(i, rate, 4))
+                 for i, (n, rate) in enumerate((("t", 75), ("u", 150)))}
+        r = self.replay(tenants, *(x for n, p in found.items() for x in ("--replay", f"{n}={p}")),
+                        "--replay-format", "timestamps", "--replay-length", "2s",
+                        "--replay-interval", "1s", "--serve-dir", self.dir / "out", code=1)
+        config = yaml.safe_load((self.dir / "out/machine-001.yaml").read_text())
+        keys = {t["name"]: new_key() for t in config["tenants"]}
+        for t in config["tenants"]:
+            t["keys"] = [keys[t["name"]][1]]
+        models = {m: synthetic(mean=s) for m, s in (("a", "20ms"), ("b", "10ms"))}
+        with Server(models=models, tenants=config["tenants"], config={"lanes": 2}) as server:
+            self.write("load", {"url": server.http, "duration": "2s", "warmup": "0s", "tenants": [
+                {"name": n, "model": m, "api_key": keys[n][0], "arrival": "trace",
+                 "trace": str(found[n]), "trace_format": "timestamps", "sla": t["sla"]}
+                for n, m, t in (("t", "a", tenants[0]), ("u", "b", tenants[1]))]})
+            done = run("load", "--file", self.dir / "load.yaml", "--json")
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        sent = {t["tenant"]: t for t in json.loads(done.stdout)["tenants"]}
+        for t in r["tenants"]:
+            self.assertEqual(sent[t["name"]]["scheduled"], t["requests"])
+            self.assertGreater(t["refused"], 0)
+        replayed = sum(t["in_time"] for t in r["tenants"])
+        good = sum(round(t["goodput_rps"] * 2) for t in sent.values())
+        self.assertLess(good, 1.25 * replayed)
+        # How many a busy machine answers in time is another matter: nobody promises it here.
+        self.assertGreater(good, 0.1 * replayed)
+
     def test_a_plan_without_replay_says_nothing_of_one(self):
         self.write("plan", {"prices": "prices.yaml", "profiles": "profiles.yaml",
                             "tenants": self.TENANTS})

@@ -6,7 +6,7 @@
 const perseus = {};
 
 perseus.money = (function () {
-	const hoursPerMonth = 730;
+	const hoursPerMonth = 730, maxSteps = 100000;
 
 	function has(i) {
 		return i.low !== null && i.high !== null;
@@ -176,7 +176,72 @@ perseus.money = (function () {
 		};
 	}
 
+	/* ---- which of two machines is cheaper (src/cost/curve.c) ---- */
+
+	/* Whole machines of one type at a rate, in dollars an hour. */
+	function stairsAt(type, rate) {
+		const c = type.capacity, least = rate > 0 ? 1 : 0;
+		const at = function (capacity) { return rate > 0 ? machines(rate / capacity) : 0; };
+		return {
+			value: type.usdPerHour * at(c.value),
+			low: has(c) ? type.usdPerHour * Math.max(least, at(c.high)) : null,
+			high: has(c) ? type.usdPerHour * at(c.low) : null,
+		};
+	}
+
+	function near(a, b) {
+		return Math.abs(a - b) <= 1e-9 * Math.max(Math.abs(a), Math.abs(b));
+	}
+
+	function cheaper(types, n) {
+		const a = n[0] * types[0].usdPerHour, b = n[1] * types[1].usdPerHour;
+		return near(a, b) ? 0 : a < b ? -1 : 1;
+	}
+
+	/* At the k-th step of stair i the other one needs n machines: wherever in their intervals the two
+	 * capacities lie? */
+	function isSure(types, i, k, n, widening) {
+		const c = widen(types[i].capacity, widening), other = widen(types[1 - i].capacity, widening);
+		if (!has(c) || !has(other))
+			return false;
+		return Math.floor(k * c.low / other.high + 1e-9) + 1 === n && Math.floor(k * c.high / other.low + 1e-9) + 1 === n;
+	}
+
+	function isExact(c) {
+		return has(c) && c.low === c.high;
+	}
+
+	function crossingAt(types, n, took, before, widening) {
+		const i = took === 2 ? 1 : 0, k = n[i] - 1, c = widen(types[i].capacity, widening);
+		return {
+			rate: {value: k * c.value, low: has(c) ? k * c.low : null, high: has(c) ? k * c.high : null},
+			before: before,
+			then: cheaper(types, n),
+			sure: took === 3 ? isExact(types[0].capacity) && isExact(types[1].capacity) :
+				isSure(types, i, k, n[1 - i], widening),
+		};
+	}
+
+	/* Where the cheaper of two types {usdPerHour, capacity} changes, up to a rate; null: too many steps. */
+	function breakEven(types, upTo, widening) {
+		const n = [1, 1], found = [];
+		if (upTo / types[0].capacity.value + upTo / types[1].capacity.value > maxSteps)
+			return null;
+		for (;;) {
+			const a = n[0] * types[0].capacity.value, b = n[1] * types[1].capacity.value;
+			const before = cheaper(types, n), took = near(a, b) ? 3 : a < b ? 1 : 2;
+			if (Math.min(a, b) > upTo)
+				return found;
+			n[0] += took & 1;
+			n[1] += took >> 1;
+			if (cheaper(types, n) !== before)
+				found.push(crossingAt(types, n, took, before, widening));
+		}
+	}
+
 	return {
+		stairsAt: stairsAt,
+		breakEven: breakEven,
 		usdPerMonth: usdPerMonth,
 		mixedPrice: mixedPrice,
 		usdPerMillion: usdPerMillion,

@@ -44,11 +44,11 @@ perseus.page = (function () {
 		apply(now);
 	}
 
-	/* A section whose place stayed empty is not shown. */
+	/* A section whose place stayed empty is not shown, unless something is drawn there later. */
 	function dropEmpty() {
 		document.querySelectorAll('[data-figures]').forEach(function (box) {
 			const section = box.closest('section');
-			if (box.children.length > 0)
+			if (box.children.length > 0 || box.dataset.later !== undefined)
 				return;
 			box.remove();
 			if (section && section.dataset.optional !== undefined && !section.querySelector('table, figure, ul'))

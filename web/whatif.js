@@ -215,7 +215,19 @@ perseus.whatIf = (function () {
 		});
 	}
 
+	/* Another row of the sheets: what it does not state is not given. */
+	function take(row) {
+		inputs['wi-price'].value = row ? row.usd_per_hour : inputs['wi-price'].dataset.initial;
+		inputs['wi-spot'].value = row ? row.spot_usd_per_hour || '' : inputs['wi-spot'].dataset.initial;
+		show();
+	}
+
 	function reset() {
+		const machine = document.getElementById('wi-machine');
+		if (machine) {
+			machine.value = '';
+			document.getElementById('wi-machine-said').textContent = '';
+		}
 		Object.keys(inputs).forEach(function (id) {
 			if (id === 'wi-set')
 				inputs[id].value = '0';
@@ -229,9 +241,12 @@ perseus.whatIf = (function () {
 	function controls() {
 		const known = data.price ? data.price.usd_per_hour : '';
 		const spot = data.price && data.price.spot_usd_per_hour ? data.price.spot_usd_per_hour : '';
-		const prices = el('fieldset', {}, [el('legend', {text: 'Prices of one machine'}),
-			field('wi-price', 'On demand, $/h', {min: 0.000001, max: 10000, step: 'any'}, known),
-			field('wi-spot', 'Spot, $/h', {min: 0.000001, max: 10000, step: 'any'}, spot)]);
+		const prices = el('fieldset', {}, [el('legend', {text: 'Prices of one machine'})]);
+		const choice = perseus.prices.choice('wi-machine', 'Those of', take);
+		if (choice)
+			prices.append(choice);
+		prices.append(field('wi-price', 'On demand, $/h', {min: 0.000001, max: 10000, step: 'any'}, known),
+			field('wi-spot', 'Spot, $/h', {min: 0.000001, max: 10000, step: 'any'}, spot));
 		const share = field('wi-share', 'Share of spot machines', {min: 0, max: 100, step: 1, type: 'range'}, 0);
 		share.append(el('output', {id: 'wi-share-said', for: 'wi-share', text: '0 %'}));
 		prices.append(share);

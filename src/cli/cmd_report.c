@@ -6,6 +6,7 @@
 #include "report/report.h"
 #include "report/versus.h"
 #include "report_published_internal.h"
+#include "report_sheets_internal.h"
 #include "report_verbs_internal.h"
 
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 struct report_options {
 	char *store, *html, *csv, *markdown, *plan, *published, *against_store;
+	struct ps_conf_texts prices;
 	int64_t campaign, against;
 	int table;
 	bool json, list;
@@ -90,6 +92,16 @@ static const struct ps_conf_option rows[] = {
 		.metavar = "FILE",
 		.help = "Also show these published figures of two models, beside the campaign's "
 			"(YAML, docs/report.md; examples/perseus-2020/published.yaml).",
+	},
+	{
+		.name = "prices",
+		.type = PS_CONF_TEXTS,
+		.offset = offsetof(struct report_options, prices),
+		.metavar = "SHEET",
+		.help = "A price sheet whose rows the page of --html offers for its what-if; "
+			"repeat it for several.",
+		.min = 0,
+		.max = PS_CLI_MAX_SHEETS,
 	},
 	{
 		.name = "against",
@@ -267,6 +279,18 @@ static enum ps_status print_text(const struct ps_report_answer *a, struct ps_err
 	return st;
 }
 
+static enum ps_status check_prices(const struct report_options *o, struct ps_error *err)
+{
+	bool page = o->html && o->against == 0 && !o->against_store && !o->list;
+
+	if (o->prices.len == 0 || page)
+		return PS_OK;
+	ps_error_set(err, PS_EUSAGE, "--prices is for the controls of a campaign's page");
+	ps_error_hint(err, "write the page with --html FILE; other prices in text: perseus report "
+			   "cost");
+	return PS_EUSAGE;
+}
+
 static enum ps_status check(const struct report_options *o, struct ps_error *err)
 {
 	if (o->published || o->table <= PS_REPORT_TABLES)
@@ -283,13 +307,18 @@ static enum ps_status show(const struct report_options *o, const struct ps_store
 	struct ps_report_answer a = {0};
 	struct ps_report_plan plan = {0};
 	struct ps_cli_published published = {0};
+	struct ps_cli_sheets sheets = {0};
 	enum ps_status st = check(o, err);
 
 	if (st == PS_OK && o->plan)
 		st = read_plan(o->plan, &plan, err);
 	if (st == PS_OK)
+		st = ps_cli_sheets_open(&o->prices, &sheets, err);
+	if (st == PS_OK)
 		st = ps_report_build(c, &a, err);
 	a.plan = o->plan ? &plan : NULL;
+	a.sheets = sheets.sheets;
+	a.sheet_len = sheets.len;
 	if (st == PS_OK && o->published)
 		st = ps_cli_published_open(o->published, &a, &published, err);
 	if (st == PS_OK && o->html)
@@ -303,6 +332,7 @@ static enum ps_status show(const struct report_options *o, const struct ps_store
 			     : print_text(&a, err);
 	ps_report_fini(&a);
 	ps_cli_published_close(&published);
+	ps_cli_sheets_close(&sheets);
 	ps_report_plan_free(&plan);
 	return st;
 }
@@ -387,8 +417,10 @@ static int run(void *options)
 	struct ps_store *s = NULL;
 	bool agrees = true;
 	struct ps_error err;
-	enum ps_status st = ps_store_open(o->store, PS_STORE_READ, &s, &err);
+	enum ps_status st = check_prices(o, &err);
 
+	if (st == PS_OK)
+		st = ps_store_open(o->store, PS_STORE_READ, &s, &err);
 	if (st == PS_OK && o->list) {
 		st = print_listing(s, o->json, &err);
 	} else if (st == PS_OK) {

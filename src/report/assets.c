@@ -14,7 +14,9 @@ ASSET(ps_report_css_file, PS_WEB_DIR "/report.css");
 ASSET(ps_report_money_js_file, PS_WEB_DIR "/money.js");
 ASSET(ps_report_figures_js_file, PS_WEB_DIR "/figures.js");
 ASSET(ps_report_page_js_file, PS_WEB_DIR "/page.js");
+ASSET(ps_report_prices_js_file, PS_WEB_DIR "/prices.js");
 ASSET(ps_report_whatif_js_file, PS_WEB_DIR "/whatif.js");
+ASSET(ps_report_even_js_file, PS_WEB_DIR "/even.js");
 ASSET(ps_report_published_js_file, PS_WEB_DIR "/published.js");
 ASSET(ps_report_js_file, PS_WEB_DIR "/report.js");
 ASSET(ps_report_versus_file, PS_WEB_DIR "/versus.html");
@@ -32,7 +34,9 @@ struct ps_report_asset ps_report_asset_get(enum ps_report_asset_name name)
 		[PS_REPORT_MONEY_JS] = {ps_report_money_js_file_start, ps_report_money_js_file_end},
 		[PS_REPORT_FIGURES_JS] = {ps_report_figures_js_file_start, ps_report_figures_js_file_end},
 		[PS_REPORT_PAGE_JS] = {ps_report_page_js_file_start, ps_report_page_js_file_end},
+		[PS_REPORT_PRICES_JS] = {ps_report_prices_js_file_start, ps_report_prices_js_file_end},
 		[PS_REPORT_WHATIF_JS] = {ps_report_whatif_js_file_start, ps_report_whatif_js_file_end},
+		[PS_REPORT_EVEN_JS] = {ps_report_even_js_file_start, ps_report_even_js_file_end},
 		[PS_REPORT_PUBLISHED_JS] = {ps_report_published_js_file_start, ps_report_published_js_file_end},
 		[PS_REPORT_JS] = {ps_report_js_file_start, ps_report_js_file_end},
 		[PS_REPORT_CHART_JS] = {ps_report_chart_file_start, ps_report_chart_file_end},

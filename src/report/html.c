@@ -312,7 +312,9 @@ static void js(const struct ps_report_page *p, struct ps_strbuf *out)
 	ps_report_put_asset(out, PS_REPORT_MONEY_JS);
 	ps_report_put_asset(out, PS_REPORT_FIGURES_JS);
 	ps_report_put_asset(out, PS_REPORT_PAGE_JS);
+	ps_report_put_asset(out, PS_REPORT_PRICES_JS);
 	ps_report_put_asset(out, PS_REPORT_WHATIF_JS);
+	ps_report_put_asset(out, PS_REPORT_EVEN_JS);
 	if (p->a->beside)
 		ps_report_put_asset(out, PS_REPORT_PUBLISHED_JS);
 	ps_report_put_asset(out, PS_REPORT_JS);

@@ -272,12 +272,20 @@ static json_t *input_json(const struct ps_stats_interval *i)
 	return o;
 }
 
+/* By how much intervals widen when n of them shall hold at once (cost/saving.c). */
+static double widening(int n)
+{
+	double error = 1 - PS_REPORT_CONFIDENCE;
+
+	return ps_stats_normal_quantile(1 - error / (2 * n)) /
+	       ps_stats_normal_quantile(1 - error / 2);
+}
+
 static json_t *case_json(const struct ps_report_answer *a, const struct ps_report_comparison *c)
 {
 	json_t *o = json_object(), *members = json_array(), *rays = json_array();
 	json_t *alone = json_array();
 	struct ps_report_case x;
-	double error = 1 - PS_REPORT_CONFIDENCE;
 
 	ps_report_case_of(a, c->set, &x);
 	for (int i = 0; i < x.n; i++) {
@@ -293,10 +301,7 @@ static json_t *case_json(const struct ps_report_answer *a, const struct ps_repor
 	json_object_set_new(o, "scale", input_json(&x.scale));
 	ps_json_set_bool(o, "held", a->sets[c->set].verdict == PS_REPORT_MET);
 	ps_json_set_bool(o, "possible", c->possible);
-	/* by how much intervals widen when n + 1 of them shall hold at once (cost/saving.c) */
-	ps_json_set_real(o, "widening",
-			 ps_stats_normal_quantile(1 - error / (2 * (x.n + 1))) /
-				 ps_stats_normal_quantile(1 - error / 2));
+	ps_json_set_real(o, "widening", widening(x.n + 1));
 	return o;
 }
 
@@ -307,6 +312,8 @@ static json_t *what_if_json(const struct ps_report_answer *a)
 	for (size_t i = 0; i < a->comparison_len; i++)
 		json_array_append_new(list, case_json(a, &a->comparisons[i]));
 	json_object_set_new(o, "sets", list);
+	json_object_set_new(o, "sheets", ps_report_sheets_json(a));
+	ps_json_set_real(o, "widening_of_two", widening(2));
 	return o;
 }
 

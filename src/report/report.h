@@ -163,6 +163,12 @@ struct ps_report_table {
 
 struct ps_report_beside;
 
+/* A price sheet and what it is called. */
+struct ps_report_sheet {
+	const char *name;
+	const struct ps_cost_sheet *sheet;
+};
+
 struct ps_report_answer {
 	const struct ps_store_campaign *campaign; /* borrowed: must outlive the answer */
 	bool has_price;
@@ -175,6 +181,8 @@ struct ps_report_answer {
 	struct ps_report_table tables[PS_REPORT_TABLES];
 	struct ps_arena arena;		   /* of the tables */
 	const struct ps_report_plan *plan; /* borrowed; NULL: none is shown. The caller sets it */
+	const struct ps_report_sheet *sheets; /* likewise: what the page's controls offer */
+	size_t sheet_len;
 	const struct ps_report_beside *beside; /* likewise: published figures (published.h) */
 	char **warnings;
 	size_t warning_len;

@@ -108,6 +108,9 @@ struct ps_report_case {
 	struct ps_stats_interval scale;
 	bool has_alone, has_scale;
 };
+/* ps_report_sheets_json makes the prices that the controls offer, each with its warnings. NULL: no
+ * memory. */
+json_t *ps_report_sheets_json(const struct ps_report_answer *a);
 /* ps_report_case_of gathers them. */
 void ps_report_case_of(const struct ps_report_answer *a, int set, struct ps_report_case *ret);
 
@@ -126,7 +129,9 @@ enum ps_report_asset_name {
 	PS_REPORT_MONEY_JS,
 	PS_REPORT_FIGURES_JS,
 	PS_REPORT_PAGE_JS,
+	PS_REPORT_PRICES_JS,
 	PS_REPORT_WHATIF_JS,
+	PS_REPORT_EVEN_JS,
 	PS_REPORT_PUBLISHED_JS,
 	PS_REPORT_JS,
 	PS_REPORT_CHART_JS,

@@ -182,10 +182,22 @@ export function inside() {
 			return JSON.stringify(figure(id).rows());
 		}
 
+		function breakEven(c) {
+			const types = [{usdPerHour: c.usdPerHour, capacity: c.alone[0]}, {usdPerHour: 3 * c.usdPerHour, capacity: c.alone[1]}];
+			const found = perseus.money.breakEven(types, c.results.upTo, c.widening2);
+			const add = function (f) { return found.reduce(function (s, x, i) { return s + f(x, i); }, 0); };
+			const all = found.every(function (x) { return x.rate.low !== null; });
+			return {upTo: c.results.upTo, crossings: found.length, sure: add(function (x) { return x.sure ? 1 : 0; }),
+				then: add(function (x, i) { return (i + 1) * x.then; }),
+				crossingSum: {value: add(function (x) { return x.rate.value; }), low: all ? add(function (x) { return x.rate.low; }) : null,
+					high: all ? add(function (x) { return x.rate.high; }) : null},
+				stairs: perseus.money.stairsAt(types[0], c.results.upTo / 2.7)};
+		}
+
 		function formulas(c) {
 			const money = perseus.money, share = money.shareOnRay(c.rates, c.ray, c.alone, c.scale);
 			const m = money.machineSaving(c.rates, c.alone, share, c.held, c.usdPerHour, c.widening);
-			return Object.assign(m, {
+			return Object.assign(m, breakEven(c), {
 				shareOnRay: share,
 				shareApart: money.shareApart(c.rates, c.alone),
 				fluidSaving: money.fluidSaving(c.rates, c.alone, share),

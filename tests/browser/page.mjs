@@ -5,7 +5,7 @@
  *
  * JOB: chromium (program), modules (folder with playwright-core), page (file), kind (report, versus
  * or open: a report with open ends, looked at only), out (folder of screenshots), name (of the screenshots), report (the JSON of perseus
- * report, for kind report), cases (of unit_report_page_cost --print; may be absent).
+ * report, for kind report), even (those of perseus report break-even, likewise), cases (of unit_report_page_cost --print; may be absent).
  */
 import {readFileSync, mkdirSync} from 'node:fs';
 import {createRequire} from 'node:module';
@@ -213,6 +213,47 @@ async function whatIf(page) {
 	say('reset brings back what was measured', JSON.stringify(await whatIfRows(page)) === JSON.stringify(before));
 }
 
+/* Another sheet, chosen by keyboard or mouse: its prices are taken, and what to mind is said. */
+async function sheets(page) {
+	const before = await whatIfRows(page), select = page.locator('#wi-machine');
+	const label = await select.locator('option', {hasText: 'c3-highcpu-4, gcp'}).first().textContent();
+	await select.selectOption({label: label});
+	const price = Number(await page.locator('#wi-price').inputValue());
+	const ratio = rowOf(await whatIfRows(page), 'cost apart')[1] / rowOf(before, 'cost apart')[1];
+	say('a row of another sheet is taken', label.includes('$' + price + '/h') && same(ratio, price / job.report.price.usd_per_hour, 1e-9), label);
+	say('and its spot price', Number(await page.locator('#wi-spot').inputValue()) > 0);
+	say('that it is another machine is said', (await page.locator('#wi-machine-said').textContent()).includes('the slice is not the instance'));
+	await page.locator('#wi-reset').click();
+	say('reset forgets the sheet', await select.inputValue() === '' && JSON.stringify(await whatIfRows(page)) === JSON.stringify(before));
+}
+
+/* The same crossings as perseus report break-even. */
+async function breakEven(page) {
+	const rows = function () { return page.evaluate('JSON.parse(document.documentElement.dataset.breakEven)'); };
+	say('a break-even says what it needs', (await page.locator('#be-said').textContent()).startsWith('Give what the other machine'));
+	for (const even of job.even) {
+		await page.locator('#be-who').selectOption({index: even.index});
+		await page.locator('#be-second').fill(String(even.second.usd_per_hour));
+		await page.locator('#be-capacity').fill(String(even.second.capacity_rps.value));
+		const got = await rows(), want = even.crossings;
+		const wrong = want.filter(function (x, i) {
+			const r = got[i];
+			return !r || !same(r[0], x.rps.value, 1e-9) || !same(r[1], x.rps.low, 1e-9) || !same(r[2], x.rps.high, 1e-9) ||
+				r[3] !== {first: 'measured', second: 'other', equal: 'equal'}[x.then_side] || (r[4] === 'yes') !== x.sure;
+		});
+		say('the crossings of ' + (even.tenant || even.set) + ' are those of the command', want.length > 0 && got.length === want.length && wrong.length === 0,
+			got.length + ' of ' + want.length + '; ' + JSON.stringify(wrong[0] || ''));
+	}
+	say('its curve is drawn, with a table and a file', await page.locator('#break-even-curve').isVisible() &&
+		await page.evaluate('perseusTest.rowsOf("break-even-curve")') === 101);
+	const [download] = await Promise.all([page.waitForEvent('download'), page.locator('button[data-csv=break-even]').click()]);
+	say('and so are the crossings', records(readFileSync(await download.path(), 'utf8')).length === (await rows()).length + 1);
+	await page.locator('#be-machine').selectOption({index: 1});
+	say('its price may be of a sheet', Number(await page.locator('#be-second').inputValue()) > 0);
+	await page.locator('#be-capacity').fill('');
+	say('without a capacity there is none', (await rows()).length === 0 && !(await page.locator('#break-even-curve').isVisible()));
+}
+
 async function selects(page) {
 	const before = await page.evaluate('perseusTest.rowsText("goodput")');
 	const select = page.locator('#series-set'), n = await select.locator('option').count();
@@ -321,6 +362,8 @@ async function all(browser) {
 	await tables(page);
 	if (job.kind === 'report') {
 		await whatIf(page);
+		await sheets(page);
+		await breakEven(page);
 		await selects(page);
 	}
 	if (job.cases)
@@ -331,6 +374,13 @@ async function all(browser) {
 	await shot(dark, 'dark');
 	await paper(dark);
 	const phone = await open(browser, {viewport: {width: 400, height: 800}, colorScheme: 'light', deviceScaleFactor: 2});
+	if (job.kind === 'report') {
+		await phone.locator('#wi-machine').selectOption({index: 3});
+		await phone.locator('#be-machine').selectOption({index: 3});
+		await phone.locator('#be-capacity').fill('100');
+		const form = await phone.evaluate('Math.max(...Array.from(document.querySelectorAll(".controls")).map(function (f) { return f.getBoundingClientRect().right; })) - innerWidth');
+		say('the controls fit a phone with a sheet chosen', form <= 0, form + ' px');
+	}
 	await legible(phone, 'phone');
 	await shot(phone, 'phone');
 	say('no errors, nothing asked of the network', troubles.length === 0, troubles.slice(0, 5).join('; '));

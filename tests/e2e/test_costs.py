@@ -207,6 +207,24 @@ class Report(unittest.TestCase):
         self.assertFalse(any(x["sure"] for x in even["crossings"]))
         self.assertIn(", open] requests/s of resnet50", run("report", "break-even", *args).stdout)
 
+    def test_prices_of_the_page(self):
+        page = os.path.join(self.folder.name, "page.html")
+        done = run("report", self.store, "--prices", AWS)
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("--prices is for the controls of a campaign's page", done.stderr)
+        bad = os.path.join(self.folder.name, "bad.yaml")
+        for text, what in (("prices: [{provider: a, instance_type: b, on_demand_per_hour: 0, source: s, "
+                            "source_date: 2026-01-01}]", "on_demand_per_hour"),
+                           ("currency: XYZ\nprices: [{provider: a, instance_type: b, on_demand_per_hour: 1, "
+                            "source: s, source_date: 2026-01-01}]", "XYZ")):
+            pathlib.Path(bad).write_text(text)
+            done = run("report", self.store, "--html", page, "--prices", AWS, "--prices", bad)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(what, done.stderr)
+            self.assertFalse(os.path.exists(page))
+        done = run("report", self.store, "--html", page, "--prices", AWS, "--prices", GCP)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_stored_terms(self):
         """The store has the row of the sheet: $0.085 on demand, $0.03 on spot, by the second."""
         mixed = self.json("cost", "--spot-share", "0.5")["costs"][0]

@@ -18,6 +18,7 @@ MODULES = os.path.join(SOURCE, ".cache/browser")
 SHOTS = os.path.join(os.environ["PS_BUILD_DIR"], "screenshots")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 READY = CHROMIUM and shutil.which("node") and os.path.isdir(os.path.join(MODULES, "node_modules/playwright-core"))
+SHEETS = [os.path.join(SOURCE, "examples/prices", x) for x in ("aws.yaml", "gcp.yaml")]
 PLAN = os.path.join(SOURCE, "tests/browser/plan.json")
 PUBLISHED = os.path.join(SOURCE, "examples/perseus-2020/published.yaml")
 
@@ -60,11 +61,18 @@ class Page(unittest.TestCase):
         with open(PUBLISHED, encoding="utf-8") as f, open(published, "w", encoding="utf-8") as to:
             to.write(f.read().replace("model: resnet50", "model: models/resnet50.onnx")
                      .replace("model: inception_v3", "model: models/inception-v3.onnx"))
-        done = perseus("report", self.db, "--html", page, "--plan", PLAN, "--published", published)
+        done = perseus("report", self.db, "--html", page, "--plan", PLAN, "--published", published,
+                       "--prices", SHEETS[0], "--prices", SHEETS[1])
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertLess(os.path.getsize(page), 3 << 20)
+        even = []
+        for index, who in ((0, ["--tenant", "resnet50"]), (2, ["--set", "together"])):
+            done = perseus("report", "break-even", self.db, *who, "--against-capacity", "100", "--prices", SHEETS[0],
+                           "--against-priced-as", "g4dn.xlarge", "--json")
+            even.append({"index": index, **json.loads(done.stdout)})
         cases = subprocess.run([os.path.join(UNIT, "unit_report_page_cost"), "--print"], check=True, capture_output=True)
-        self.walk("report", page, kind="report", report=self.json, cases=json.loads(cases.stdout))
+        self.walk("report", page, kind="report", report=self.json, even=even,
+                  cases=json.loads(cases.stdout))
 
     def test_open_ends(self):
         """What no trial bounds is open in the page, too, and its controls agree with the report."""

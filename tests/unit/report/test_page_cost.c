@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "cost/cost.h"
+#include "cost/curve.h"
 #include "stats/special.h"
 
 #include <math.h>
@@ -15,7 +16,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { CASES = 400, MAX_N = 5 };
+enum { CASES = 400, MAX_N = 5, MAX_CROSSINGS = 1000 };
 
 struct input {
 	int n;
@@ -88,6 +89,37 @@ static json_t *numbers(const double *v, int n)
 	return list;
 }
 
+/* The first two capacities as those of two machines, the second at three times the price. */
+static void add_break_even(const struct input *in, json_t *o)
+{
+	const struct ps_cost_type types[2] = {{"a", in->usd_per_hour, in->alone[0]},
+					      {"b", 3 * in->usd_per_hour, in->alone[1]}};
+	double up_to = 6 * fmax(in->alone[0].value, in->alone[1].value);
+	struct ps_cost_crossing *x = calloc(MAX_CROSSINGS, sizeof *x);
+	struct ps_error err;
+	size_t len = 0;
+
+	if (!x || ps_cost_break_even(types, up_to, x, MAX_CROSSINGS, &len, &err) != PS_OK)
+		fail_msg("no break-even");
+	json_object_set_new(o, "upTo", number(up_to));
+	json_object_set_new(o, "crossings", number((double)len));
+	double sure = 0, then = 0;
+	struct ps_stats_interval sum = {.has_interval = true};
+	for (size_t i = 0; i < len; i++) {
+		sure += x[i].sure;
+		then += (double)(i + 1) * x[i].then;
+		sum.value += x[i].rate_rps.value;
+		sum.lo += x[i].rate_rps.lo;
+		sum.hi += x[i].rate_rps.hi;
+		sum.has_interval = sum.has_interval && x[i].rate_rps.has_interval;
+	}
+	json_object_set_new(o, "sure", number(sure));
+	json_object_set_new(o, "then", number(then));
+	json_object_set_new(o, "crossingSum", interval(sum));
+	json_object_set_new(o, "stairs", interval(ps_cost_point_at(types, up_to / 2.7).whole[0]));
+	free(x);
+}
+
 static json_t *results(const struct input *in)
 {
 	struct ps_stats_interval share =
@@ -111,6 +143,7 @@ static json_t *results(const struct input *in)
 	json_object_set_new(o, "saving", interval(m.saving));
 	json_object_set_new(o, "apartUsdPerMonth", number(m.apart_usd_per_month));
 	json_object_set_new(o, "togetherUsdPerMonth", number(m.together_usd_per_month));
+	add_break_even(in, o);
 	return o;
 }
 
@@ -128,6 +161,9 @@ static json_t *case_json(const struct input *in)
 	json_object_set_new(o, "held", json_boolean(in->held));
 	json_object_set_new(o, "widening",
 			    number(ps_stats_normal_quantile(1 - 0.05 / (2 * (in->n + 1))) /
+				   ps_stats_normal_quantile(1 - 0.05 / 2)));
+	json_object_set_new(o, "widening2",
+			    number(ps_stats_normal_quantile(1 - 0.05 / 4) /
 				   ps_stats_normal_quantile(1 - 0.05 / 2)));
 	json_object_set_new(o, "results", results(in));
 	return o;
@@ -151,7 +187,7 @@ static void test_cases_cover(void **state)
 {
 	json_t *all = all_cases(), *v;
 	size_t i;
-	int open = 0, none = 0, held = 0;
+	int open = 0, none = 0, held = 0, crossed = 0, sure = 0;
 
 	(void)state;
 	assert_int_equal(json_array_size(all), CASES);
@@ -161,10 +197,15 @@ static void test_cases_cover(void **state)
 		open += json_is_string(high);
 		none += json_is_null(high);
 		held += json_is_true(json_object_get(v, "held"));
+		const json_t *r = json_object_get(v, "results");
+		crossed += json_number_value(json_object_get(r, "crossings")) > 0;
+		sure += json_number_value(json_object_get(r, "sure")) > 0;
 	}
 	assert_true(open > 10);
 	assert_true(none > 5);
 	assert_true(held > 20);
+	assert_true(crossed > 50);
+	assert_true(sure > 5);
 	json_decref(all);
 }
 

@@ -147,11 +147,10 @@ static bool machine_init(struct machine *m, const struct running *x, int n)
 {
 	size_t rows = (size_t)n + 1;
 
-	*m = (struct machine){
-		.tenants = calloc(rows, sizeof(*m->tenants)),
-		.models = calloc(rows, sizeof(*m->models)),
-		.phases = calloc(rows * (size_t)most_day_phases(x), sizeof(*m->phases)),
-	};
+	*m = (struct machine){0};
+	m->tenants = calloc(rows, sizeof(*m->tenants));
+	m->models = calloc(rows, sizeof(*m->models));
+	m->phases = calloc(rows * (size_t)most_day_phases(x), sizeof(*m->phases));
 	return m->tenants && m->models && m->phases;
 }
 

@@ -14,7 +14,10 @@
 #define SLOPE_REACH   2.4 /* the grid ends at so many sigmas */
 #define ZOOMS	      8
 #define NEGLIGIBLE    10   /* of the logarithm */
-#define BANDWIDTH     0.3  /* of log scale: how far steps share their correlation */
+#define NEAR_LEAST    0.02 /* of log scale: how far steps share their correlation, at least */
+#define NEAR_MOST     0.3  /* and at most */
+#define NEAR_GROWTH   1.05
+#define SHARERS	      6	   /* steps whose correlations make one, where so many are near */
 #define ABOVE_MAX     1.1  /* of scale_max: a closed loop of a few seconds is not exact */
 #define OPEN_BELOW    0.02 /* of scale_max: below that nothing is known */
 #define BACKLOG_LEAST 1e-3 /* a trend test is not believed beyond this */
@@ -178,18 +181,41 @@ static struct ps_stats_interval solve(const struct data *data, double scale_max,
 
 enum criterion { BY_LATENCY, BY_SUCCESS };
 
+/* The requests of a step, by how near it is. */
+static double requests_near(const struct ps_trial_step *step, int tenant, double scale,
+			    double bandwidth)
+{
+	double far = log(step->scale / scale) / bandwidth;
+	return exp(-far * far / 2) * (double)step->seen[tenant].requests;
+}
+
+/* Wide enough that a step has a sixth of the say in its own correlation, and no wider: near
+ * saturation the correlation doubles within a twentieth of the rate, and steps just below the
+ * capacity, nearly all without a violation, would be discounted by that of the steps above it. */
+static double bandwidth_at(const struct ps_trial_step *steps, int n_steps, int tenant,
+			   const struct ps_trial_step *own)
+{
+	double wanted = SHARERS * (double)own->seen[tenant].requests;
+	for (double b = NEAR_LEAST; b < NEAR_MOST; b *= NEAR_GROWTH) {
+		double requests = 0;
+		for (int i = 0; i < n_steps; i++)
+			requests += requests_near(&steps[i], tenant, own->scale, b);
+		if (requests >= wanted)
+			return b;
+	}
+	return NEAR_MOST;
+}
+
 /* Requests per independent one at a step, averaged over the steps at like rates. A step's own
  * estimate must not weigh it: where violations come in a long cluster it is high, where by luck
  * there were none it is low, and steps without violations would count for more. */
 static double correlation_near(const struct ps_trial_step *steps, int n_steps, int tenant,
-			       double scale)
+			       const struct ps_trial_step *own)
 {
-	double sum = 0, weights = 0;
+	double sum = 0, weights = 0, b = bandwidth_at(steps, n_steps, tenant, own);
 	for (int i = 0; i < n_steps; i++) {
-		const struct ps_trial_seen *seen = &steps[i].seen[tenant];
-		double far = log(steps[i].scale / scale) / BANDWIDTH;
-		double w = exp(-far * far / 2) * (double)seen->requests;
-		sum += w / seen->effective_ratio;
+		double w = requests_near(&steps[i], tenant, own->scale, b);
+		sum += w / steps[i].seen[tenant].effective_ratio;
 		weights += w;
 	}
 	return sum / weights;
@@ -219,7 +245,7 @@ static void collect(const struct ps_trial_plan *plan, const struct ps_trial_step
 	for (int i = 0; i < n_steps; i++) {
 		if (steps[i].seen[tenant].requests <= 0)
 			continue;
-		double tau = correlation_near(steps, n_steps, tenant, steps[i].scale);
+		double tau = correlation_near(steps, n_steps, tenant, &steps[i]);
 		ret_data->d[ret_data->n++] = datum_of(&steps[i], tenant, sla, by, tau);
 	}
 }

@@ -189,21 +189,25 @@ static double requests_near(const struct ps_trial_step *step, int tenant, double
 	return exp(-far * far / 2) * (double)step->seen[tenant].requests;
 }
 
+static double all_near(const struct ps_trial_step *steps, int n_steps, int tenant, double scale,
+		       double bandwidth)
+{
+	double requests = 0;
+	for (int i = 0; i < n_steps; i++)
+		requests += requests_near(&steps[i], tenant, scale, bandwidth);
+	return requests;
+}
+
 /* Wide enough that a step has a sixth of the say in its own correlation, and no wider: near
  * saturation the correlation doubles within a twentieth of the rate, and steps just below the
  * capacity, nearly all without a violation, would be discounted by that of the steps above it. */
 static double bandwidth_at(const struct ps_trial_step *steps, int n_steps, int tenant,
 			   const struct ps_trial_step *own)
 {
-	double wanted = SHARERS * (double)own->seen[tenant].requests;
-	for (double b = NEAR_LEAST; b < NEAR_MOST; b *= NEAR_GROWTH) {
-		double requests = 0;
-		for (int i = 0; i < n_steps; i++)
-			requests += requests_near(&steps[i], tenant, own->scale, b);
-		if (requests >= wanted)
-			return b;
-	}
-	return NEAR_MOST;
+	double wanted = SHARERS * (double)own->seen[tenant].requests, b = NEAR_LEAST;
+	while (b < NEAR_MOST && all_near(steps, n_steps, tenant, own->scale, b) < wanted)
+		b *= NEAR_GROWTH;
+	return fmin(b, NEAR_MOST);
 }
 
 /* Requests per independent one at a step, averaged over the steps at like rates. A step's own

@@ -1,10 +1,13 @@
 'use strict';
 /* From what rate on another machine is cheaper: two stairs of whole machines, as perseus report
- * break-even computes them (money.js). The second machine's capacity is what somebody states. */
+ * break-even computes them (money.js). The second machine is that of a second campaign, or one whose
+ * capacity somebody states. */
 perseus.even = (function () {
-	const fig = perseus.figures, money = perseus.money, data = fig.data, el = fig.element;
+	const fig = perseus.figures, money = perseus.money, el = fig.element;
 	const inputs = {}, maxShown = 12;
-	let chart = null;
+	let all = [], widening = 1, second = null, chart = null;
+
+	/* ---- who may be compared ---- */
 
 	function known(l) {
 		return l.capacity_rps.value !== null && l.capacity_rps.value > 0;
@@ -20,19 +23,40 @@ perseus.even = (function () {
 		return {value: add('value'), low: add('low'), high: add('high')};
 	}
 
-	function subjects() {
-		const list = data.lines.filter(function (l) { return l.alone && known(l); }).map(function (l) {
-			return {name: l.tenant + ', alone', capacity: l.capacity_rps};
+	function aloneIn(data) {
+		return data.lines.filter(function (l) { return l.alone && known(l); }).map(function (l) {
+			return {key: 'tenant ' + l.tenant, name: l.tenant + ', alone', lines: [l], capacity: l.capacity_rps};
 		});
-		data.comparisons.forEach(function (c) {
-			const lines = data.lines.filter(function (l) { return l.set === c.set; });
-			if (lines.length > 0 && lines.every(known))
-				list.push({name: c.set + ', sharing machines (rates summed)', capacity: sum(lines)});
-		});
-		return list;
 	}
 
-	const all = subjects();
+	function setsIn(data) {
+		return data.comparisons.map(function (c) {
+			const lines = data.lines.filter(function (l) { return l.set === c.set; });
+			return {key: 'set ' + c.set, name: c.set + ', sharing machines (rates summed)', lines: lines, capacity: sum(lines)};
+		}).filter(function (s) { return s.lines.length > 0 && s.lines.every(known); });
+	}
+
+	function subjectsOf(data) {
+		return aloneIn(data).concat(setsIn(data));
+	}
+
+	/* The same requests: as many inferences in each, and of a set the same mix. */
+	function isSame(a, b) {
+		return a.lines.length === b.lines.length && a.lines.every(function (l) {
+			const o = b.lines.find(function (x) { return x.tenant === l.tenant; });
+			return o && o.batch === l.batch &&
+				Math.abs(l.capacity_rps.value / a.capacity.value - o.capacity_rps.value / b.capacity.value) <= 1e-6;
+		});
+	}
+
+	function inBoth(firsts, seconds) {
+		return firsts.map(function (a) {
+			const b = seconds.find(function (x) { return x.key === a.key && isSame(a, x); });
+			return b && Object.assign(a, {other: b.capacity});
+		}).filter(Boolean);
+	}
+
+	/* ---- what is asked, and the answer ---- */
 
 	function number(id) {
 		const input = inputs[id], ok = input.value !== '' && input.validity.valid && isFinite(input.valueAsNumber);
@@ -40,61 +64,74 @@ perseus.even = (function () {
 		return ok ? input.valueAsNumber : null;
 	}
 
+	function stated() {
+		const c = number('be-capacity');
+		return c === null ? null : {value: c, low: c, high: c};
+	}
+
 	/* Both machines, or null where something is not given. */
 	function asked() {
-		const who = all[Number(inputs['be-who'].value)];
-		const first = number('be-first'), second = number('be-second'), capacity = number('be-capacity');
-		if (first === null || second === null || capacity === null)
+		const who = all[Number(inputs['be-who'].value)], a = number('be-first'), b = number('be-second');
+		const other = second ? who.other : stated();
+		if (a === null || b === null || other === null)
 			return null;
 		const given = number('be-up-to');
-		return {who: who, upTo: given === null ? 4 * Math.max(who.capacity.value, capacity) : given, types: [
-			{usdPerHour: first, capacity: who.capacity},
-			{usdPerHour: second, capacity: {value: capacity, low: capacity, high: capacity}}]};
+		return {upTo: given === null ? 4 * Math.max(who.capacity.value, other.value) : given,
+			types: [{usdPerHour: a, capacity: who.capacity}, {usdPerHour: b, capacity: other}]};
 	}
 
 	function compute() {
 		const a = asked();
-		return a && Object.assign(a, {found: money.breakEven(a.types, a.upTo, data.what_if.widening_of_two)});
+		return a && Object.assign(a, {found: money.breakEven(a.types, a.upTo, widening)});
 	}
 
-	function name(which) {
-		return which < 0 ? 'the measured machine is cheaper' : which > 0 ? 'the other machine is cheaper' : 'they cost the same';
+	function side(which) {
+		return which === 0 ? 'equal' : which < 0 ? (second ? 'first' : 'measured') : second ? 'second' : 'other';
+	}
+
+	function cheaper(which) {
+		return which === 0 ? 'they cost the same' : 'the ' + side(which) + ' machine is cheaper';
 	}
 
 	function sentence(o) {
 		if (!o)
-			return 'Give what the other machine costs and can do.';
+			return second ? 'Give what both machines cost.' : 'Give what the other machine costs and can do.';
 		if (!o.found)
 			return 'That are too many machines to step through: ask for a lower rate.';
 		const usd = o.types.map(function (t) { return t.usdPerHour; });
-		const start = 'At low rates ' + name(Math.sign(usd[0] - usd[1]));
+		const start = 'At low rates ' + cheaper(Math.sign(usd[0] - usd[1]));
 		if (o.found.length === 0)
 			return start + ', and it stays so up to ' + fig.short(o.upTo) + ' requests/s.';
 		const x = o.found[0];
-		return start + '; above ' + fig.withInterval(x.rate) + ' requests/s ' + name(x.then) + (x.sure ? '.' : ' (not sure).') +
+		return start + '; above ' + fig.withInterval(x.rate) + ' requests/s ' + cheaper(x.then) + (x.sure ? '.' : ' (not sure).') +
 			(o.found.length > 1 ? ' The stairs cross ' + o.found.length + ' times up to ' + fig.short(o.upTo) + ' requests/s.' : '');
-	}
-
-	function crossingRows() {
-		const o = compute();
-		return (o && o.found || []).map(function (x) {
-			return [x.rate.value, x.rate.low, x.rate.high, x.then < 0 ? 'measured' : x.then > 0 ? 'other' : 'equal', x.sure ? 'yes' : 'no'];
-		});
 	}
 
 	const crossingColumns = [{key: 'rps', head: 'above, requests/s'}, {key: 'rps_low', head: 'low'}, {key: 'rps_high', head: 'high'},
 		{key: 'cheaper', head: 'cheaper', text: true}, {key: 'sure', head: 'sure', text: true}];
 
+	function crossingRows() {
+		const o = compute();
+		return (o && o.found || []).map(function (x) {
+			return [x.rate.value, x.rate.low, x.rate.high, side(x.then), x.sure ? 'yes' : 'no'];
+		});
+	}
+
 	/* ---- the curve ---- */
 
-	const curveColumns = [{key: 'rps', head: 'requests/s'}, {key: 'measured_usd_per_hour', head: 'measured, $/h'},
-		{key: 'measured_low', head: 'low'}, {key: 'measured_high', head: 'high'}, {key: 'other_usd_per_hour', head: 'other, $/h'}];
+	function curveColumns() {
+		const columns = [{key: 'rps', head: 'requests/s'}];
+		[side(-1), side(1)].forEach(function (s) {
+			columns.push({key: s + '_usd_per_hour', head: s + ', $/h'}, {key: s + '_low', head: 'low'}, {key: s + '_high', head: 'high'});
+		});
+		return columns;
+	}
 
 	function curve() {
 		const o = compute(), rows = [];
 		for (let i = 0; o && i <= 100; i++) {
 			const rate = o.upTo * i / 100, a = money.stairsAt(o.types[0], rate), b = money.stairsAt(o.types[1], rate);
-			rows.push([rate, a.value, a.low, a.high, b.value]);
+			rows.push([rate, a.value, a.low, a.high, b.value, b.low, b.high]);
 		}
 		return rows;
 	}
@@ -115,7 +152,8 @@ perseus.even = (function () {
 		};
 		return {
 			type: 'scatter',
-			data: {datasets: [line('measured machine', o && o.types[0], 0), line('other machine, capacity stated', o && o.types[1], 1)]},
+			data: {datasets: [line(side(-1) + ' machine', o && o.types[0], 0),
+				line(side(1) + ' machine' + (second ? '' : ', capacity stated'), o && o.types[1], 1)]},
 			options: {
 				interaction: {mode: 'nearest', axis: 'x', intersect: false},
 				scales: {x: fig.axis('requests/s', {max: o ? o.upTo : 1}), y: fig.axis('$ an hour')},
@@ -131,7 +169,7 @@ perseus.even = (function () {
 		if (!chart && o)
 			chart = fig.add('break-even', {id: 'break-even-curve', wide: true, height: 16,
 				title: 'What whole machines cost as the rate grows', summary: 'Steps upwards: each is one more machine.',
-				columns: curveColumns, rows: curve, config: config});
+				columns: curveColumns(), rows: curve, config: config});
 		else if (chart)
 			fig.update(chart);
 		if (chart)
@@ -154,6 +192,8 @@ perseus.even = (function () {
 
 	/* ---- the controls ---- */
 
+	const price = {min: 0.000001, max: 10000}, rate = {min: 0.000001, max: 1e9};
+
 	function field(id, label, attributes, value) {
 		inputs[id] = el('input', Object.assign({id: id, type: 'number', inputmode: 'decimal', step: 'any'}, attributes));
 		inputs[id].value = value;
@@ -161,35 +201,50 @@ perseus.even = (function () {
 		return el('p', {class: 'field'}, [el('label', {for: id, text: label}), inputs[id]]);
 	}
 
-	function controls() {
-		const money = {min: 0.000001, max: 10000}, rate = {min: 0.000001, max: 1e9};
-		inputs['be-who'] = el('select', {id: 'be-who'}, all.map(function (s, i) { return el('option', {value: i, text: s.name}); }));
-		inputs['be-who'].addEventListener('change', show);
-		const other = el('fieldset', {}, [el('legend', {text: 'The other machine'})]);
-		const choice = perseus.prices.choice('be-machine', 'Its price is that of', function (row) {
+	function priceOf(data) {
+		return data.price ? data.price.usd_per_hour : '';
+	}
+
+	function otherFields() {
+		const fields = [];
+		const choice = second ? null : perseus.prices.choice('be-machine', 'Its price is that of', function (row) {
 			inputs['be-second'].value = row ? row.usd_per_hour : '';
 			show();
 		});
 		if (choice)
-			other.append(choice);
-		other.append(field('be-second', 'Its price, $/h', money, ''), field('be-capacity', 'Its capacity, requests/s (stated, not measured)', rate, ''));
+			fields.push(choice);
+		fields.push(field('be-second', 'Its price, $/h', price, second ? priceOf(second) : ''));
+		if (!second)
+			fields.push(field('be-capacity', 'Its capacity, requests/s (stated, not measured)', rate, ''));
+		return fields;
+	}
+
+	function controls(first) {
+		inputs['be-who'] = el('select', {id: 'be-who'}, all.map(function (s, i) { return el('option', {value: i, text: s.name}); }));
+		inputs['be-who'].addEventListener('change', show);
 		const form = el('form', {class: 'controls', 'aria-label': 'Break-even'}, [
 			el('p', {class: 'field'}, [el('label', {for: 'be-who', text: 'Who is served'}), inputs['be-who']]),
-			field('be-first', 'Price of the measured machine, $/h', money, data.price ? data.price.usd_per_hour : ''), other,
+			field('be-first', 'Price of the ' + side(-1) + ' machine, $/h', price, priceOf(first)),
+			el('fieldset', {}, [el('legend', {text: 'The ' + side(1) + ' machine'})].concat(otherFields())),
 			field('be-up-to', 'Rates up to, requests/s (empty: four times the larger capacity)', rate, '')]);
 		form.addEventListener('submit', function (e) { e.preventDefault(); });
 		return form;
 	}
 
-	function start() {
+	/* start fills the section from one report, or from two whose campaigns ran on two machines. `by`: how
+	 * much intervals widen when two shall hold at once. */
+	function start(first, other, by) {
+		second = other;
+		widening = by;
+		all = second ? inBoth(subjectsOf(first), subjectsOf(second)) : subjectsOf(first);
 		if (all.length === 0) {
 			document.getElementById('break-even').remove();
 			return;
 		}
-		document.getElementById('break-even-box').append(controls(), el('div', {class: 'outcome'}, [
+		document.getElementById('break-even-box').append(controls(first), el('div', {class: 'outcome'}, [
 			el('p', {id: 'be-said', class: 'said', 'aria-live': 'polite'}), el('div', {id: 'be-out'})]));
 		show();
 	}
 
-	return {start: start, compute: compute};
+	return {start: start};
 })();

@@ -621,7 +621,7 @@
 
 	savings();
 	perseus.whatIf.start();
-	perseus.even.start();
+	perseus.even.start(data, null, data.what_if.widening_of_two);
 	bars('peaks', 'Capacity alone and together', 'capacity_rps', 'requests/s at the SLA', 'capacity_rps');
 	bars('costs', 'Cost alone and together', 'usd_per_million_inferences', '$ per million inferences', 'usd_per_million');
 	frontier();

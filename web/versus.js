@@ -109,6 +109,7 @@
 
 	ratios();
 	side('capacities', 'Capacity', 'capacity_rps', 'requests/s at the SLA');
+	perseus.even.start(data.first, data.second, data.widening_of_two);
 	side('costs', 'Cost', 'usd_per_million_inferences', '$ per million inferences');
 	perseus.page.start();
 })();

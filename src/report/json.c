@@ -121,7 +121,7 @@ static json_t *timeline(const struct ps_store_trial *t)
 
 	for (size_t i = 1; i < t->sample_len; i++) {
 		const struct ps_store_sample *s = &t->samples[i], *b = s - 1;
-		double dt = (double)(s->at_ns - b->at_ns);
+		double dt = (double)s->at_ns - (double)b->at_ns;
 		json_t *p = json_object();
 		bool cpu = dt > 0 && s->server_cpu_ns >= 0 && b->server_cpu_ns >= 0;
 		bool gen = dt > 0 && s->generator_cpu_ns >= 0 && b->generator_cpu_ns >= 0;
@@ -272,8 +272,7 @@ static json_t *input_json(const struct ps_stats_interval *i)
 	return o;
 }
 
-/* By how much intervals widen when n of them shall hold at once (cost/saving.c). */
-static double widening(int n)
+double ps_report_widening(int n)
 {
 	double error = 1 - PS_REPORT_CONFIDENCE;
 
@@ -301,7 +300,7 @@ static json_t *case_json(const struct ps_report_answer *a, const struct ps_repor
 	json_object_set_new(o, "scale", input_json(&x.scale));
 	ps_json_set_bool(o, "held", a->sets[c->set].verdict == PS_REPORT_MET);
 	ps_json_set_bool(o, "possible", c->possible);
-	ps_json_set_real(o, "widening", widening(x.n + 1));
+	ps_json_set_real(o, "widening", ps_report_widening(x.n + 1));
 	return o;
 }
 
@@ -313,7 +312,7 @@ static json_t *what_if_json(const struct ps_report_answer *a)
 		json_array_append_new(list, case_json(a, &a->comparisons[i]));
 	json_object_set_new(o, "sets", list);
 	json_object_set_new(o, "sheets", ps_report_sheets_json(a));
-	ps_json_set_real(o, "widening_of_two", widening(2));
+	ps_json_set_real(o, "widening_of_two", ps_report_widening(2));
 	return o;
 }
 

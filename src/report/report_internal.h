@@ -108,6 +108,9 @@ struct ps_report_case {
 	struct ps_stats_interval scale;
 	bool has_alone, has_scale;
 };
+/* ps_report_widening returns by how much intervals widen (on the logarithm) when n of them shall
+ * hold at once, as cost/saving.c does it. */
+double ps_report_widening(int n);
 /* ps_report_sheets_json makes the prices that the controls offer, each with its warnings. NULL: no
  * memory. */
 json_t *ps_report_sheets_json(const struct ps_report_answer *a);

@@ -305,6 +305,7 @@ static void data(const struct ps_report_page *p, struct ps_strbuf *out)
 	json_object_set_new(o, "agreement", ps_report_agree_json(p->agreement));
 	json_object_set_new(o, "first", ps_report_json(p->a, false));
 	json_object_set_new(o, "second", ps_report_json(p->b, false));
+	ps_json_set_real(o, "widening_of_two", ps_report_widening(2));
 	ps_report_script_data(out, o);
 }
 
@@ -314,6 +315,7 @@ static void js(const struct ps_report_page *p, struct ps_strbuf *out)
 	ps_report_put_asset(out, PS_REPORT_MONEY_JS);
 	ps_report_put_asset(out, PS_REPORT_FIGURES_JS);
 	ps_report_put_asset(out, PS_REPORT_PAGE_JS);
+	ps_report_put_asset(out, PS_REPORT_EVEN_JS);
 	ps_report_put_asset(out, PS_REPORT_VERSUS_JS);
 }
 

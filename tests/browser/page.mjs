@@ -149,6 +149,36 @@ async function tables(page) {
 	}
 }
 
+/* ---- what a report is made of ---- */
+
+const PARTS = [
+	['a sentence that answers', '.verdict p'],
+	['savings with intervals', '#savings-section canvas#savings, #savings-section td small'],
+	['the frontier', '#frontier-section canvas#frontier'],
+	['bars of capacity and cost', '#capacity canvas#peaks', '#capacity canvas#costs'],
+	['an interference map', '#interference table.heat td.heat b'],
+	['latency by percentile', '#demand canvas#curve-0', '#demand canvas#curve-1'],
+	['time series', '#series canvas#goodput', '#series canvas#mean-latency', '#series canvas#cpu', '#series canvas#memory'],
+	['prediction against measurement', '#predictions canvas#prediction-0', '#predictions table'],
+	['the plan before and after, as machines', '#plan ul.machines li', '#plan canvas#plan-cost'],
+	['controls of prices, spot share, rates and sheets', '#wi-price', '#wi-spot', '#wi-share', '#wi-rates input', '#wi-machine'],
+	['break-even', '#be-who', '#be-second', '#be-capacity'],
+	['methods', '#methods dl.formulas dd'],
+	['campaign file and manifest', '#campaign details pre'],
+];
+
+async function parts(page) {
+	for (const [what, ...selectors] of PARTS) {
+		const missing = [];
+		for (const s of selectors)
+			if (await page.locator(s).count() === 0)
+				missing.push(s);
+		say('has ' + what, missing.length === 0, missing.join(', '));
+	}
+	const placements = await page.locator('#plan .placement h3').allTextContents();
+	say('both before and after', placements.length === 2 && placements[0].startsWith('Before') && placements[1].startsWith('After'), placements.join('; '));
+}
+
 /* ---- what if ---- */
 
 function rowOf(rows, what) {
@@ -230,16 +260,19 @@ async function sheets(page) {
 /* The same crossings as perseus report break-even. */
 async function breakEven(page) {
 	const rows = function () { return page.evaluate('JSON.parse(document.documentElement.dataset.breakEven)'); };
-	say('a break-even says what it needs', (await page.locator('#be-said').textContent()).startsWith('Give what the other machine'));
+	const stated = job.kind === 'report';
+	if (stated)
+		say('a break-even says what it needs', (await page.locator('#be-said').textContent()).startsWith('Give what the other machine'));
 	for (const even of job.even) {
 		await page.locator('#be-who').selectOption({index: even.index});
 		await page.locator('#be-second').fill(String(even.second.usd_per_hour));
-		await page.locator('#be-capacity').fill(String(even.second.capacity_rps.value));
+		if (stated)
+			await page.locator('#be-capacity').fill(String(even.second.capacity_rps.value));
 		const got = await rows(), want = even.crossings;
 		const wrong = want.filter(function (x, i) {
 			const r = got[i];
 			return !r || !same(r[0], x.rps.value, 1e-9) || !same(r[1], x.rps.low, 1e-9) || !same(r[2], x.rps.high, 1e-9) ||
-				r[3] !== {first: 'measured', second: 'other', equal: 'equal'}[x.then_side] || (r[4] === 'yes') !== x.sure;
+				r[3] !== (stated ? {first: 'measured', second: 'other', equal: 'equal'}[x.then_side] : x.then_side) || (r[4] === 'yes') !== x.sure;
 		});
 		say('the crossings of ' + (even.tenant || even.set) + ' are those of the command', want.length > 0 && got.length === want.length && wrong.length === 0,
 			got.length + ' of ' + want.length + '; ' + JSON.stringify(wrong[0] || ''));
@@ -248,6 +281,8 @@ async function breakEven(page) {
 		await page.evaluate('perseusTest.rowsOf("break-even-curve")') === 101);
 	const [download] = await Promise.all([page.waitForEvent('download'), page.locator('button[data-csv=break-even]').click()]);
 	say('and so are the crossings', records(readFileSync(await download.path(), 'utf8')).length === (await rows()).length + 1);
+	if (!stated)
+		return;
 	await page.locator('#be-machine').selectOption({index: 1});
 	say('its price may be of a sheet', Number(await page.locator('#be-second').inputValue()) > 0);
 	await page.locator('#be-capacity').fill('');
@@ -356,6 +391,8 @@ async function all(browser) {
 		say('no errors, nothing asked of the network', troubles.length === 0, troubles.slice(0, 5).join('; '));
 		return;
 	}
+	if (job.kind === 'report')
+		await parts(page);
 	await themes(page);
 	await links(page);
 	await files(browser, desk);
@@ -366,6 +403,8 @@ async function all(browser) {
 		await breakEven(page);
 		await selects(page);
 	}
+	if (job.kind === 'versus')
+		await breakEven(page);
 	if (job.cases)
 		await formulas(page);
 	await keyboard(page);

@@ -89,7 +89,8 @@ class Page(unittest.TestCase):
         subprocess.run([os.path.join(UNIT, "unit_report_report"), "--write", other, "slower"], check=True)
         done = perseus("report", self.db, "--against-store", other, "--html", page)
         self.assertEqual(done.returncode, 1, done.stderr)
-        self.walk("versus", page, kind="versus")
+        even = perseus("report", "break-even", self.db, "--against-store", other, "--set", "together", "--json")
+        self.walk("versus", page, kind="versus", even=[{"index": 2, **json.loads(even.stdout)}])
 
 
 if __name__ == "__main__":

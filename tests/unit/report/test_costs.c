@@ -197,7 +197,7 @@ static void test_tables(void **state)
 
 	make_campaign(&m, 1.25, 0.05, 400, 1.3);
 	m.tenants[1].model = m.tenants[0].model; /* two tenants of one model */
-	for (size_t i = 0; i < m.cell_len; i++) /* a mix of requests of one inference and of two */
+	for (size_t i = 0; i < m.cell_len; i++)	 /* a mix of requests of one inference and of two */
 		for (size_t k = 0; m.cells[i].set == 0 && k < m.cells[i].trial_len; k++)
 			((struct ps_store_result *)m.cells[i].trials[k].results)->batch = 1.5;
 	build(&m, &a);

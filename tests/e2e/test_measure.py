@@ -13,6 +13,7 @@ import unittest
 
 from support import perseus
 from support.campaigns import Folder
+from support.validity import trusted
 
 
 class Pipeline(Folder):
@@ -27,12 +28,22 @@ class Pipeline(Folder):
         self.assertEqual((r["cells_done"], r["cells_failed"], r["cells_left"]), (9, 0, 0))
         self.assertIn("<html", page.read_text().lower())
         # what the line about a capacity says is what is stored
-        for key, method in self.query("SELECT cell.key, method FROM capacity"
-                                      " JOIN cell ON cell.id = cell WHERE key LIKE 'search/t_'"):
+        for key, method, checked in self.query(
+                "SELECT cell.key, method, checked FROM capacity JOIN cell ON cell.id = cell"
+                " WHERE key LIKE 'search/t_'"):
             line, = [s for s in done.stderr.splitlines()
                      if s.startswith(f"capacity of {key[7:]} alone: ")]
             held = json.loads(method)["confirmed_scale"]
-            self.assertIn(f"a fresh trial held at {held:.3g} " if held else "NO fresh trial", line)
+            checks = [trusted(*row) for row in self.query(
+                "SELECT result.valid, result.reasons FROM result JOIN trial ON trial.id = trial"
+                " JOIN cell ON cell.id = cell WHERE role = 'check' AND key = ?", key)]
+            self.assertTrue(checks)
+            self.assertEqual(checked, any(checks))
+            words = f"a fresh trial held at {held:.3g} " if held else "NO fresh trial held"
+            if checked:
+                self.assertIn(words, line)
+            else:
+                self.assertNotIn("fresh trial", line)
         self.assertEqual(self.servers(), [])
 
         self.assertEqual(self.query("SELECT count(*) FROM cell WHERE state = 'done'"), [(9,)])

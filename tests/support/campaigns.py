@@ -14,12 +14,13 @@ SLA = "p95<=80ms,success>=99%"
 
 
 def campaign(models, **more):
-    """Two tenants of 3 and 5 ms; in all about 12 s."""
+    """Two tenants of 3 and 5 ms; in all about 13 s. A stall of the machine that lasts for the whole
+    closed loop fails its cell: 500 ms are longer than most."""
     c = {"name": "synthetic", "seed": 7, "models": models,
          "tenants": [{"name": "ta", "model": "a", "demand": "30/s", "sla": SLA},
                      {"name": "tb", "model": "b", "demand": "20/s", "sla": SLA}],
          "slice": {"cpus": "0"},
-         "search": {"scale": "200ms", "steps": 2, "step": "300ms", "warmup": "20ms", "checks": 1},
+         "search": {"scale": "500ms", "steps": 2, "step": "300ms", "warmup": "20ms", "checks": 1},
          "confirm": {"trials": 2, "duration": "300ms", "warmup": "20ms"}}
     c.update(more)
     return c

@@ -1,6 +1,7 @@
 # timeout: 120
 # threads: yes
 """Queue policies and priority levels of config.pbtxt, through Triton's own clients and raw HTTP."""
+import http.client
 import json
 import pathlib
 import tempfile
@@ -37,7 +38,7 @@ def metric(server, name):
 
 
 class Queues(unittest.TestCase):
-    """A lane that a long run holds; whatever comes meanwhile waits."""
+    """A lane that a run holds until it is told to end; whatever comes meanwhile waits."""
 
     def serve(self, policy, config=None):
         folder = tempfile.TemporaryDirectory()
@@ -47,7 +48,7 @@ class Queues(unittest.TestCase):
         models = [{"name": "long", "path": "long.synthetic.yaml"}]
         (version / "model.synthetic.yaml").write_text(yaml.safe_dump(synthetic()))
         (version.parent / "config.pbtxt").write_text(policy)
-        server = Server({"long": synthetic(mean="1s")}, args=["--lanes", "1"],
+        server = Server({"long": synthetic(mean="600s")}, args=["--lanes", "1"],
                         config={"model_repository": folder.name, "access_log": True, "slow_request": "1ns",
                                 "warmup": False, **(config or {}),
                                 "models": models + (config or {}).get("models", [])})
@@ -55,18 +56,24 @@ class Queues(unittest.TestCase):
         return server.__enter__()
 
     def hold(self, server):
-        t = threading.Thread(target=server.infer, args=("long", X))
-        t.start()
-        self.addCleanup(t.join)
+        """What it returns lets the lane go: a run whose client leaves is cancelled."""
+        c = http.client.HTTPConnection(*server.address, timeout=60)
+        self.addCleanup(c.close)
+        c.request("POST", "/v2/models/long/infer", json.dumps({"inputs": X}))
         until(lambda: metric(server, "perseus_lanes_busy") == 1)
+        return c.close
 
-    def ask(self, server, answers, **parameters):
-        """Waits until it waits: the order of arrival is then that of the calls."""
-        before = metric(server, "perseus_waiting_requests")
+    def begin(self, server, answers, **parameters):
         t = threading.Thread(target=lambda: answers.append(
             (parameters, server.infer("m", X, parameters=parameters)[0])))
         t.start()
         self.addCleanup(t.join)
+        return t
+
+    def ask(self, server, answers, **parameters):
+        """Waits until it waits: the order of arrival is then that of the calls."""
+        before = metric(server, "perseus_waiting_requests")
+        t = self.begin(server, answers, **parameters)
         until(lambda: metric(server, "perseus_waiting_requests") > before)
         return t
 
@@ -80,16 +87,17 @@ class Queues(unittest.TestCase):
     def check_policy(self, policy, config):
         with self.serve(policy, config) as s:
             answers, threads = [], []
-            self.hold(s)
+            release = self.hold(s)
             for level in (0, 2, 1):
                 threads.append(self.ask(s, answers, priority=level))
-            threads.append(self.ask(s, answers, priority=3, timeout=10_000_000))
+            self.begin(s, answers, priority=3, timeout=10_000_000).join()  # until its 50 ms are over
             status, headers, body = s.infer("m", X, parameters={"priority": 2})
             self.assertEqual(status, 503, body)  # two of this level wait
             self.assertIn("Exceeds maximum queue size", body["error"])
             status, _, body = s.infer("m", X, parameters={"priority": 4})
             self.assertEqual((status, body["error"]),
                              (400, "priority level must be in range [1, 3] for 'm', got 4"))
+            release()
             for t in threads:
                 t.join()
             self.assertEqual(s.stop(), 0)
@@ -156,9 +164,10 @@ class Queues(unittest.TestCase):
             allow_timeout_override: true } }"""
         with self.serve(policy) as s:
             answers, threads = [], []
-            self.hold(s)
+            release = self.hold(s)
             threads.append(self.ask(s, answers, timeout=1))
             threads.append(self.ask(s, answers))
+            release()
             for t in threads:
                 t.join()
             self.assertEqual([a[1] for a in answers], [200, 200])

@@ -33,7 +33,7 @@ class Said(unittest.TestCase):
 
     def test_drain_says_what_became_of_requests(self):
         for timeout, answered, dropped in (("20s", 3, 0), ("50ms", 0, 3)):
-            s = Operated(models={"m": synthetic(mean="700ms")},
+            s = Operated(models={"m": synthetic(mean="3s")},  # long enough to be seen running
                          config={"drain_timeout": timeout, "lanes": 3})
             with s:
                 def ask():

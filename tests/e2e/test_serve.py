@@ -19,7 +19,7 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 from support.perseus import (PERSEUS, Server, StartError, needs_onnxruntime, new_key, run, synthetic,
-                             tensor)
+                             tensor, until)
 
 NUMPY = {"BOOL": np.bool_, "UINT8": np.uint8, "UINT16": np.uint16, "UINT32": np.uint32,
          "UINT64": np.uint64, "INT8": np.int8, "INT16": np.int16, "INT32": np.int32,
@@ -254,29 +254,35 @@ class Tenants(unittest.TestCase):
 
 class Overload(unittest.TestCase):
     def test_a_full_queue_answers_at_once_and_harms_nobody_else(self):
-        """One lane, blocked by a long run: ann's queue of two fills, bob's stays open."""
+        """One lane, held by a run of bob's: ann's queue of two fills, bob's stays open."""
         keys, tenants = keyed_tenants(ann={"queue_limit": 2}, bob={"queue_limit": 2})
-        with Server({"slow": synthetic(mean="300ms")}, tenants, args=["--lanes", "1"]) as s:
-            seen, lock = [], threading.Lock()
+        with Server({"long": synthetic(mean="600s"), "m": synthetic()}, tenants,
+                    args=["--lanes", "1"]) as s:
+            seen = []
 
             def ask(name):
-                status, head, body = s.infer("slow", X, bearer(keys[name]))
-                with lock:
-                    seen.append((name, status, head, body))
+                seen.append((name, *s.infer("m", X, bearer(keys[name]), timeout=60)))
 
+            held = http.client.HTTPConnection(*s.address, timeout=60)
+            held.request("POST", "/v2/models/long/infer", json.dumps({"inputs": X}),
+                         bearer(keys["bob"]))
+            # Sockets are served in the order in which they became ready: then it has been admitted.
+            self.assertEqual(s.get("/v2/health/live")[0], 200)
             threads = [threading.Thread(target=ask, args=("ann",)) for _ in range(12)]
             for t in threads:
                 t.start()
-            for t in threads:
-                t.join()
-            refused = [r for r in seen if r[1] == 429]
-            self.assertEqual({r[1] for r in seen}, {200, 429})
-            self.assertGreaterEqual(len(refused), 12 - 2 - 2)  # one runs, two wait, one may slip in
-            for _, _, head, body in refused:
+            until(lambda: len(seen) == 10)  # while the lane is held
+            for _, status, head, body in seen:
+                self.assertEqual(status, 429, body)
                 self.assertGreaterEqual(int(head["Retry-After"]), 1)
                 self.assertIn("ann", body["error"])
-            ask("bob")
-            self.assertEqual(seen[-1][1], 200)
+            threads.append(threading.Thread(target=ask, args=("bob",)))
+            threads[-1].start()
+            held.close()  # who leaves frees the lane
+            for t in threads:
+                t.join()
+            self.assertEqual(sorted((name, status) for name, status, _, _ in seen[10:]),
+                             [("ann", 200), ("ann", 200), ("bob", 200)])
 
     def test_timeout_parameter(self):
         """A request whose time runs out is answered then, waiting or running."""

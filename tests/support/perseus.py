@@ -51,6 +51,12 @@ def until(check, seconds=30):
         time.sleep(0.005)
 
 
+def awake(seconds):
+    """Waits so long, but for what a machine that stalls takes of it: that ends one short sleep."""
+    for _ in range(round(seconds / 0.01)):
+        time.sleep(0.01)
+
+
 class StartError(Exception):
     """The server did not start: message, its exit code and what it said."""
 

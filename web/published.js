@@ -61,7 +61,7 @@
 			type: 'bar',
 			data: {
 				labels: rows.map(function (r) {
-					return machineName(r) + ': most ' + r.what.slice('peak of '.length);
+					return (isOurs(r) ? 'here' : r.machine) + ': most ' + r.what.slice('peak of '.length);
 				}),
 				datasets: [bars(0, p.first), bars(1, p.second)],
 			},

@@ -4,6 +4,7 @@
 #include "report_internal.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -322,8 +323,8 @@ static void ours(struct build *b)
 	}
 }
 
-/* The set of these two alone, or -1. */
-static int set_of_both(const struct build *b)
+/* Of the set of these two alone, or NULL. */
+static const struct ps_report_comparison *comparison(const struct build *b)
 {
 	const struct ps_store_campaign *c = b->a->campaign;
 
@@ -332,17 +333,17 @@ static int set_of_both(const struct build *b)
 		int one = s->members[0], two = s->members[1];
 		if (s->member_len == 2 && ((one == b->out->first && two == b->out->second) ||
 					   (two == b->out->first && one == b->out->second)))
-			return b->a->comparisons[i].set;
+			return &b->a->comparisons[i];
 	}
-	return -1;
+	return NULL;
 }
 
 static enum ps_status loads(struct build *b, struct ps_error *err)
 {
-	struct ps_report_loads_question q = {.set = set_of_both(b)};
+	const struct ps_report_comparison *c = comparison(b);
+	/* without one: rows of no set, and the table is not shown */
+	struct ps_report_loads_question q = {.set = c ? c->set : (int)b->a->campaign->set_len};
 
-	if (q.set < 0) /* rows of no set, and the table is not shown */
-		q.set = (int)b->a->campaign->set_len;
 	return ps_report_loads_build(b->a, &q, &b->out->tables[PS_REPORT_BESIDE_LOADS], err);
 }
 
@@ -388,21 +389,37 @@ static void say_range(char *buf, size_t size, const struct found *f)
 			 100 * (1 - 1 / f->most));
 }
 
+static void say_more(struct ps_report_beside *out, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void say_more(struct ps_report_beside *out, const char *fmt, ...)
+{
+	size_t n = strlen(out->sentence);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(out->sentence + n, sizeof out->sentence - n, fmt, ap);
+	va_end(ap);
+}
+
 static void say(const struct build *b)
 {
-	struct ps_report_beside *out = b->out;
+	const struct ps_report_comparison *c = comparison(b);
 	struct found theirs = look(b, 0), ours = look(b, 1);
-	char there[240], here[240];
+	char there[240], here[240], text[PS_REPORT_CELL_SIZE];
 
 	say_range(there, sizeof there, &theirs);
 	say_range(here, sizeof here, &ours);
-	int n = snprintf(out->sentence, sizeof out->sentence, "%.60s: %s. Here: %s.", b->p->name,
-			 there, here);
-	if (ours.points == 0 || n < 0 || (size_t)n >= sizeof out->sentence)
-		return;
-	snprintf(out->sentence + n, sizeof out->sentence - (size_t)n,
-		 " By their 95 %% intervals %d of these show a saving, %d a loss, %d neither.",
-		 ours.gain, ours.loss, ours.points - ours.gain - ours.loss);
+	say_more(b->out, "%.60s: %s. Here: %s.", b->p->name, there, here);
+	if (ours.points > 0)
+		say_more(b->out,
+			 " By their 95 %% intervals %d of these show a saving, %d a loss, %d "
+			 "neither.",
+			 ours.gain, ours.loss, ours.points - ours.gain - ours.loss);
+	/* much sharper than a sum of capacities, and on a CPU the same question */
+	if (c && !isnan(c->cpu_saving.value))
+		say_more(b->out, " Processor time saved together, at the demand rates: %s.",
+			 ps_report_percent(&c->cpu_saving, text));
 }
 
 /* ---- all ---- */

@@ -72,7 +72,7 @@ struct ps_report_beside {
 	const struct ps_report_published *published; /* borrowed */
 	int first, second;			     /* tenants of the campaign */
 	struct ps_report_table tables[PS_REPORT_BESIDE_TABLES];
-	char sentence[700];
+	char sentence[900];
 };
 
 /* ps_report_beside_build fills the tables. PS_ENOTFOUND when no tenant runs one of the models;

@@ -171,6 +171,7 @@ static void test_sums(void **state)
 	/* the campaign has no frontier */
 	assert_non_null(strstr(b.sentence, "Here: no frontier between the two."));
 	assert_non_null(strstr(b.sentence, "sum to 1.10 to 1.10"));
+	assert_non_null(strstr(b.sentence, "Processor time saved together"));
 	ps_report_published_free(&p);
 	end(&m, &a);
 }

@@ -24,7 +24,7 @@ perseus.prices = (function () {
 	function choice(id, text, chosen) {
 		if (fig.data.what_if.sheets.length === 0)
 			return null;
-		const select = el('select', {id: id}, [el('option', {value: '', text: 'a price of my own'})].concat(groups()));
+		const select = el('select', {id: id}, [el('option', {value: '', text: 'as stated below'})].concat(groups()));
 		const said = el('p', {id: id + '-said', class: 'note', 'aria-live': 'polite'});
 		select.addEventListener('change', function () {
 			const row = select.value === '' ? null : rows[Number(select.value)];

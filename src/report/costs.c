@@ -25,9 +25,9 @@ static const struct ps_report_column saving_columns[SAVING_COLUMNS] = {
 	[S_HOW] = {"evidence", "evidence", PS_REPORT_TEXT, false},
 	[S_APART] = {"machines_apart", "apart", PS_REPORT_NUMBER, true},
 	[S_TOGETHER] = {"machines_together", "together", PS_REPORT_NUMBER, true},
-	[S_MACHINE] = {"machine_saving", "machine saving", PS_REPORT_NUMBER, true},
-	[S_FLUID] = {"fluid_saving", "fluid saving", PS_REPORT_NUMBER, true},
-	[S_FULL] = {"full_load_saving", "at full load", PS_REPORT_NUMBER, true},
+	[S_MACHINE] = {"machine_saving", "machine saving", PS_REPORT_SHARE, true},
+	[S_FLUID] = {"fluid_saving", "fluid saving", PS_REPORT_SHARE, true},
+	[S_FULL] = {"full_load_saving", "at full load", PS_REPORT_SHARE, true},
 };
 
 enum { M_SET, M_MACHINE, M_PRICE, M_APART, M_TOGETHER, M_F_APART, M_F_TOGETHER, MONTH_COLUMNS };
@@ -48,7 +48,7 @@ static const struct ps_report_table shapes[PS_REPORT_COSTS_TABLES] = {
 				   "model for all its tenants; a set for all of its tenants.",
 				   cost_columns, COST_COLUMNS, NULL, 0},
 	[PS_REPORT_COSTS_SAVINGS] =
-		{"savings", "Machines at these rates, saving of sharing in parts of one [95 %]",
+		{"savings", "Machines at these rates, and what sharing saves [95 %]",
 		 "apart: machines of its own for every tenant. held: a trial at these rates (or "
 		 "higher ones) kept every SLA on one machine.",
 		 saving_columns, SAVING_COLUMNS, NULL, 0},
@@ -341,6 +341,9 @@ static void put_month(struct build *b, int set, const struct ps_report_machine *
 	v[M_TOGETHER].v = times(o.machines.together, m->usd_per_hour * PS_COST_HOURS_PER_MONTH);
 	v[M_F_APART].v = times(o.fluid_apart_usd_per_hour, PS_COST_HOURS_PER_MONTH);
 	v[M_F_TOGETHER].v = times(o.fluid_together_usd_per_hour, PS_COST_HOURS_PER_MONTH);
+	/* rates above 0 cost nothing only on machines that nobody bounded */
+	for (int i = M_F_APART; i <= M_F_TOGETHER; i++)
+		v[i].open_below = v[i].v.has_interval && v[i].v.lo <= 0;
 }
 
 static void put_savings(struct build *b)

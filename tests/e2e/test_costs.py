@@ -83,6 +83,7 @@ class Report(unittest.TestCase):
         table = os.path.join(self.folder.name, "months.csv")
         done = self.report("cost", "--csv", table, "--table", "months")
         self.assertIn("Dollars a month (730 h) at these rates", done.stdout)
+        self.assertRegex(done.stdout, r"machine saving +50\.0 % \[50\.0, 50\.0\]")
         with open(table, newline="", encoding="utf-8") as f:
             self.assertAlmostEqual(float(list(csv.DictReader(f))[0]["together_usd_per_month"]), 62.05)
 
@@ -199,6 +200,9 @@ class Report(unittest.TestCase):
         alone = [x for x in json.loads(done.stdout)["costs"] if x["set"] == "alone:resnet50"]
         self.assertTrue(alone[0]["inferences_per_s"]["open_high"])
         self.assertTrue(alone[0]["usd_per_million"]["open_low"])
+        month = json.loads(done.stdout)["months"][0]["fluid_together_usd_per_month"]
+        self.assertEqual((month["open_low"], month["open_high"]), (True, True))
+        self.assertRegex(run("report", "cost", store).stdout, r"parts together +52\.6 \[open, open\]")
         args = (store, "--tenant", "resnet50", "--against-capacity", "100", "--prices", AWS,
                 "--against-priced-as", "g4dn.xlarge", "--today", "2026-11-22")
         even = json.loads(run("report", "break-even", *args, "--json").stdout)

@@ -18,7 +18,7 @@ static int64_t longest_trial(const struct ps_measure_campaign *c)
 		ns = longer(ns, c->search.warmup_ns + c->search.step_ns);
 	}
 	for (size_t i = 0; i < c->grids.len; i++) {
-		ns = longer(ns, g[i].warmup_ns + g[i].duration_ns);
+		ns = longer(ns, g[i].warmup_ns + longer(g[i].duration_ns, g[i].until_decided_ns));
 	}
 	return ns;
 }

@@ -180,6 +180,7 @@ enum ps_status ps_measure_load(const char *path, struct ps_measure_campaign *ret
 void ps_measure_free(struct ps_measure_campaign *c)
 {
 	char *path = c->path, *folder = c->folder, *text = c->text;
+	free(c->server_config);
 	ps_conf_free(&ps_measure_schema, c);
 	free(path);
 	free(folder);

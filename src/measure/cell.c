@@ -21,6 +21,8 @@ static uint64_t seed_of(const struct ps_measure_cell *c, int number)
 	struct ps_rng r;
 	if (c->plan->block < 0) {
 		(void)snprintf(name, sizeof(name), "%s/%d", c->plan->key, number);
+	} else if (c->plan->kind == PS_STORE_RATES && number > 0) { /* a further look */
+		(void)snprintf(name, sizeof(name), "rates/%d/%d", c->plan->block, number);
 	} else {
 		(void)snprintf(name, sizeof(name), "%s/%d", ps_store_kind_name(c->plan->kind),
 			       c->plan->block);

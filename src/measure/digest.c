@@ -20,6 +20,9 @@ static json_t *common(const struct ps_measure_campaign *c)
 	ps_json_set_int(o, "timeout_ns", ps_measure_timeout_ns(c));
 	ps_json_set_int(o, "generator_cpu", c->generator_cpu);
 	ps_json_set_string(o, "url", c->server.url);
+	if (c->server_config) {
+		ps_json_set_string(o, "server_config", c->server_config);
+	}
 	if (!c->server.url) {
 		ps_json_set_string(o, "cpus", ps_cpus_format(&c->slice.cpus, cpus));
 		ps_json_set_int(o, "memory", c->slice.memory_bytes);
@@ -161,6 +164,9 @@ static json_t *rates(const struct ps_measure_planner *p, const struct ps_store_c
 	(void)json_object_set_new(o, "rates", list);
 	ps_json_set_int(o, "duration_ns", g->duration_ns);
 	ps_json_set_int(o, "warmup_ns", g->warmup_ns);
+	if (g->until_decided_ns > 0) { /* absent, digests are those of earlier versions */
+		ps_json_set_int(o, "until_decided_ns", g->until_decided_ns);
+	}
 	return o;
 }
 

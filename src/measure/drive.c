@@ -160,6 +160,7 @@ static enum ps_status run(struct ps_measure_context *m, const struct ps_store_se
 		.duration_ns = plan->duration_ns,
 		.timeout_ns = ps_measure_timeout_ns(m->c),
 		.seed = plan->seed,
+		.look = plan->look,
 		.max_records = records_needed(set, plan),
 	};
 	if (load_plan.max_records > PS_MEASURE_MAX_RECORDS) {

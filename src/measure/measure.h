@@ -41,9 +41,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PS_MEASURE_MAX_TENANTS 16
+#define PS_MEASURE_MAX_TENANTS 32
 #define PS_MEASURE_MAX_SETS    256
-#define PS_MEASURE_MAX_MEMBERS 8 /* tenants of one set */
+#define PS_MEASURE_MAX_MEMBERS 32 /* tenants of one set */
+#define PS_MEASURE_MAX_SUBSET  8  /* of subsets: there are too many larger ones */
+#define PS_MEASURE_MAX_LOOKS   20 /* trials of a point that is measured until decided */
 #define PS_MEASURE_MAX_BLOCKS  1000
 #define PS_MEASURE_MAX_LANES   256  /* of a server, as perseus serve has */
 #define PS_MEASURE_MAX_RATES   32   /* of one axis of a grid */
@@ -137,6 +139,7 @@ struct ps_measure_grid {
 	char *name;
 	struct ps_conf_array axes;
 	int64_t trials, duration_ns, warmup_ns;
+	int64_t until_decided_ns; /* of a point's looks together; 0: one trial */
 	struct ps_conf_where where;
 };
 
@@ -192,6 +195,9 @@ struct ps_measure_campaign {
 	char *full;	       /* file of the publishable form */
 	/* not rows: where it came from */
 	char *path, *folder, *text;
+	/* Not a row: models and tenants of the server's configuration as somebody else wrote them,
+	 * with `keys_file: keys.yaml`; NULL: they are written from the rows. */
+	char *server_config;
 };
 
 /* ps_measure_schema describes the file, for --help and docs. */

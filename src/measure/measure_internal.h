@@ -11,6 +11,7 @@
 #include "trial/trial.h"
 
 struct ps_measure_blocks;
+struct ps_strbuf;
 
 /* ps_measure_find_model and _tenant return the index, or -1. */
 int ps_measure_find_model(const struct ps_measure_campaign *c, const char *name);
@@ -224,6 +225,11 @@ struct ps_measure_start {
 enum ps_status ps_measure_server_start(struct ps_measure_context *m, const struct ps_store_set *set,
 				       const struct ps_measure_start *how,
 				       struct ps_measure_live *ret_live, struct ps_error *err);
+/* ps_measure_put_given appends the campaign's server_config to a configuration that lies in
+ * m->config_dir, and writes the file of fresh keys that it names, for the members of the set. */
+enum ps_status ps_measure_put_given(const struct ps_measure_context *m,
+				    const struct ps_store_set *set, struct ps_measure_live *live,
+				    struct ps_strbuf *b, struct ps_error *err);
 /* ps_measure_member_name writes the name of a member, or of one of its copies; returns buf. */
 #define PS_MEASURE_MEMBER_SIZE 64
 const char *ps_measure_member_name(const struct ps_measure_tenant *t, int copy, int copies,
@@ -245,6 +251,7 @@ struct ps_measure_load_plan {
 	const char *model; /* instead of what the tenants ask; NULL: that */
 	int64_t warmup_ns, duration_ns;
 	uint64_t seed;
+	int look; /* from 1, of trials repeated until they decide; 0: the only one */
 };
 
 /* ps_measure_drive runs one trial against a live server, samples the host beside it and fills

@@ -46,7 +46,8 @@ static int64_t rates_ns(const struct ps_measure_campaign *c, int part)
 {
 	const struct ps_measure_grid *g = c->grids.items;
 	bool known = part >= 0 && (size_t)part < c->grids.len;
-	return known ? trial_ns(g[part].warmup_ns, g[part].duration_ns) : 0;
+	int64_t one = known ? trial_ns(g[part].warmup_ns, g[part].duration_ns) : 0;
+	return known && g[part].until_decided_ns > one ? g[part].until_decided_ns : one;
 }
 
 int64_t ps_measure_cell_ns(const struct ps_measure_campaign *c, const struct ps_store_cell *x)

@@ -382,7 +382,7 @@ static const struct ps_conf_option campaign_rows[] = {
 	 FIELD(ps_measure_campaign, subsets),
 	 .def = "0",
 	 .min = 0,
-	 .max = PS_MEASURE_MAX_MEMBERS,
+	 .max = PS_MEASURE_MAX_SUBSET,
 	 .help = "Also every set of so many tenants; 0: none."},
 	{.name = "sets",
 	 .type = PS_CONF_SECTIONS,

@@ -63,6 +63,15 @@ static const struct ps_conf_option grid_rows[] = {
 	 .min = 0,
 	 .max = PS_MEASURE_HOUR_NS,
 	 .help = "Load before each trial, not counted."},
+	{.name = "until-decided",
+	 .type = PS_CONF_DURATION,
+	 FIELD(ps_measure_grid, until_decided_ns),
+	 .min = 0,
+	 .max = 24 * PS_MEASURE_HOUR_NS,
+	 .help = "While the SLA of a tenant is undecided, the trial is repeated with twice the "
+		 "length and other arrivals, as long as all of them together take no more than "
+		 "this; a trial that is INVALID is repeated as it was. Each is judged as one look "
+		 "of several. Without it there is one trial."},
 	{0},
 };
 

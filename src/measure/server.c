@@ -176,15 +176,19 @@ static enum ps_status write_config(const struct ps_measure_context *m,
 	if (ps_cpus_count(&m->c->slice.cpus) > 0) {
 		ps_strbuf_printf(&b, "cpus: \"%s\"\n", ps_cpus_format(&m->c->slice.cpus, cpus));
 	}
-	ps_strbuf_printf(&b, "lanes: %lld\nwidth: %s\nseed: %lld\ncache: ", (long long)s->lanes,
-			 s->width == 1 ? "wide" : "narrow", (long long)m->c->seed);
+	if (!m->c->server_config) {
+		ps_strbuf_printf(&b, "lanes: %lld\nwidth: %s\nseed: %lld\n", (long long)s->lanes,
+				 s->width == 1 ? "wide" : "narrow", (long long)m->c->seed);
+	}
+	ps_strbuf_puts(&b, "cache: ");
 	put_quoted(&b, how->cache_dir ? how->cache_dir : m->cache_dir);
 	if (s->library) {
 		ps_strbuf_puts(&b, "\nlibrary: ");
 		put_quoted(&b, s->library);
 	}
 	ps_strbuf_putc(&b, '\n');
-	enum ps_status st = put_written(&b, m, set, how, live, err);
+	enum ps_status st = m->c->server_config ? ps_measure_put_given(m, set, live, &b, err)
+						: put_written(&b, m, set, how, live, err);
 	if (st == PS_OK) {
 		st = put_operator(&b, live, err);
 	}

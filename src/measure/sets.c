@@ -54,15 +54,15 @@ static void joined_name(const struct ps_measure_planner *p, const int *members, 
  * again. */
 static void add_subsets(struct ps_measure_planner *p, int k)
 {
-	int n = (int)p->c->tenants.len, members[PS_MEASURE_MAX_MEMBERS];
-	if (k > n || k > PS_MEASURE_MAX_MEMBERS) {
+	int n = (int)p->c->tenants.len, members[PS_MEASURE_MAX_SUBSET];
+	if (k > n || k > PS_MEASURE_MAX_SUBSET) {
 		return;
 	}
 	for (int i = 0; i < k; i++) {
 		members[i] = i;
 	}
 	for (;;) {
-		char name[PS_MEASURE_MAX_MEMBERS * 50];
+		char name[PS_MEASURE_MAX_SUBSET * 50];
 		joined_name(p, members, k, name, sizeof(name));
 		if (find_set(p, members, k) < 0) {
 			add_set(p, name, members, k, true);

@@ -1,5 +1,6 @@
 /* single.c - cells of one trial: at the demand rates, at the capacities, at a point of a grid. */
 #include "measure/cell_internal.h"
+#include "measure/verdict.h"
 
 #include <math.h>
 
@@ -26,21 +27,57 @@ static void demand_rates(const struct ps_measure_cell *c, double *rates)
 	}
 }
 
+static const struct ps_measure_grid *grid_of(const struct ps_measure_cell *c)
+{
+	return &((const struct ps_measure_grid *)c->m->c->grids.items)[c->plan->part];
+}
+
 static void grid_rates(const struct ps_measure_cell *c, double *rates,
 		       struct ps_measure_load_plan *plan)
 {
-	const struct ps_measure_grid *g =
-		&((const struct ps_measure_grid *)c->m->c->grids.items)[c->plan->part];
+	const struct ps_measure_grid *g = grid_of(c);
 	(void)ps_measure_grid_rates(c->m->c, g, c->plan->point, c->set, rates);
 	plan->role = PS_STORE_AT_RATES;
 	plan->warmup_ns = g->warmup_ns;
 	plan->duration_ns = g->duration_ns;
 }
 
+static enum ps_status one_trial(struct ps_measure_cell *c, struct ps_measure_load_plan *plan,
+				struct ps_error *err)
+{
+	struct ps_load_result r;
+	enum ps_status st = ps_measure_cell_trial(c, plan, &r, err);
+	if (st == PS_OK) {
+		ps_load_result_fini(&r);
+	}
+	return st;
+}
+
+/* Each look is twice as long as the last one; what was INVALID was no look, and spent no error. */
+static enum ps_status until_decided(struct ps_measure_cell *c, struct ps_measure_load_plan *plan,
+				    int64_t most_ns, struct ps_error *err)
+{
+	enum ps_status st = PS_OK;
+	int64_t used_ns = 0;
+	plan->look = 1;
+	do {
+		st = one_trial(c, plan, err);
+		if (st != PS_OK || ps_measure_decided(c->trials, (size_t)c->trial_len)) {
+			return st;
+		}
+		used_ns += plan->warmup_ns + plan->duration_ns;
+		if (ps_measure_is_usable(&c->trials[c->trial_len - 1])) {
+			plan->duration_ns *= 2;
+			plan->look++;
+		}
+	} while (c->trial_len < PS_MEASURE_MAX_LOOKS &&
+		 used_ns + plan->warmup_ns + plan->duration_ns <= most_ns);
+	return st;
+}
+
 enum ps_status ps_measure_cell_single(struct ps_measure_cell *c, struct ps_error *err)
 {
 	double rates[PS_MEASURE_MAX_MEMBERS];
-	struct ps_load_result r;
 	struct ps_measure_load_plan plan = {
 		.role = PS_STORE_DEMAND,
 		.factor = NAN,
@@ -60,9 +97,8 @@ enum ps_status ps_measure_cell_single(struct ps_measure_cell *c, struct ps_error
 		return st;
 	}
 	ps_measure_rates_text(rates, c->set->member_len, c->m->what, sizeof(c->m->what));
-	st = ps_measure_cell_trial(c, &plan, &r, err);
-	if (st == PS_OK) {
-		ps_load_result_fini(&r);
+	if (c->plan->kind == PS_STORE_RATES && grid_of(c)->until_decided_ns > 0) {
+		return until_decided(c, &plan, grid_of(c)->until_decided_ns, err);
 	}
-	return st;
+	return one_trial(c, &plan, err);
 }

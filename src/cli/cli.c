@@ -56,6 +56,16 @@ enum ps_status ps_cli_print_json(json_t *value, struct ps_error *err)
 	return st;
 }
 
+enum ps_status ps_cli_own_path(char *buf, size_t size, struct ps_error *err)
+{
+	ssize_t n = readlink("/proc/self/exe", buf, size - 1);
+
+	if (n <= 0)
+		return ps_error_set(err, PS_EIO, "cannot find this program's own file");
+	buf[n] = '\0';
+	return PS_OK;
+}
+
 bool ps_cli_is_terminal(int fd)
 {
 	const char *term = getenv("TERM");

@@ -38,6 +38,7 @@
 enum {
 	PS_CLI_OK = 0,
 	PS_CLI_NEGATIVE = 1, /* it ran, and the answer is no: INVALID measurement, SLA missed */
+	PS_CLI_NOT_SHOWN = 11, /* it ran, and the answer is neither yes nor no */
 };
 
 struct ps_cli_command {
@@ -76,6 +77,9 @@ enum ps_status ps_cli_print_json(json_t *value, struct ps_error *err);
 
 /* ps_cli_print writes `len` bytes to stdout; same errors. */
 enum ps_status ps_cli_print(const char *text, size_t len, struct ps_error *err);
+
+/* ps_cli_own_path fills the path of this program, which starts servers as itself. PS_EIO. */
+enum ps_status ps_cli_own_path(char *buf, size_t size, struct ps_error *err);
 
 /* ps_cli_is_terminal says whether descriptor `fd` is a terminal on which a line can be rewritten
  * (a terminal, and TERM is not "dumb"). */

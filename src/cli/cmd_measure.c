@@ -212,16 +212,6 @@ static enum ps_status show(const struct measure_options *o,
 
 /* ---- the command ---- */
 
-static enum ps_status own_path(char *buf, size_t size, struct ps_error *err)
-{
-	ssize_t n = readlink("/proc/self/exe", buf, size - 1);
-	if (n <= 0) {
-		return ps_error_set(err, PS_EIO, "cannot find this program's own file");
-	}
-	buf[n] = '\0';
-	return PS_OK;
-}
-
 /* Cells of one kind in a row of the table. */
 struct kind_sum {
 	int cells, kept;
@@ -330,7 +320,7 @@ static enum ps_status measure(const struct measure_options *o, const struct ps_m
 {
 	char program[4096];
 	struct display d;
-	enum ps_status st = own_path(program, sizeof(program), err);
+	enum ps_status st = ps_cli_own_path(program, sizeof(program), err);
 	if (st != PS_OK) {
 		return st;
 	}

@@ -4,10 +4,12 @@
 #include "cli/plan_from_internal.h"
 #include "cli/plan_out_internal.h"
 #include "cli/plan_replay_internal.h"
+#include "cli/plan_verify_internal.h"
 #include "cli/price_options_internal.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 struct plan_options {
@@ -18,6 +20,7 @@ struct plan_options {
 	bool compare, json;
 	struct ps_cli_plan_from from;
 	struct ps_cli_replay_options replay;
+	struct ps_cli_verify_options verify;
 };
 
 #define FIELD(name) offsetof(struct plan_options, name)
@@ -102,6 +105,7 @@ static const struct ps_conf_option rows[] = {
 	 .help = "Write a configuration of perseus serve for each machine into this folder."},
 	PS_CLI_JSON(struct plan_options),
 	PS_CLI_REPLAY_ROWS(struct plan_options),
+	PS_CLI_VERIFY_ROWS(struct plan_options),
 	{0},
 };
 
@@ -119,7 +123,8 @@ static const struct ps_conf_schema schema = {
 		   "perseus plan plan.yaml --time-limit 1m --json > plan.json\n"
 		   "perseus plan plan.yaml --store results.db --models models\n"
 		   "perseus plan plan.yaml --serve-dir machines\n"
-		   "perseus plan plan.yaml --replay rates --replay shop=day.csv",
+		   "perseus plan plan.yaml --replay rates --replay shop=day.csv\n"
+		   "perseus plan plan.yaml --verify --refine 3",
 	.options = rows,
 	.size = sizeof(struct plan_options),
 	.where_offset = SIZE_MAX,
@@ -130,14 +135,21 @@ static void show_progress(void *ctx, const char *what)
 	ps_cli_progress_show(ctx, "%s", what);
 }
 
-static enum ps_status print_text(const struct ps_plan_answer *a, const struct ps_cli_replay *replay,
-				 int most, struct ps_error *err)
+/* What was tried of the plan besides. */
+struct trials {
+	struct ps_cli_replay replay;
+	struct ps_cli_proof proof;
+};
+
+static enum ps_status print_text(const struct ps_plan_answer *a, const struct trials *t, int most,
+				 struct ps_error *err)
 {
 	struct ps_strbuf out;
 
 	ps_strbuf_init(&out);
 	ps_cli_plan_text(a, most, &out);
-	ps_cli_replay_text(replay, most, &out);
+	ps_cli_replay_text(&t->replay, most, &out);
+	ps_cli_proof_text(&t->proof, &out);
 	enum ps_status st = ps_strbuf_status(&out);
 	st = st == PS_OK ? ps_cli_print(out.data, out.len, err)
 			 : ps_error_set(err, st, "no memory for the plan");
@@ -236,46 +248,64 @@ static json_t *prices_json(const struct ps_plan_answer *a)
 	return all;
 }
 
-static enum ps_status print_json(const struct ps_plan_answer *a, const struct ps_cli_replay *replay,
+static enum ps_status print_json(const struct ps_plan_answer *a, const struct trials *t,
 				 struct ps_error *err)
 {
 	json_t *o = ps_cli_plan_json(a);
 
-	ps_cli_replay_json(replay, o);
+	ps_cli_replay_json(&t->replay, o);
+	ps_cli_proof_json(&t->proof, o);
 	json_object_set_new(o, "prices", prices_json(a));
 	return ps_cli_print_json(o, err);
 }
 
-/* *ret_kept: no agreement was seen to break. */
-static enum ps_status plan(const struct plan_options *o, const struct ps_plan_case *c,
-			   bool *ret_kept, struct ps_error *err)
+static enum ps_status plan_again(void *ctx, const struct ps_plan_case *c,
+				 struct ps_plan_answer *ret_answer, struct ps_error *err)
 {
-	struct ps_cost_date today;
-	struct ps_plan_answer a;
-	struct ps_cli_replay replay = {0};
-	enum ps_status st = ps_cli_today(o->today, &today, err);
+	return answer(ctx, c, ret_answer, err);
+}
+
+static enum ps_status show(const struct plan_options *o, const struct ps_plan_answer *a,
+			   const struct trials *t, struct ps_error *err)
+{
+	return o->json ? print_json(a, t, err) : print_text(a, t, (int)o->machines, err);
+}
+
+/* *ret_code: whether an agreement was seen to break. */
+static enum ps_status plan(const struct plan_options *o, struct ps_plan_case *c, int *ret_code,
+			   struct ps_error *err)
+{
+	const struct ps_cli_replan again = {plan_again, (void *)o, o->seed};
+	struct ps_plan_answer *a = calloc(1, sizeof(*a));
+	struct ps_cost_date today = {0};
+	struct trials t = {0};
+	enum ps_status st = a ? ps_cli_today(o->today, &today, err)
+			      : ps_error_set(err, PS_ENOMEM, "no memory for a plan");
 
 	if (st == PS_OK)
-		st = ps_cli_replay_open(c, &o->replay, (uint64_t)o->seed, &replay, err);
+		st = ps_cli_replay_open(c, &o->replay, (uint64_t)o->seed, &t.replay, err);
 	if (st == PS_OK)
-		st = answer(o, c, &a, err);
+		st = answer(o, c, a, err);
 	if (st != PS_OK) {
-		ps_cli_replay_fini(&replay);
+		ps_cli_replay_fini(&t.replay);
+		free(a);
 		return st;
 	}
-	warn_prices(&a, today);
-	if (o->serve_dir)
-		st = ps_cli_plan_serve(&a, o->serve_dir, err);
+	st = ps_cli_plan_verify(&o->verify, c, &a, &again, &t.proof, err);
+	warn_prices(a, today);
+	if (st == PS_OK && o->serve_dir)
+		st = ps_cli_plan_serve(a, o->serve_dir, err);
 	if (st == PS_OK)
-		st = ps_cli_plan_write_lacks(&o->from, &a, err);
+		st = ps_cli_plan_write_lacks(&o->from, a, err);
 	if (st == PS_OK)
-		st = ps_cli_plan_replay(&a, &replay, err);
+		st = ps_cli_plan_replay(a, &t.replay, err);
 	if (st == PS_OK)
-		st = o->json ? print_json(&a, &replay, err)
-			     : print_text(&a, &replay, (int)o->machines, err);
-	*ret_kept = replay.broken == 0;
-	ps_cli_replay_fini(&replay);
-	ps_plan_answer_fini(&a);
+		st = show(o, a, &t, err);
+	*ret_code = t.replay.broken > 0 ? PS_CLI_NEGATIVE : ps_cli_proof_code(&t.proof);
+	ps_cli_replay_fini(&t.replay);
+	ps_cli_proof_fini(&t.proof);
+	ps_plan_answer_fini(a);
+	free(a);
 	return st;
 }
 
@@ -285,17 +315,17 @@ static int run(void *options)
 	struct ps_plan_case c;
 	struct ps_cli_plan_store *store;
 	struct ps_error err;
-	bool kept = true;
+	int code = PS_CLI_OK;
 	enum ps_status st = ps_cli_plan_open(&o->from, o->plan, o->prices, o->profiles,
 					     o->revocations, &c, &store, &err);
 
 	if (st == PS_OK) {
-		st = plan(o, &c, &kept, &err);
+		st = plan(o, &c, &code, &err);
 		ps_cli_plan_close(&c, store);
 	}
 	if (st != PS_OK)
 		return ps_cli_fail(&err);
-	return kept ? PS_CLI_OK : PS_CLI_NEGATIVE;
+	return code;
 }
 
 static const struct ps_conf_schema *const files[] = {&ps_plan_file_schema, &ps_plan_profiles_schema,

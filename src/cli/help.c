@@ -111,6 +111,8 @@ static void man_exit_codes(struct ps_strbuf *out)
 		}
 		ps_strbuf_puts(out, any ? ".\n" : "");
 	}
+	ps_strbuf_printf(out, ".TP\n%d\nIt ran, and could not tell: perseus plan --verify.\n",
+			 PS_CLI_NOT_SHOWN);
 }
 
 static void man_files(const struct ps_cli_command *cmd, struct ps_strbuf *out)

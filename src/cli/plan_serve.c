@@ -22,16 +22,17 @@ static void put_text(struct ps_strbuf *out, const char *text)
 	json_decref(s);
 }
 
-/* The model's file from the folder of the profiles, absolute: the configuration is elsewhere. */
-static char *model_path(const struct ps_plan_answer *a, const char *path)
+char *ps_cli_plan_model_path(const struct ps_plan_case *c, const char *path)
 {
-	char *copy = a->c->profiles_path ? strdup(a->c->profiles_path) : NULL;
-	char *joined = NULL, *full = NULL;
+	char *copy = c->profiles_path ? strdup(c->profiles_path) : NULL, *joined = NULL,
+	     *full = NULL;
 
 	if (path[0] == '/')
 		full = strdup(path);
 	else if (copy && asprintf(&joined, "%s/%s", dirname(copy), path) >= 0)
 		full = realpath(joined, NULL);
+	else if (!c->profiles_path)
+		full = realpath(path, NULL);
 	/* A file that is not there yet keeps the name that was given. */
 	if (!full && joined)
 		full = strdup(joined);
@@ -52,7 +53,7 @@ static enum ps_status put_model(const struct ps_plan_answer *a, int model, bool 
 		ps_error_hint(err, "add path: FILE to one of them");
 		return PS_EINVAL;
 	}
-	char *path = model_path(a, m->path);
+	char *path = ps_cli_plan_model_path(a->c, m->path);
 	if (!path)
 		return ps_error_set(err, PS_ENOMEM, "no memory for a path");
 	ps_strbuf_puts(out, "  - name: ");
@@ -104,8 +105,8 @@ static void put_tenant(const struct ps_plan_answer *a, const struct ps_plan_plac
 			 t->peak_rps * p->traffic);
 }
 
-static enum ps_status put_machine(const struct ps_plan_answer *a, int i, struct ps_strbuf *out,
-				  struct ps_error *err)
+enum ps_status ps_cli_plan_machine_config(const struct ps_plan_answer *a, int i,
+					  struct ps_strbuf *out, struct ps_error *err)
 {
 	const struct ps_plan_rented *m = &a->machines[i];
 	const struct ps_plan_case_type *t = &a->c->types[m->type];
@@ -138,7 +139,7 @@ enum ps_status ps_cli_plan_serve(const struct ps_plan_answer *a, const char *dir
 	for (int i = 0; st == PS_OK && i < a->result.plan.n; i++) {
 		char *path = NULL;
 		ps_strbuf_clear(&out);
-		st = put_machine(a, i, &out, err);
+		st = ps_cli_plan_machine_config(a, i, &out, err);
 		if (st == PS_OK && asprintf(&path, "%s/machine-%03d.yaml", dir, i + 1) < 0)
 			st = ps_error_set(err, PS_ENOMEM, "no memory for a path");
 		else if (st == PS_OK)

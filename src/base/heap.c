@@ -73,9 +73,15 @@ enum ps_status ps_heap_push(struct ps_heap *h, struct ps_heap_node *n, int64_t k
 	return PS_OK;
 }
 
-struct ps_heap_node *ps_heap_peek(const struct ps_heap *h)
+void ps_heap_move(struct ps_heap *h, struct ps_heap_node *n, int64_t key)
 {
-	return h->len ? h->items[0] : NULL;
+	bool later = key >= n->key; /* an equal key is the last of its equals now */
+	n->key = key;
+	n->order = h->next_order++;
+	if (later)
+		sift_down(h, n->index);
+	else
+		sift_up(h, n->index);
 }
 
 struct ps_heap_node *ps_heap_pop(struct ps_heap *h)
@@ -98,9 +104,4 @@ void ps_heap_remove(struct ps_heap *h, struct ps_heap_node *n)
 	place(h, i, last);
 	sift_down(h, i);
 	sift_up(h, last->index);
-}
-
-bool ps_heap_contains(const struct ps_heap_node *n)
-{
-	return n->index != SIZE_MAX;
 }

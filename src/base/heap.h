@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,13 +29,22 @@ void ps_heap_fini(struct ps_heap *h);
 void ps_heap_node_init(struct ps_heap_node *n);
 /* ps_heap_push adds `n` under `key`. O(log n). PS_ENOMEM. `n` must be outside. */
 enum ps_status ps_heap_push(struct ps_heap *h, struct ps_heap_node *n, int64_t key);
+/* ps_heap_move gives `n`, which is inside, another key: as if it were removed and pushed. O(log n).
+ */
+void ps_heap_move(struct ps_heap *h, struct ps_heap_node *n, int64_t key);
 /* ps_heap_peek returns the least item or NULL. */
-struct ps_heap_node *ps_heap_peek(const struct ps_heap *h);
+static inline struct ps_heap_node *ps_heap_peek(const struct ps_heap *h)
+{
+	return h->len ? h->items[0] : NULL;
+}
 /* ps_heap_pop removes and returns the least item or NULL. */
 struct ps_heap_node *ps_heap_pop(struct ps_heap *h);
 /* ps_heap_remove takes `n` out if it is inside. O(log n). */
 void ps_heap_remove(struct ps_heap *h, struct ps_heap_node *n);
 /* ps_heap_contains says whether `n` is inside a heap. */
-bool ps_heap_contains(const struct ps_heap_node *n);
+static inline bool ps_heap_contains(const struct ps_heap_node *n)
+{
+	return n->index != SIZE_MAX;
+}
 
 #endif

@@ -306,10 +306,12 @@ static void end_arrivals(struct sim *s)
 
 static enum ps_status next_arrival(struct sim *s)
 {
-	struct sim_client *c = CLIENT_OF(ps_heap_pop(&s->arrivals));
+	struct sim_client *c = CLIENT_OF(ps_heap_peek(&s->arrivals));
 	enum ps_status status = PS_OK;
 	s->n_arrivals++;
-	if (c->source->tenant->arrival != PS_SIM_CLOSED)
+	if (c->source->tenant->arrival == PS_SIM_CLOSED)
+		ps_heap_remove(&s->arrivals, &c->next);
+	else
 		status = sim_source_next(s, c->source);
 	if (status == PS_OK)
 		status = arrival(s, c);

@@ -73,7 +73,8 @@ enum ps_status sim_make_dispatch(struct sim *s, struct ps_error *err);
 
 /* sim_source_init prepares the i-th tenant's source and schedules its first arrivals. */
 enum ps_status sim_source_init(struct sim *s, int i);
-/* sim_source_next schedules the next arrival of an open source. PS_ETOOBIG, PS_ENOMEM. */
+/* sim_source_next schedules the next arrival of an open source, in place of the last one.
+ * PS_ETOOBIG, PS_ENOMEM. */
 enum ps_status sim_source_next(struct sim *s, struct sim_source *o);
 /* sim_source_again schedules a closed client's next request at `at_ns`. */
 enum ps_status sim_source_again(struct sim *s, struct sim_client *c, int64_t at_ns);

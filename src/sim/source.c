@@ -60,28 +60,31 @@ static void advance(struct sim_source *o)
 	}
 }
 
-static enum ps_status next_of_stream(struct sim *s, struct sim_source *o)
+static void take_next(struct sim_source *o)
 {
 	double at_ns = o->tenant->next_ns(o->tenant->next_ctx);
 	if (at_ns > o->next_ns)
 		o->next_ns = at_ns;
-	if (o->next_ns > end_of_time_ns)
-		return PS_OK;
-	return ps_heap_push(&s->arrivals, &o->clients->next, (int64_t)o->next_ns);
 }
 
 enum ps_status sim_source_next(struct sim *s, struct sim_source *o)
 {
+	struct ps_heap_node *n = &o->clients->next;
 	if (o->tenant->arrival == PS_SIM_STREAM)
-		return next_of_stream(s, o);
-	advance(o);
-	if (isinf(o->next_ns))
+		take_next(o);
+	else
+		advance(o);
+	if (isinf(o->next_ns) ||
+	    (o->tenant->until_ns && o->next_ns >= (double)o->tenant->until_ns)) {
+		ps_heap_remove(&s->arrivals, n);
 		return PS_OK;
+	}
 	if (o->next_ns > end_of_time_ns)
 		return PS_ETOOBIG;
-	if (o->tenant->until_ns && o->next_ns >= (double)o->tenant->until_ns)
-		return PS_OK;
-	return ps_heap_push(&s->arrivals, &o->clients->next, (int64_t)o->next_ns);
+	if (!ps_heap_contains(n))
+		return ps_heap_push(&s->arrivals, n, (int64_t)o->next_ns);
+	ps_heap_move(&s->arrivals, n, (int64_t)o->next_ns);
+	return PS_OK;
 }
 
 enum ps_status sim_source_again(struct sim *s, struct sim_client *c, int64_t at_ns)

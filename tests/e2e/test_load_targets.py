@@ -195,7 +195,8 @@ class InProcess(Temporary):
 
     def test_open_and_closed_loops(self):
         m = self.synthetic()
-        for args in (QUICK, (*QUICK, "--streams", 2), ("--concurrency", 3, "--duration", "0.3s"),
+        for args in (QUICK, (*QUICK, "--streams", 2), ("--concurrency", 3, "--duration", "0.3s",
+                                                                 "--warmup", "0s"),
                      (*QUICK, "--check-repeats"), (*QUICK, "--threads", 2, "--streams", 2)):
             t = self.all_ok("--in-process", m, *args)
             self.assertEqual(t["replicas"], [])
@@ -282,10 +283,12 @@ class Replicas(Temporary):
             t = self.all_ok(*args)
             self.assertEqual([r["sent"] for r in t["replicas"]], [30, 30])
             self.assertEqual([r["url"] for r in t["replicas"]], [fast.url, slow.url])
-            t = self.all_ok(*args, "--balance", "least-outstanding")
+            # Of a closed loop: what a machine that stalls holds back is four requests, not a crowd.
+            t = self.all_ok(*args[:6], "--concurrency", 4, "--duration", "1s", "--warmup", "0s",
+                            "--balance", "least-outstanding")
             sent = [r["sent"] for r in t["replicas"]]
-            self.assertEqual(sum(sent), 60)
-            self.assertGreater(sent[0], 40)
+            self.assertEqual(sum(sent), t["scheduled"])
+            self.assertGreater(sent[0], 2 * sent[1])
 
     def test_one_user_asks_all_of_them(self):
         with ScriptedServer(lambda n, s: 0) as a, ScriptedServer(lambda n, s: 0) as b:
@@ -406,7 +409,7 @@ class Changes(Temporary):
             begin = time.monotonic()
             done = run("load", "--json", "--url", s.url, *mix, *QUICK)
             took = time.monotonic() - begin
-        self.assertLess(took, 6)  # not 6 x 2 s
+        self.assertLess(took, 11)  # not 6 x 2 s
         self.assertIn("metadata not seen again: 6 models", done.stdout)
 
     def test_one_server_that_hangs_leaves_the_others_their_time(self):
@@ -712,7 +715,7 @@ class GrpcFaults(Temporary):
                 with self.server(**ways) as url:
                     _, t, _ = load("--url", url, "--protocol", "grpc-stream" if streams else "grpc",
                                    "--model", "m", "--arrival", "constant", "--rate", 20,
-                                   "--duration", "0.5s", "--warmup", "0s", "--timeout", "400ms")
+                                   "--duration", "0.5s", "--warmup", "0s", "--timeout", "2s")
                     release.set()
                 self.assertEqual({k: v for k, v in t["outcomes"].items() if v},
                                  {"ok": 5, "timeout": 5})

@@ -140,6 +140,11 @@ static enum ps_status read_cell_parts(struct ps_store *s, struct loaded *l, stru
 
 /* ---- campaign ---- */
 
+static bool is_null(sqlite3_stmt *q, int col)
+{
+	return sqlite3_column_type(q, col) == SQLITE_NULL;
+}
+
 static enum ps_status fill_tenant(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q,
 				  void *item, struct ps_error *err)
 {
@@ -148,6 +153,11 @@ static enum ps_status fill_tenant(struct ps_store *s, struct ps_arena *a, sqlite
 	t->name = ps_store_text(a, q, 0);
 	t->model = ps_store_text(a, q, 1);
 	t->demand_rps = ps_store_real(q, 2);
+	/* no SLA at all; of one that is only half there the rest is not made up */
+	if (is_null(q, 3) && is_null(q, 4) && is_null(q, 5)) {
+		t->sla = (struct ps_sla){0};
+		return PS_OK;
+	}
 	t->sla.percentile = ps_store_real(q, 3);
 	t->sla.limit_ns = ps_store_integer(q, 4);
 	t->sla.min_success = ps_store_real(q, 5);
@@ -173,7 +183,7 @@ static enum ps_status fill_member(struct ps_store *s, struct ps_arena *a, sqlite
 /* 0 for what is not stated. */
 static double stated(sqlite3_stmt *q, int col)
 {
-	return sqlite3_column_type(q, col) == SQLITE_NULL ? 0 : ps_store_real(q, col);
+	return is_null(q, col) ? 0 : ps_store_real(q, col);
 }
 
 static struct ps_store_terms terms(struct ps_arena *a, sqlite3_stmt *q, int col)

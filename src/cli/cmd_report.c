@@ -291,8 +291,19 @@ static enum ps_status check_prices(const struct report_options *o, struct ps_err
 	return PS_EUSAGE;
 }
 
-static enum ps_status check(const struct report_options *o, struct ps_error *err)
+static bool is_of_two(const struct report_options *o)
 {
+	return o->against > 0 || o->against_store;
+}
+
+static enum ps_status check_published(const struct report_options *o, struct ps_error *err)
+{
+	if (o->published && is_of_two(o)) {
+		ps_error_set(err, PS_EUSAGE, "published figures stand beside one campaign");
+		ps_error_where(err, "--published");
+		ps_error_hint(err, "leave --against and --against-store out");
+		return PS_EUSAGE;
+	}
 	if (o->published || o->table <= PS_REPORT_TABLES)
 		return PS_OK;
 	ps_error_set(err, PS_EUSAGE, "the table %s is of published figures", tables[o->table]);
@@ -308,10 +319,8 @@ static enum ps_status show(const struct report_options *o, const struct ps_store
 	struct ps_report_plan plan = {0};
 	struct ps_cli_published published = {0};
 	struct ps_cli_sheets sheets = {0};
-	enum ps_status st = check(o, err);
+	enum ps_status st = o->plan ? read_plan(o->plan, &plan, err) : PS_OK;
 
-	if (st == PS_OK && o->plan)
-		st = read_plan(o->plan, &plan, err);
 	if (st == PS_OK)
 		st = ps_cli_sheets_open(&o->prices, &sheets, err);
 	if (st == PS_OK)
@@ -420,12 +429,14 @@ static int run(void *options)
 	enum ps_status st = check_prices(o, &err);
 
 	if (st == PS_OK)
+		st = check_published(o, &err);
+	if (st == PS_OK)
 		st = ps_store_open(o->store, PS_STORE_READ, &s, &err);
 	if (st == PS_OK && o->list) {
 		st = print_listing(s, o->json, &err);
 	} else if (st == PS_OK) {
 		st = ps_store_campaign_read(s, o->campaign, &c, &err);
-		if (st == PS_OK && (o->against > 0 || o->against_store))
+		if (st == PS_OK && is_of_two(o))
 			st = compare(o, c, &agrees, &err);
 		else if (st == PS_OK)
 			st = show(o, c, &err);

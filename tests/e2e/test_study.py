@@ -207,6 +207,9 @@ class Study(campaigns.Folder):
         done = perseus.run("report", self.db, "--csv", "x", "--table", "points")
         self.assertEqual(done.returncode, 64)
         self.assertIn("--published", done.stderr)
+        done = perseus.run("report", self.db, "--published", PUBLISHED, "--against", "1")
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("beside one campaign", done.stderr)
         for load in ("0", "101%", "x", "nan"):
             done = perseus.run("report", "loads", self.db, "--load", load)
             self.assertEqual(done.returncode, 64, load)

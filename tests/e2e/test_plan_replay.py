@@ -2,15 +2,17 @@
 """`perseus plan --replay`: a plan's machines under recorded arrivals and planned rates, what it says
 of agreements, what it refuses, and that the server does what was simulated."""
 import json
+import os
 import pathlib
 import random
 import shutil
+import subprocess
 import tempfile
 import unittest
 
 import yaml
 
-from support.perseus import Server, new_key, run, synthetic
+from support.perseus import PERSEUS, SANITIZED, Server, new_key, run, synthetic
 
 HOUR = 3600
 
@@ -101,6 +103,21 @@ class Replay(unittest.TestCase):
         first = self.replay(self.TENANTS, *args, "--seed", "3")
         self.assertEqual(first, self.replay(self.TENANTS, *args, "--seed", "3"))
         self.assertNotEqual(first, self.replay(self.TENANTS, *args, "--seed", "4"))
+
+    @unittest.skipIf(SANITIZED, "sanitizers keep what was freed")
+    def test_memory_does_not_grow_with_requests(self):
+        self.write("plan", {"prices": "prices.yaml", "profiles": "profiles.yaml",
+                            "tenants": self.TENANTS})
+        peaks = []
+        for length in ("1m", "12h"):  # some hundred requests, and 1.3 million
+            p = subprocess.Popen([PERSEUS, "plan", self.dir / "plan.yaml", "--no-compare", "--today",
+                                  "2026-11-22", "--replay", "rates", "--replay-length", length],
+                                 stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(p.pid, 0)
+            p.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(p.returncode, 0)
+            peaks.append(usage.ru_maxrss / 1024)  # MiB
+        self.assertLess(peaks[1], peaks[0] + 4)
 
     def test_every_arrival_of_a_trace_is_somebodys(self):
         tenants = [{"name": "big", "model": "a", "rate": "300/s", "sla": "p99 <= 300ms"},

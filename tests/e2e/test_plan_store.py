@@ -137,6 +137,27 @@ class Store(unittest.TestCase):
             self.assertIn(part, text)
         self.assertNotIn("OUTSIDE", text)
 
+    def test_a_replay_takes_as_long_as_the_set(self):
+        """Beside the other one runs take as long as the 15 ms model's: so do the simulated ones."""
+        db = self.changed(
+            "UPDATE result SET server_compute = (SELECT r.server_compute FROM result r JOIN trial t"
+            " ON t.id = r.trial JOIN cell c ON c.id = t.cell WHERE c.key LIKE '%resnet18'"
+            " AND r.server_compute IS NOT NULL LIMIT 1) WHERE tenant_idx = 0 AND trial IN"
+            " (SELECT t.id FROM trial t JOIN cell c ON c.id = t.cell"
+            "  WHERE c.key LIKE '%squeezenet1_1-mobilenet_v1-pair')")
+        found = self.plan([tenant("a", PAIR[0], sla="p99 <= 2s"),
+                           tenant("b", PAIR[1], sla="p99 <= 2s")], "--replay", "rates",
+                          "--replay-length", "2h", db=db, instance_types=["one"])
+        machine, = found["placements"]["plan"]["machines"]
+        longer = {p["model"]: p["times_as_long"] for p in found["beside"]}
+        self.assertGreater(longer[PAIR[0]], 1.3)
+        requests = {t["name"]: t["requests"] for t in found["replay"]["tenants"]}
+        busy_s = sum(requests[t["tenant"]] * t["figures"]["service"]["mean_ms"] / 1e3
+                     * longer[m] for t, m in zip(machine["tenants"], PAIR))
+        self.assertEqual([t["tenant"] for t in machine["tenants"]], ["a", "b"])
+        self.assertAlmostEqual(found["replay"]["machines"][0]["busy"] * 7200 / busy_s, 1,
+                               delta=0.02)
+
     def test_pairs_that_were_not_measured(self):
         found = self.plan([tenant("a", "squeezenet1_1"), tenant("b", "mobilenet_v2")],
                           instance_types=["one"])

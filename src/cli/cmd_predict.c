@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEAST_RATE 1e-6
+#define MOST_RATE  1e9
+
 #define FIELD(f) offsetof(struct ps_cli_predict_options, f)
 
 static const struct ps_conf_option rows[] = {
@@ -56,11 +59,12 @@ static const struct ps_conf_option rows[] = {
 	 .metavar = "SLA",
 	 .help = "Also the capacity alone under this agreement, such as p95<=200ms."},
 	{.name = "beside",
-	 .type = PS_CONF_TEXT,
+	 .type = PS_CONF_TEXTS,
 	 .offset = FIELD(beside),
 	 .metavar = "NAME",
+	 .max = PS_PREDICT_MAX_NEIGHBOURS,
 	 .help = "Also the slowdown and the p99 beside this model of the store, at --rate and "
-		 "--beside-rate."},
+		 "--beside-rate; given several times: beside all of them."},
 	{.name = "rate",
 	 .type = PS_CONF_RATE,
 	 .offset = FIELD(rate),
@@ -69,12 +73,13 @@ static const struct ps_conf_option rows[] = {
 	 .max = 1e9,
 	 .help = "Requests per second for the model."},
 	{.name = "beside-rate",
-	 .type = PS_CONF_RATE,
-	 .offset = FIELD(beside_rate),
+	 .type = PS_CONF_TEXTS,
+	 .offset = FIELD(beside_rates),
 	 .metavar = "RATE",
-	 .min = 1e-6,
-	 .max = 1e9,
-	 .help = "Requests per second for its neighbour."},
+	 .max = PS_PREDICT_MAX_NEIGHBOURS,
+	 .help = "Requests per second for its neighbour, such as 2, 2/s or 90/min; one for each, "
+		 "in their "
+		 "order."},
 	{.name = "confidence",
 	 .type = PS_CONF_RATIO,
 	 .offset = FIELD(confidence),
@@ -133,6 +138,8 @@ static const struct ps_conf_schema schema = {
 		"perseus predict results.db mine.onnx --batch 4\n"
 		"perseus predict results.db mine.onnx --sla 'p95<=200ms' --json\n"
 		"perseus predict results.db mine.onnx --beside resnet50 --rate 4 --beside-rate 2\n"
+		"perseus predict results.db mine.onnx --rate 4 --beside a --beside-rate 2 "
+		"--beside b --beside-rate 1\n"
 		"perseus predict results.db mine.onnx --write-campaign more.yaml",
 	.options = rows,
 	.size = sizeof(struct ps_cli_predict_options),
@@ -146,17 +153,29 @@ static enum ps_status usage(const char *where, const char *what, struct ps_error
 	return PS_EUSAGE;
 }
 
-static enum ps_status check(const struct ps_cli_predict_options *o, struct ps_error *err)
+static enum ps_status check_rates(struct ps_cli_predict_options *o, struct ps_error *err)
+{
+	for (size_t i = 0; i < o->beside_rates.len; i++) {
+		double *rps = &o->beside_rps[i];
+		if (ps_conf_parse_rate(o->beside_rates.items[i], rps, NULL) != PS_OK ||
+		    !(*rps >= LEAST_RATE) || !(*rps <= MOST_RATE))
+			return usage("--beside-rate",
+				     "is no rate such as 2, 2/s or 90/min, from 1e-6 to 1e9", err);
+	}
+	return PS_OK;
+}
+
+static enum ps_status check(struct ps_cli_predict_options *o, struct ps_error *err)
 {
 	if (o->models.len == 0 && !o->validate && !o->write_campaign)
 		return usage("MODEL.onnx", "a model to predict is missing, or --validate", err);
 	if (o->validate && o->models.len > 0)
 		return usage("--validate", "looks at the store's models, not at files", err);
-	if (o->beside && (o->rate <= 0 || o->beside_rate <= 0))
-		return usage("--beside", "needs --rate and --beside-rate", err);
-	if (!o->beside && (o->rate > 0 || o->beside_rate > 0))
+	if (o->beside.len > 0 && (o->rate <= 0 || o->beside_rates.len != o->beside.len))
+		return usage("--beside", "needs --rate, and a --beside-rate for each", err);
+	if (o->beside.len == 0 && (o->rate > 0 || o->beside_rates.len > 0))
 		return usage("--rate", "is about a neighbour: --beside is missing", err);
-	return PS_OK;
+	return check_rates(o, err);
 }
 
 static enum ps_status write_csv(const char *path, const struct ps_strbuf *out, struct ps_error *err)
@@ -274,7 +293,7 @@ static enum ps_status write_campaign(const struct ps_cli_predict_options *o,
 	if (st == PS_OK && more > 0)
 		fprintf(stderr, "%d networks of the zoo did not fit: ask again when it has run\n",
 			more);
-	if (st == PS_OK && (o->beside || o->sla.percentile > 0))
+	if (st == PS_OK && (o->beside.len > 0 || o->sla.percentile > 0))
 		fprintf(stderr,
 			"it measures profiles and operators: capacities need search:, pairs "
 			"confirm: with your rates\n");
@@ -303,7 +322,7 @@ static enum ps_status with_data(const struct ps_cli_predict_options *o,
 
 static int run(void *options)
 {
-	const struct ps_cli_predict_options *o = options;
+	struct ps_cli_predict_options *o = options;
 	struct ps_cli_predict_data *d = calloc(1, sizeof(*d));
 	struct ps_store *s = NULL;
 	struct ps_error err;

@@ -1,21 +1,11 @@
 /* predict_ask.c - one row per question, and who answers it. */
-#include "cli/predict_ask_internal.h"
+#include "cli/predict_asking_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ANSWERS_PER_MODEL 5
-
-/* Everything that answers need, while they are made. */
-struct asking {
-	const struct ps_cli_predict_options *o;
-	const struct ps_cli_predict_data *d;
-	struct ps_predict_slice slice;
-	struct ps_cli_predict_answer *answer;
-	int model;
-	bool leave[PS_CLI_PREDICT_MAX_MODELS]; /* the model itself */
-};
 
 /* ---- the slice ---- */
 
@@ -57,7 +47,7 @@ struct ps_predict_slice ps_cli_predict_slice(const struct ps_cli_predict_options
 	return best;
 }
 
-static void name_setting(const struct asking *a, struct ps_cli_predict_answer *x)
+static void name_setting(const struct ps_cli_predict_asking *a, struct ps_cli_predict_answer *x)
 {
 	(void)snprintf(x->setting, sizeof(x->setting), "batch %lld, %g thread%s, %g CPU%s",
 		       (long long)a->o->batch, a->slice.threads, a->slice.threads > 1 ? "s" : "",
@@ -66,7 +56,8 @@ static void name_setting(const struct asking *a, struct ps_cli_predict_answer *x
 
 /* ---- answers ---- */
 
-static struct ps_cli_predict_answer *begin(struct asking *a, const struct ps_predict_quantity *q)
+struct ps_cli_predict_answer *ps_cli_predict_begin(struct ps_cli_predict_asking *a,
+						   const struct ps_predict_quantity *q)
 {
 	struct ps_cli_predict_answer *x = a->answer++;
 
@@ -81,7 +72,7 @@ static struct ps_cli_predict_answer *begin(struct asking *a, const struct ps_pre
 	return x;
 }
 
-static void add_note(struct ps_cli_predict_answer *x, const char *text)
+void ps_cli_predict_add_note(struct ps_cli_predict_answer *x, const char *text)
 {
 	size_t at = strlen(x->note);
 
@@ -89,8 +80,8 @@ static void add_note(struct ps_cli_predict_answer *x, const char *text)
 }
 
 /* What one question lacks is said in its answer; all else ends the program. */
-static enum ps_status is_unknown(struct ps_cli_predict_answer *x, enum ps_status st,
-				 const struct ps_error *err)
+enum ps_status ps_cli_predict_is_unknown(struct ps_cli_predict_answer *x, enum ps_status st,
+					 const struct ps_error *err)
 {
 	if (st != PS_EUNAVAIL)
 		return st;
@@ -98,9 +89,10 @@ static enum ps_status is_unknown(struct ps_cli_predict_answer *x, enum ps_status
 	return PS_OK;
 }
 
-static enum ps_status answer_from(struct asking *a, struct ps_cli_predict_table *t,
-				  struct ps_predict_row *row, struct ps_cli_predict_answer *x,
-				  struct ps_error *err)
+enum ps_status ps_cli_predict_answer_from(struct ps_cli_predict_asking *a,
+					  struct ps_cli_predict_table *t,
+					  struct ps_predict_row *row,
+					  struct ps_cli_predict_answer *x, struct ps_error *err)
 {
 	enum ps_status st = ps_predict_learn(&t->table, ps_predict_candidates, &t->learned, err);
 
@@ -108,29 +100,30 @@ static enum ps_status answer_from(struct asking *a, struct ps_cli_predict_table 
 	if (st == PS_OK)
 		st = ps_predict_at(t->learned, row, a->o->confidence, &x->estimate, err);
 	if (st != PS_OK)
-		return is_unknown(x, st, err);
+		return ps_cli_predict_is_unknown(x, st, err);
 	x->known = true;
 	x->error = t->learned->error;
 	x->error_noise = t->learned->noise;
 	x->models = (int)t->learned->fold_len;
 	if (!x->estimate.has_interval && x->estimate.needs_models == 0)
-		add_note(x, "no interval: without one of the models nothing could be said of it");
+		ps_cli_predict_add_note(
+			x, "no interval: without one of the models nothing could be said of it");
 	return PS_OK;
 }
 
 /* ---- service time ---- */
 
 /* Nothing follows from a part of a model. */
-static bool lacks(const struct asking *a, struct ps_cli_predict_answer *x)
+static bool lacks(const struct ps_cli_predict_asking *a, struct ps_cli_predict_answer *x)
 {
 	const char *what = a->d->models[a->model].lacks;
 
 	if (what)
-		add_note(x, what);
+		ps_cli_predict_add_note(x, what);
 	return what != NULL;
 }
 
-static enum ps_status service(struct asking *a, struct ps_cli_predict_answer *x,
+static enum ps_status service(struct ps_cli_predict_asking *a, struct ps_cli_predict_answer *x,
 			      struct ps_error *err)
 {
 	struct ps_cli_predict_table t;
@@ -149,7 +142,7 @@ static enum ps_status service(struct asking *a, struct ps_cli_predict_answer *x,
 		st = ps_error_set(err, PS_ENOMEM, "no memory for a model");
 	} else {
 		ps_predict_service_row(&work, &a->slice, &row);
-		st = answer_from(a, &t, &row, x, err);
+		st = ps_cli_predict_answer_from(a, &t, &row, x, err);
 	}
 	ps_predict_model_fini(&work);
 	ps_cli_predict_table_free(&t);
@@ -157,8 +150,8 @@ static enum ps_status service(struct asking *a, struct ps_cli_predict_answer *x,
 }
 
 /* The model was measured on another slice: from there to here. */
-static bool measured_elsewhere(const struct asking *a, struct ps_predict_slice *ret_slice,
-			       double *ret_ns)
+static bool measured_elsewhere(const struct ps_cli_predict_asking *a,
+			       struct ps_predict_slice *ret_slice, double *ret_ns)
 {
 	double noise = NAN, variation = NAN;
 
@@ -176,7 +169,8 @@ static bool measured_elsewhere(const struct asking *a, struct ps_predict_slice *
 
 /* Three models are enough to choose by and to learn from, but for no error and no interval. With
  * more of them, that nothing was answered has another reason. */
-static enum ps_status choose_only(struct asking *a, const struct ps_cli_predict_table *t,
+static enum ps_status choose_only(struct ps_cli_predict_asking *a,
+				  const struct ps_cli_predict_table *t,
 				  const struct ps_predict_row *row, struct ps_cli_predict_answer *x,
 				  struct ps_error *err)
 {
@@ -199,14 +193,15 @@ static enum ps_status choose_only(struct asking *a, const struct ps_cli_predict_
 		x->known = true;
 		x->models = PS_PREDICT_MIN_MODELS;
 		x->note[0] = '\0';
-		add_note(x, "from three models: too few for an error or an interval");
+		ps_cli_predict_add_note(x,
+					"from three models: too few for an error or an interval");
 	}
 	ps_predict_choice_fini(&c);
 	free(at);
-	return is_unknown(x, st, err);
+	return ps_cli_predict_is_unknown(x, st, err);
 }
 
-static enum ps_status transfer(struct asking *a, struct ps_error *err)
+static enum ps_status transfer(struct ps_cli_predict_asking *a, struct ps_error *err)
 {
 	struct ps_predict_slice from;
 	struct ps_cli_predict_table t;
@@ -215,7 +210,7 @@ static enum ps_status transfer(struct asking *a, struct ps_error *err)
 
 	if (!measured_elsewhere(a, &from, &ns))
 		return PS_OK;
-	struct ps_cli_predict_answer *x = begin(a, &ps_predict_transfer);
+	struct ps_cli_predict_answer *x = ps_cli_predict_begin(a, &ps_predict_transfer);
 	if (lacks(a, x))
 		return PS_OK;
 	enum ps_status st =
@@ -224,7 +219,7 @@ static enum ps_status transfer(struct asking *a, struct ps_error *err)
 		return st;
 	ps_predict_transfer_row(&a->d->models[a->model].work, ns, &a->slice, &row);
 	row.place[0] = (double)a->o->batch;
-	st = answer_from(a, &t, &row, x, err);
+	st = ps_cli_predict_answer_from(a, &t, &row, x, err);
 	if (st == PS_OK && !x->known)
 		st = choose_only(a, &t, &row, x, err);
 	(void)ps_cli_predict_service(a->d, a->model, a->o->batch, &a->slice, &x->measured,
@@ -236,9 +231,9 @@ static enum ps_status transfer(struct asking *a, struct ps_error *err)
 /* ---- as a tenant ---- */
 
 /* By its profile where there is one, else by the predicted service time. */
-static bool as_tenant(const struct asking *a, int model, int64_t batch, double rate,
-		      const struct ps_cli_predict_answer *service, struct ps_predict_tenant *ret,
-		      bool *ret_predicted)
+bool ps_cli_predict_as_tenant(const struct ps_cli_predict_asking *a, int model, int64_t batch,
+			      double rate, const struct ps_cli_predict_answer *service,
+			      struct ps_predict_tenant *ret, bool *ret_predicted)
 {
 	const struct ps_predict_model *w = &a->d->models[model].work;
 	double noise = NAN;
@@ -257,26 +252,26 @@ static bool as_tenant(const struct asking *a, int model, int64_t batch, double r
 	return true;
 }
 
-static void say_predicted(struct ps_cli_predict_answer *x, bool predicted)
+void ps_cli_predict_say_predicted(struct ps_cli_predict_answer *x, bool predicted)
 {
 	if (!predicted || !x->known)
 		return;
 	/* the error was found on models whose own service time is measured */
 	x->estimate.guaranteed = 0;
-	add_note(x, "from the predicted service time: its error comes on top");
+	ps_cli_predict_add_note(x, "from the predicted service time: its error comes on top");
 }
 
-static enum ps_status capacity(struct asking *a, const struct ps_cli_predict_answer *service,
-			       struct ps_error *err)
+static enum ps_status capacity(struct ps_cli_predict_asking *a,
+			       const struct ps_cli_predict_answer *service, struct ps_error *err)
 {
-	struct ps_cli_predict_answer *x = begin(a, &ps_predict_capacity);
+	struct ps_cli_predict_answer *x = ps_cli_predict_begin(a, &ps_predict_capacity);
 	struct ps_cli_predict_table t;
 	struct ps_predict_tenant tenant;
 	struct ps_predict_row row;
 	bool predicted = false;
 
-	if (!as_tenant(a, a->model, a->o->batch, 1, service, &tenant, &predicted)) {
-		add_note(x, "its service time is not known");
+	if (!ps_cli_predict_as_tenant(a, a->model, a->o->batch, 1, service, &tenant, &predicted)) {
+		ps_cli_predict_add_note(x, "its service time is not known");
 		return PS_OK;
 	}
 	enum ps_status st = ps_cli_predict_capacity_table(a->d, a->leave, &t, err);
@@ -284,81 +279,34 @@ static enum ps_status capacity(struct asking *a, const struct ps_cli_predict_ans
 		return st;
 	ps_predict_capacity_row(&tenant, a->o->sla.percentile, (double)a->o->sla.limit_ns,
 				&a->slice, &row);
-	st = answer_from(a, &t, &row, x, err);
-	say_predicted(x, predicted);
+	st = ps_cli_predict_answer_from(a, &t, &row, x, err);
+	ps_cli_predict_say_predicted(x, predicted);
 	ps_cli_predict_table_free(&t);
 	return st;
-}
-
-static enum ps_status beside(struct asking *a, int other,
-			     const struct ps_cli_predict_answer *service, bool p99,
-			     struct ps_error *err)
-{
-	struct ps_cli_predict_answer *x = begin(a, p99 ? &ps_predict_p99 : &ps_predict_slowdown);
-	struct ps_cli_predict_table t;
-	struct ps_predict_tenant tenants[2];
-	struct ps_predict_row row;
-	bool predicted = false, unused = false;
-
-	if (a->d->models[other].lacks) {
-		(void)snprintf(x->note, sizeof(x->note), "of %.80s nothing follows: %.120s",
-			       a->o->beside, a->d->models[other].lacks);
-		return PS_OK;
-	}
-	if (!as_tenant(a, a->model, a->o->batch, a->o->rate, service, &tenants[0], &predicted) ||
-	    !as_tenant(a, other, 1, a->o->beside_rate, NULL, &tenants[1], &unused)) {
-		add_note(x, "a service time is not known");
-		return PS_OK;
-	}
-	enum ps_status st = p99 ? ps_cli_predict_p99_table(a->d, a->leave, &t, err)
-				: ps_cli_predict_slowdown_table(a->d, a->leave, &t, err);
-	if (st != PS_OK)
-		return st;
-	if (p99)
-		ps_predict_p99_row(&tenants[0], &tenants[1], &a->slice, &row);
-	else
-		ps_predict_slowdown_row(&tenants[0], &tenants[1], &a->slice, &row);
-	st = answer_from(a, &t, &row, x, err);
-	say_predicted(x, predicted);
-	ps_cli_predict_table_free(&t);
-	return st;
-}
-
-static enum ps_status find_neighbour(const struct asking *a, int *ret_model, struct ps_error *err)
-{
-	*ret_model = ps_cli_predict_find(a->d, a->o->beside);
-	if (*ret_model >= 0)
-		return PS_OK;
-	ps_error_set(err, PS_ENOTFOUND, "the store knows no model %.80s", a->o->beside);
-	ps_error_where(err, "--beside");
-	return PS_ENOTFOUND;
 }
 
 /* ---- all of a model ---- */
 
-static enum ps_status ask_model(struct asking *a, struct ps_error *err)
+static enum ps_status ask_model(struct ps_cli_predict_asking *a, struct ps_error *err)
 {
-	int other = -1;
-	enum ps_status st = a->o->beside ? find_neighbour(a, &other, err) : PS_OK;
+	enum ps_status st = ps_cli_predict_check_beside(a, err);
 
 	if (st != PS_OK)
 		return st;
 	memset(a->leave, 0, sizeof(a->leave));
 	a->leave[a->model] = true;
-	struct ps_cli_predict_answer *x = begin(a, &ps_predict_service);
+	struct ps_cli_predict_answer *x = ps_cli_predict_begin(a, &ps_predict_service);
 	st = service(a, x, err);
 	if (st == PS_OK)
 		st = transfer(a, err);
 	if (st == PS_OK && a->o->sla.percentile > 0)
 		st = capacity(a, x, err);
-	if (st == PS_OK && other >= 0)
-		st = beside(a, other, x, false, err);
-	return st == PS_OK && other >= 0 ? beside(a, other, x, true, err) : st;
+	return st == PS_OK ? ps_cli_predict_ask_beside(a, x, err) : st;
 }
 
 /* When nothing could be answered, that is an error with a way out. */
-static enum ps_status nothing(const struct asking *a, const struct ps_cli_predict_answers *all,
-			      struct ps_error *err)
+static enum ps_status nothing(const struct ps_cli_predict_asking *a,
+			      const struct ps_cli_predict_answers *all, struct ps_error *err)
 {
 	for (size_t i = 0; i < all->len; i++)
 		if (all->items[i].known)
@@ -376,7 +324,7 @@ enum ps_status ps_cli_predict_ask(const struct ps_cli_predict_options *o,
 				  const struct ps_cli_predict_data *d, const int *asked,
 				  struct ps_cli_predict_answers *ret_answers, struct ps_error *err)
 {
-	struct asking a = {.o = o, .d = d, .slice = ps_cli_predict_slice(o, d)};
+	struct ps_cli_predict_asking a = {.o = o, .d = d, .slice = ps_cli_predict_slice(o, d)};
 	struct ps_cli_predict_answers all = {0};
 	enum ps_status st = PS_OK;
 

@@ -9,10 +9,11 @@
 
 /* The command line. */
 struct ps_cli_predict_options {
-	char *store, *dir, *csv, *write_campaign, *beside;
-	struct ps_conf_texts models;
-	int64_t batch, threads, campaign; /* threads 0: not given */
-	double cpus, rate, beside_rate;	  /* 0: not given */
+	char *store, *dir, *csv, *write_campaign;
+	struct ps_conf_texts models, beside, beside_rates; /* one rate for each */
+	int64_t batch, threads, campaign;		   /* threads 0: not given */
+	double cpus, rate;				   /* 0: not given */
+	double beside_rps[PS_PREDICT_MAX_NEIGHBOURS];	   /* beside_rates, as numbers */
 	double confidence;
 	struct ps_sla sla;
 	bool validate, json;

@@ -7,6 +7,7 @@
 
 #define MEASURED 3 /* models on the other slice */
 #define SEED	 1
+#define LATER	 6 /* checks after those of transfers */
 
 static struct ps_cli_predict_check *begin(struct ps_cli_predict_checks *c,
 					  const struct ps_predict_quantity *q)
@@ -98,7 +99,7 @@ static enum ps_status check_transfers(const struct ps_cli_predict_data *d,
 
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < n && st == PS_OK; k++)
-			if (s[i].cpus < s[k].cpus && c->len < PS_CLI_PREDICT_MOST_CHECKS - 4)
+			if (s[i].cpus < s[k].cpus && c->len < PS_CLI_PREDICT_MOST_CHECKS - LATER)
 				st = check_transfer(d, &s[i], &s[k], c, err);
 	return st;
 }
@@ -118,6 +119,25 @@ static enum ps_status check_one(const struct ps_cli_predict_data *d,
 	return st == PS_OK ? learn(c, err) : st;
 }
 
+/* Larger sets follow from the pairs, which were judged just before. */
+static enum ps_status check_sets(const struct ps_cli_predict_data *d,
+				 const struct ps_predict_quantity *q,
+				 struct ps_cli_predict_checks *c, struct ps_error *err)
+{
+	const struct ps_predict_learned *pairs = c->tables[c->len - 1].learned;
+	struct ps_cli_predict_check *x = begin(c, q);
+	struct ps_cli_predict_table *t = &c->tables[c->len++];
+	enum ps_status st = PS_EUNAVAIL;
+
+	if (pairs)
+		st = ps_cli_predict_sets_table(d, pairs, t, err);
+	else
+		ps_error_set(err, PS_EUNAVAIL, "too little is known of pairs");
+	st = note(x, st, err);
+	say_unsettled(x, t->unsettled);
+	return st;
+}
+
 enum ps_status ps_cli_predict_check_all(const struct ps_cli_predict_data *d,
 					struct ps_cli_predict_checks *ret_checks,
 					struct ps_error *err)
@@ -132,7 +152,13 @@ enum ps_status ps_cli_predict_check_all(const struct ps_cli_predict_data *d,
 	if (st == PS_OK)
 		st = check_one(d, &ps_predict_slowdown, ps_cli_predict_slowdown_table, c, err);
 	if (st == PS_OK)
+		st = check_sets(d, &ps_predict_set_slowdown, c, err);
+	if (st == PS_OK)
 		st = check_one(d, &ps_predict_p99, ps_cli_predict_p99_table, c, err);
+	if (st == PS_OK)
+		st = check_sets(d, &ps_predict_set_p99, c, err);
+	if (st == PS_OK)
+		st = check_one(d, &ps_predict_memory, ps_cli_predict_memory_table, c, err);
 	return st;
 }
 

@@ -381,6 +381,7 @@ void ps_cli_predict_free(struct ps_cli_predict_data *d)
 	free(d->profiles);
 	free(d->capacities);
 	free(d->pairs);
+	free(d->groups);
 	free(d->beside);
 	json_decref(d->machine_of);
 	ps_arena_fini(&d->arena);

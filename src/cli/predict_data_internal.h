@@ -14,6 +14,7 @@
 #define PS_CLI_PREDICT_MAX_NODES    20000 /* timed, of one model */
 #define PS_CLI_PREDICT_MAX_NOTES    64
 #define PS_CLI_PREDICT_KEPT_TRIALS  64 /* of a profile */
+#define PS_CLI_PREDICT_MAX_GROUP    8  /* tenants of a set, as campaigns have them */
 
 /* What a server with this model alone took of the memory; 0: not known. */
 struct ps_cli_predict_memory {
@@ -70,6 +71,17 @@ struct ps_cli_predict_pair {
 	double p99_ns, p99_noise;
 };
 
+/* One tenant beside several others. */
+struct ps_cli_predict_group {
+	int n;				     /* of them all, 3 and more */
+	int model[PS_CLI_PREDICT_MAX_GROUP]; /* own first */
+	int64_t batch[PS_CLI_PREDICT_MAX_GROUP];
+	double rate_rps[PS_CLI_PREDICT_MAX_GROUP];
+	struct ps_predict_slice slice;
+	double slowdown, slowdown_noise; /* NAN: not known */
+	double p99_ns, p99_noise;
+};
+
 /* How many times as long a model's runs take beside another, by the server's own clock: no waiting
  * is in it. One number per block in which both were measured. */
 struct ps_cli_predict_beside {
@@ -89,6 +101,8 @@ struct ps_cli_predict_data {
 	size_t capacity_len;
 	struct ps_cli_predict_pair *pairs;
 	size_t pair_len;
+	struct ps_cli_predict_group *groups;
+	size_t group_len;
 	struct ps_cli_predict_beside *beside;
 	size_t beside_len, beside_cap;
 	double server_bytes; /* the least that a server took beside its model; 0: not known */

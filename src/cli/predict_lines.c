@@ -141,6 +141,51 @@ static enum ps_status add_pair(struct ps_cli_predict_reading *r, const struct ps
 	return PS_OK;
 }
 
+/* A set of three and more: nothing is learned from it, but predictions are judged by it. */
+static enum ps_status add_group(struct ps_cli_predict_reading *r, const struct ps_report_line *l,
+				struct ps_error *err)
+{
+	const struct ps_store_set *set = &r->c->sets[l->set];
+	const struct ps_store_cell *x = cell_of(r->c, l->set, PS_STORE_CONFIRM);
+	struct ps_cli_predict_group g = {.n = 1};
+
+	if (set->member_len < 3 || set->member_len > PS_CLI_PREDICT_MAX_GROUP || !x ||
+	    l->trials == 0)
+		return PS_OK;
+	for (int i = 0; i < set->member_len; i++) {
+		int tenant = set->members[i], at = tenant == l->tenant ? 0 : g.n++;
+		g.model[at] = ps_cli_predict_model_of(r, tenant);
+		g.batch[at] = batch_of(r, tenant);
+		g.rate_rps[at] = r->c->tenants[tenant].demand_rps;
+		if (g.model[at] < 0 || !arrives_at_random(r, tenant))
+			return PS_OK;
+		if (!isfinite(g.rate_rps[at]) || g.rate_rps[at] <= 0)
+			return ps_cli_predict_corrupt(x, "a demand rate", g.rate_rps[at], err);
+	}
+	g.slice = ps_cli_predict_slice_of(r, x);
+	g.slowdown = l->slowdown.value;
+	g.slowdown_noise = noise_of(&l->slowdown);
+	g.p99_ns = l->p99.value_ns == PS_HIST_INFINITE ? NAN : (double)l->p99.value_ns;
+	g.p99_noise = time_noise(&l->p99);
+	for (int i = 1; i < g.n; i++)
+		if (g.model[i] == g.model[0])
+			return PS_OK;
+	r->d->groups[r->d->group_len++] = g;
+	return PS_OK;
+}
+
+/* Room for what all lines may add. */
+static enum ps_status make_room(struct ps_cli_predict_data *d, size_t lines, struct ps_error *err)
+{
+	void *c = realloc(d->capacities, (d->capacity_len + lines + 1) * sizeof(*d->capacities));
+	d->capacities = c ? c : d->capacities;
+	void *p = realloc(d->pairs, (d->pair_len + lines + 1) * sizeof(*d->pairs));
+	d->pairs = p ? p : d->pairs;
+	void *g = realloc(d->groups, (d->group_len + lines + 1) * sizeof(*d->groups));
+	d->groups = g ? g : d->groups;
+	return c && p && g ? PS_OK : no_memory(err);
+}
+
 enum ps_status ps_cli_predict_add_lines(struct ps_cli_predict_reading *r, struct ps_error *err)
 {
 	struct ps_report_answer a = {0};
@@ -152,16 +197,13 @@ enum ps_status ps_cli_predict_add_lines(struct ps_cli_predict_reading *r, struct
 	st = ps_report_build(r->c, &a, err);
 	if (st != PS_OK)
 		return st;
-	size_t cap = r->d->capacity_len + a.line_len, pairs = r->d->pair_len + a.line_len;
-	void *more = realloc(r->d->capacities, (cap + 1) * sizeof(*r->d->capacities));
-	void *most = realloc(r->d->pairs, (pairs + 1) * sizeof(*r->d->pairs));
-	r->d->capacities = more ? more : r->d->capacities;
-	r->d->pairs = most ? most : r->d->pairs;
-	st = more && most ? PS_OK : no_memory(err);
+	st = make_room(r->d, a.line_len, err);
 	for (size_t i = 0; i < a.line_len && st == PS_OK; i++) {
 		st = add_capacity(r, &a.lines[i], err);
 		if (st == PS_OK)
 			st = add_pair(r, &a.lines[i], err);
+		if (st == PS_OK)
+			st = add_group(r, &a.lines[i], err);
 	}
 	ps_report_fini(&a);
 	return st;

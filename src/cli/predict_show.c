@@ -239,6 +239,8 @@ static void put_tried(const struct ps_predict_learned *l, struct ps_strbuf *out)
 {
 	char error[32];
 
+	if (l->tried_len == 0)
+		return; /* what follows from pairs chose nothing of its own */
 	const char *before = "  each candidate alone: ";
 	for (size_t k = 0; k < l->tried_len; k++) {
 		if (!isfinite(l->tried[k].error))

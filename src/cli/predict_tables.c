@@ -207,10 +207,9 @@ static void drop_without_guess(struct ps_cli_predict_table *t)
 	t->unsettled++;
 }
 
-/* What the profiles know of a tenant; false when its service time was not measured there. */
-static bool tenant_of(const struct ps_cli_predict_data *d, int model, int64_t batch,
-		      const struct ps_predict_slice *slice, double rate_rps,
-		      struct ps_predict_tenant *ret)
+bool ps_cli_predict_tenant(const struct ps_cli_predict_data *d, int model, int64_t batch,
+			   const struct ps_predict_slice *slice, double rate_rps,
+			   struct ps_predict_tenant *ret)
 {
 	const struct ps_predict_model *w = &d->models[model].work;
 	double noise = NAN;
@@ -234,7 +233,7 @@ enum ps_status ps_cli_predict_capacity_table(const struct ps_cli_predict_data *d
 		const struct ps_cli_predict_capacity *c = &d->capacities[i];
 		struct ps_predict_tenant t;
 		if (is_out(leave, c->model) || c->sla.percentile <= 0 ||
-		    !tenant_of(d, c->model, c->batch, &c->slice, 0, &t))
+		    !ps_cli_predict_tenant(d, c->model, c->batch, &c->slice, 0, &t))
 			continue;
 		struct ps_predict_row *row = next(ret_table);
 		ps_predict_capacity_row(&t, c->sla.percentile, (double)c->sla.limit_ns, &c->slice,
@@ -259,8 +258,10 @@ static enum ps_status pair_table(const struct ps_cli_predict_data *d, const bool
 		double y = p99 ? p->p99_ns : p->slowdown;
 		/* what half of the requests never got is no number to learn */
 		if (!isfinite(y) || is_out(leave, p->model[0]) || is_out(leave, p->model[1]) ||
-		    !tenant_of(d, p->model[0], p->batch[0], &p->slice, p->rate_rps[0], &own) ||
-		    !tenant_of(d, p->model[1], p->batch[1], &p->slice, p->rate_rps[1], &other))
+		    !ps_cli_predict_tenant(d, p->model[0], p->batch[0], &p->slice, p->rate_rps[0],
+					   &own) ||
+		    !ps_cli_predict_tenant(d, p->model[1], p->batch[1], &p->slice, p->rate_rps[1],
+					   &other))
 			continue;
 		struct ps_predict_row *row = next(t);
 		if (p99)

@@ -41,6 +41,18 @@ enum ps_status ps_cli_predict_p99_table(const struct ps_cli_predict_data *d, con
 enum ps_status ps_cli_predict_memory_table(const struct ps_cli_predict_data *d, const bool *leave,
 					   struct ps_cli_predict_table *ret_table,
 					   struct ps_error *err);
+/* ps_cli_predict_sets_table fills a table with what was measured of sets of three and more, and as
+ * what was learned what `pairs` (of slowdowns or of p99) says of each without its own model:
+ * nothing is chosen or fitted there. PS_EUNAVAIL when there are none. */
+enum ps_status ps_cli_predict_sets_table(const struct ps_cli_predict_data *d,
+					 const struct ps_predict_learned *pairs,
+					 struct ps_cli_predict_table *ret_table,
+					 struct ps_error *err);
+/* ps_cli_predict_tenant is what profiles know of a tenant; false when its service time was not
+ * measured there. */
+bool ps_cli_predict_tenant(const struct ps_cli_predict_data *d, int model, int64_t batch,
+			   const struct ps_predict_slice *slice, double rate_rps,
+			   struct ps_predict_tenant *ret);
 void ps_cli_predict_table_free(struct ps_cli_predict_table *t);
 
 /* ps_cli_predict_at_batch makes the work of `batch` inferences from that of one: all that is

@@ -145,6 +145,9 @@ void ps_conf_wrap_paragraphs(struct ps_strbuf *out, const char *text, size_t ind
  * PS_EINTERNAL with the row in `where`. */
 enum ps_status ps_conf_check_schema(const struct ps_conf_schema *schema, struct ps_error *err);
 
+/* ps_conf_parse_rate reads "20", "20/s", "90/min" or "3600/h" into requests per second, 0 or more.
+ * PS_EPARSE. For rates in lists; a row of PS_CONF_RATE does it by itself. */
+enum ps_status ps_conf_parse_rate(const char *text, double *ret_rps, struct ps_error *err);
 /* ps_conf_nearest returns the candidate that `word` most probably meant (edit distance at most a
  * third of its length), or NULL. */
 const char *ps_conf_nearest(const char *word, const char *const *candidates, size_t n);

@@ -109,8 +109,7 @@ static enum ps_status parse_bool(const char *text, bool *ret, struct ps_error *e
 	return PS_OK;
 }
 
-/* "20", "20/s", "90/min", "3600/h" */
-static enum ps_status parse_rate(const char *text, double *ret, struct ps_error *err)
+enum ps_status ps_conf_parse_rate(const char *text, double *ret_rps, struct ps_error *err)
 {
 	static const struct {
 		const char *unit;
@@ -130,7 +129,7 @@ static enum ps_status parse_rate(const char *text, double *ret, struct ps_error 
 		memcpy(number, text, n);
 		number[n] = '\0';
 		if (ps_units_parse_double(number, &v, NULL) == PS_OK && v >= 0) {
-			*ret = v * factor;
+			*ret_rps = v * factor;
 			return PS_OK;
 		}
 	}
@@ -248,7 +247,7 @@ static enum ps_status set_number(const struct ps_conf_option *o, void *field, co
 		st = ps_units_parse_bytes(text, &i, err);
 		break;
 	case PS_CONF_RATE:
-		st = parse_rate(text, &v, err);
+		st = ps_conf_parse_rate(text, &v, err);
 		break;
 	case PS_CONF_RATIO:
 		st = parse_ratio(o, text, &v, err);

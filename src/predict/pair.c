@@ -30,23 +30,32 @@ static double quantile(const struct ps_predict_waited *w, double p)
 	return fmax(value[i] + share * (value[i + 1] - value[i]), 0);
 }
 
-double ps_predict_pair_quantile(const struct ps_predict_tenant *own,
-				const struct ps_predict_tenant *other, double p,
-				const struct ps_predict_slice *slice)
+double ps_predict_set_quantile(const struct ps_predict_tenant *own,
+			       const struct ps_predict_tenant *others, int n, double p,
+			       const struct ps_predict_slice *slice)
 {
-	struct ps_predict_load loads[2] = {load_of(own)};
-	struct ps_predict_waited waited[2];
+	struct ps_predict_load loads[PS_PREDICT_MAX_NEIGHBOURS + 1] = {load_of(own)};
+	struct ps_predict_waited waited[PS_PREDICT_MAX_NEIGHBOURS + 1];
 
-	if (other)
-		loads[1] = load_of(other);
+	if (n > PS_PREDICT_MAX_NEIGHBOURS)
+		return NAN;
+	for (int i = 0; i < n; i++)
+		loads[i + 1] = load_of(&others[i]);
 	const struct ps_predict_queue q = {.loads = loads,
-					   .n_loads = other ? 2 : 1,
+					   .n_loads = n + 1,
 					   .n_lanes = (int)slice->lanes,
-					   .requests = REQUESTS,
+					   .requests = n > 1 ? REQUESTS * (n + 1) / 2 : REQUESTS,
 					   .seed = SEED};
 	if (!(slice->lanes >= 1) || ps_predict_queue_run(&q, waited, NULL) != PS_OK)
 		return NAN;
 	return quantile(&waited[0], p);
+}
+
+double ps_predict_pair_quantile(const struct ps_predict_tenant *own,
+				const struct ps_predict_tenant *other, double p,
+				const struct ps_predict_slice *slice)
+{
+	return ps_predict_set_quantile(own, other, other ? 1 : 0, p, slice);
 }
 
 double ps_predict_alone_capacity(const struct ps_predict_tenant *t, double p, double limit_ns,

@@ -7,6 +7,7 @@
  *	capacity	model alone, SLA	its service time
  *	slowdown	model beside a model	both profiles (service times, work) and their rates
  *	p99 together	the same		the same
+ *	sets		the same beside several	what is said of it beside each
  *	memory		model in a server	the model's file
  *
  * Times are nanoseconds, rates requests per second. Where something is not a positive number, the
@@ -20,7 +21,8 @@
 #include "predict/work.h"
 
 extern const struct ps_predict_quantity ps_predict_service, ps_predict_transfer,
-	ps_predict_capacity, ps_predict_slowdown, ps_predict_p99, ps_predict_memory;
+	ps_predict_capacity, ps_predict_slowdown, ps_predict_p99, ps_predict_memory,
+	ps_predict_set_slowdown, ps_predict_set_p99;
 
 /* What a server is given: the setting of a row. */
 struct ps_predict_slice {
@@ -58,6 +60,33 @@ void ps_predict_slowdown_row(const struct ps_predict_tenant *own,
 			     const struct ps_predict_slice *slice, struct ps_predict_row *ret_row);
 void ps_predict_p99_row(const struct ps_predict_tenant *own, const struct ps_predict_tenant *other,
 			const struct ps_predict_slice *slice, struct ps_predict_row *ret_row);
+
+/* ---- several neighbours ---- */
+
+#define PS_PREDICT_MAX_NEIGHBOURS 15
+
+/* A tenant beside several others. */
+struct ps_predict_set {
+	struct ps_predict_tenant own;
+	int own_model; /* of the table of pairs */
+	const struct ps_predict_tenant *others;
+	const int *other_models;
+	int n; /* 2 to PS_PREDICT_MAX_NEIGHBOURS */
+	struct ps_predict_slice slice;
+};
+
+/* ps_predict_set_at predicts the slowdown or the p99 of a set's own tenant, whichever `pairs` was
+ * learned of: the queue of all of them, times what pairs are off by from the queue of two, as the
+ * geometric mean over the neighbours by their loads (what they are off by is mostly the tenant's
+ * own, and in all of its pairs). Never under 1, and never under the tenant's own run. Ends of the
+ * interval are made of the pairs' ends in the same way; nothing is guaranteed. PS_EUNAVAIL: a queue
+ * that never settles, or `pairs` says nothing. */
+enum ps_status ps_predict_set_at(const struct ps_predict_learned *pairs,
+				 const struct ps_predict_set *set, double confidence,
+				 struct ps_predict_estimate *ret_estimate, struct ps_error *err);
+/* ps_predict_set_unseen is its value by the run of `pairs` that has not seen own_model; NAN. */
+double ps_predict_set_unseen(const struct ps_predict_learned *pairs,
+			     const struct ps_predict_set *set);
 
 /* ps_predict_memory_row fills a row about what a model takes in a server, batch 1. */
 void ps_predict_memory_row(const struct ps_predict_model *work, struct ps_predict_row *ret_row);

@@ -249,6 +249,22 @@ void ps_predict_p99_row(const struct ps_predict_tenant *own, const struct ps_pre
 	ret_row->anchor = ps_predict_pair_quantile(own, other, 0.99, slice);
 }
 
+const struct ps_predict_quantity ps_predict_set_slowdown = {
+	.name = "slowdown beside several",
+	.unit = "",
+	.places = {"lanes", "CPUs", "neighbours"},
+	.place_len = 3,
+	.goal = 0.10,
+};
+
+const struct ps_predict_quantity ps_predict_set_p99 = {
+	.name = "p99 beside several",
+	.unit = "ns",
+	.places = {"lanes", "CPUs", "neighbours"},
+	.place_len = 3,
+	.goal = 0.15,
+};
+
 /* ---- memory ---- */
 
 enum { M_PARAMETERS, M_PEAK, M_MODEL, M_COLUMNS };

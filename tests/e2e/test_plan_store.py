@@ -3,6 +3,7 @@
 """`perseus plan --store`: figures from a store that was really measured, once for all tests, about
 20 s. Its models are synthetic; that they are networks of the zoo is written into it afterwards, so that
 there is something to predict from."""
+import itertools
 import json
 import pathlib
 import shutil
@@ -16,17 +17,22 @@ from support import perseus
 
 MODELS = {"squeezenet1_1": "4ms", "mobilenet_v1": "6ms", "mobilenet_v2": "5ms",
           "efficientnet_b0": "7ms", "resnet18": "15ms"}
-PAIR = ("squeezenet1_1", "mobilenet_v1")
+FOUR = tuple(MODELS)[:4]
+PAIR = FOUR[:2]
 
 
 def campaign():
     return {"name": "small", "seed": 1,
             "models": [{"name": m, "file": f"{m}.synthetic.yaml"} for m in MODELS],
             "tenants": [{"name": m, "model": m, "demand": "20/s", "sla": "p95<=100ms"} for m in MODELS],
-            "sets": [{"name": "pair", "tenants": list(PAIR)}], "slice": {"cpus": "0"},
+            # all pairs of four: what is learned without one of them is chosen by leaving out others
+            "sets": [*({"name": f"{a}-{b}-pair", "tenants": [a, b]}
+                       for a, b in itertools.combinations(FOUR, 2)),
+                     {"name": "three", "tenants": [*PAIR, "mobilenet_v2"]}],
+            "together": "none", "slice": {"cpus": "0"},
             "search": {"sets": "alone", "scale": "100ms", "steps": 2, "step": "200ms",
                        "warmup": "20ms", "checks": 1},
-            "confirm": {"trials": 2, "duration": "300ms", "warmup": "20ms"},
+            "confirm": {"trials": 1, "duration": "400ms", "warmup": "20ms"},
             "profile": {"trials": 2, "users": 1, "batches": [1], "duration": "200ms",
                         "warmup": "20ms"}}
 
@@ -58,6 +64,16 @@ class Store(unittest.TestCase):
         # trials of a moment beside other tests may be INVALID, and would not be learned from
         db.execute("UPDATE trial SET valid = 1")
         db.execute("UPDATE result SET valid = 1, reasons = NULL")
+        # nor may searches of a moment find anything: six tenths of what a lane can do
+        for cell, key in db.execute("SELECT id, key FROM cell WHERE kind = 'search'").fetchall():
+            most = 1000 / float(MODELS[key.split("/")[1]][:-2])
+            db.execute("UPDATE cell SET state = 'done', reason = NULL,"
+                       " server = coalesce(server, '{\"lanes\": 1}') WHERE id = ?", (cell,))
+            db.execute("INSERT OR REPLACE INTO capacity (cell, factor, factor_low, factor_high,"
+                       " checked, check_met) VALUES (?, ?, ?, ?, 1, 1)",
+                       (cell, 0.6 * most, 0.55 * most, 0.65 * most))
+            db.execute("INSERT OR IGNORE INTO capacity_ray (cell, position, rps) VALUES (?, 0, 1)",
+                       (cell,))
         for id, text in db.execute("SELECT id, manifest FROM campaign").fetchall():
             manifest = json.loads(text)
             for run in manifest["runs"]:
@@ -116,7 +132,7 @@ class Store(unittest.TestCase):
                              ("measured",) * 3)
             # sleeping takes no less than it says, and on a busy machine some more
             self.assertTrue(least <= service["mean_ms"] / capacity["service_times_longer_by"]
-                            < 4 * least, service)
+                            < 20 * least, service)
             self.assertGreaterEqual(service["high_ms"], service["mean_ms"])
             self.assertFalse(service["outside_measured_range"])
             self.assertGreater(memory["resident_bytes"], 0)
@@ -159,10 +175,10 @@ class Store(unittest.TestCase):
                                delta=0.02)
 
     def test_pairs_that_were_not_measured(self):
-        found = self.plan([tenant("a", "squeezenet1_1"), tenant("b", "mobilenet_v2")],
+        found = self.plan([tenant("a", "squeezenet1_1"), tenant("b", "resnet18")],
                           instance_types=["one"])
         self.assertEqual({p["from"] for p in found["beside"]}, {"predicted"})
-        none = self.plan([tenant("a", "squeezenet1_1"), tenant("b", "mobilenet_v2")],
+        none = self.plan([tenant("a", "squeezenet1_1"), tenant("b", "resnet18")],
                          instance_types=["one"],
                          db=self.changed("UPDATE cell SET state = 'failed', reason = 'x'"
                                          " WHERE key LIKE '%pair'"))
@@ -171,10 +187,10 @@ class Store(unittest.TestCase):
     def test_the_capacity_that_was_measured_holds(self):
         """Half the rate carried: the formula must not carry more, and service times say so."""
         args = ([tenant("a", "squeezenet1_1")],)
-        db = self.changed("UPDATE capacity SET factor = 60, factor_low = 50, factor_high = 70")
+        db = self.changed("UPDATE capacity SET factor = 20, factor_low = 16, factor_high = 24")
         found = self.plan(*args, db=db, instance_types=["one"])
         capacity = self.figures(found)["a"]["capacity"]
-        self.assertEqual((capacity["rps"], capacity["lanes"]), (60, 1))
+        self.assertEqual((capacity["rps"], capacity["lanes"]), (20, 1))
         self.assertGreater(capacity["service_times_longer_by"], 1.2)
         before = self.figures(self.plan(*args, instance_types=["one"]))["a"]["service"]
         self.assertGreater(self.figures(found)["a"]["service"]["mean_ms"], before["mean_ms"])
@@ -274,6 +290,43 @@ class Store(unittest.TestCase):
         self.assertGreater(capacity["error"], 0)
         self.assertIsNotNone(capacity["candidates"]["queueing"])
 
+    def test_sets_of_three(self):
+        found = json.loads(perseus.run("predict", self.db, "--validate", "--json",
+                                       timeout=300).stdout)
+        quantities = {q["quantity"]: q for q in found["quantities"]}
+        for name in ("slowdown beside several", "p99 beside several"):
+            q = quantities[name]
+            self.assertEqual({m["model"] for m in q.get("models", [])}, {*PAIR, "mobilenet_v2"},
+                             (q, quantities["slowdown beside a neighbour"]))
+            self.assertGreater(q["error"], 0)
+            for m in q["models"]:
+                row, = m["rows"]
+                self.assertEqual(row["at"]["neighbours"], 2)
+                self.assertGreater(row["predicted"], 0)
+        args = ["predict", self.db, self.zoo("squeezenet1_1"), "--rate", "20", "--confidence", "60%"]
+        done = perseus.run(*args, "--json", "--beside", PAIR[1], "--beside-rate", "20/s", "--beside",
+                           "mobilenet_v2", "--beside-rate", "20", timeout=300)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        # another file than the measured one, as the store's models are synthetic
+        slowdown, p99 = json.loads(done.stdout)["predictions"][1:]
+        for p, least, unit in ((slowdown, 1, ""), (p99, 1e6, "ns")):
+            self.assertIn("beside mobilenet_v1 at 20/s, mobilenet_v2 at 20/s", p["setting"])
+            self.assertEqual((p["models"], p["unit"]), (4, unit))
+            self.assertGreaterEqual(p["value"], least)
+            self.assertIn("from its pairs", p["note"])
+        for rates, said in ((("20",), "a --beside-rate for each"), (("20", "-1"), "no rate"),
+                            (("20", "90/day"), "no rate")):
+            more = [x for r in rates for x in ("--beside-rate", r)]
+            done = perseus.run(*args, "--beside", PAIR[1], "--beside", "mobilenet_v2", *more)
+            self.assertEqual(done.returncode, 64)
+            self.assertIn(said, done.stderr)
+
+    def zoo(self, name):
+        if not (self.dir / f"{name}.onnx").exists():
+            done = perseus.run("zoo", "write", "--dir", self.dir, name)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        return self.dir / f"{name}.onnx"
+
     def test_profiles_of_several_users(self):
         several = campaign()
         several["profile"]["users"] = 4
@@ -319,7 +372,7 @@ class Store(unittest.TestCase):
     def test_the_campaign_of_what_is_only_predicted(self):
         """There is a plan, and so only pairs that share a machine are asked for."""
         out = self.dir / "predicted.yaml"
-        tenants = [tenant("a", "squeezenet1_1"), tenant("b", "mobilenet_v2")]
+        tenants = [tenant("a", "squeezenet1_1"), tenant("b", "resnet18")]
         done = self.run_plan(tenants, "--write-campaign", out, instance_types=["one"])
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("1 pair", done.stderr)

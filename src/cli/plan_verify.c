@@ -198,26 +198,39 @@ static enum ps_status refine(struct work *w, bool *ret_go_on, struct ps_error *e
 	if (w->proof->round_len > w->o->refine) {
 		if (w->o->refine > 0)
 			snprintf(w->proof->stop, sizeof(w->proof->stop),
-				 "%lld refinements were allowed", (long long)w->o->refine);
+				 "--refine %lld allowed no more", (long long)w->o->refine);
 		return PS_OK;
 	}
 	enum ps_status st = correct(w, &changed, err);
 	if (st == PS_OK && !changed)
 		snprintf(w->proof->stop, sizeof(w->proof->stop),
-			 "nothing that was measured is over what was foreseen");
+			 "no trial that is VALID is over what was foreseen");
 	return st == PS_OK && changed ? plan_again(w, ret_go_on, err) : st;
 }
 
 /* ---- all of it ---- */
 
+static enum ps_status check_options(const struct ps_cli_verify_options *o, struct ps_error *err)
+{
+	if (o->resume && !o->store) {
+		ps_error_set(err, PS_EUSAGE, "--verify-resume needs --verify-store");
+		ps_error_hint(err, "name the store of the verification to go on with");
+		return PS_EUSAGE;
+	}
+	if (o->duration_ns > o->max_ns) {
+		ps_error_set(err, PS_EUSAGE, "--verify-duration is longer than --verify-max");
+		ps_error_hint(err, "--verify-max is for all trials of a machine together");
+		return PS_EUSAGE;
+	}
+	return PS_OK;
+}
+
 static enum ps_status prepare(struct work *w, struct ps_error *err)
 {
-	enum ps_status st = ps_cli_own_path(w->program, sizeof(w->program), err);
+	enum ps_status st = check_options(w->o, err);
 
-	if (st == PS_OK && w->o->resume && !w->o->store) {
-		st = ps_error_set(err, PS_EUSAGE, "--verify-resume needs --verify-store");
-		ps_error_hint(err, "name the store of the verification to go on with");
-	}
+	if (st == PS_OK)
+		st = ps_cli_own_path(w->program, sizeof(w->program), err);
 	if (st == PS_OK)
 		st = ps_file_mkdirs(w->o->workdir, err);
 	int n = w->o->store
@@ -273,6 +286,10 @@ enum ps_status ps_cli_plan_verify(const struct ps_cli_verify_options *o, struct 
 			st = refine(&w, &go_on, err);
 	}
 	ps_cli_progress_done(&w.line);
+	if (st == PS_ECANCELLED)
+		ps_error_hint(err, "%s",
+			      o->store ? "--verify-resume goes on with what is measured"
+				       : "with --verify-store it could be resumed");
 	clean(&w);
 	if (st != PS_OK)
 		ps_cli_proof_fini(ret_proof);

@@ -41,8 +41,8 @@ static double goodput_of(const struct ps_cli_proof_machine *m)
 /* ---- the sentence ---- */
 
 struct counts {
-	int met, violated, open; /* agreements on machines; open: undecided or INVALID */
-	int measured, absent;	 /* machines of the plan */
+	int met, violated, undecided, invalid; /* agreements on machines */
+	int measured, absent;		       /* machines of the plan */
 	const struct ps_cli_proof_machine *worst_machine, *absent_machine;
 	const struct ps_cli_proof_tenant *worst;
 };
@@ -60,7 +60,8 @@ static void count(const struct ps_cli_proof_round *r, struct counts *x)
 		for (int j = 0; m->measured && j < m->tenant_len; j++) {
 			enum ps_measure_verdict v = m->tenants[j].seen.verdict;
 			x->met += v == PS_MEASURE_MET;
-			x->open += v == PS_MEASURE_UNDECIDED || v == PS_MEASURE_INVALID;
+			x->undecided += v == PS_MEASURE_UNDECIDED;
+			x->invalid += v == PS_MEASURE_INVALID;
 			if (v == PS_MEASURE_VIOLATED && x->violated++ == 0) {
 				x->worst = &m->tenants[j];
 				x->worst_machine = m;
@@ -104,6 +105,24 @@ static void put_held(const struct ps_cli_proof_round *r, const struct counts *x,
 				 x->measured, r->planned);
 }
 
+static void put_not_shown(const struct ps_cli_proof_round *r, const struct counts *x,
+			  struct ps_strbuf *out)
+{
+	ps_strbuf_puts(out, "The plan was NOT SHOWN to hold: ");
+	if (x->absent > 0)
+		ps_strbuf_printf(out, "%d of its %d machines %s not measured (machine %d: %s); ",
+				 x->absent, r->planned, x->absent == 1 ? "was" : "were",
+				 x->absent_machine ? x->absent_machine->alike[0] + 1 : 0,
+				 x->absent_machine ? x->absent_machine->why : "");
+	if (x->undecided > 0)
+		ps_strbuf_printf(out, "%d agreement%s undecided; ", x->undecided,
+				 x->undecided == 1 ? " is" : "s are");
+	if (x->invalid > 0)
+		ps_strbuf_printf(out, "of %d agreement%s no trial is VALID; ", x->invalid,
+				 x->invalid == 1 ? "" : "s");
+	ps_strbuf_printf(out, "%d agreement%s kept.", x->met, x->met == 1 ? " was" : "s were");
+}
+
 void ps_cli_proof_sentence(const struct ps_cli_proof *p, struct ps_strbuf *out)
 {
 	const struct ps_cli_proof_round *r = &p->rounds[p->round_len - 1];
@@ -115,18 +134,7 @@ void ps_cli_proof_sentence(const struct ps_cli_proof *p, struct ps_strbuf *out)
 	} else if (r->verdict == PS_CLI_PROOF_HOLDS) {
 		put_held(r, &x, out);
 	} else {
-		ps_strbuf_puts(out, "The plan was NOT SHOWN to hold: ");
-		if (x.absent > 0)
-			ps_strbuf_printf(out,
-					 "%d of its %d machines %s not measured (machine %d: %s)",
-					 x.absent, r->planned, x.absent == 1 ? "was" : "were",
-					 x.absent_machine->alike[0] + 1, x.absent_machine->why);
-		if (x.open > 0)
-			ps_strbuf_printf(out, "%s%d agreement%s undecided",
-					 x.absent > 0 ? "; " : "", x.open,
-					 x.open == 1 ? " is" : "s are");
-		ps_strbuf_printf(out, "; %d agreement%s kept.", x.met,
-				 x.met == 1 ? " was" : "s were");
+		put_not_shown(r, &x, out);
 	}
 	if (p->stop[0])
 		ps_strbuf_printf(out, " It was not refined further: %s.", p->stop);
@@ -386,6 +394,18 @@ static json_t *round_json(const struct ps_cli_proof *p, const struct ps_cli_proo
 	return o;
 }
 
+/* Who shows a plan by its verdict alone shows this, too. */
+static void add_to_verdict(json_t *plan, const char *sentence)
+{
+	struct ps_strbuf both;
+
+	ps_strbuf_init(&both);
+	ps_strbuf_printf(&both, "%s. %s", ps_json_get_string(plan, "verdict", ""), sentence);
+	if (ps_strbuf_status(&both) == PS_OK)
+		ps_json_set_string(plan, "verdict", both.data);
+	ps_strbuf_fini(&both);
+}
+
 void ps_cli_proof_json(const struct ps_cli_proof *p, json_t *plan)
 {
 	struct ps_strbuf sentence;
@@ -402,8 +422,10 @@ void ps_cli_proof_json(const struct ps_cli_proof *p, json_t *plan)
 	json_object_set(o, "verdict", json_object_get(last, "verdict"));
 	ps_strbuf_init(&sentence);
 	ps_cli_proof_sentence(p, &sentence);
-	if (ps_strbuf_status(&sentence) == PS_OK)
+	if (ps_strbuf_status(&sentence) == PS_OK) {
 		ps_json_set_string(o, "sentence", sentence.data);
+		add_to_verdict(plan, sentence.data);
+	}
 	ps_strbuf_fini(&sentence);
 	json_object_set_new(o, "rounds", rounds);
 	json_object_set_new(plan, "verification", o);

@@ -64,6 +64,7 @@ class Verify(unittest.TestCase):
         proof = found["verification"]
         self.assertEqual((code, proof["verdict"]), (0, "holds"), proof)
         self.assertIn("The plan HOLDS", proof["sentence"])
+        self.assertTrue(found["verdict"].endswith(" " + proof["sentence"]))  # what a report shows
         one, = proof["rounds"]
         self.assertEqual(one["corrections"], [])
         names = [n for m in one["measured"] for n in m["machines"]]
@@ -161,6 +162,8 @@ class Verify(unittest.TestCase):
         path = self.dir / "m.synthetic.yaml"
         plan = self.write([tenant("t")])
         for args, code, part in ((("--verify-resume",), 64, "--verify-resume needs"),
+                                 (("--verify-duration", "2m", "--verify-max", "1m"), 64,
+                                  "longer than --verify-max"),
                                  (("--refine", "-1"), 64, "refine")):
             done = run("plan", plan, "--verify", *args, cwd=self.dir)
             self.assertEqual(done.returncode, code, done.stderr)

@@ -4,7 +4,6 @@
 
 #include "sim/replay_internal.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 struct replay {
@@ -14,7 +13,7 @@ struct replay {
 	struct ps_hist *hours; /* of the present hour, by tenant */
 	int64_t now_ns, hour_ends_ns, interval_ends_ns;
 	int interval, intervals;
-	double hour_busy_ns, hour_most_ns;
+	double hour_busy_ns, hour_most; /* lane time; busy lanes in the busiest hour */
 	int64_t hour_most_from_ns;
 };
 
@@ -63,13 +62,17 @@ static void end_hour_of(struct replay *r, int tenant, int64_t from_ns)
 	ps_hist_reset(h);
 }
 
+/* The last one may be cut short. */
 static void end_hour(struct replay *r)
 {
-	int64_t from_ns = r->hour_ends_ns - PS_SIM_REPLAY_HOUR_NS;
+	int64_t from_ns = r->hour_ends_ns - PS_SIM_REPLAY_HOUR_NS, to_ns = r->hour_ends_ns;
+	if (to_ns > r->options->length_ns)
+		to_ns = r->options->length_ns;
+	double busy = r->hour_busy_ns / (double)(to_ns - from_ns);
 	for (int i = 0; i < r->machine->n_tenants; i++)
 		end_hour_of(r, i, from_ns);
-	if (r->hour_busy_ns > r->hour_most_ns) {
-		r->hour_most_ns = r->hour_busy_ns;
+	if (busy > r->hour_most) {
+		r->hour_most = busy;
 		r->hour_most_from_ns = from_ns;
 	}
 	r->hour_busy_ns = 0;
@@ -183,10 +186,9 @@ static enum ps_status simulate(struct replay *r, struct ps_sim_summary *ret_summ
 static void summarise(struct replay *r, struct ps_sim_replay_summary *s)
 {
 	double length = (double)r->options->length_ns, lanes = r->machine->n_lanes;
-	double hour = fmin(length, (double)PS_SIM_REPLAY_HOUR_NS);
 	end_hour(r);
 	s->busy = s->sim.busy_ns / (length * lanes);
-	s->busy_most = r->hour_most_ns / (hour * lanes);
+	s->busy_most = r->hour_most / lanes;
 	s->busy_most_from_ns = r->hour_most_from_ns;
 }
 

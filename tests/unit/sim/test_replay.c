@@ -125,6 +125,24 @@ static void a_curve_is_followed(void **state)
 	ran_fini(&r);
 }
 
+/* Of 90 minutes the last half hour is the busiest, though more is done in the whole one. */
+static void the_last_hour_may_be_short(void **state)
+{
+	static const struct ps_sim_phase phases[] = {{0, 0.4}, {3600000000000, 0.7}};
+	const struct ps_sim_replay_model model = {10e6, 0};
+	const struct ps_sim_replay_tenant t = {
+		.rate_rps = 100, .phases = phases, .n_phases = 2, .weight = 1};
+	const struct ps_sim_replay_machine m = {&t, &model, 1, 1, 1};
+	const struct ps_sim_replay_options o = {90 * MINUTE, 30 * MINUTE, 1};
+	struct ran r;
+	(void)state;
+	replay(&m, &o, &r);
+	near("busy", r.summary.busy, 0.5, 0.02);
+	near("busy in the busiest hour", r.summary.busy_most, 0.7, 0.02);
+	assert_int_equal(r.summary.busy_most_from_ns, 60 * MINUTE);
+	ran_fini(&r);
+}
+
 /* ---- traces ------------------------------------------------------------------------------- */
 
 enum { ENTRIES = 20000 };
@@ -300,6 +318,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(latencies_follow_the_formulas),
 		cmocka_unit_test(a_curve_is_followed),
+		cmocka_unit_test(the_last_hour_may_be_short),
 		cmocka_unit_test(parts_make_the_whole),
 		cmocka_unit_test(a_trace_gives_its_rates),
 		cmocka_unit_test(agreements_are_judged),

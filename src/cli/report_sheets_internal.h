@@ -4,7 +4,7 @@
 
 #include "report/report.h"
 
-enum { PS_CLI_MAX_SHEETS = 8, PS_CLI_MAX_SHEET_ROWS = 2000 };
+enum { PS_CLI_MAX_SHEETS = 8, PS_CLI_MAX_SHEET_ROWS = 1000 };
 
 struct ps_cli_sheets {
 	struct ps_report_sheet sheets[PS_CLI_MAX_SHEETS]; /* point into `loaded` */

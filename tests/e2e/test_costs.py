@@ -226,6 +226,12 @@ class Report(unittest.TestCase):
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn(what, done.stderr)
             self.assertFalse(os.path.exists(page))
+        pathlib.Path(bad).write_text("prices:\n" + "".join(
+            f"  - {{provider: a, instance_type: t{i}, on_demand_usd_per_hour: 1, source: s, source_date: 2026-01-01}}\n"
+            for i in range(1001)))
+        done = run("report", self.store, "--html", page, "--prices", bad)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("the sheets have over 1000 prices", done.stderr)
         done = run("report", self.store, "--html", page, "--prices", AWS, "--prices", GCP)
         self.assertEqual(done.returncode, 0, done.stderr)
 

@@ -1,5 +1,5 @@
 /* test_page_size.c - a large campaign still makes a page that can be mailed: twenty tenants, alone
- * and in every pair. */
+ * and in every pair, and as many prices as its controls take. */
 #include "base/arena.h"
 #include "base/rng.h"
 #include "base/strbuf.h"
@@ -14,6 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+enum { PRICES = 1000 };
 enum { TENANTS = 20, PAIRS = TENANTS * (TENANTS - 1) / 2, SETS = TENANTS + PAIRS, SECONDS = 3600 };
 
 struct made {
@@ -142,8 +143,28 @@ static void make_page(struct ps_strbuf *page)
 	struct ps_report_answer a;
 	struct ps_error err;
 
+	static struct ps_cost_price prices[PRICES];
+	const struct ps_cost_sheet sheet = {.prices = {.items = prices, .len = PRICES}};
+	const struct ps_report_sheet named = {"prices.yaml", &sheet};
+
+	/* as many as a page takes, each with both warnings */
+	for (int i = 0; i < PRICES; i++)
+		prices[i] = (struct ps_cost_price){
+			.provider = "provider",
+			.region = "region-of-it-1",
+			.instance_type = "family.48xlarge",
+			.vcpu = 192,
+			.memory_gib = 384,
+			.gpu_count = 8,
+			.on_demand_usd_per_hour = 12.345678,
+			.spot_usd_per_hour = 3.456789,
+			.source = "a list of prices that somebody published somewhere",
+			.source_date = "2019-01-01",
+		};
 	make(&m);
 	assert_int_equal(ps_report_build(&m.campaign, &a, &err), PS_OK);
+	a.sheets = &named;
+	a.sheet_len = 1;
 	assert_int_equal(ps_report_html(&a, page, &err), PS_OK);
 	ps_report_fini(&a);
 	ps_arena_fini(&m.arena);

@@ -230,6 +230,7 @@ static bool put_price(struct wish *w, const struct ps_plan_case *c, int type)
 	return true;
 }
 
+/* What decides whether it fits. */
 static enum ps_status wish_init(struct wish *w, const struct ps_plan_answer *a,
 				const struct ps_cli_proof_machine *m, struct ps_error *err)
 {
@@ -243,12 +244,7 @@ static enum ps_status wish_init(struct wish *w, const struct ps_plan_answer *a,
 	w->paths = calloc(n, sizeof(*w->paths));
 	w->models = calloc(n, sizeof(*w->models));
 	w->tenants = calloc(n, sizeof(*w->tenants));
-	/* First: it refuses models without a path. */
-	enum ps_status st = ps_cli_plan_machine_config(a, m->alike[0], &w->config, err);
-	if (st != PS_OK)
-		return st;
-	if (!w->paths || !w->models || !w->tenants || !put_models(w, a, r) ||
-	    !put_price(w, a->c, m->type))
+	if (!w->paths || !w->models || !w->tenants)
 		return ps_error_set(err, PS_ENOMEM, "no memory to verify a machine");
 	put_tenants(w, a->c, m);
 	w->machine.instance_type = t->name;
@@ -256,9 +252,22 @@ static enum ps_status wish_init(struct wish *w, const struct ps_plan_answer *a,
 	w->machine.gpus = (int)t->price->gpu_count;
 	w->machine.memory_bytes = (int64_t)a->c->hosts[m->type].memory_bytes;
 	w->machine.needed_bytes = (int64_t)r->state.memory_bytes;
+	w->machine.tenants = w->tenants;
+	return PS_OK;
+}
+
+/* And what it is measured with: models whose files must be known. */
+static enum ps_status wish_more(struct wish *w, const struct ps_plan_answer *a,
+				const struct ps_cli_proof_machine *m, struct ps_error *err)
+{
+	enum ps_status st = ps_cli_plan_machine_config(a, m->alike[0], &w->config, err);
+
+	if (st != PS_OK)
+		return st;
+	if (!put_models(w, a, &a->machines[m->alike[0]]) || !put_price(w, a->c, m->type))
+		return ps_error_set(err, PS_ENOMEM, "no memory to verify a machine");
 	w->machine.config = w->config.data;
 	w->machine.models = w->models;
-	w->machine.tenants = w->tenants;
 	return PS_OK;
 }
 
@@ -281,16 +290,17 @@ enum ps_status ps_cli_proof_measure(const struct ps_measure_verify_run *run,
 				    const struct ps_plan_answer *a, struct ps_cli_proof_machine *m,
 				    struct ps_error *err)
 {
-	struct ps_measure_verified v;
+	struct ps_measure_verified v = {0};
 	struct wish w;
 	enum ps_status st = wish_init(&w, a, m, err);
 
 	if (st == PS_OK && ps_measure_fit(here, &w.machine, &m->slot, m->why, sizeof(m->why))) {
-		st = ps_measure_verify(run, &w.machine, &m->slot, &v, err);
-		if (st == PS_OK) {
+		st = wish_more(&w, a, m, err);
+		if (st == PS_OK)
+			st = ps_measure_verify(run, &w.machine, &m->slot, &v, err);
+		if (st == PS_OK)
 			take(&v, m);
-			ps_measure_verified_free(&v);
-		}
+		ps_measure_verified_free(&v);
 	}
 	wish_fini(&w);
 	return st;

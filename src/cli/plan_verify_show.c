@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define MILLION	 1e6
 #define PER_HOUR 3600.0
@@ -172,8 +173,11 @@ static void put_tenant(const struct ps_cli_proof *p, const struct ps_cli_proof_t
 	const struct ps_measure_judged *s = &x->seen;
 	char sla[PS_SLA_SIZE], a[PS_UNITS_SIZE], b[PS_UNITS_SIZE], c[PS_UNITS_SIZE];
 
-	ps_strbuf_printf(out, "  %-16.40s %7.4g/s  %s: %s\n", t->name, x->rate_rps,
-			 ps_sla_format(&t->sla, sla), ps_measure_verdict_name(s->verdict));
+	ps_strbuf_printf(out, "  %-16.48s", t->name);
+	if (strlen(t->name) > 16)
+		ps_strbuf_printf(out, "\n  %16s", "");
+	ps_strbuf_printf(out, " %7.4g/s  %s: %s\n", x->rate_rps, ps_sla_format(&t->sla, sla),
+			 ps_measure_verdict_name(s->verdict));
 	if (s->verdict == PS_MEASURE_SILENT)
 		return;
 	ps_strbuf_printf(out, "    foreseen %s, at most %s; measured %s",

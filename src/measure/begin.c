@@ -158,6 +158,21 @@ static void say_passed_over(struct ps_measure_context *m, const struct ps_measur
 	}
 }
 
+/* Whichever way the store is gone on with: nobody should learn of damage from the report only. */
+static void say_damaged(struct ps_measure_context *m, const struct ps_store_campaign *old)
+{
+	char text[400];
+	for (size_t i = 0; i < old->cell_len; i++) {
+		if (old->cells[i].damaged && old->cells[i].state == PS_STORE_DONE) {
+			(void)snprintf(text, sizeof(text),
+				       "cell %.300s: what the store holds is not what was written; "
+				       "it counts no more",
+				       old->cells[i].key);
+			(void)ps_measure_say(m, text);
+		}
+	}
+}
+
 static enum ps_status resume(struct ps_measure_context *m, struct ps_arena *a,
 			     struct ps_store_campaign *plan, struct ps_error *err)
 {
@@ -170,6 +185,7 @@ static enum ps_status resume(struct ps_measure_context *m, struct ps_arena *a,
 	}
 	if (st == PS_OK) {
 		say_passed_over(m, &found);
+		say_damaged(m, old);
 		st = match.same ? go_on_same(m, old, err)
 				: go_on_changed(m, a, plan, old, &match, err);
 	}

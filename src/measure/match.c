@@ -79,6 +79,9 @@ static enum ps_measure_fate fate_of(const struct ps_store_cell *cell,
 	if (old->state != PS_STORE_DONE) {
 		return PS_MEASURE_OPEN;
 	}
+	if (old->damaged) {
+		return PS_MEASURE_CHANGED;
+	}
 	bool same = !old->digest || (cell->digest && strcmp(cell->digest, old->digest) == 0);
 	return same && !was_cut(old, max_time_ns) ? PS_MEASURE_KEPT : PS_MEASURE_CHANGED;
 }
@@ -180,14 +183,31 @@ static void match(const struct ps_store_campaign *plan, const struct ps_store_ca
 	}
 }
 
-enum ps_status ps_measure_match_plans(const struct ps_store_campaign *plan,
-				      const struct ps_store_campaign *old, int64_t max_time_ns,
-				      struct ps_arena *a, struct ps_measure_match *ret_match,
-				      struct ps_error *err)
+/* The first done cell that is not what was written. */
+static const struct ps_store_cell *first_damaged(const struct ps_store_campaign *old)
 {
-	bool same = same_plan(plan, old);
-	struct ps_measure_match m = {.repriced = same && !same_price(&plan->price, &old->price)};
-	m.same = same && !m.repriced;
+	for (size_t i = 0; i < old->cell_len; i++) {
+		if (old->cells[i].damaged && old->cells[i].state == PS_STORE_DONE) {
+			return &old->cells[i];
+		}
+	}
+	return NULL;
+}
+
+/* What no resuming can mend. */
+static enum ps_status check_old(const struct ps_store_campaign *old, bool same,
+				struct ps_error *err)
+{
+	const struct ps_store_cell *x = first_damaged(old);
+	if (old->damaged || (x && !has_digests(old))) {
+		ps_error_set(err, PS_ECORRUPT,
+			     "the store's campaign \"%.100s\"%s%.100s is not "
+			     "what was written",
+			     old->name, old->damaged ? "" : ", cell ", old->damaged ? "" : x->key);
+		ps_error_hint(err, "perseus store check names everything that is wrong; start anew "
+				   "without --resume, which leaves it as it is");
+		return PS_ECORRUPT;
+	}
 	if (!same && !has_digests(old)) {
 		ps_error_set(
 			err, PS_EEXIST,
@@ -197,11 +217,26 @@ enum ps_status ps_measure_match_plans(const struct ps_store_campaign *plan,
 		ps_error_hint(err, "put the file back as it was, or start anew without --resume");
 		return PS_EEXIST;
 	}
+	return PS_OK;
+}
+
+enum ps_status ps_measure_match_plans(const struct ps_store_campaign *plan,
+				      const struct ps_store_campaign *old, int64_t max_time_ns,
+				      struct ps_arena *a, struct ps_measure_match *ret_match,
+				      struct ps_error *err)
+{
+	bool same = same_plan(plan, old);
+	struct ps_measure_match m = {.repriced = same && !same_price(&plan->price, &old->price)};
+	m.damaged = same && first_damaged(old) != NULL;
+	m.same = same && !m.repriced && !m.damaged;
+	enum ps_status st = check_old(old, same, err);
+	if (st != PS_OK) {
+		return st;
+	}
 	m.fates = ps_arena_zalloc(a, sizeof(*m.fates) * (plan->cell_len + 1));
 	m.moves = ps_arena_zalloc(a, sizeof(*m.moves) * (plan->cell_len + 1));
 	m.dropped = ps_arena_zalloc(a, sizeof(*m.dropped) * (old->cell_len + 1));
 	const struct ps_store_cell **of_plan = sorted(plan), **of_old = sorted(old);
-	enum ps_status st = PS_OK;
 	if (m.fates && m.moves && m.dropped && of_plan && of_old) {
 		match(plan, old, same ? INT64_MIN : max_time_ns, of_plan, of_old, &m);
 	} else {
@@ -216,10 +251,12 @@ enum ps_status ps_measure_match_plans(const struct ps_store_campaign *plan,
 const char *ps_measure_match_text(const struct ps_measure_match *m, char buf[PS_MEASURE_MATCH_SIZE])
 {
 	(void)snprintf(buf, PS_MEASURE_MATCH_SIZE,
-		       "the %s has changed: %d done cells stay valid, %d are measured again, "
+		       "the %s: %d done cells stay valid, %d are measured again, "
 		       "%d are new, %d were not done yet, %zu are no longer in it",
-		       m->repriced ? "price" : "campaign", m->counts[PS_MEASURE_KEPT],
-		       m->counts[PS_MEASURE_CHANGED], m->counts[PS_MEASURE_NEW],
-		       m->counts[PS_MEASURE_OPEN], m->dropped_len);
+		       m->damaged    ? "store holds cells that are not what was written"
+		       : m->repriced ? "price has changed"
+				     : "campaign has changed",
+		       m->counts[PS_MEASURE_KEPT], m->counts[PS_MEASURE_CHANGED],
+		       m->counts[PS_MEASURE_NEW], m->counts[PS_MEASURE_OPEN], m->dropped_len);
 	return buf;
 }

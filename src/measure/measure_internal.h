@@ -79,6 +79,7 @@ struct ps_measure_match {
 	int counts[PS_MEASURE_OPEN + 1]; /* of each fate */
 	bool same;			 /* nothing differs: the earlier campaign itself goes on */
 	bool repriced;			 /* nothing but the price of the slice does */
+	bool damaged; /* the plan is the same, but the store holds cells that were not written so */
 };
 
 /* The figure of a search that ended for want of time without a capacity: how much it had. One with
@@ -88,8 +89,9 @@ struct ps_measure_match {
 /* ps_measure_match_plans compares a plan with digests and a price to an earlier one as read from
  * the store; memory in `a`. A search that was cut short for want of time is kept when `max_time_ns`
  * (0: no limit) gives it no more than it had, and with a search that is not kept goes what was
- * measured by its capacity. Pure. PS_EEXIST when the earlier one has no digests and another text;
- * PS_ENOMEM. */
+ * measured by its capacity. A done cell that is not what was written is measured again. Pure.
+ * PS_EEXIST when the earlier one has no digests and another text; PS_ECORRUPT when its plan, or one
+ * of its cells and it has no digests, is not what was written; PS_ENOMEM. */
 enum ps_status ps_measure_match_plans(const struct ps_store_campaign *plan,
 				      const struct ps_store_campaign *old, int64_t max_time_ns,
 				      struct ps_arena *a, struct ps_measure_match *ret_match,

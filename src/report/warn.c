@@ -127,6 +127,23 @@ static void warn_runs(struct list *w)
 	json_decref(o);
 }
 
+/* First of all: nothing below is worth more than what it was made of. */
+static void warn_damage(struct list *w)
+{
+	const struct ps_store_campaign *c = w->a->campaign;
+
+	if (c->damaged)
+		warn(w,
+		     "DAMAGED: the plan of this campaign (its tenants, sets, SLAs or price) is not "
+		     "what was written to the store (perseus store check).");
+	for (size_t i = 0; i < c->cell_len; i++)
+		if (c->cells[i].damaged)
+			warn(w,
+			     "DAMAGED: cell %s is not what was written to the store (perseus "
+			     "store check); perseus measure --resume measures it again.",
+			     c->cells[i].key);
+}
+
 static void warn_cells(struct list *w)
 {
 	const struct ps_store_campaign *c = w->a->campaign;
@@ -258,6 +275,7 @@ enum ps_status ps_report_warn(struct ps_report_answer *a, struct ps_error *err)
 	a->warnings = calloc(PS_REPORT_MAX_WARNINGS, sizeof *a->warnings);
 	if (!a->warnings)
 		return ps_error_set(err, PS_ENOMEM, "no memory for the report");
+	warn_damage(&w);
 	warn_price(&w);
 	warn_runs(&w);
 	warn_cells(&w);

@@ -167,24 +167,11 @@ static enum ps_status corrupt(struct merge *m, const char *cell)
 }
 
 /* A broken seal must not get a fresh file around it. */
-static enum ps_status check_seals(struct merge *m, const struct ps_store_sealed *cell,
-				  const struct ps_store_sealed *trials, size_t n)
+static enum ps_status check_seals(struct merge *m, const struct ps_store_sealed *cell)
 {
-	char seal[PS_STORE_SEAL_SIZE];
-	enum ps_status st = PS_OK;
-	if (cell->seal[0]) {
-		st = ps_store_cell_seal(m->from, cell->id, seal, m->err);
-		if (st == PS_OK && strcmp(seal, cell->seal) != 0) {
-			return corrupt(m, cell->name);
-		}
-	}
-	for (size_t i = 0; i < n && st == PS_OK; i++) {
-		st = ps_store_trial_seal(m->from, trials[i].id, seal, m->err);
-		if (st == PS_OK && strcmp(seal, trials[i].seal) != 0) {
-			return corrupt(m, cell->name);
-		}
-	}
-	return st;
+	bool intact = true;
+	enum ps_status st = ps_store_cell_intact(m->from, cell, &intact, m->err);
+	return st == PS_OK && !intact ? corrupt(m, cell->name) : st;
 }
 
 static enum ps_status copy_trials(struct merge *m, const struct ps_store_sealed *trials, size_t n,
@@ -210,7 +197,7 @@ static enum ps_status copy_cell(struct merge *m, const struct ps_store_sealed *t
 	enum ps_status st =
 		ps_store_sealed_rows(m->from, PS_STMT_TRIALS_OF, theirs->id, &trials, &n, m->err);
 	if (st == PS_OK) {
-		st = check_seals(m, theirs, trials, n);
+		st = check_seals(m, theirs);
 	}
 	if (st == PS_OK) {
 		st = copy(m, "cell", "id", theirs->id, "campaign", campaign, &cell);
@@ -225,32 +212,13 @@ static enum ps_status copy_cell(struct merge *m, const struct ps_store_sealed *t
 	return st;
 }
 
-/* Our cell of that key; *ret_there false: none. */
-static enum ps_status find_cell(struct merge *m, int64_t campaign, const char *key,
-				struct ps_store_sealed *ret, bool *ret_there)
-{
-	sqlite3_stmt *q = NULL;
-	enum ps_status st =
-		ps_store_bind(m->into, PS_STMT_CELL_BY_KEY, &q, m->err, "is", campaign, key);
-	if (st == PS_OK) {
-		st = ps_store_step(m->into, q, ret_there, m->err);
-	}
-	if (st == PS_OK && *ret_there) {
-		const char *seal = (const char *)sqlite3_column_text(q, 2);
-		ret->id = sqlite3_column_int64(q, 0);
-		(void)snprintf(ret->state, sizeof(ret->state), "%s", sqlite3_column_text(q, 1));
-		(void)snprintf(ret->seal, sizeof(ret->seal), "%s", seal ? seal : "");
-		(void)sqlite3_reset(q);
-	}
-	return st;
-}
-
 static enum ps_status merge_cell(struct merge *m, const struct ps_store_sealed *theirs,
 				 int64_t campaign)
 {
 	struct ps_store_sealed ours = {0};
 	bool there = false;
-	enum ps_status st = find_cell(m, campaign, theirs->name, &ours, &there);
+	enum ps_status st =
+		ps_store_find_sealed(m->into, campaign, theirs->name, &ours, &there, m->err);
 	if (st != PS_OK) {
 		return st;
 	}

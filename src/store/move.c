@@ -79,6 +79,24 @@ static enum ps_status check_members(const struct ps_store_campaign *c,
 	return PS_OK;
 }
 
+/* What a disk or a hand changed must not be sealed anew as good. */
+static enum ps_status check_intact(struct ps_store *s, int64_t campaign, const char *key,
+				   struct ps_error *err)
+{
+	struct ps_store_sealed cell = {0};
+	bool there = false, intact = true;
+	enum ps_status st = ps_store_find_sealed(s, campaign, key, &cell, &there, err);
+	if (st == PS_OK && there) {
+		st = ps_store_cell_intact(s, &cell, &intact, err);
+	}
+	if (st == PS_OK && !intact) {
+		st = ps_error_set(err, PS_ECORRUPT, "cell \"%s\" is not what was written", key);
+		ps_error_where(err, "%s", s->path);
+		ps_error_hint(err, "perseus store check names everything that is wrong");
+	}
+	return st;
+}
+
 static enum ps_status change_owner(struct ps_store *s, int64_t to, int64_t from,
 				   struct ps_error *err)
 {
@@ -106,6 +124,9 @@ static enum ps_status move_cell(struct ps_store *s, const struct ps_store_campai
 	if (st == PS_OK && strcmp(state, ps_store_state_names[PS_STORE_DONE]) != 0) {
 		st = ps_error_set(err, PS_EINVAL, "cell \"%s\" is %s, not done", move->old_key,
 				  state);
+	}
+	if (st == PS_OK) {
+		st = check_intact(s, c->previous, move->old_key, err);
 	}
 	if (st == PS_OK) {
 		st = ps_store_find_cell(s, campaign, move->key, &to, state, err);

@@ -261,7 +261,7 @@ static enum ps_status read_cells(struct ps_store *s, struct loaded *l, struct ps
 		}
 	}
 	l->c.cells = cells;
-	return st;
+	return st == PS_OK ? ps_store_mark_cells(s, l->c.id, cells, l->c.cell_len, err) : st;
 }
 
 static enum ps_status read_head(struct ps_store *s, struct loaded *l, struct ps_error *err)
@@ -320,6 +320,9 @@ static enum ps_status read_all(struct ps_store *s, struct loaded *l, struct ps_e
 	}
 	if (st == PS_OK) {
 		st = ps_store_check_head(s, &l->c, err);
+	}
+	if (st == PS_OK) {
+		st = ps_store_mark_campaign(s, &l->c, err);
 	}
 	return st == PS_OK ? read_cells(s, l, err) : st;
 }

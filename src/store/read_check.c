@@ -2,6 +2,7 @@
  * must not reach those who use them. */
 #include "store/read_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Of rates, prices and capacities: nothing that was measured comes near it, and products of larger
@@ -120,4 +121,72 @@ bool ps_store_cell_fits(const struct ps_store_campaign *c, const struct ps_store
 		ok = ok && f->name && f->subject && f->unit;
 	}
 	return ok;
+}
+
+/* ---- seals ---- */
+
+/* A row that cannot be read is a damaged one, and not the end of reading the others. */
+static enum ps_status judge(enum ps_status st, const struct ps_error *why, bool intact,
+			    bool *ret_damaged, struct ps_error *err)
+{
+	if (st == PS_ENOMEM || st == PS_EINUSE) {
+		return ps_error_set(err, st, "%s", why->what);
+	}
+	*ret_damaged = st != PS_OK || !intact;
+	return PS_OK;
+}
+
+enum ps_status ps_store_mark_campaign(struct ps_store *s, struct ps_store_campaign *c,
+				      struct ps_error *err)
+{
+	struct ps_store_sealed *all = NULL;
+	struct ps_error why;
+	char now[PS_STORE_SEAL_SIZE] = "";
+	bool intact = false;
+	size_t n = 0;
+	ps_error_clear(&why);
+	enum ps_status st = ps_store_sealed_rows(s, PS_STMT_CAMPAIGNS_SEALED, 0, &all, &n, err);
+	if (st != PS_OK) {
+		return st;
+	}
+	st = ps_store_campaign_seal(s, c->id, now, &why);
+	for (size_t i = 0; i < n; i++) {
+		intact = intact || (all[i].id == c->id && strcmp(all[i].seal, now) == 0);
+	}
+	free(all);
+	return judge(st, &why, intact, &c->damaged, err);
+}
+
+static struct ps_store_cell *cell_of(struct ps_store_cell *cells, size_t n, size_t guess,
+				     int64_t id)
+{
+	if (guess < n && cells[guess].id == id) {
+		return &cells[guess];
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (cells[i].id == id) {
+			return &cells[i];
+		}
+	}
+	return NULL;
+}
+
+enum ps_status ps_store_mark_cells(struct ps_store *s, int64_t campaign,
+				   struct ps_store_cell *cells, size_t n, struct ps_error *err)
+{
+	struct ps_store_sealed *rows = NULL;
+	size_t len = 0;
+	enum ps_status st = ps_store_sealed_rows(s, PS_STMT_CELLS_OF, campaign, &rows, &len, err);
+	for (size_t i = 0; i < len && st == PS_OK; i++) {
+		struct ps_store_cell *x = cell_of(cells, n, i, rows[i].id);
+		struct ps_error why;
+		bool intact = true;
+		ps_error_clear(&why);
+		if (x) {
+			st = ps_store_cell_intact(s, &rows[i], &intact, &why);
+			st = judge(st, &why, intact, &x->damaged, err);
+		}
+	}
+	free(rows);
+	return st;
 }

@@ -37,6 +37,13 @@ enum ps_status ps_store_check_head(struct ps_store *s, const struct ps_store_cam
 /* ps_store_cell_fits says whether a cell is of sets and tenants that the campaign has. */
 bool ps_store_cell_fits(const struct ps_store_campaign *c, const struct ps_store_cell *x);
 
+/* ps_store_mark_campaign and ps_store_mark_cells fill `damaged` by the seals. What cannot even be
+ * read for them is damaged. PS_ENOMEM, PS_EINUSE. */
+enum ps_status ps_store_mark_campaign(struct ps_store *s, struct ps_store_campaign *c,
+				      struct ps_error *err);
+enum ps_status ps_store_mark_cells(struct ps_store *s, int64_t campaign,
+				   struct ps_store_cell *cells, size_t n, struct ps_error *err);
+
 /* Fills one item from the present row. */
 typedef enum ps_status ps_store_fill_fn(struct ps_store *s, struct ps_arena *a, sqlite3_stmt *q,
 					void *item, struct ps_error *err);

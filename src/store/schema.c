@@ -191,7 +191,7 @@ const struct ps_store_stmt_row ps_store_stmts[PS_STMT_COUNT] = {
 	ROW(CAMPAIGN_MANIFEST_READ, "SELECT manifest FROM campaign WHERE id = ?"),
 	ROW(CELLS_OF,
 	    "SELECT id, key, state, seal FROM cell WHERE campaign = ? ORDER BY plan_order"),
-	ROW(CELL_BY_KEY, "SELECT id, state, seal FROM cell WHERE campaign = ? AND key = ?"),
+	ROW(CELL_BY_KEY, "SELECT id, key, state, seal FROM cell WHERE campaign = ? AND key = ?"),
 	ROW(TRIALS_OF, "SELECT id, number, seal FROM trial WHERE cell = ? ORDER BY number"),
 	ROW(RESULTS_ALL,
 	    "SELECT result.id, campaign.uuid, cell.key, trial.number, tenant.name FROM campaign"

@@ -216,6 +216,54 @@ enum ps_status ps_store_sealed_rows(struct ps_store *s, enum ps_store_stmt id, i
 	return PS_OK;
 }
 
+enum ps_status ps_store_find_sealed(struct ps_store *s, int64_t campaign, const char *key,
+				    struct ps_store_sealed *ret_cell, bool *ret_there,
+				    struct ps_error *err)
+{
+	sqlite3_stmt *q = NULL;
+	enum ps_status st = ps_store_bind(s, PS_STMT_CELL_BY_KEY, &q, err, "is", campaign, key);
+	if (st == PS_OK) {
+		st = ps_store_step(s, q, ret_there, err);
+	}
+	if (st == PS_OK && *ret_there) {
+		fill_sealed(q, ret_cell);
+		(void)sqlite3_reset(q);
+	}
+	return st;
+}
+
+/* ---- comparing them ---- */
+
+static enum ps_status trials_intact(struct ps_store *s, int64_t cell, bool *ret_intact,
+				    struct ps_error *err)
+{
+	char now[PS_STORE_SEAL_SIZE] = "";
+	struct ps_store_sealed *trials = NULL;
+	size_t n = 0;
+	enum ps_status st = ps_store_sealed_rows(s, PS_STMT_TRIALS_OF, cell, &trials, &n, err);
+	for (size_t i = 0; i < n && st == PS_OK && *ret_intact; i++) {
+		st = ps_store_trial_seal(s, trials[i].id, now, err);
+		*ret_intact = strcmp(now, trials[i].seal) == 0;
+	}
+	free(trials);
+	return st;
+}
+
+enum ps_status ps_store_cell_intact(struct ps_store *s, const struct ps_store_sealed *cell,
+				    bool *ret_intact, struct ps_error *err)
+{
+	char now[PS_STORE_SEAL_SIZE] = "";
+	enum ps_status st = PS_OK;
+	*ret_intact = true;
+	if (ps_store_is_over(cell->state) || cell->seal[0]) {
+		st = ps_store_cell_seal(s, cell->id, now, err);
+		*ret_intact = strcmp(now, cell->seal) == 0;
+	}
+	return st == PS_OK && *ret_intact ? trials_intact(s, cell->id, ret_intact, err) : st;
+}
+
+/* ---- writing cells' ---- */
+
 enum ps_status ps_store_seal_cell(struct ps_store *s, int64_t id, struct ps_error *err)
 {
 	char seal[PS_STORE_SEAL_SIZE] = "";

@@ -267,6 +267,7 @@ struct ps_store_cell {
 	const char *digest;  /* of all that its result depends on: with the same digest it need not
 			      * be measured again. NULL in files of schema 1 */
 	int attempt;	     /* how often it was started */
+	bool damaged; /* reading: its content, or a trial's, is not what was written (its seal) */
 	enum ps_store_cell_state state;
 	const char *reason; /* of FAILED; NULL otherwise */
 	int64_t started_wall_ns, finished_wall_ns;
@@ -283,6 +284,7 @@ struct ps_store_campaign {
 	int64_t id;	  /* ignored when writing; the last one begun has the largest */
 	const char *uuid; /* says which campaign it is, in any store; NULL when writing: drawn */
 	int64_t previous; /* the campaign that this one goes on from with a changed file; 0: none */
+	bool damaged;	  /* reading: plan, tenants or sets are not what was written */
 	const char *name;
 	const char *file_path, *file_text;
 	const char *manifest_json;
@@ -324,8 +326,9 @@ struct ps_store_move {
 };
 /* ps_store_campaign_go_on does what ps_store_campaign_begin does for a changed file: the cells
  * named in `moves` take their results from campaign c->previous, whose own cells become MOVED.
- * Tenants are found by their names; one of a moved result that c has not is PS_EINVAL. All of it or
- * nothing. */
+ * Tenants are found by their names; one of a moved result that c has not is PS_EINVAL. PS_ECORRUPT
+ * when one of these cells is not what was written: damage gets no fresh seal. All of it or nothing.
+ */
 enum ps_status ps_store_campaign_go_on(struct ps_store *s, const struct ps_store_campaign *c,
 				       const struct ps_store_move *moves, size_t n,
 				       int64_t *ret_campaign_id, struct ps_error *err);
@@ -365,7 +368,9 @@ enum ps_status ps_store_list(struct ps_store *s, struct ps_store_listing **ret_l
 /* ps_store_campaign_read reads a campaign with all its cells, trials, results, series and samples;
  * requests stay in the file. `campaign_id` 0: the last one begun. PS_ECORRUPT when a row names what
  * the campaign has not, lacks what others go by, or has a demand, price or capacity that is none
- * (negative, infinite or over 10^12, no number; a price of 0), or an SLA that is no agreement. */
+ * (negative, infinite or over 10^12, no number; a price of 0), or an SLA that is no agreement. What
+ * could be read but differs from its seal is said by `damaged`; so all of the campaign's content
+ * goes through a digest, requests as well. */
 enum ps_status ps_store_campaign_read(struct ps_store *s, int64_t campaign_id,
 				      struct ps_store_campaign **ret_campaign,
 				      struct ps_error *err);

@@ -76,6 +76,15 @@ enum ps_status ps_store_sealed_rows(struct ps_store *s, enum ps_store_stmt id, i
 				    struct ps_store_sealed **ret_rows, size_t *ret_len,
 				    struct ps_error *err);
 
+/* ps_store_find_sealed finds a cell by its key; *ret_there false: there is none. */
+enum ps_status ps_store_find_sealed(struct ps_store *s, int64_t campaign, const char *key,
+				    struct ps_store_sealed *ret_cell, bool *ret_there,
+				    struct ps_error *err);
+/* ps_store_cell_intact compares the seals of a cell and of its trials to what is there now. A cell
+ * that is over must have one. */
+enum ps_status ps_store_cell_intact(struct ps_store *s, const struct ps_store_sealed *cell,
+				    bool *ret_intact, struct ps_error *err);
+
 /* ps_store_is_over says whether a cell in this state has its results and its seal. */
 bool ps_store_is_over(const char *state);
 

@@ -200,6 +200,35 @@ class Resumed(Folder):
         self.assertIn("going on with campaign 2: 1 begun later", done.stderr)
         self.assertEqual(self.query("SELECT count(*) FROM campaign"), [(3,)])
 
+    def test_damaged_cell(self):
+        """A value that changed in the store is no result, whether the campaign changed or not."""
+        path = self.short()
+        self.assertEqual(self.measure(path).returncode, 0)
+        for campaign in (1, 2):
+            (key,), = self.query("SELECT key FROM cell WHERE state = 'done' AND campaign = ?"
+                                 " ORDER BY id LIMIT 1", campaign)
+            db = sqlite3.connect(self.db)
+            with db:
+                db.execute("UPDATE trial SET server_cpu_ns = server_cpu_ns * 2 + 1 WHERE cell ="
+                           " (SELECT id FROM cell WHERE campaign = ? AND key = ?)", [campaign, key])
+            db.close()
+            self.assertEqual(perseus.run("store", "check", self.db).returncode, 1)
+            self.assertIn(f"cell {key} is not what was written",
+                          perseus.run("report", self.db).stdout)
+            if campaign == 2:
+                path.write_text(path.read_text().replace("trials: 1", "trials: 2"))
+            plan = json.loads(self.measure(path, "--resume", "--dry-run", "--json").stdout)
+            self.assertEqual({c["key"]: c["fate"] for c in plan["cells"]}[key], "changed")
+            done = self.measure(path, "--resume")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(f"cell {key}: what the store holds is not what was written", done.stderr)
+            # measured again in a form of its own; the damage stays where it was, and is found
+            self.assertEqual(self.query("SELECT state FROM cell WHERE campaign = ? AND key = ?",
+                                        campaign + 1, key), [("done",)])
+            said = perseus.run("store", "check", self.db).stdout
+            self.assertEqual(said.count("its content is not what was written"), campaign, said)
+            self.assertNotIn("DAMAGED", perseus.run("report", self.db).stdout)
+
     def test_another_price(self):
         """The sheet changed, the campaign did not: a form of its own with all results."""
         path = self.short(slice={"cpus": "0", "priced_as": "i"})

@@ -2,6 +2,7 @@
 # timeout: 120
 import csv
 import fcntl
+import json
 import os
 import pathlib
 import resource
@@ -62,6 +63,10 @@ class Store(unittest.TestCase):
         self.assertEqual(r.returncode, 1)
         self.assertIn(f"cell {cell}, trial {number}: its content is not what was written", r.stdout)
         self.assertIn(": 1 findings", r.stdout)
+        said = [w for w in json.loads(run("report", self.db, "--json").stdout)["warnings"]
+                if w.startswith("DAMAGED")]
+        self.assertEqual(len(said), 1, said)
+        self.assertIn(f"cell {cell} is not what was written", said[0])
         out = self.dir / "all.db"
         r = run("store", "merge", self.db, "-o", out)
         self.assertNotEqual(r.returncode, 0)

@@ -201,6 +201,36 @@ static void test_damaged(void **state)
 	release(&now);
 }
 
+/* A done cell whose seal is broken is measured again, be the rest as it may; a broken plan is the
+ * end. */
+static void test_broken_seal(void **state)
+{
+	static const char *const models[] = {"one", "two", "", ""};
+	struct planned old, now;
+	struct ps_measure_match m;
+	struct ps_error err;
+	char text[PS_MEASURE_MATCH_SIZE];
+	(void)state;
+	make(&old, BASE, models);
+	make(&now, BASE, models);
+	set_all(&old, PS_STORE_DONE);
+	((struct ps_store_cell *)old.plan.cells)[CELLS - 1].damaged = true;
+	assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, 0, &now.a, &m, &err), PS_OK);
+	assert_true(!m.same && m.damaged);
+	assert_int_equal(m.fates[CELLS - 1], PS_MEASURE_CHANGED);
+	assert_int_equal(m.move_len, CELLS - 1);
+	assert_non_null(strstr(ps_measure_match_text(&m, text), "not what was written: 12 done"));
+	/* one that is measured anyway */
+	((struct ps_store_cell *)old.plan.cells)[CELLS - 1].state = PS_STORE_FAILED;
+	assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, 0, &now.a, &m, &err), PS_OK);
+	assert_true(m.same && !m.damaged);
+	old.plan.damaged = true;
+	assert_int_equal(ps_measure_match_plans(&now.plan, &old.plan, 0, &now.a, &m, &err),
+			 PS_ECORRUPT);
+	release(&old);
+	release(&now);
+}
+
 /* The price sheet changed and the file did not: a form of its own, which keeps all results. */
 static void test_price(void **state)
 {
@@ -318,9 +348,10 @@ static void test_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_changes),	      cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_price),	      cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_model_changed), cmocka_unit_test(test_states),
+		cmocka_unit_test(test_changes),	    cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_price),	    cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_broken_seal), cmocka_unit_test(test_model_changed),
+		cmocka_unit_test(test_states),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

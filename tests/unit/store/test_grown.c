@@ -259,6 +259,34 @@ static void test_go_on_refused(void **state)
 	ps_store_close(s);
 }
 
+/* A value that changed after it was written gets no fresh seal, and is told to who reads it. */
+static void test_go_on_damaged(void **state)
+{
+	static const struct ps_store_move move = {"search/a", "search/a"};
+	struct fixture *f = *state;
+	struct ps_store_campaign *c = NULL;
+	struct ps_error err;
+	int64_t id = 0, next = 0;
+	struct ps_store *s = begin(f, &id);
+	struct ps_store_campaign changed = new_campaign(id);
+	write_cell(s, id, "search/a", 1);
+	write_cell(s, id, "confirm/0/together", 2);
+	assert_int_equal(sqlite3_exec(s->db, "UPDATE trial SET met = NOT met WHERE id = 1", NULL,
+				      NULL, NULL),
+			 SQLITE_OK);
+	assert_int_equal(ps_store_campaign_read(s, id, &c, &err), PS_OK);
+	assert_true(!c->damaged && c->cells[0].damaged && !c->cells[1].damaged);
+	ps_store_campaign_free(c);
+	assert_int_equal(ps_store_campaign_go_on(s, &changed, &move, 1, &next, &err), PS_ECORRUPT);
+	assert_non_null(strstr(err.what, "search/a"));
+	assert_int_equal(sqlite3_exec(s->db, "UPDATE tenant SET demand_rps = 9", NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_int_equal(ps_store_campaign_read(s, id, &c, &err), PS_OK);
+	assert_true(c->damaged);
+	ps_store_campaign_free(c);
+	ps_store_close(s);
+}
+
 /* ---- a file of schema 1 ---- */
 
 static const char rows_of_1[] =
@@ -339,8 +367,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_round_trip), T(test_go_on),	   T(test_go_on_refused),
-		T(test_schema_1),   T(test_unknown_names),
+		T(test_round_trip),    T(test_go_on),	 T(test_go_on_refused),
+		T(test_go_on_damaged), T(test_schema_1), T(test_unknown_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,12 +66,17 @@ int64_t ps_host_throttled_ns(const char *text)
 
 /* ---- opening ---- */
 
-static bool has_stat(const char *folder, const char *controller)
+/* Version 2 has a cpu.stat also where the CPU controller is not its own (on hybrid machines it is
+ * version 1's): then the file counts time, and says nothing about throttling. */
+bool ps_host_tells_throttled(const char *folder, const char *controller)
 {
-	char path[PATH_MAX];
+	char text[1024];
 	(void)controller;
-	return snprintf(path, sizeof(path), "%s/cpu.stat", folder) < PATH_MAX &&
-	       access(path, R_OK) == 0;
+	int fd = ps_host_file_open("%s/cpu.stat", folder);
+	bool tells =
+		ps_host_file_read(fd, text, sizeof(text)) > 0 && ps_host_throttled_ns(text) >= 0;
+	ps_host_file_close(&fd);
+	return tells;
 }
 
 static char *slurp(const char *path)
@@ -96,8 +101,9 @@ static void open_throttle(struct ps_host_machine_files *m, pid_t server,
 	char path[64], folder[PATH_MAX] = "", text[1024];
 	(void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)server);
 	char *groups = slurp(path), *mounts = slurp("/proc/self/mountinfo");
-	int version =
-		groups && mounts ? ps_host_group_find(groups, mounts, "cpu", has_stat, folder) : 0;
+	int version = groups && mounts ? ps_host_group_find(groups, mounts, "cpu",
+							    ps_host_tells_throttled, folder)
+				       : 0;
 	free(groups);
 	free(mounts);
 	if (version > 0) {

@@ -97,6 +97,9 @@ void ps_host_machine_close(struct ps_host_machine_files *m);
 bool ps_host_net_sum(const char *text, int64_t *ret_received, int64_t *ret_sent);
 /* ps_host_throttled_ns reads a cpu.stat of either version; -1 when it says nothing. */
 int64_t ps_host_throttled_ns(const char *text);
+/* ps_host_tells_throttled says whether the group's own cpu.stat does; as ps_host_group_find asks.
+ */
+bool ps_host_tells_throttled(const char *folder, const char *controller);
 
 /* ---- GPUs (nvml.c) ---- */
 

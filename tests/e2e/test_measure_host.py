@@ -48,6 +48,8 @@ class Host(Folder):
                              ("server_read_bytes", "disk"), ("net_sent_bytes", "network")):
             known, = self.query(f"SELECT count({column}) FROM sample WHERE trial = ?", trial)[0]
             self.assertEqual(known > 0, what not in absent, (column, absent))
+        if slices:  # a quota that was applied is one whose throttling is counted
+            self.assertNotIn("throttled", absent)
         rss, threads, sent = self.query("SELECT min(server_rss_bytes), min(server_threads),"
                                         " max(net_sent_bytes) FROM sample WHERE trial = ?", trial)[0]
         self.assertGreater(rss, 1 << 20)

@@ -93,6 +93,34 @@ static void test_throttled(void **state)
 	assert_int_equal(ps_host_quota_us(0.1), 10000);
 }
 
+/* A cpu.stat of version 2 that has no controller is there, and says nothing. */
+static void test_tells_throttled(void **state)
+{
+	static const struct {
+		const char *text;
+		bool tells;
+	} rows[] = {
+		{"usage_usec 5\nuser_usec 1\nsystem_usec 4\n", false},
+		{"usage_usec 5\nnr_throttled 0\nthrottled_usec 0\n", true},
+		{"", false},
+		{NULL, false},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char folder[] = "/tmp/ps-stat-XXXXXX", path[64];
+		assert_non_null(mkdtemp(folder));
+		(void)snprintf(path, sizeof(path), "%s/cpu.stat", folder);
+		FILE *f = rows[i].text ? fopen(path, "w") : NULL;
+		if (f) {
+			assert_true(fputs(rows[i].text, f) >= 0);
+			assert_int_equal(fclose(f), 0);
+		}
+		assert_int_equal(ps_host_tells_throttled(folder, "cpu"), rows[i].tells);
+		(void)unlink(path);
+		(void)rmdir(folder);
+	}
+}
+
 /* ---- pace ---- */
 
 static void test_pace(void **state)
@@ -456,6 +484,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_throttled),
 		cmocka_unit_test(test_many_interfaces),
 		cmocka_unit_test(test_pace),
+		cmocka_unit_test(test_tells_throttled),
 		cmocka_unit_test(test_cost),
 		cmocka_unit_test(test_gone),
 		cmocka_unit_test(test_gpu),

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "host/watch_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -353,6 +354,20 @@ void ps_host_groups_remove(struct ps_host_group groups[PS_HOST_CONTROLLERS])
 			}
 		}
 	}
+}
+
+int64_t ps_host_group_oom_kills(const struct ps_host_group *g)
+{
+	char path[PATH_MAX];
+	if (!g->applied ||
+	    snprintf(path, sizeof(path), "%s/%s", g->path,
+		     g->version == 2 ? "memory.events" : "memory.oom_control") >= PATH_MAX) {
+		return 0;
+	}
+	char *text = slurp(path);
+	int64_t n = text ? ps_host_number_after(text, "oom_kill ") : 0;
+	free(text);
+	return n > 0 ? n : 0;
 }
 
 json_t *ps_host_groups_json(const struct ps_host_group groups[PS_HOST_CONTROLLERS])

@@ -33,6 +33,9 @@ void ps_host_groups_make(const struct ps_host_slice *slice,
 			 struct ps_host_group groups[PS_HOST_CONTROLLERS]);
 /* ps_host_groups_remove removes them; their processes must be gone. */
 void ps_host_groups_remove(struct ps_host_group groups[PS_HOST_CONTROLLERS]);
+/* ps_host_group_oom_kills is how many processes the kernel killed in a memory group for want of
+ * memory; 0 also when the group does not say. */
+int64_t ps_host_group_oom_kills(const struct ps_host_group *g);
 /* ps_host_groups_json describes them. */
 json_t *ps_host_groups_json(const struct ps_host_group groups[PS_HOST_CONTROLLERS]);
 

@@ -334,6 +334,14 @@ static enum ps_status ended(const struct ps_host_process *p, struct ps_error *er
 	char tail[LOG_TAIL];
 	log_tail(p->log_path, tail);
 	const char *sep = tail[0] ? ": " : "";
+	/* the group was made for this process: a kill in it was of it, or of a child it lived on */
+	if (WIFSIGNALED(p->wait_status) && WTERMSIG(p->wait_status) == SIGKILL &&
+	    ps_host_group_oom_kills(&p->groups[PS_HOST_MEMORY]) > 0) {
+		return ps_error_set(err, PS_EUNAVAIL,
+				    "the process was killed by the kernel: it needed more than the "
+				    "%lld MiB of memory of its slice (signal 9)%s%s",
+				    (long long)(p->slice.memory_bytes >> 20), sep, tail);
+	}
 	if (WIFSIGNALED(p->wait_status)) {
 		return ps_error_set(err, PS_EUNAVAIL, "the process was ended by signal %d (%s)%s%s",
 				    WTERMSIG(p->wait_status), strsignal(WTERMSIG(p->wait_status)),

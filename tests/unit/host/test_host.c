@@ -95,6 +95,56 @@ static void test_ends(void **state)
 	}
 }
 
+/* Of both versions, and the files of kernels that do not count. */
+static void test_oom_kills(void **state)
+{
+	static const struct {
+		int version;
+		const char *file, *text;
+		int64_t kills;
+	} rows[] = {
+		{2, "memory.events", "low 0\nmax 9\noom 2\noom_kill 2\noom_group_kill 1\n", 2},
+		{2, "memory.events", "low 0\nmax 9\noom 2\noom_kill 0\noom_group_kill 1\n", 0},
+		{1, "memory.oom_control", "oom_kill_disable 1\nunder_oom 0\noom_kill 3\n", 3},
+		{1, "memory.oom_control", "oom_kill_disable 1\nunder_oom 1\n", 0},
+		{1, "memory.events", "oom_kill 4\n", 0},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_host_group g = {.applied = true, .version = rows[i].version};
+		char path[PATH_MAX + 32];
+		(void)snprintf(g.path, sizeof(g.path), "/tmp/ps-oom-XXXXXX");
+		assert_non_null(mkdtemp(g.path));
+		(void)snprintf(path, sizeof(path), "%s/%s", g.path, rows[i].file);
+		FILE *f = fopen(path, "w");
+		assert_non_null(f);
+		assert_true(fputs(rows[i].text, f) >= 0);
+		assert_int_equal(fclose(f), 0);
+		assert_int_equal(ps_host_group_oom_kills(&g), rows[i].kills);
+		(void)unlink(path);
+		(void)rmdir(g.path);
+	}
+}
+
+/* What passes the memory of its slice is said to have been killed for that. */
+static void test_killed_for_memory(void **state)
+{
+	const struct ps_host_slice slice = {.memory_bytes = 16 << 20};
+	struct ps_error err;
+	char *line = NULL;
+	(void)state;
+	struct ps_host_process *p = start("x=0123456789abcdef; while :; do x=$x$x; done", &slice);
+	if (!ps_host_memory_limited(p)) {
+		(void)ps_host_stop(p, SECOND / 20, &err);
+		skip();
+	}
+	assert_int_equal(ps_host_wait_ready(p, 30 * SECOND, &line, &err), PS_EUNAVAIL);
+	if (strstr(err.what, "signal 9")) { /* else the shell gave up by itself */
+		assert_non_null(strstr(err.what, "more than the 16 MiB of memory of its slice"));
+	}
+	(void)ps_host_stop(p, 5 * SECOND, &err);
+}
+
 static void test_kill_after_timeout(void **state)
 {
 	(void)state;
@@ -371,6 +421,8 @@ int main(void)
 		T(test_priority),
 		T(test_machine),
 		T(test_group_find),
+		T(test_oom_kills),
+		T(test_killed_for_memory),
 		T(test_quota),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

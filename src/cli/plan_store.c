@@ -182,39 +182,75 @@ static double pooled_deviation(const struct ps_cli_predict_data *d)
 	return freedom > 0 ? sqrt(sum / freedom) : NAN;
 }
 
-/* What a pair that was not measured is taken for: as the measured ones, which scatter. */
-void ps_cli_plan_store_pairs(struct ps_cli_plan_store *s)
-{
-	const struct ps_cli_predict_data *d = &s->data;
-	double sum = 0, squares = 0, n = 0, z = ps_stats_normal_quantile(s->confidence);
+struct scatter {
+	double n, mean, variance, blocks; /* of pairs: of their means; blocks of one, on average */
+};
 
-	s->pair_deviation = pooled_deviation(d);
+static struct scatter scatter_of(const struct ps_cli_predict_data *d)
+{
+	struct scatter x = {0};
+	double squares = 0;
+
 	for (size_t i = 0; i < d->beside_len; i++) {
 		if (!counts(&d->beside[i]))
 			continue;
 		double v = ps_stats_mean(d->beside[i].log_ratio, kept(&d->beside[i]));
-		sum += v;
+		x.mean += v;
 		squares += v * v;
-		n++;
+		x.blocks += (double)kept(&d->beside[i]);
+		x.n++;
 	}
-	s->guess.origin = n > 0 ? PS_PLAN_PREDICTED : PS_PLAN_UNKNOWN;
-	if (n == 0)
-		return;
-	double spread = n > 1 ? sqrt(fmax(0, squares - sum * sum / n) / (n - 1)) : 0;
-	s->guess.middle = fmax(1, exp(sum / n));
-	s->guess.high = fmax(s->guess.middle, exp(sum / n + fmax(z, 0) * spread));
+	if (x.n == 0)
+		return x;
+	x.mean /= x.n;
+	x.blocks /= x.n;
+	x.variance = x.n > 1 ? fmax(0, squares - x.n * x.mean * x.mean) / (x.n - 1) : 0;
+	return x;
 }
 
+static void set_pair(double middle, double error, struct ps_plan_beside *ret)
+{
+	ret->middle = fmax(ret->middle, exp(middle));
+	ret->high = fmax(fmax(ret->high, ret->middle), exp(middle + error));
+}
+
+/* What a pair that was not measured is taken for: as the measured ones, which scatter; but what
+ * their blocks scatter is no difference between pairs. */
+void ps_cli_plan_store_pairs(struct ps_cli_plan_store *s)
+{
+	const struct scatter x = scatter_of(&s->data);
+	double z = fmax(ps_stats_normal_quantile(s->confidence), 0), own = 0;
+
+	s->pair_deviation = pooled_deviation(&s->data);
+	if (!isnan(s->pair_deviation))
+		own = s->pair_deviation * s->pair_deviation / x.blocks;
+	s->pair_mean = x.mean;
+	s->pair_variance = fmax(0, x.variance - own);
+	s->guess = (struct ps_plan_beside){1, 1, PS_PLAN_UNKNOWN};
+	if (x.n == 0)
+		return;
+	s->guess.origin = PS_PLAN_PREDICTED;
+	set_pair(x.mean, z * sqrt(s->pair_variance), &s->guess);
+}
+
+/* Few blocks tell pairs apart only as far as pairs differ by more than blocks do: the estimate is
+ * drawn to the mean of all pairs by the rest (as of normal variables, known variances). A factor
+ * for each neighbour is multiplied, and noise, which is never under 1, would add up. */
 static void measured_pair(const struct ps_cli_plan_store *s, const struct ps_cli_predict_beside *b,
 			  struct ps_plan_beside *ret)
 {
 	double z = fmax(ps_stats_normal_quantile(s->confidence), 0), n = (double)kept(b);
-	double v = ps_stats_mean(b->log_ratio, kept(b));
-	double sure = isnan(s->pair_deviation) ? 0 : z * s->pair_deviation / sqrt(n);
+	double v = ps_stats_mean(b->log_ratio, kept(b)), between = s->pair_variance;
+	double own = s->pair_deviation * s->pair_deviation / n;
 
-	ret->middle = fmax(ret->middle, exp(v));
-	ret->high = fmax(fmax(ret->high, ret->middle), exp(v + sure));
 	ret->origin = PS_PLAN_MEASURED;
+	if (isnan(own)) /* one block each: nobody knows what of the difference is noise */
+		set_pair(v, z * sqrt(between), ret);
+	else if (between + own > 0)
+		set_pair((between * v + own * s->pair_mean) / (between + own),
+			 z * sqrt(between * own / (between + own)), ret);
+	else
+		set_pair(v, 0, ret);
 }
 
 /* Measured on several slices, the worst counts. A factor under 1 would let a set fit whose parts do

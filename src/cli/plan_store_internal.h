@@ -37,8 +37,9 @@ struct ps_cli_plan_store {
 	bool learned_service, learned_capacity, learned_memory;
 	const char *no_service, *no_capacity, *no_memory;
 	struct ps_plan_beside
-		guess;		/* of pairs that were not measured; origin unknown: no pair was */
-	double pair_deviation;	/* of logarithms, between blocks; NAN */
+		guess;	       /* of pairs that were not measured; origin unknown: no pair was */
+	double pair_deviation; /* of logarithms, between blocks; NAN */
+	double pair_mean, pair_variance; /* of pairs' true logarithms, blocks' scatter taken out */
 	const char *least_type; /* "provider/type", of those asked about the one with fewest CPUs */
 	double least_cpus;	/* 0: none was asked about */
 	struct ps_plan_source source;

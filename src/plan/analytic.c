@@ -21,12 +21,14 @@ static double strictness_of(const struct ps_plan_analytic *a, int type, int kind
 
 /* ---- beside others ---- */
 
-/* A kind in a set: what its model takes there. */
+/* A kind in a set: what its model takes there. Errors of the factors are independent of each other:
+ * as squares they add up, and with each neighbour they grow. */
 static struct ps_plan_service in_set(const struct ps_plan_analytic *a, int type,
 				     const struct ps_plan_count *set, int n, int i)
 {
 	int own = a->demands[set[i].kind].model, last = own;
 	struct ps_plan_service s = *service(a, type, own);
+	double factor = 1, error = 0;
 
 	/* kinds ascend, and with them models: each is met once */
 	for (int k = 0; a->beside && k < n; k++) {
@@ -34,8 +36,12 @@ static struct ps_plan_service in_set(const struct ps_plan_analytic *a, int type,
 		if (other == own || other == last)
 			continue;
 		last = other;
-		s.mean_s *= a->beside[own * a->models + other].middle;
-		s.high_s *= a->beside[own * a->models + other].high;
+		factor *= a->beside[own * a->models + other].middle;
+		error += a->beside_error[own * a->models + other];
+	}
+	if (factor > 1 || error > 0) {
+		s.mean_s *= factor;
+		s.high_s *= factor * exp(sqrt(error));
 	}
 	return s;
 }
@@ -200,11 +206,15 @@ enum ps_status ps_plan_analytic_init(struct ps_plan_analytic *a, struct ps_error
 	a->edge = malloc(rows * sizeof(double));
 	a->load = malloc(rows * models * sizeof(double));
 	a->most_together = calloc(types * models, sizeof(int));
-	if (!scratch || !a->strictness || !a->edge || !a->load || !a->most_together) {
+	a->beside_error = calloc(a->beside ? models * models : 1, sizeof(double));
+	if (!scratch || !a->strictness || !a->edge || !a->load || !a->most_together ||
+	    !a->beside_error) {
 		free(scratch);
 		ps_plan_analytic_fini(a);
 		return ps_error_set(err, PS_ENOMEM, "no memory for the service times");
 	}
+	for (size_t i = 0; a->beside && i < models * models; i++)
+		a->beside_error[i] = pow(log(a->beside[i].high / a->beside[i].middle), 2);
 	for (int t = 0; t < a->types; t++) {
 		set_strictness(a, t);
 		set_edges(a, t, scratch);
@@ -221,6 +231,8 @@ void ps_plan_analytic_fini(struct ps_plan_analytic *a)
 	free(a->edge);
 	free(a->load);
 	free(a->most_together);
+	free(a->beside_error);
+	a->beside_error = NULL;
 	a->strictness = a->edge = a->load = NULL;
 	a->most_together = NULL;
 }

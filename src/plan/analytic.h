@@ -18,7 +18,8 @@
  *the slowdown beside others. With several hours, (1) must hold in each of them.
  *
  * Where runs beside another model are known to take longer (`beside`), service times of a set are
- *those, times the product over the other models in it. A model more makes all of them longer or
+ *those, times the product over the other models in it; at the upper end their errors are added as
+ *squares of logarithms, being independent. A model more makes all of them longer or
  *leaves them, so that a set that fits still has only subsets that fit; and what alone must fit
  *(needs, levels) is less than what the set takes, so that bounds from it hold.
  *
@@ -71,11 +72,12 @@ struct ps_plan_analytic {
 	/* [own * models + other], >= 1; NULL: models do not slow each other down */
 	const struct ps_plan_beside *beside;
 	/* Worked out by init. */
-	double *strictness; /* [type * kinds + kind]: x_j; INFINITY: never */
-	double *edge;	    /* [type * levels + level]: the least strictness of a level */
-	double *load;	    /* [(type * levels + level) * models + model]: (E exp(xS) - 1) / x */
-	int *most_together; /* [type * models + model]: kinds' parts of a model on one machine */
-	int levels;	    /* so many distinct strictnesses are told apart per type */
+	double *strictness;   /* [type * kinds + kind]: x_j; INFINITY: never */
+	double *edge;	      /* [type * levels + level]: the least strictness of a level */
+	double *load;	      /* [(type * levels + level) * models + model]: (E exp(xS) - 1) / x */
+	double *beside_error; /* [own * models + other]: ln(high / middle) squared */
+	int *most_together;   /* [type * models + model]: kinds' parts of a model on one machine */
+	int levels;	      /* so many distinct strictnesses are told apart per type */
 };
 
 /* ps_plan_analytic_init works out what the oracle needs; the inputs must outlive it. PS_EINVAL for

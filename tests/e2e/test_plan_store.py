@@ -211,6 +211,9 @@ class Store(unittest.TestCase):
         self.assertEqual(figures["a"]["service"]["from"], "measured")
         service, memory = figures["b"]["service"], figures["b"]["memory"]
         self.assertEqual((service["from"], memory["from"]), ("predicted", "predicted"))
+        capacity = figures["b"]["capacity"]
+        self.assertEqual((capacity["from"], capacity["lanes"]), ("predicted", 1))
+        self.assertTrue(0 < capacity["low_rps"] <= capacity["rps"])
         self.assertIn("4 models", service["how"])
         # four bound too little for 95 %: that is said, and the margin is the errors' own
         self.assertIn("too few for an interval", service["how"])

@@ -368,11 +368,43 @@ static void test_beside_refuses(void **state)
 		m.beside[i] = (struct ps_plan_beside){1, 1, PS_PLAN_MEASURED};
 	wire(&m, 2, 2, 1);
 	assert_true(fits(&m, both, 2));
+	ps_plan_analytic_fini(&m.a);
 	m.beside[1 * 2 + 0].high = 6; /* 120 ms, over its limit of 100 ms even without waiting */
+	wire(&m, 2, 2, 1);
 	assert_true(fits(&m, both, 1) && fits(&m, both + 1, 1));
 	assert_int_equal(m.oracle.judge(m.oracle.ctx, 0, both, 2, &kind), PS_PLAN_LATENCY);
 	assert_int_equal(kind, 1);
 	ps_plan_analytic_fini(&m.a);
+}
+
+/* Factors of two neighbours are multiplied, and the errors of both, 10 % each, are 14 %. */
+static void test_errors_of_neighbours(void **state)
+{
+	struct machine m = {.host = {4, 1e9, 0}, .beside_known = true};
+	const struct ps_plan_count set[] = {{0, 1}, {1, 1}, {2, 1}};
+	struct ps_plan_forecast f[3], g[1];
+	struct ps_plan_state s;
+
+	(void)state;
+	for (int k = 0; k < 3; k++) {
+		m.rates[k][0] = k == 0 ? 1 : 1e-9;
+		m.services[k] = (struct ps_plan_service){true, false, 0.01, 0.01, 0};
+		m.demands[k] = (struct ps_plan_demand){k, m.rates[k], 0.99, 0.4, NULL};
+	}
+	for (int i = 0; i < 9; i++)
+		m.beside[i] = (struct ps_plan_beside){1.2, 1.2 * exp(0.1), PS_PLAN_MEASURED};
+	wire(&m, 3, 3, 1);
+	m.oracle.foresee(m.oracle.ctx, 0, set, 3, f, &s);
+	ps_plan_analytic_fini(&m.a);
+	expect_near(f[0].share, 0.01 * 1.2 * 1.2 / 4, 1e-9);
+	m.services[0].mean_s = 0.01 * 1.2 * 1.2;
+	m.services[0].high_s = m.services[0].mean_s * exp(0.1 * sqrt(2));
+	m.beside_known = false;
+	wire(&m, 3, 3, 1);
+	m.oracle.foresee(m.oracle.ctx, 0, set, 1, g, &s);
+	ps_plan_analytic_fini(&m.a);
+	/* who waits for nobody takes what the run takes */
+	expect_near(f[0].high_s, g[0].high_s, 1e-4);
 }
 
 /* The least factor that holds the formula down to what was measured. */
@@ -487,6 +519,7 @@ int main(void)
 		cmocka_unit_test(test_contract),
 		cmocka_unit_test(test_beside),
 		cmocka_unit_test(test_beside_refuses),
+		cmocka_unit_test(test_errors_of_neighbours),
 		cmocka_unit_test(test_slowed),
 		cmocka_unit_test(test_least_needs),
 		cmocka_unit_test(test_decay_at),

@@ -31,8 +31,8 @@ struct ps_sim_part {
 bool ps_sim_part_has(const struct ps_sim_part *p, uint64_t number);
 
 /* ps_sim_curve fills phases from a trace: its rate in each `bin_ns`, in units of *ret_rate_rps, the
- * rate of its busiest stretch of `window_ns`; 0 behind its end. `ret_phases` has room for
- * ps_sim_curve_len. */
+ * rate of its busiest stretch of `window_ns` (of all of it, when it is shorter); 0 behind its end.
+ * `ret_phases` has room for ps_sim_curve_len. */
 int ps_sim_curve_len(const struct ps_load_trace *t, int64_t bin_ns);
 void ps_sim_curve(const struct ps_load_trace *t, int64_t bin_ns, int64_t window_ns,
 		  struct ps_sim_phase *ret_phases, double *ret_rate_rps);

@@ -67,15 +67,16 @@ static double bin_count(const struct ps_load_trace *t, int i, int n, int64_t bin
 void ps_sim_curve(const struct ps_load_trace *t, int64_t bin_ns, int64_t window_ns,
 		  struct ps_sim_phase *ret_phases, double *ret_rate_rps)
 {
-	double most = (double)ps_load_trace_most(t, (double)window_ns);
+	double stretch_ns = fmax(fmin((double)window_ns, t->length_ns), 1);
+	double most = (double)ps_load_trace_most(t, stretch_ns);
 	int n = ps_sim_curve_len(t, bin_ns) - 1;
 	for (int i = 0; i < n; i++) {
 		double width_ns, count = bin_count(t, i, n, bin_ns, &width_ns);
-		ret_phases[i] = (struct ps_sim_phase){i * bin_ns,
-						      count / width_ns * (double)window_ns / most};
+		ret_phases[i] =
+			(struct ps_sim_phase){i * bin_ns, count / width_ns * stretch_ns / most};
 	}
 	ret_phases[n] = (struct ps_sim_phase){(int64_t)ceil(t->length_ns), 0};
-	*ret_rate_rps = most * 1e9 / (double)window_ns;
+	*ret_rate_rps = most * 1e9 / stretch_ns;
 }
 
 /* ---- the plan ----------------------------------------------------------------------------- */

@@ -199,6 +199,9 @@ static void a_trace_gives_its_rates(void **state)
 	}
 	assert_int_equal(phases[3].from_ns, 140 * S);
 	assert_true(phases[3].factor == 0);
+	ps_sim_curve(&trace, MINUTE, 5 * MINUTE, phases, &rate); /* longer than the trace */
+	near("rate", rate, 1000.0 / 7, 1e-3);
+	near("factor", phases[0].factor, 1, 2e-3);
 }
 
 /* ---- agreements --------------------------------------------------------------------------- */

@@ -36,6 +36,11 @@ const char *ps_measure_cell_model(const struct ps_measure_cell *c);
  * cell. The caller finishes *ret_result. The errors of ps_measure_drive. */
 enum ps_status ps_measure_cell_trial(struct ps_measure_cell *c, struct ps_measure_load_plan *plan,
 				     struct ps_load_result *ret_result, struct ps_error *err);
+/* ps_measure_answered says whether a trial at given rates measured a server at all. PS_EUNAVAIL,
+ * with how its requests ended and the first failure, when no request of a tenant succeeded and none
+ * was merely late or refused for being too many, or when nobody's succeeded, in the warm-up
+ * neither, and none was refused. Pure. */
+enum ps_status ps_measure_answered(const struct ps_load_result *r, struct ps_error *err);
 /* ps_measure_cell_figure keeps a figure; texts are copied. PS_ENOMEM, PS_ETOOBIG. */
 enum ps_status ps_measure_cell_figure(struct ps_measure_cell *c,
 				      const struct ps_store_figure *figure, struct ps_error *err);

@@ -48,6 +48,7 @@ static enum ps_status one_trial(struct ps_measure_cell *c, struct ps_measure_loa
 	struct ps_load_result r;
 	enum ps_status st = ps_measure_cell_trial(c, plan, &r, err);
 	if (st == PS_OK) {
+		st = ps_measure_answered(&r, err);
 		ps_load_result_fini(&r);
 	}
 	return st;

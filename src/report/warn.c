@@ -186,6 +186,59 @@ static void warn_reasons(struct list *w, const struct ps_store_cell *cell,
 	ps_strbuf_fini(&text);
 }
 
+/* Failures that no load explains: see the outcomes in docs/load.md. */
+static bool is_odd(const char *outcome)
+{
+	static const char *const names[] = {"connect", "reset", "garbage", "rejected",
+					    "wrong_answer"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(outcome, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* "30 rejected, 2 timeout"; *ret_odd: there are odd ones. */
+static void put_failures(struct ps_strbuf *b, const char *outcomes_json, bool *ret_odd)
+{
+	json_t *o = NULL, *value;
+	const char *key;
+
+	if (outcomes_json && ps_json_parse(outcomes_json, strlen(outcomes_json), &o, NULL) == PS_OK)
+		json_object_foreach(o, key, value) if (strcmp(key, "ok") != 0 &&
+						       json_integer_value(value) > 0)
+		{
+			ps_strbuf_printf(b, "%s%lld %.40s", b->len ? ", " : "",
+					 (long long)json_integer_value(value), key);
+			*ret_odd = *ret_odd || is_odd(key);
+		}
+	json_decref(o);
+}
+
+/* Steps of searches and points of grids are there to be too much: of them only what is odd. */
+static void warn_failures(struct list *w, const struct ps_store_cell *cell,
+			  const struct ps_store_trial *t, const struct ps_store_result *r)
+{
+	const struct ps_store_tenant *who = &w->a->campaign->tenants[r->tenant];
+	bool odd = t->role == PS_STORE_DEMAND || t->role == PS_STORE_AT_CAPACITY;
+	struct ps_strbuf kinds;
+
+	if (r->scheduled == 0 ||
+	    (double)r->ok / (double)r->scheduled >= who->sla.min_success - 1e-12)
+		return;
+	ps_strbuf_init(&kinds);
+	put_failures(&kinds, r->outcomes_json, &odd);
+	if (odd)
+		warn(w,
+		     "FAILURES: %s, trial %d (%s), %s: %llu of %llu requests did not succeed "
+		     "(%s)%s%.300s.",
+		     cell->key, t->number + 1, ps_store_role_name(t->role), who->name,
+		     (unsigned long long)(r->scheduled - r->ok), (unsigned long long)r->scheduled,
+		     kinds.len ? kinds.data : "how was not stored",
+		     r->first_failure ? "; the first: " : "",
+		     r->first_failure ? r->first_failure : "");
+	ps_strbuf_fini(&kinds);
+}
+
 static void warn_trial(struct list *w, const struct ps_store_cell *cell,
 		       const struct ps_store_trial *t)
 {
@@ -197,6 +250,7 @@ static void warn_trial(struct list *w, const struct ps_store_cell *cell,
 			warn_reasons(w, cell, t, w->a->campaign->tenants[r->tenant].name,
 				     r->reasons);
 		named = named || !r->valid;
+		warn_failures(w, cell, t, r);
 	}
 	if (!t->valid && !named)
 		warn_reasons(w, cell, t, NULL, t->reasons);

@@ -21,7 +21,7 @@ import yaml
 
 from support import perseus
 from support.campaigns import SLA, Folder
-from support.scripted_server import ScriptedServer
+from support.scripted_server import ScriptedServer, http
 from support.validity import codes, measured, trusted
 
 FAST = {"scale": "500ms", "steps": 2, "step": "250ms", "warmup": "10ms", "checks": 1}
@@ -299,15 +299,22 @@ class Faults(Folder):
         return path
 
     def test_answers(self):
-        """Whatever it answers, the trials are stored with their outcomes and nothing hangs."""
+        """Whatever it answers, the trials are stored with their outcomes, the report says what
+        happened, and nothing hangs."""
         rows = [("garbage", "garbage"), ("half", "reset"), ("reset", "reset"), ("503", "refused"),
                 ("400", "rejected"), ("not-oip", "garbage"), ("missing-output", "wrong_answer"),
                 ("never", "timeout")]
         for action, outcome in rows:
-            with self.subTest(action), ScriptedServer(lambda n, s, a=action: a) as s:
+            # one in three is answered: a bad server, but one that there is
+            with self.subTest(action), \
+                    ScriptedServer(lambda n, s, a=action: a if n % 3 else "good") as s:
                 self.db = self.dir / f"{action}.db"
                 done = self.measure(self.campaign(s.url), "--json")
                 self.assertEqual(done.returncode, 0, done.stderr)
+                said = [w for w in json.loads(perseus.run("report", self.db, "--json").stdout)
+                        ["warnings"] if w.startswith("FAILURES: confirm/")]
+                self.assertEqual(len(said), 4, said)
+                self.assertTrue(all(f" {outcome}" in w and "the first: " in w for w in said), said)
                 kinds = set()
                 for outcomes, scheduled, met in self.query(
                         "SELECT outcomes, scheduled, sla_met FROM result"):
@@ -316,6 +323,27 @@ class Faults(Folder):
                     self.assertEqual(met, 0)
                     kinds |= counted.keys()
                 self.assertIn(outcome, kinds)
+
+    def test_nothing_but_failures(self):
+        """Where no request at all succeeds, nothing was measured: the cell says why, and is tried
+        again."""
+        denied = http(401, b'{"error":"who are you"}')
+        moved = http(302, b"", "Location: /x\r\n")
+        for action, word in ((denied, "401"), (moved, "302"), ("garbage", "garbage"),
+                             ("half", "reset"), ("never", "timeout")):
+            with self.subTest(word), ScriptedServer(lambda n, s, a=action: a) as s:
+                self.db = self.dir / f"none-{word}.db"
+                path = self.campaign(s.url)
+                done = self.measure(path, "--json")
+                self.assertEqual(done.returncode, 1, done.stderr)
+                for state, reason in self.query("SELECT state, reason FROM cell"):
+                    self.assertEqual(state, "failed")
+                    self.assertIn("succeeded (", reason)
+                    self.assertIn(word, reason)
+                self.assertIn(word, perseus.run("report", self.db).stdout)
+                s.script = lambda n, s: "good"
+                again = self.measure(path, "--resume", "--json")
+                self.assertEqual(again.returncode, 0, again.stderr)
 
     def test_no_oip_server(self):
         """Something else listens there, or it redirects: the cells fail and say what it said."""

@@ -117,7 +117,7 @@ static void one(const void *ctx, int k, void *ret)
 	if (!r || ps_load_recorder_init(&rec, r, &plan, &tenant, 1.1 * c->requests) != PS_OK)
 		fail("no memory");
 	record_all(c, &rng, &rec);
-	ps_load_recorder_finish(&rec);
+	ps_load_recorder_finish(&rec, plan.duration_ns);
 	if (ps_load_judge(r, &terms) != PS_OK)
 		fail("no memory");
 	look(c, r, ret);

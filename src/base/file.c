@@ -67,6 +67,55 @@ enum ps_status ps_file_read(const char *path, size_t limit_bytes, char **ret_dat
 	return s;
 }
 
+static enum ps_status too_long(const char *path, struct ps_error *err)
+{
+	return ps_error_set(err, PS_EINVAL, "path too long: %.80s", path);
+}
+
+enum ps_status ps_file_place(const char *path, char *ret_place, bool *ret_in_place,
+			     struct ps_error *err)
+{
+	struct stat st;
+	char *whole = NULL;
+
+	if (strlen(path) >= PS_FILE_PATH)
+		return too_long(path, err);
+	if (lstat(path, &st) < 0 || S_ISREG(st.st_mode)) {
+		strcpy(ret_place, path); /* what is wrong with it, opening will say */
+		*ret_in_place = false;
+		return PS_OK;
+	}
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+		whole = realpath(path, NULL);
+		if (!whole)
+			return fail(err, errno, "write", path);
+	}
+	*ret_in_place = !whole;
+	int n = snprintf(ret_place, PS_FILE_PATH, "%s", whole ? whole : path);
+	free(whole);
+	return n < PS_FILE_PATH ? PS_OK : too_long(path, err);
+}
+
+enum ps_status ps_file_can_write(const char *path, struct ps_error *err)
+{
+	char place[PS_FILE_PATH];
+	bool in_place;
+	enum ps_status st = ps_file_place(path, place, &in_place, err);
+
+	if (st != PS_OK)
+		return st;
+	if (in_place && access(place, W_OK) < 0 && errno != ENOENT)
+		return fail(err, errno, "write", path);
+	if (in_place)
+		return PS_OK;
+	char *slash = strrchr(place, '/');
+	if (slash)
+		slash[slash == place] = '\0'; /* "/x" is in "/" */
+	else
+		strcpy(place, ".");
+	return access(place, W_OK | X_OK) == 0 ? PS_OK : fail(err, errno, "write", path);
+}
+
 static int write_all(int fd, const char *p, size_t len)
 {
 	while (len > 0) {
@@ -78,21 +127,39 @@ static int write_all(int fd, const char *p, size_t len)
 		p += n;
 		len -= (size_t)n;
 	}
-	return fsync(fd) < 0 ? errno : 0;
+	return 0;
 }
 
-enum ps_status ps_file_write(const char *path, const void *data, size_t len, struct ps_error *err)
+static enum ps_status write_in_place(const char *path, const void *data, size_t len,
+				     struct ps_error *err)
 {
-	char tmp[4096];
-	if (snprintf(tmp, sizeof tmp, "%s.%ld.tmp", path, (long)getpid()) >= (int)sizeof tmp)
-		return ps_error_set(err, PS_EINVAL, "path too long: %.80s", path);
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return fail(err, errno, "write", path);
 	int e = write_all(fd, data, len);
 	if (close(fd) < 0 && !e)
 		e = errno;
-	if (!e && rename(tmp, path) < 0)
+	return e ? fail(err, e, "write", path) : PS_OK;
+}
+
+enum ps_status ps_file_write(const char *path, const void *data, size_t len, struct ps_error *err)
+{
+	char place[PS_FILE_PATH], tmp[PS_FILE_PATH + 32];
+	bool in_place;
+	enum ps_status st = ps_file_place(path, place, &in_place, err);
+
+	if (st != PS_OK || in_place)
+		return st != PS_OK ? st : write_in_place(place, data, len, err);
+	snprintf(tmp, sizeof tmp, "%s.%ld.tmp", place, (long)getpid());
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return fail(err, errno, "write", path);
+	int e = write_all(fd, data, len);
+	if (!e && fsync(fd) < 0)
+		e = errno;
+	if (close(fd) < 0 && !e)
+		e = errno;
+	if (!e && rename(tmp, place) < 0)
 		e = errno;
 	if (e) {
 		unlink(tmp);

@@ -105,6 +105,23 @@ static enum ps_status check_paths(const char *text, const char *path,
 	return PS_OK;
 }
 
+/* Before the load, not after it: a long run must not end in nothing. */
+static enum ps_status check_place(const char *path, const struct ps_load_plan *plan,
+				  struct ps_error *err)
+{
+	struct ps_strbuf whole;
+	enum ps_status st;
+
+	if (!path) {
+		return PS_OK;
+	}
+	ps_strbuf_init(&whole);
+	put_path(path, plan->tenants[0].name, &whole);
+	st = ps_file_can_write(whole.data, err);
+	ps_strbuf_fini(&whole);
+	return st;
+}
+
 static enum ps_status check_export(const char *text, const struct ps_load_plan *plan,
 				   struct ps_error *err)
 {
@@ -122,6 +139,15 @@ static enum ps_status check_export(const char *text, const struct ps_load_plan *
 	return formats[f].per_tenant ? check_paths(text, path, plan, err) : PS_OK;
 }
 
+static enum ps_status check_export_place(const char *text, const struct ps_load_plan *plan,
+					 struct ps_error *err)
+{
+	const char *path;
+
+	parse(text, &path);
+	return check_place(path, plan, err);
+}
+
 enum ps_status ps_cli_load_files_check(const struct ps_cli_load_options *o,
 				       const struct ps_load_plan *plan, struct ps_error *err)
 {
@@ -129,8 +155,14 @@ enum ps_status ps_cli_load_files_check(const struct ps_cli_load_options *o,
 
 	for (size_t i = 0; st == PS_OK && i < o->exports.len; i++) {
 		st = check_export(o->exports.items[i], plan, err);
+		if (st == PS_OK) {
+			st = check_export_place(o->exports.items[i], plan, err);
+		}
 	}
-	return st;
+	if (st == PS_OK) {
+		st = check_place(o->records, plan, err);
+	}
+	return st == PS_OK ? check_place(o->log, plan, err) : st;
 }
 
 /* ---- after the run ---- */

@@ -47,6 +47,7 @@ static enum ps_status fill_target(struct ps_load_tenant *t, const struct ps_cli_
 	}
 	if (st == PS_OK && !t->model) {
 		st = ps_error_set(err, PS_EUSAGE, "tenant '%s' names no model", t->name);
+		ps_error_hint(err, "--model NAME of a server, or --in-process FILE");
 	}
 	return st;
 }

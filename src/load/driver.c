@@ -309,7 +309,7 @@ static enum ps_status merge_tenant(struct ps_load_run *run, size_t i)
 			   : 0;
 	r->batch = ps_load_target_mean_batch(run->targets[i]);
 	r->request_bytes = (size_t)ps_load_target_mean_bytes(run->targets[i]);
-	ps_load_recorder_finish(rec);
+	ps_load_recorder_finish(rec, run->result->duration_ns);
 	fill_little(run, i);
 	return st;
 }

@@ -39,6 +39,7 @@ struct ps_load_shot {
 	int failures;		     /* connections that failed one after the other */
 	int64_t scheduled_ns;	     /* after the start */
 	int64_t handed_ns;	     /* to the port */
+	int64_t asked_ns;	     /* when it began to wait for the port; 0: it did not */
 	uint64_t sequence;
 	bool sampled; /* the uncorrected view follows this one */
 };

@@ -138,9 +138,11 @@ static void check_rate(struct ps_load_tenant_result *r)
 	if ((double)r->sent_after > (1 - PS_LOAD_MIN_SENT) * (double)r->scheduled) {
 		ps_load_judge_reason(r, PS_LOAD_REASON_RATE,
 				     "%llu of %llu requests left long after the end of the "
-				     "schedule: the generator is too slow for this rate",
+				     "schedule: %s",
 				     (unsigned long long)r->sent_after,
-				     (unsigned long long)r->scheduled);
+				     (unsigned long long)r->scheduled,
+				     r->late_limit ? "they waited for a free connection"
+						   : "the generator is too slow for this rate");
 	}
 }
 

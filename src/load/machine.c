@@ -88,16 +88,24 @@ static void read_unified(const char *folder, struct ps_load_machine_reading *r)
 	}
 }
 
-/* In version 1 another controller counts what ran; as a rule both are mounted as one. */
+/* In version 1 another controller counts what ran: mounted as one with it, or apart as "cpuacct",
+ * where the groups have the same names as a rule. Else it is not known. */
 static void read_legacy(const char *folder, struct ps_load_machine_reading *r)
 {
+	static const char alone[] = "/sys/fs/cgroup/cpu";
+	const char *mount = strstr(folder, alone), *rest = mount ? mount + strlen(alone) : NULL;
 	char path[PATH_SIZE], text[2048], ran[64];
 
 	snprintf(path, sizeof(path), "%.1000s/cpu.stat", folder);
 	if (read_text(path, text, sizeof(text)) <= 0) {
 		return;
 	}
-	snprintf(path, sizeof(path), "%.1000s/cpuacct.usage", folder);
+	if (rest && (*rest == '/' || *rest == '\0')) {
+		snprintf(path, sizeof(path), "%.*s%sacct%.900s/cpuacct.usage",
+			 (int)(mount - folder), folder, alone, rest);
+	} else {
+		snprintf(path, sizeof(path), "%.1000s/cpuacct.usage", folder);
+	}
 	add_quota(r, number_after(text, "throttled_time"),
 		  read_text(path, ran, sizeof(ran)) > 0 ? strtoll(ran, NULL, 10) : -1);
 }
@@ -228,6 +236,9 @@ static double throttled(const struct ps_load_machine_reading *from,
 	for (int i = 0; from->quota_len == to->quota_len && i < to->quota_len; i++) {
 		double share = withheld(&from->quotas[i], &to->quotas[i]);
 
+		if (share < 0) {
+			return -1; /* somebody was stopped, and nobody knows how much */
+		}
 		most = share > most ? share : most;
 	}
 	return most;

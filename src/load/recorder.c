@@ -170,11 +170,15 @@ static void count_second(struct ps_load_recorder *rec, const struct ps_load_reco
 static void count_sent(struct ps_load_recorder *rec, const struct ps_load_record *q)
 {
 	struct ps_load_tenant_result *r = rec->r;
-	int64_t over = q->sent_ns - rec->warmup_ns - rec->duration_ns;
+	int64_t asked_ns = q->sent_ns - q->waited_ns;
+	int64_t over = asked_ns - rec->warmup_ns - rec->duration_ns;
 
 	r->sent++;
+	if (q->sent_ns > rec->last_sent_ns) {
+		rec->last_sent_ns = q->sent_ns;
+	}
 	r->sent_after += over > rec->duration_ns / LATE_PART;
-	ps_hist_record(&r->send_lag, q->sent_ns - q->scheduled_ns);
+	ps_hist_record(&r->send_lag, asked_ns - q->scheduled_ns);
 }
 
 bool ps_load_recorder_end(struct ps_load_recorder *rec, const struct ps_load_record *q,
@@ -334,6 +338,9 @@ enum ps_status ps_load_recorder_merge(struct ps_load_recorder *to,
 	merge_seconds(to->r, from->r);
 	to->resided += from->resided;
 	to->residence_ns += from->residence_ns;
+	if (from->last_sent_ns > to->last_sent_ns) {
+		to->last_sent_ns = from->last_sent_ns;
+	}
 	if (from->last_ok_ns > to->last_ok_ns) {
 		to->last_ok_ns = from->last_ok_ns;
 	}
@@ -345,10 +352,18 @@ enum ps_status ps_load_recorder_merge(struct ps_load_recorder *to,
 	return PS_OK;
 }
 
-void ps_load_recorder_finish(struct ps_load_recorder *rec)
+/* What was counted goes by the time in which it happened: requests that left, or were answered,
+ * after the end of the schedule are no part of a rate that was kept until then. */
+static double rate(uint64_t n, double s)
+{
+	return s > 0 ? (double)n / s : 0;
+}
+
+void ps_load_recorder_finish(struct ps_load_recorder *rec, int64_t duration_ns)
 {
 	struct ps_load_tenant_result *r = rec->r;
-	double duration = (double)rec->duration_ns / 1e9;
+	double duration = (double)duration_ns / 1e9;
+	double sending = (double)(rec->last_sent_ns - rec->warmup_ns) / 1e9;
 	double busy = (double)(rec->last_ok_ns - rec->warmup_ns) / 1e9;
 
 	/* The users of a closed loop begin the measured part with requests under way, and so they
@@ -356,10 +371,10 @@ void ps_load_recorder_finish(struct ps_load_recorder *rec)
 	 * warm-up they begin with nothing under way. */
 	busy = (rec->closed && rec->warmup_ns > 0) || busy < duration ? duration : busy;
 
-	r->offered_rps = (double)r->scheduled / duration;
-	r->achieved_rps = (double)r->sent / duration;
-	r->goodput_rps = (double)r->good / duration;
-	r->throughput_rps = (double)r->outcomes[PS_LOAD_OK] / busy;
+	r->offered_rps = rate(r->scheduled, duration);
+	r->achieved_rps = rate(r->sent, fmax(sending, duration));
+	r->goodput_rps = rate(r->good, busy);
+	r->throughput_rps = rate(r->outcomes[PS_LOAD_OK], busy);
 	r->success_ratio =
 		r->scheduled ? (double)r->outcomes[PS_LOAD_OK] / (double)r->scheduled : 0;
 	r->violating_ratio = r->scheduled ? 1 - (double)r->good / (double)r->scheduled : 0;

@@ -23,7 +23,7 @@ struct ps_load_recorder {
 	size_t max_records, record_cap;
 	atomic_size_t
 		*room; /* of records, shared by the recorders of a tenant; NULL: max_records */
-	int64_t last_ok_ns;
+	int64_t last_sent_ns, last_ok_ns;
 	int64_t first_failure_ns; /* scheduled instant; -1: none yet */
 	uint64_t resided;	  /* that were sent and ended, warm-up included, */
 	__int128 residence_ns;	  /* and done - sent of them */
@@ -63,7 +63,8 @@ void ps_load_recorder_failure(struct ps_load_recorder *rec, const struct ps_load
 enum ps_status ps_load_recorder_merge(struct ps_load_recorder *to,
 				      const struct ps_load_recorder *from);
 
-/* ps_load_recorder_finish computes the rates. */
-void ps_load_recorder_finish(struct ps_load_recorder *rec);
+/* ps_load_recorder_finish computes the rates of a measured part that lasted `duration_ns` (less
+ * than was planned when the run was stopped). */
+void ps_load_recorder_finish(struct ps_load_recorder *rec, int64_t duration_ns);
 
 #endif

@@ -123,7 +123,9 @@ void ps_load_remote_cancel(struct ps_load_islot *s)
 
 struct wait {
 	bool done;
-	enum ps_status (*use)(void *ctx, const struct ps_net_call *call, struct ps_error *err);
+	const struct ps_net_client *client;
+	enum ps_status (*use)(void *ctx, const struct ps_net_call *call, const char *why,
+			      struct ps_error *err);
 	void *ctx;
 	enum ps_status status;
 	struct ps_error *err;
@@ -134,13 +136,13 @@ static void on_waited(struct ps_net_call *c)
 	struct wait *w = c->ctx;
 
 	w->done = true;
-	w->status = w->use(w->ctx, c, w->err);
+	w->status = w->use(w->ctx, c, ps_net_client_why(w->client), w->err);
 }
 
 enum ps_status ps_load_remote_call(const struct ps_load_target *g, size_t replica,
 				   const struct ps_net_call *like, int64_t timeout_ns,
 				   enum ps_status (*use)(void *ctx, const struct ps_net_call *call,
-							 struct ps_error *err),
+							 const char *why, struct ps_error *err),
 				   void *ctx, struct ps_error *err)
 {
 	struct ps_net_client_options o = options(g, replica);
@@ -153,6 +155,7 @@ enum ps_status ps_load_remote_call(const struct ps_load_target *g, size_t replic
 	o.max_body_bytes = PS_LOAD_MAX_METADATA_BYTES; /* after the run as before it */
 	if (st == PS_OK) {
 		st = ps_net_client_new(loop, &o, &client, err);
+		w.client = client;
 	}
 	if (st == PS_OK) {
 		call.deadline_ns = ps_evloop_now_ns(loop) + timeout_ns;
@@ -350,12 +353,12 @@ enum ps_load_outcome ps_load_remote_grpc(struct ps_load_islot *s, const struct p
 
 enum ps_status ps_load_remote_refusal(const struct ps_load_item *it,
 				      const struct ps_load_replica *r, const struct ps_net_call *c,
-				      struct ps_error *err)
+				      const char *in_words, struct ps_error *err)
 {
 	struct ps_error why;
 
 	if (c->outcome != PS_NET_OK) {
-		say_net(c, "", &why);
+		say_net(c, in_words, &why);
 	} else if (c->kind == PS_NET_CALL_HTTP) {
 		say_http(c, &why);
 	} else {

@@ -27,11 +27,12 @@ enum ps_status ps_load_remote_prepare(const struct ps_load_target *g, struct ps_
 				      struct ps_error *err);
 
 /* ps_load_remote_call makes one call like `like` to a replica on a loop of its own; the answer of
- * the finished call is passed to `use` with ctx. BLOCKS. */
+ * the finished call is passed to `use` with ctx and, when it failed, why in words ("": nothing more
+ * is known). BLOCKS. */
 enum ps_status ps_load_remote_call(const struct ps_load_target *g, size_t replica,
 				   const struct ps_net_call *like, int64_t timeout_ns,
 				   enum ps_status (*use)(void *ctx, const struct ps_net_call *call,
-							 struct ps_error *err),
+							 const char *why, struct ps_error *err),
 				   void *ctx, struct ps_error *err);
 
 /* ps_load_remote_take puts the instants and sizes of a finished call into the slot's answer, says
@@ -52,6 +53,7 @@ void ps_load_remote_cancel(struct ps_load_islot *s);
 /* ps_load_remote_refusal fills `err` for a call for metadata that did not give any. */
 enum ps_status ps_load_remote_refusal(const struct ps_load_item *it,
 				      const struct ps_load_replica *r,
-				      const struct ps_net_call *call, struct ps_error *err);
+				      const struct ps_net_call *call, const char *why,
+				      struct ps_error *err);
 
 #endif

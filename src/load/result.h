@@ -48,13 +48,14 @@ const char *ps_load_outcome_name(enum ps_load_outcome o);
 struct ps_load_record {
 	int64_t scheduled_ns, sent_ns, first_byte_ns, done_ns;
 	int64_t server_queue_ns, server_compute_ns; /* from Server-Timing; -1 when absent */
-	uint32_t connection;			    /* number of the connection within the tenant */
-	uint16_t http_status;			    /* 0: none came */
-	uint8_t outcome;			    /* enum ps_load_outcome */
-	uint8_t warmup : 1;			    /* scheduled before the measured part */
-	uint8_t sampled : 1;			    /* belongs to the uncorrected view */
-	uint8_t kernel : 1; /* first byte and done are the kernel's instants */
-	uint64_t sequence;  /* number of the arrival within its tenant */
+	int64_t waited_ns;    /* for a worker of a model in this process: no part of the send lag */
+	uint32_t connection;  /* number of the connection within the tenant */
+	uint16_t http_status; /* 0: none came */
+	uint8_t outcome;      /* enum ps_load_outcome */
+	uint8_t warmup : 1;   /* scheduled before the measured part */
+	uint8_t sampled : 1;  /* belongs to the uncorrected view */
+	uint8_t kernel : 1;   /* first byte and done are the kernel's instants */
+	uint64_t sequence;    /* number of the arrival within its tenant */
 };
 
 /* What was scheduled in one second of the run (index 0 = first second of the measured part). */

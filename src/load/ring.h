@@ -12,6 +12,7 @@ struct ps_load_waiting {
 	int64_t scheduled_ns; /* after the start */
 	uint64_t sequence;
 	struct ps_load_user *user; /* NULL: open loop */
+	int64_t asked_ns;	   /* when no connection or worker was free for it; 0: never */
 };
 
 /* Zeroed it is empty. */

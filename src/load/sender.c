@@ -143,6 +143,7 @@ static void on_expiry(struct ps_evloop_timer *timer, int64_t now_ns)
 
 static void wait_for_slot(struct ps_load_tenant_run *tr, struct ps_load_waiting w, int64_t now_ns)
 {
+	w.asked_ns = now_ns;
 	if (!ps_load_ring_push(&tr->waiting, w)) {
 		finish_unsent(tr, w, now_ns, "too many wait for a connection");
 		return;
@@ -192,6 +193,7 @@ static bool send_on(struct ps_load_slot *slot, struct ps_load_waiting w, int64_t
 	k->scheduled_ns = w.scheduled_ns;
 	k->sequence = w.sequence;
 	k->handed_ns = now_ns;
+	k->asked_ns = w.asked_ns;
 	k->sampled = !tr->sample_busy;
 	st = ps_load_slot_send(slot, w.sequence,
 			       tr->th->run->start_ns + w.scheduled_ns + tr->th->run->timeout_ns,
@@ -315,6 +317,15 @@ static void use_kernel_instants(struct ps_load_answer *a)
 	a->done_ns = a->done_kernel_ns;
 }
 
+/* A model in this process has no server in front of it: what waits for a worker waits for the
+ * model, and not because the generator was late. */
+static int64_t waited_ns(const struct ps_load_shot *k, const struct ps_load_answer *a)
+{
+	bool waited = k->tr->t->target.in_process && k->asked_ns > 0 && k->asked_ns < a->sent_ns;
+
+	return waited ? a->sent_ns - k->asked_ns : 0;
+}
+
 static struct ps_load_record record_of(const struct ps_load_run *run, const struct ps_load_shot *k,
 				       const struct ps_load_answer *a)
 {
@@ -322,6 +333,7 @@ static struct ps_load_record record_of(const struct ps_load_run *run, const stru
 				       .sent_ns = after_start(run, a->sent_ns),
 				       .first_byte_ns = after_start(run, a->first_byte_ns),
 				       .done_ns = after_start(run, a->done_ns),
+				       .waited_ns = waited_ns(k, a),
 				       .server_queue_ns = a->server_queue_ns,
 				       .server_compute_ns = a->server_compute_ns,
 				       .connection = k->slot->connection,

@@ -1,6 +1,17 @@
 /* ticker.c - five times a second: what happened goes to the board, and to who watches. */
 #include "load/driver_internal.h"
 
+/* The measured part of a run that is stopped ends now. */
+static void end_now(struct ps_load_run *run, int64_t now_ns)
+{
+	int64_t measured_ns = now_ns - run->start_ns - run->plan->warmup_ns;
+
+	measured_ns = measured_ns > 0 ? measured_ns : 0;
+	if (measured_ns < run->result->duration_ns) {
+		run->result->duration_ns = measured_ns;
+	}
+}
+
 static void report(struct ps_load_run *run, int64_t tick, int64_t now_ns)
 {
 	struct ps_load_progress p = {.elapsed_ns = now_ns - run->start_ns,
@@ -10,6 +21,7 @@ static void report(struct ps_load_run *run, int64_t tick, int64_t now_ns)
 	ps_load_live_read(&run->live, tick, &p);
 	if (!run->progress(run->progress_ctx, &p)) {
 		run->result->cancelled = true;
+		end_now(run, now_ns);
 		ps_load_run_stop(run);
 	}
 }

@@ -21,13 +21,14 @@ struct fetch {
 	struct ps_oip_model_metadata *metadata;
 };
 
-static enum ps_status on_metadata(void *ctx, const struct ps_net_call *c, struct ps_error *err)
+static enum ps_status on_metadata(void *ctx, const struct ps_net_call *c, const char *why,
+				  struct ps_error *err)
 {
 	struct fetch *f = ctx;
 	enum ps_status st;
 
 	if (c->outcome != PS_NET_OK || c->grpc_status != 0) {
-		return ps_load_remote_refusal(f->it, f->replica, c, err);
+		return ps_load_remote_refusal(f->it, f->replica, c, why, err);
 	}
 	st = ps_oip_grpc_parse_model_metadata(c->answer_body, c->answer_bytes, f->arena,
 					      f->metadata, err);

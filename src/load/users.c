@@ -27,7 +27,8 @@ int64_t ps_load_rest_ns(int failures)
 static void ask(struct ps_load_user *u, int64_t now_ns)
 {
 	struct ps_load_tenant_run *tr = u->tr;
-	struct ps_load_waiting w = {u->due_ns, tr->next_sequence, u};
+	struct ps_load_waiting w = {
+		.scheduled_ns = u->due_ns, .sequence = tr->next_sequence, .user = u};
 
 	if (!ps_load_thread_stopped(tr->th)) {
 		tr->next_sequence += tr->th->run->thread_len;

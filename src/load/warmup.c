@@ -87,7 +87,7 @@ static enum ps_status recount(const struct ps_load_plan *plan, const struct ps_l
 		ps_load_tenant_result_fini(&again);
 		return PS_ENOMEM;
 	}
-	ps_load_recorder_finish(&rec);
+	ps_load_recorder_finish(&rec, plan->duration_ns);
 	keep_of_sender(&again, t);
 	ps_load_tenant_result_fini(t);
 	*t = again;

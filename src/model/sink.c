@@ -1,5 +1,7 @@
 #include "model/sink_internal.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,10 +24,18 @@ static void release(struct ps_sink *s)
 
 enum ps_status ps_sink_open(struct ps_sink *s, const char *path, struct ps_error *err)
 {
+	char place[PS_FILE_PATH];
+	enum ps_status st;
+
 	ps_sink_init_counter(s);
+	st = ps_file_place(path, place, &s->in_place, err);
+	if (st != PS_OK)
+		return st;
 	s->buf = malloc(PS_SINK_BUFFER);
-	s->path = strdup(path);
-	if (asprintf(&s->tmp, "%s.%ld.tmp", path, (long)getpid()) < 0)
+	s->path = strdup(place);
+	if (s->in_place)
+		s->tmp = strdup(place);
+	else if (asprintf(&s->tmp, "%s.%ld.tmp", place, (long)getpid()) < 0)
 		s->tmp = NULL;
 	if (!s->buf || !s->path || !s->tmp) {
 		release(s);
@@ -88,15 +98,16 @@ enum ps_status ps_sink_commit(struct ps_sink *s, struct ps_error *err)
 {
 	flush(s);
 	int e = s->saved_errno;
-	if (!e && fsync(s->fd) < 0)
+	if (!e && !s->in_place && fsync(s->fd) < 0)
 		e = errno;
 	if (close(s->fd) < 0 && !e)
 		e = errno;
-	if (!e && rename(s->tmp, s->path) < 0)
+	if (!e && !s->in_place && rename(s->tmp, s->path) < 0)
 		e = errno;
 	enum ps_status status = PS_OK;
 	if (e) {
-		unlink(s->tmp);
+		if (!s->in_place)
+			unlink(s->tmp);
 		status = ps_error_errno(err, e, "cannot write");
 		ps_error_where(err, "%s", s->path);
 	}

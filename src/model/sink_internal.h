@@ -16,6 +16,7 @@ struct ps_sink {
 	int saved_errno;
 	size_t len;
 	uint8_t *buf;
+	bool in_place; /* path is a device or a FIFO: tmp is path, nothing is renamed */
 	char *path, *tmp;
 };
 

@@ -431,6 +431,9 @@ class CommandLine(unittest.TestCase):
             out = p.communicate(timeout=20)[0]
         whole = json.loads(out)
         self.assertTrue(whole["cancelled"])
+        self.assertLess(whole["duration_s"], 30)  # what was measured, not the minute that was asked for
+        self.assertAlmostEqual(whole["tenants"][0]["offered_rps"] * whole["duration_s"],
+                               whole["tenants"][0]["scheduled"])
         self.assertFalse(whole["valid"])
         self.assertEqual(p.returncode, 1)
 

@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 import tempfile
+import threading
 import unittest
 
 import fastjsonschema
@@ -112,7 +113,28 @@ class Files(unittest.TestCase):
                 done = load("--file", file, "--export", export)
                 self.assertEqual(done.returncode, 64, export)
                 self.assertIn(text, done.stderr)
+            for more in (("--export", "json:/nonexistent/x"), ("--records", "/nonexistent/x"),
+                         ("--log", "/nonexistent/x"), ("--export", "hdr:/nonexistent/{tenant}")):
+                done = load("--file", two, *more)
+                self.assertNotEqual(done.returncode, 0, more)
+                self.assertIn("/nonexistent/", done.stderr)
             self.assertEqual(len(s.requests), 0)
+
+    def test_links_and_pipes_stay_what_they_are(self):
+        with tempfile.TemporaryDirectory() as d, ScriptedServer(lambda n, s: 0) as s:
+            d = pathlib.Path(d)
+            (d / "link").symlink_to("real")
+            os.mkfifo(d / "pipe")
+            got = []
+            reader = threading.Thread(target=lambda: got.append((d / "pipe").read_text()))
+            reader.start()
+            load("--file", tenants_file(d, s.url, ["a"]), "--export", f"json:{d}/link",
+                 "--records", f"{d}/pipe")
+            reader.join(20)
+            self.assertTrue((d / "link").is_symlink())
+            self.assertEqual(len(json.loads((d / "real").read_text())["tenants"]), 1)
+            self.assertTrue((d / "pipe").is_fifo())
+            self.assertGreater(len(got[0].splitlines()), 10)
 
     def test_the_log_holds_what_the_csv_holds(self):
         with tempfile.TemporaryDirectory() as d, ScriptedServer(lambda n, s: 0.002) as s:

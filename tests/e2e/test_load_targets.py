@@ -203,6 +203,15 @@ class InProcess(Temporary):
             self.assertGreaterEqual(t["server_compute"]["p50_ms"], 1)
             self.assertGreaterEqual(t["service_latency"]["p50_ms"], 1)
 
+    def test_what_waits_for_the_model_is_not_late(self):
+        """Thirty in half a second for a worker that does twelve: they wait for the model; the
+        generator was in time (5 % of the limit, 0.5 s)."""
+        m = self.synthetic("mean: 40ms\nmode: sleep")
+        _, t, _ = load("--in-process", m, "--streams", 1, "--arrival", "constant", "--rate", 60,
+                       "--duration", "0.5s", "--warmup", "0s", "--sla", "p90<=10s")
+        self.assertGreater(t["latency"]["p99_ms"], 500)
+        self.assertFalse([r for r in t["reasons"] if r.startswith("send-lag")], t["reasons"])
+
     def test_pinned_threads_share_the_workers_of_all_cpus(self):
         if len(os.sched_getaffinity(0)) < 2:
             self.skipTest("one CPU")

@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -103,6 +104,65 @@ static void test_write_fails_half_way(void **state)
 	assert_false(ps_file_exists(tmp));
 }
 
+static void *read_fifo(void *path)
+{
+	static char got[8];
+	FILE *f = fopen(path, "r");
+	size_t n = f ? fread(got, 1, sizeof got - 1, f) : 0;
+
+	got[n] = '\0';
+	if (f)
+		fclose(f);
+	return got;
+}
+
+/* A link stays a link and a FIFO a FIFO: what they stand for gets the bytes. */
+static void test_write_through(void **state)
+{
+	struct ps_error err;
+	struct stat st;
+	char *data;
+	size_t len;
+	pthread_t reader;
+	void *got;
+
+	(void)state;
+	assert_int_equal(ps_file_write(in_dir("real"), "old", 3, &err), PS_OK);
+	assert_int_equal(symlink("real", in_dir("link")), 0);
+	assert_int_equal(ps_file_write(in_dir("link"), "new", 3, &err), PS_OK);
+	assert_int_equal(lstat(in_dir("link"), &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(ps_file_read(in_dir("real"), 10, &data, &len, &err), PS_OK);
+	assert_string_equal(data, "new");
+	free(data);
+	assert_int_equal(symlink("made", in_dir("ahead")), 0);
+	assert_int_equal(ps_file_write(in_dir("ahead"), "x", 1, &err), PS_OK);
+	assert_true(ps_file_exists(in_dir("made")));
+
+	char fifo[400];
+	snprintf(fifo, sizeof fifo, "%s", in_dir("pipe"));
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	assert_int_equal(pthread_create(&reader, NULL, read_fifo, fifo), 0);
+	assert_int_equal(ps_file_write(fifo, "bytes", 5, &err), PS_OK);
+	pthread_join(reader, &got);
+	assert_string_equal(got, "bytes");
+	assert_int_equal(lstat(fifo, &st), 0);
+	assert_true(S_ISFIFO(st.st_mode));
+}
+
+static void test_can_write(void **state)
+{
+	struct ps_error err;
+
+	(void)state;
+	assert_int_equal(ps_file_can_write(in_dir("anything"), &err), PS_OK);
+	assert_int_equal(ps_file_can_write("here", &err), PS_OK);
+	assert_int_equal(ps_file_can_write("/dev/null", &err), PS_OK);
+	assert_int_equal(ps_file_can_write(in_dir("no/such"), &err), PS_ENOTFOUND);
+	assert_int_equal(ps_file_can_write("/nonexistent/x", &err), PS_ENOTFOUND);
+	assert_false(ps_file_exists(in_dir("anything")));
+}
+
 static void test_mkdirs(void **state)
 {
 	struct ps_error err;
@@ -127,6 +187,8 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_write_fails_half_way),
+		cmocka_unit_test(test_write_through),
+		cmocka_unit_test(test_can_write),
 		cmocka_unit_test(test_mkdirs),
 	};
 

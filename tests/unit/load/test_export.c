@@ -54,7 +54,7 @@ static void fill(struct fixture *f, size_t i, const char *name, const char *sla,
 		put(&rec, k * 10 * MS, (11 + k * 37 % 100) * MS,
 		    k % 100 >= 100 - failed ? PS_LOAD_REJECTED : PS_LOAD_OK);
 	}
-	ps_load_recorder_finish(&rec);
+	ps_load_recorder_finish(&rec, f->plan.duration_ns);
 	f->r.tenants[i].batch = 2;
 	f->r.tenants[i].users = users;
 	f->r.tenants[i].sla = t->sla;

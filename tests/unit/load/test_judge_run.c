@@ -80,7 +80,7 @@ static void put_run(struct fixture *f, size_t tenant, int64_t warm_ns)
 static void judge(struct fixture *f)
 {
 	for (size_t i = 0; i < f->r.tenant_len; i++) {
-		ps_load_recorder_finish(&f->rec[i]);
+		ps_load_recorder_finish(&f->rec[i], f->plan.duration_ns);
 	}
 	assert_int_equal(ps_load_judge_run(&f->plan, 10 * SEC, &f->r), PS_OK);
 }

@@ -148,6 +148,28 @@ static void each_counter_is_read_or_unknown(void **state)
 	}
 }
 
+/* Version 1 with both controllers mounted apart, as some machines have them. */
+static void what_ran_is_found_beside(void **state)
+{
+	static const struct tree tree = {STAT,
+					 "2:cpuacct:/g\n1:cpu:/g\n0::/\n",
+					 "/sys/fs/cgroup/cpu/g/cpu.stat",
+					 "throttled_time 77\n",
+					 {NULL, NULL},
+					 NULL};
+	struct ps_load_machine_reading r;
+	char root[64];
+
+	(void)state;
+	build(&tree, root);
+	put(root, "/sys/fs/cgroup/cpuacct/g/cpuacct.usage", "1234\n");
+	ps_load_machine_read(root, &r);
+	drop(root);
+	assert_int_equal(r.quota_len, 1);
+	assert_int_equal(r.quotas[0].stopped_ns, 77);
+	assert_int_equal(r.quotas[0].ran_ns, 1234);
+}
+
 static void readings_add_up(void **state)
 {
 	static const struct ps_load_machine_reading rows[] = {
@@ -187,6 +209,9 @@ static void a_quota_withholds_a_share_of_cpu_time(void **state)
 		{{{0, -1}}, {{10, -1}}, 1, 1, -1},	  /* of what, is not known */
 		{{{0, 0}}, {{10, 10}, {5, 5}}, 1, 2, -1}, /* moved to another group */
 		{{{10, 0}}, {{5, 10}}, 1, 1, -1},
+		/* the root's none must not hide that ours was stopped for nobody knows what share
+		 */
+		{{{0, -1}, {0, 0}}, {{10, -1}, {0, 9}}, 2, 2, -1},
 	};
 
 	(void)state;
@@ -237,6 +262,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_counter_is_read_or_unknown),
+		cmocka_unit_test(what_ran_is_found_beside),
 		cmocka_unit_test(readings_add_up),
 		cmocka_unit_test(a_quota_withholds_a_share_of_cpu_time),
 		cmocka_unit_test(what_is_unknown_stays_unknown),

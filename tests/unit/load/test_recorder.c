@@ -121,8 +121,8 @@ static void test_merged_is_as_one(void **state)
 	for (int k = 1; k < PARTS; k++) {
 		assert_int_equal(ps_load_recorder_merge(&rec[0], &rec[k]), PS_OK);
 	}
-	ps_load_recorder_finish(&whole);
-	ps_load_recorder_finish(&rec[0]);
+	ps_load_recorder_finish(&whole, plan.duration_ns);
+	ps_load_recorder_finish(&rec[0], plan.duration_ns);
 	same(&one, &parts[0]);
 	assert_int_equal(rec[0].resided, whole.resided);
 	assert_true(rec[0].residence_ns == whole.residence_ns);
@@ -224,7 +224,7 @@ static void test_a_rate_not_kept_is_invalid(void **state)
 
 			ps_load_recorder_end(&rec, &q, false);
 		}
-		ps_load_recorder_finish(&rec);
+		ps_load_recorder_finish(&rec, plan.duration_ns);
 		struct ps_load_judge_terms terms = {.sla = &tenant.sla, .timeout_ns = 10 * SEC};
 		assert_int_equal(ps_load_judge(&r, &terms), PS_OK);
 		for (int k = 0; k < r.reason_len; k++) {
@@ -268,8 +268,49 @@ static void test_throughput(void **state)
 
 			ps_load_recorder_end(&rec, &q, false);
 		}
-		ps_load_recorder_finish(&rec);
+		ps_load_recorder_finish(&rec, p.duration_ns);
 		assert_true(r.throughput_rps == rows[i].want_rps);
+		assert_true(r.goodput_rps == r.throughput_rps); /* all are good, none more */
+		assert_true(r.achieved_rps == 2.5);
+		ps_load_tenant_result_fini(&r);
+	}
+}
+
+/* Requests that left after the end were not sent at the rate that was asked for; a run that was
+ * stopped has what it had in the time that it took; one stopped in its warm-up has no rates. */
+static void test_rates(void **state)
+{
+	static const struct {
+		int64_t sent_ns, duration_ns;
+		double offered, achieved;
+	} rows[] = {{3 * SEC, 4 * SEC, 2.5, 2.5},
+		    {8 * SEC, 4 * SEC, 2.5, 1.25},
+		    {2 * SEC, 2 * SEC, 5, 5}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_load_tenant t = {.name = "t", .arrival = {.kind = PS_LOAD_POISSON}};
+		struct ps_load_plan p = {.duration_ns = 4 * SEC};
+		struct ps_load_tenant_result r = {0};
+		struct ps_load_recorder rec;
+
+		assert_int_equal(ps_load_recorder_init(&rec, &r, &p, &t, 10), PS_OK);
+		for (int k = 0; k < 10; k++) {
+			struct ps_load_record q = {.scheduled_ns = SEC,
+						   .sent_ns = rows[i].sent_ns,
+						   .first_byte_ns = 9 * SEC,
+						   .done_ns = 9 * SEC,
+						   .server_queue_ns = -1,
+						   .server_compute_ns = -1,
+						   .http_status = 200};
+
+			ps_load_recorder_end(&rec, &q, false);
+		}
+		ps_load_recorder_finish(&rec, rows[i].duration_ns);
+		assert_true(r.offered_rps == rows[i].offered);
+		assert_true(r.achieved_rps == rows[i].achieved);
+		ps_load_recorder_finish(&rec, 0);
+		assert_true(r.offered_rps == 0);
 		ps_load_tenant_result_fini(&r);
 	}
 }
@@ -337,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_late_ones_are_counted),
 		cmocka_unit_test(test_a_rate_not_kept_is_invalid),
 		cmocka_unit_test(test_throughput),
+		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_failures_are_printable),
 		cmocka_unit_test(test_room_follows_from_what_is_expected),
 	};

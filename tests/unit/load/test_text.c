@@ -58,7 +58,7 @@ static void begin(struct fixture *f, const char *sla, int failed)
 
 		ps_load_recorder_end(&rec, &q, false);
 	}
-	ps_load_recorder_finish(&rec);
+	ps_load_recorder_finish(&rec, f->plan.duration_ns);
 	f->r.tenants[0].throughput_rps = 100 - failed;
 	snprintf(f->r.tenants[0].first_failure, sizeof(f->r.tenants[0].first_failure), "%s",
 		 failed ? "refused: the queue is full" : "");

@@ -10,6 +10,23 @@
 
 /* ---- opening ---- */
 
+/* Why a model cannot even be predicted, and what of the store was left out. */
+static void say_why(const struct ps_cli_plan_store *s)
+{
+	const struct ps_cli_predict_data *d = &s->data;
+
+	for (size_t i = 0; i < s->n_found; i++) {
+		const struct ps_cli_plan_found *f = &s->found[i];
+		bool again = false; /* of another number of CPUs */
+		for (size_t k = 0; k < i; k++)
+			again |= s->found[k].model == f->model;
+		if (f->status != PS_OK && !again)
+			fprintf(stderr, "note: %s: %s\n", d->models[f->model].name, f->why);
+	}
+	for (size_t i = 0; i < d->note_len; i++)
+		fprintf(stderr, "note: %s\n", d->notes[i]);
+}
+
 /* The plan is refused all the same: what it lacks is not there yet. */
 static enum ps_status write_missing(struct ps_cli_plan_store *s,
 				    const struct ps_cli_plan_from *from, struct ps_error *err)
@@ -50,6 +67,8 @@ enum ps_status ps_cli_plan_open(const struct ps_cli_plan_from *from, const char 
 		*ret_store = s;
 		return PS_OK;
 	}
+	if (st == PS_ENOTFOUND && s && s->asked)
+		say_why(s);
 	if (st == PS_ENOTFOUND && s && s->asked && from->write_campaign)
 		st = write_missing(s, from, err);
 	ps_cli_plan_store_free(s);

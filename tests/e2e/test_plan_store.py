@@ -238,6 +238,10 @@ class Store(unittest.TestCase):
         self.assertIn("1 model is neither measured nor can be predicted: nobody of b, c",
                       done.stderr)
         self.assertIn("--write-campaign", done.stderr)
+        done = self.run_plan([tenant("a", "mobilenet_v1")], db=self.without(*FOUR))
+        self.assertIn("mobilenet_v1 of a", done.stderr)
+        self.assertIn("note: mobilenet_v1: the service time is known of 1 models, and 4 are needed",
+                      done.stderr)
         path = self.dir / "plan.yaml"
         for option in ("--models", "--write-campaign"):
             done = perseus.run("plan", path, option, self.dir / "x")
@@ -283,6 +287,7 @@ class Store(unittest.TestCase):
             self.assertIn("its engine was another library", found["notes"][0])
             done = self.run_plan([tenant("a", "squeezenet1_1")], db=db)
             self.assertEqual(done.returncode, 4, done.stdout)
+            self.assertIn("its engine was another library", done.stderr)
         # chosen by itself it counts
         found = json.loads(perseus.run("predict", self.manifest(updated), "--validate", "--json",
                                        "--campaign", "1", timeout=300).stdout)

@@ -162,7 +162,8 @@ static enum ps_status run_with_server(struct ps_measure_cell *c, struct ps_error
 
 static enum ps_status run(struct ps_measure_cell *c, struct ps_error *err)
 {
-	(void)snprintf(c->m->what, sizeof(c->m->what), "starting the server");
+	(void)snprintf(c->m->what, sizeof(c->m->what), "%s the server",
+		       c->m->c->server.url ? "asking" : "starting");
 	if (!ps_measure_say(c->m, NULL)) {
 		return ps_error_set(err, PS_ECANCELLED, "stopped");
 	}

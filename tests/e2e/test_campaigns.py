@@ -3,6 +3,7 @@ elsewhere, servers that misbehave, and kill -9 in the middle of all of that."""
 # timeout: 300
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import json
 import math
@@ -13,7 +14,9 @@ import shutil
 import signal
 import socket
 import sqlite3
+import struct
 import subprocess
+import termios
 import threading
 import unittest
 
@@ -323,6 +326,23 @@ class Faults(Folder):
                     self.assertEqual(met, 0)
                     kinds |= counted.keys()
                 self.assertIn(outcome, kinds)
+
+    def test_says_what_it_does(self):
+        """At a terminal: a server that runs elsewhere is asked, and not started."""
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
+        with ScriptedServer(lambda n, s: "good") as s, open(ours, "rb", buffering=0) as terminal:
+            process = subprocess.Popen(
+                [perseus.PERSEUS, *map(str, self.args(self.campaign(s.url)))],
+                stdout=subprocess.DEVNULL, stderr=theirs, env={**os.environ, "TERM": "xterm"})
+            os.close(theirs)
+            said = b""
+            with contextlib.suppress(OSError):  # the end of a terminal
+                while part := terminal.read(4096):
+                    said += part
+            self.assertEqual(process.wait(timeout=30), 0, said)
+        self.assertIn(b"asking the server", said)
+        self.assertNotIn(b"starting the server", said)
 
     def test_nothing_but_failures(self):
         """Where no request at all succeeds, nothing was measured: the cell says why, and is tried

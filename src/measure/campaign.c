@@ -22,6 +22,31 @@ enum ps_status ps_measure_wrong(const struct ps_measure_campaign *c, const struc
 	return PS_EPARSE;
 }
 
+/* The line, from 1, that begins with `key:`; 0: none does. */
+static int line_of(const char *text, const char *key)
+{
+	size_t n = strlen(key);
+	int line = 1;
+	for (const char *p = text; p; line++) {
+		if (strncmp(p, key, n) == 0 && p[n] == ':') {
+			return line;
+		}
+		p = strchr(p, '\n');
+		p = p ? p + 1 : NULL;
+	}
+	return 0;
+}
+
+void ps_measure_at(const struct ps_measure_campaign *c, const char *key, struct ps_error *err)
+{
+	int line = line_of(c->text, key);
+	if (line > 0) {
+		ps_error_where(err, "%.100s:%d:%s", c->path, line, key);
+	} else {
+		ps_error_where(err, "%.100s:%s", c->path, key);
+	}
+}
+
 bool ps_measure_good_name(const char *name)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -109,7 +134,7 @@ static enum ps_status check_sets(const struct ps_measure_campaign *c, struct ps_
 	if (c->together == PS_MEASURE_TOGETHER_ALL && c->tenants.len > PS_MEASURE_MAX_MEMBERS) {
 		ps_error_set(err, PS_EPARSE, "%zu tenants are too many for one set (at most %d)",
 			     c->tenants.len, PS_MEASURE_MAX_MEMBERS);
-		ps_error_where(err, "%.100s:together", c->path);
+		ps_measure_at(c, "together", err);
 		ps_error_hint(err, "say together: none, and name sets");
 		return PS_EPARSE;
 	}

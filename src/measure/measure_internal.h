@@ -18,6 +18,9 @@ int ps_measure_find_model(const struct ps_measure_campaign *c, const char *name)
 int ps_measure_find_tenant(const struct ps_measure_campaign *c, const char *name);
 /* ps_measure_good_name says whether a name may be one of a tenant, a set, a grid. */
 bool ps_measure_good_name(const char *name);
+/* ps_measure_at puts FILE:LINE:KEY into `where`: the line of the file on which this key of the
+ * whole campaign stands; without a line when it stands on none of its own ({flow: style}). */
+void ps_measure_at(const struct ps_measure_campaign *c, const char *key, struct ps_error *err);
 /* ps_measure_wrong fills `err` for a place of the campaign's file and returns PS_EPARSE. */
 enum ps_status ps_measure_wrong(const struct ps_measure_campaign *c, const struct ps_conf_where *w,
 				const char *key, struct ps_error *err, const char *fmt,
@@ -200,6 +203,12 @@ enum ps_status ps_measure_find_price(const struct ps_measure_campaign *c, struct
 /* ps_measure_begin writes a new campaign, or with m->run->resume finds the one to go on with, and
  * fills m->campaign_id. */
 enum ps_status ps_measure_begin(struct ps_measure_context *m, struct ps_error *err);
+
+/* ---- slice.c ---- */
+
+/* ps_measure_check_slice says whether this machine has the CPUs that the campaign names and can
+ * apply its quota. PS_EINVAL, PS_EUNSUPPORTED with the line of the campaign's file. */
+enum ps_status ps_measure_check_slice(const struct ps_measure_campaign *c, struct ps_error *err);
 
 /* ps_measure_say shows progress (note NULL) or a line that stays; returns false to stop. */
 bool ps_measure_say(struct ps_measure_context *m, const char *note);

@@ -139,6 +139,19 @@ static void add_parts(struct ps_measure_planner *p)
 	}
 }
 
+/* A set is of `sets`, or else together or a subset made it. */
+static void put_where(const struct ps_measure_planner *p, const char *name, struct ps_error *err)
+{
+	const struct ps_measure_set *s = p->c->sets.items;
+	for (size_t i = 0; i < p->c->sets.len; i++) {
+		if (strcmp(s[i].name, name) == 0) {
+			ps_error_where(err, "%.100s:%d:sets", p->c->path, s[i].where.line);
+			return;
+		}
+	}
+	ps_measure_at(p->c, p->c->subsets > 1 ? "subsets" : "together", err);
+}
+
 static enum ps_status check_sets(const struct ps_measure_planner *p, struct ps_error *err)
 {
 	for (int i = 0; i < p->set_len; i++) {
@@ -151,7 +164,7 @@ static enum ps_status check_sets(const struct ps_measure_planner *p, struct ps_e
 					     same ? "sets \"%s\" and \"%s\" have the same tenants"
 						  : "two sets have one name: \"%s\", \"%s\"",
 					     y->name, x->name);
-				ps_error_where(err, "%.100s:sets", p->c->path);
+				put_where(p, x->name, err);
 				ps_error_hint(err, "together and every tenant alone are sets too");
 				return PS_EPARSE;
 			}
@@ -185,8 +198,7 @@ enum ps_status ps_measure_plan_sets(struct ps_measure_planner *p, struct ps_erro
 	if (p->too_many_sets) {
 		ps_error_set(err, PS_EPARSE, "the campaign has over %d sets of tenants",
 			     PS_MEASURE_MAX_SETS);
-		ps_error_where(err, "%.100s:%s", p->c->path,
-			       p->c->subsets > 1 ? "subsets" : "sets");
+		ps_measure_at(p->c, p->c->subsets > 1 ? "subsets" : "sets", err);
 		return PS_EPARSE;
 	}
 	return check_sets(p, err);

@@ -244,6 +244,7 @@ static void test_sets(void **state)
 			 PS_OK);
 	assert_int_equal(ps_measure_plan(&c, NULL, &a, &p, &err), PS_EPARSE);
 	assert_non_null(strstr(err.what, "same tenants"));
+	assert_non_null(strstr(err.where, "c.yaml:8:sets"));
 	ps_measure_free(&c);
 	ps_arena_fini(&a);
 }

@@ -51,6 +51,9 @@ struct ps_host_process;
  * (a CPU quota where no CPU controller is ours), PS_EIO. */
 enum ps_status ps_host_start(const struct ps_host_start *how, struct ps_host_process **ret_process,
 			     struct ps_error *err);
+/* ps_host_quota_check says whether a CPU quota can be applied here, by making a group and removing
+ * it. PS_EUNSUPPORTED as ps_host_start. */
+enum ps_status ps_host_quota_check(double cpus, struct ps_error *err);
 /* ps_host_wait_ready blocks until the child has written one line to PS_HOST_READY_FD, which the
  * caller frees. PS_ETIMEOUT, or PS_EUNAVAIL when it ended before (how, and the end of its log). */
 enum ps_status ps_host_wait_ready(struct ps_host_process *p, int64_t timeout_ns, char **ret_line,

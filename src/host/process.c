@@ -158,18 +158,29 @@ static enum ps_status prepare_cpus(struct ps_host_process *p, struct child_plan 
 	return PS_OK;
 }
 
-static enum ps_status check_quota(const struct ps_host_process *p, struct ps_error *err)
+static enum ps_status check_quota(const struct ps_host_slice *slice,
+				  const struct ps_host_group *groups, struct ps_error *err)
 {
-	const struct ps_host_group *g = &p->groups[PS_HOST_QUOTA];
-	if (!(p->slice.cpu_quota > 0) || g->applied) {
+	const struct ps_host_group *g = &groups[PS_HOST_QUOTA];
+	if (!(slice->cpu_quota > 0) || g->applied) {
 		return PS_OK;
 	}
 	ps_error_set(err, PS_EUNSUPPORTED, "the slice's CPU quota cannot be applied: %s",
 		     g->reason);
-	ps_error_where(err, "slice cpu quota %g", p->slice.cpu_quota);
+	ps_error_where(err, "slice cpu quota %g", slice->cpu_quota);
 	ps_error_hint(err, "name whole CPUs instead of a quota, or run where a CPU controller is "
 			   "delegated to this program");
 	return PS_EUNSUPPORTED;
+}
+
+enum ps_status ps_host_quota_check(double cpus, struct ps_error *err)
+{
+	const struct ps_host_slice quota = {.cpu_quota = cpus};
+	struct ps_host_group groups[PS_HOST_CONTROLLERS];
+	ps_host_groups_make(&quota, groups);
+	enum ps_status st = check_quota(&quota, groups, err);
+	ps_host_groups_remove(groups);
+	return st;
 }
 
 /* Reads what the child says, if anything; its end of the pipe closes when exec succeeds. */
@@ -278,7 +289,7 @@ enum ps_status ps_host_start(const struct ps_host_start *how, struct ps_host_pro
 		for (int i = 0; i < PS_HOST_CONTROLLERS; i++) {
 			c.group_fds[i] = open_group(&p->groups[i]);
 		}
-		st = check_quota(p, err);
+		st = check_quota(&p->slice, p->groups, err);
 	}
 	if (st == PS_OK) {
 		st = spawn(p, how, &c, err);

@@ -248,7 +248,9 @@ struct ps_measure_preview {
 struct ps_measure_run;
 /* ps_measure_preview says what ps_measure_run would do, without doing any of it: of `run`, the
  * campaign, the store and `resume` count. The caller calls ps_measure_preview_free. PS_ENOTFOUND
- * (models; with resume the store or the campaign in it), PS_EEXIST as ps_measure_run. */
+ * (models; with resume the store or the campaign in it), PS_EEXIST as ps_measure_run; PS_EINVAL and
+ * PS_EUNSUPPORTED for a slice that this machine cannot make, for which a control group is made and
+ * removed. */
 enum ps_status ps_measure_preview(const struct ps_measure_run *run,
 				  struct ps_measure_preview *ret_preview, struct ps_error *err);
 /* ps_measure_preview_free releases it; a zeroed one may be passed. */

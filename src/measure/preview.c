@@ -66,7 +66,10 @@ static enum ps_status preview(const struct ps_measure_run *run, struct ps_measur
 {
 	struct ps_store_campaign plan = {0};
 	struct ps_measure_match match = {.same = false};
-	enum ps_status st = ps_measure_make_arrivals(m, err);
+	enum ps_status st = ps_measure_check_slice(m->c, err);
+	if (st == PS_OK) {
+		st = ps_measure_make_arrivals(m, err);
+	}
 	if (st == PS_OK) {
 		st = ps_measure_make_targets(m, err);
 	}

@@ -189,27 +189,6 @@ static enum ps_status run_cells(struct ps_measure_context *m, struct ps_measure_
 	return st;
 }
 
-static enum ps_status check_cpus(const struct ps_measure_campaign *c, struct ps_error *err)
-{
-	struct ps_cpus allowed = ps_host_cpus_allowed();
-	char have[PS_CPUS_SIZE];
-	for (int cpu = 0; cpu < PS_CPUS_MAX; cpu++) {
-		bool generator = cpu == c->generator_cpu;
-		if ((ps_cpus_has(&c->slice.cpus, cpu) || generator) &&
-		    !ps_cpus_has(&allowed, cpu)) {
-			ps_error_set(err, PS_EINVAL, "there is no CPU %d here that we may use",
-				     cpu);
-			ps_error_where(err,
-				       generator ? "%.100s:generator_cpu" : "%.100s:slice.cpus",
-				       c->path);
-			ps_error_hint(err, "CPUs that may be used: %s",
-				      ps_cpus_format(&allowed, have));
-			return PS_EINVAL;
-		}
-	}
-	return PS_OK;
-}
-
 static enum ps_status make_dirs(struct ps_measure_context *m, struct ps_error *err)
 {
 	enum ps_status st = make_dir(m->run->workdir, "config", &m->config_dir, err);
@@ -221,7 +200,7 @@ static enum ps_status make_dirs(struct ps_measure_context *m, struct ps_error *e
 
 static enum ps_status prepare(struct ps_measure_context *m, struct ps_error *err)
 {
-	enum ps_status st = check_cpus(m->c, err);
+	enum ps_status st = ps_measure_check_slice(m->c, err);
 	if (st == PS_OK) {
 		st = ps_measure_read_keys(m, err);
 	}

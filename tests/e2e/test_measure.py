@@ -246,22 +246,28 @@ class Crash(Folder):
 class Refusals(Folder):
     def test_bad_files(self):
         good = self.write().read_text()
+        lines = len(good.splitlines())
+        at = good.splitlines().index("slice:") + 2  # where its first key stands
         cases = [
             (good.replace("demand: 30/s", "demand: 30ms"), ":11:demand", "30ms"),
             (good.replace("seed: 7", "sead: 7"), ":2:sead", "seed"),
             (good.replace("file: a.", "file: nothing."), "models.file", "nothing"),
-            (good.replace("cpus: '0'", "cpus: '1000'"), "slice.cpus", "1000"),
+            (good.replace("cpus: '0'", "cpus: '1000'"), f":{at}:slice.cpus", "1000"),
+            (good + "generator_cpu: 1000\n", f":{lines + 1}:generator_cpu", "1000"),
+            (good + "sets:\n- {name: x, tenants: [ta, tb]}\n", f":{lines + 2}:sets",
+             "have the same tenants"),
             (good.replace("cpus: '0'", "{cpus: '0'"), "bad.yaml", "YAML"),
         ]
         for text, where, word in cases:
             path = self.dir / "bad.yaml"
             self.assertNotEqual(text, good)
             path.write_text(text)
-            done = self.measure(path)
-            self.assertNotIn(done.returncode, (0, 1), text)
-            self.assertIn(where, done.stderr)
-            self.assertIn(word, done.stderr)
-            self.assertEqual(done.stdout, "")
+            for more in ((), ("--dry-run",)):  # what a run refuses is no plan either
+                done = self.measure(path, *more)
+                self.assertNotIn(done.returncode, (0, 1), text)
+                self.assertIn(where, done.stderr)
+                self.assertIn(word, done.stderr)
+                self.assertEqual(done.stdout, "")
 
     def test_bad_stores(self):
         path = self.write()

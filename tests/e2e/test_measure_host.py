@@ -24,6 +24,9 @@ class Host(Folder):
         slices = self.query("SELECT slice FROM cell WHERE state = 'done'")
         if "CPU quota cannot be applied" in done.stderr:  # refused, and nothing measured without it
             self.assertFalse(slices)
+            dry = self.measure(path, "--dry-run")  # nor is it planned
+            self.assertEqual(dry.returncode, done.returncode)
+            self.assertIn(":slice.cpu_quota", dry.stderr)
             path = self.write(**SMALL, slice={"cpus": "0", "memory": "1GiB"})
             self.db.unlink()
             done = self.measure(path)

@@ -138,6 +138,12 @@ static enum ps_status check_sets(const struct ps_measure_campaign *c, struct ps_
 		ps_error_hint(err, "say together: none, and name sets");
 		return PS_EPARSE;
 	}
+	if (c->confirm.at_capacity > 0 && c->search.sets == PS_MEASURE_SEARCH_NONE) {
+		ps_error_set(err, PS_EPARSE,
+			     "confirm.at_capacity needs capacities, and search.sets is none");
+		ps_measure_at(c, "confirm", err);
+		return PS_EPARSE;
+	}
 	return PS_OK;
 }
 

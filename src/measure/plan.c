@@ -166,14 +166,19 @@ static void add_part_cell(struct ps_measure_planner *p, enum ps_store_cell_kind 
 	}
 }
 
-static void add_searches(struct ps_measure_planner *p)
+static bool is_searched(const struct ps_measure_planner *p, int set)
 {
 	int sets = p->c->search.sets;
+	return p->in_matrix[set] &&
+	       (sets == PS_MEASURE_SEARCH_ALL ||
+		(sets == PS_MEASURE_SEARCH_ALONE && p->sets[set].member_len == 1));
+}
+
+static void add_searches(struct ps_measure_planner *p)
+{
 	/* sets of one come first, so the rays of the others are known in time */
 	for (int i = 0; i < p->set_len; i++) {
-		bool wanted = sets == PS_MEASURE_SEARCH_ALL ||
-			      (sets == PS_MEASURE_SEARCH_ALONE && p->sets[i].member_len == 1);
-		if (p->in_matrix[i] && wanted) {
+		if (is_searched(p, i)) {
 			(void)add_cell(p, PS_STORE_SEARCH, name_of(p, "search/%s", p->sets[i].name),
 				       i, -1, i);
 		}
@@ -202,12 +207,13 @@ static void add_packings(struct ps_measure_planner *p)
 	}
 }
 
-/* In each block every set of the matrix once, in shuffled order. */
+/* In each block every set of the matrix once, in shuffled order; at capacities those whose capacity
+ * is searched. */
 static void add_blocks(struct ps_measure_planner *p, enum ps_store_cell_kind kind, int64_t blocks)
 {
 	int order[PS_MEASURE_MAX_SETS], sets[PS_MEASURE_MAX_SETS], n = 0;
 	for (int i = 0; i < p->set_len; i++) {
-		if (p->in_matrix[i]) {
+		if (kind == PS_STORE_CAPACITY ? is_searched(p, i) : p->in_matrix[i]) {
 			sets[n++] = i;
 		}
 	}

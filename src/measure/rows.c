@@ -286,7 +286,7 @@ static const struct ps_conf_option confirm_rows[] = {
 	 .def = "0",
 	 .min = 0,
 	 .max = PS_MEASURE_MAX_BLOCKS,
-	 .help = "Further blocks at the capacities found."},
+	 .help = "Further blocks at the capacities found, of the sets that search.sets names."},
 	{0},
 };
 

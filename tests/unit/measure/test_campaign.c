@@ -137,6 +137,8 @@ static void test_refusals(void **state)
 		{"name: x\n" MODELS
 		 "tenants:\n  - {name: a, mix: ['m,batch=2'], demand: 4/s, sla: p95<=2s}\n",
 		 "dir/c.yaml:5:tenants.mix", "batch sizes"},
+		{"name: x\n" MODELS TENANTS "search: {sets: none}\nconfirm: {at_capacity: 1}\n",
+		 "dir/c.yaml:8:confirm", "needs capacities"},
 		{"name: x\n" MODELS, "dir/c.yaml:1:tenants", "missing"},
 		{"- 1\n", "dir/c.yaml", ""},
 		{"", "dir/c.yaml", ""},
@@ -193,6 +195,18 @@ static void test_plan(void **state)
 		assert_int_equal(seen, 7);
 	}
 	assert_int_equal(p.cells[15].kind, PS_STORE_CAPACITY);
+	ps_arena_fini(&a);
+	ps_measure_free(&c);
+	/* at capacity only what has one */
+	ps_arena_init(&a, 0);
+	plan("name: x\n" MODELS TENANTS "search: {sets: alone}\n"
+	     "confirm: {trials: 1, at_capacity: 1}\n",
+	     &c, &a, &p);
+	assert_int_equal(p.cell_len, 2 + 3 + 2);
+	for (int i = 5; i < 7; i++) {
+		assert_int_equal(p.cells[i].kind, PS_STORE_CAPACITY);
+		assert_int_equal(p.sets[p.cells[i].set].member_len, 1);
+	}
 	ps_arena_fini(&a);
 	ps_measure_free(&c);
 }

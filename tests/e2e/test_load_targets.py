@@ -531,8 +531,11 @@ class Campaigns(Folder):
                     "axes": [{"tenant": "ta", "rates": [30]}, {"tenant": "tb", "rates": [30]}]}])
         done = self.measure(path, "--json")
         self.assertIn(done.returncode, (0, 1), done.stderr)
-        rows = dict(self.query("SELECT tenant_idx, outcomes FROM result"))
-        self.assertEqual([list(json.loads(rows[i])) for i in (0, 1)], [["ok"], ["wrong_answer"]])
+        # a cell in which nothing of a tenant was right measured nothing, and says so
+        self.assertEqual(self.query("SELECT count(*) FROM result"), [(0,)])
+        why = self.query("SELECT state, reason FROM cell")
+        self.assertEqual(why[0][0], "failed", why)
+        self.assertRegex(why[0][1], r"of tb succeeded \(\d+ wrong_answer\)")
 
 
 class MovedServer(socketserver.ThreadingTCPServer):

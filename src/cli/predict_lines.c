@@ -177,13 +177,20 @@ static enum ps_status add_group(struct ps_cli_predict_reading *r, const struct p
 /* Room for what all lines may add. */
 static enum ps_status make_room(struct ps_cli_predict_data *d, size_t lines, struct ps_error *err)
 {
-	void *c = realloc(d->capacities, (d->capacity_len + lines + 1) * sizeof(*d->capacities));
-	d->capacities = c ? c : d->capacities;
-	void *p = realloc(d->pairs, (d->pair_len + lines + 1) * sizeof(*d->pairs));
-	d->pairs = p ? p : d->pairs;
-	void *g = realloc(d->groups, (d->group_len + lines + 1) * sizeof(*d->groups));
-	d->groups = g ? g : d->groups;
-	return c && p && g ? PS_OK : no_memory(err);
+	void *more = realloc(d->capacities, (d->capacity_len + lines + 1) * sizeof(*d->capacities));
+
+	if (!more)
+		return no_memory(err);
+	d->capacities = more;
+	more = realloc(d->pairs, (d->pair_len + lines + 1) * sizeof(*d->pairs));
+	if (!more)
+		return no_memory(err);
+	d->pairs = more;
+	more = realloc(d->groups, (d->group_len + lines + 1) * sizeof(*d->groups));
+	if (!more)
+		return no_memory(err);
+	d->groups = more;
+	return PS_OK;
 }
 
 enum ps_status ps_cli_predict_add_lines(struct ps_cli_predict_reading *r, struct ps_error *err)

@@ -99,7 +99,7 @@ enum ps_status ps_file_place(const char *path, char *ret_place, bool *ret_in_pla
 enum ps_status ps_file_can_write(const char *path, struct ps_error *err)
 {
 	char place[PS_FILE_PATH];
-	bool in_place;
+	bool in_place = false;
 	enum ps_status st = ps_file_place(path, place, &in_place, err);
 
 	if (st != PS_OK)
@@ -145,7 +145,7 @@ static enum ps_status write_in_place(const char *path, const void *data, size_t 
 enum ps_status ps_file_write(const char *path, const void *data, size_t len, struct ps_error *err)
 {
 	char place[PS_FILE_PATH], tmp[PS_FILE_PATH + 32];
-	bool in_place;
+	bool in_place = false;
 	enum ps_status st = ps_file_place(path, place, &in_place, err);
 
 	if (st != PS_OK || in_place)

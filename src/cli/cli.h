@@ -37,7 +37,7 @@
 /* Exit codes that are no failure of ps_status_table(); all of them are listed in the man page. */
 enum {
 	PS_CLI_OK = 0,
-	PS_CLI_NEGATIVE = 1, /* it ran, and the answer is no: INVALID measurement, SLA missed */
+	PS_CLI_NEGATIVE = 1,   /* it ran, and the answer is no: INVALID measurement, SLA missed */
 	PS_CLI_NOT_SHOWN = 11, /* it ran, and the answer is neither yes nor no */
 };
 

@@ -197,6 +197,14 @@ static bool is_odd(const char *outcome)
 	return false;
 }
 
+static void put_failure(struct ps_strbuf *b, const char *outcome, long long n, bool *ret_odd)
+{
+	if (strcmp(outcome, "ok") == 0 || n <= 0)
+		return;
+	ps_strbuf_printf(b, "%s%lld %.40s", b->len ? ", " : "", n, outcome);
+	*ret_odd = *ret_odd || is_odd(outcome);
+}
+
 /* "30 rejected, 2 timeout"; *ret_odd: there are odd ones. */
 static void put_failures(struct ps_strbuf *b, const char *outcomes_json, bool *ret_odd)
 {
@@ -204,13 +212,8 @@ static void put_failures(struct ps_strbuf *b, const char *outcomes_json, bool *r
 	const char *key;
 
 	if (outcomes_json && ps_json_parse(outcomes_json, strlen(outcomes_json), &o, NULL) == PS_OK)
-		json_object_foreach(o, key, value) if (strcmp(key, "ok") != 0 &&
-						       json_integer_value(value) > 0)
-		{
-			ps_strbuf_printf(b, "%s%lld %.40s", b->len ? ", " : "",
-					 (long long)json_integer_value(value), key);
-			*ret_odd = *ret_odd || is_odd(key);
-		}
+		json_object_foreach(o, key, value)
+			put_failure(b, key, json_integer_value(value), ret_odd);
 	json_decref(o);
 }
 

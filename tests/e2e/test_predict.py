@@ -43,7 +43,7 @@ def pair():
     c["models"], c["tenants"] = c["models"][:2], c["tenants"][:2]
     c["confirm"] = {"trials": 1, "duration": "1s", "warmup": "50ms"}
     for tenant in c["tenants"]:
-        tenant["demand"] = "10/s"
+        tenant["demand"] = "4/s"
     del c["profile"], c["operators"]
     return c
 

@@ -23,7 +23,8 @@ def price(name, vcpu, usd):
 
 
 def tenant(name, **more):
-    return {"name": name, "model": "m", "rate": "40/s", "sla": "p50 <= 1s, success >= 80%", **more}
+    """Its limit is so wide that a generator late by a second is still in time to judge it."""
+    return {"name": name, "model": "m", "rate": "40/s", "sla": "p50 <= 20s, success >= 80%", **more}
 
 
 class Verify(unittest.TestCase):
@@ -86,7 +87,7 @@ class Verify(unittest.TestCase):
             config, = {p.read_text() for p in (self.dir / "work/config").glob("*.yaml")
                        if "weight:" in p.read_text() and "t-1" in p.read_text()}
         self.assertEqual(kept, sum(m["trials"] for m in one["measured"]))
-        self.assertIn("sla: p50 <= 1", config)
+        self.assertIn("sla: p50 <= 20", config)
         code, found = self.verify([tenant("t", count=2), tenant("u", apart_from=["t"])],
                                   *args, "--verify-resume")
         self.assertEqual(code, 0)

@@ -83,7 +83,12 @@ static enum ps_status closed_loop(struct ps_cli_load_searched *s, size_t first, 
 	int sum = 0;
 
 	for (size_t i = 0; i < len; i++) {
+		struct ps_load_target_spec *target = &s->t.tenants[first + i].target;
+
 		ps_cli_load_trials_users(&s->t, first + i, users[i]);
+		if (target->in_process && target->streams == 0) {
+			target->streams = ps_load_open_workers(); /* as the open loops have */
+		}
 		sum += users[i];
 	}
 	s->t.plan.warmup_auto = false;

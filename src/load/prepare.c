@@ -102,19 +102,25 @@ static enum ps_status open_port(struct ps_load_tenant_run *tr, size_t i, struct 
 					 .on_done = ps_load_sender_on_done,
 					 .ctx = tr};
 	enum ps_status st;
+	uint32_t users = 0;
 
 	take_share(tr, i, &o);
-	if (o.max_slots == 0 && !ps_load_arrival_is_closed(&tr->t->arrival)) {
-		return ps_error_set(err, PS_EINVAL, "tenant '%s': a thread without a connection",
-				    tr->t->name);
+	if (ps_load_arrival_is_closed(&tr->t->arrival)) {
+		users = ps_load_share((uint32_t)tr->t->concurrency, tr->th->number,
+				      run->thread_len);
+		if (users == 0) {
+			return PS_OK; /* fewer users than threads */
+		}
 	}
 	if (o.max_slots == 0) {
-		return PS_OK; /* a closed loop with fewer users than threads */
+		return ps_error_set(err, PS_EINVAL,
+				    "tenant '%s': a thread without a connection or worker",
+				    tr->t->name);
 	}
 	st = ps_load_port_open(run->targets[i], &o, &tr->port, err);
 	tr->ahead = ahead(tr, o.max_slots);
-	if (st == PS_OK && ps_load_arrival_is_closed(&tr->t->arrival)) {
-		st = ps_load_users_init(tr, o.max_slots);
+	if (st == PS_OK && users > 0) {
+		st = ps_load_users_init(tr, users);
 	}
 	return st;
 }

@@ -58,7 +58,8 @@ struct ps_load_target_spec {
 	size_t more_url_len;
 	enum ps_load_balance balance;
 	enum ps_load_protocol protocol;
-	int streams; /* of one connection at once; 0: PS_LOAD_DEF_STREAMS (HTTP/1.1: always 1) */
+	int streams; /* of one connection at once; 0: PS_LOAD_DEF_STREAMS (HTTP/1.1: always 1). In
+		      * this process: its workers; 0: ps_load_open_workers, or one per user */
 	struct ps_load_tls tls;
 	const char *in_process; /* a model's file or a name of the zoo, run in this process: then
 				 * there are no URLs, models and keys */
@@ -73,5 +74,9 @@ struct ps_load_target_spec {
 	double tolerance;   /* of floating-point outputs: |a - b| <= tolerance * max(1, |b|) */
 	double check_share; /* of the requests whose answers are compared, in (0, 1]; 0: all */
 };
+
+/* ps_load_open_workers: how many threads run an in-process model for an open loop that does not
+ * say: as many as there are CPUs for the calling thread; more would only share them. */
+int ps_load_open_workers(void);
 
 #endif

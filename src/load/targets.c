@@ -44,11 +44,6 @@ static enum ps_status check_spec(const struct ps_load_tenant *t, struct ps_error
 		return ps_error_set(err, PS_EINVAL, "at most %d users of a model in this process",
 				    PS_LOAD_MAX_WORKERS);
 	}
-	if (s->in_process && s->streams > 0 && ps_load_arrival_is_closed(&t->arrival)) {
-		return ps_error_set(err, PS_EINVAL,
-				    "a closed loop on a model in this process has a worker per "
-				    "user: no streams");
-	}
 	if (s->more_url_len >= PS_LOAD_MAX_REPLICAS) {
 		return ps_error_set(err, PS_EINVAL, "at most %d replicas", PS_LOAD_MAX_REPLICAS);
 	}
@@ -311,25 +306,25 @@ unsigned ps_load_target_recheck(struct ps_load_target *g, struct ps_load_patienc
 
 /* ---- making one ---- */
 
-/* Of an open loop as many threads as CPUs: more would only share them. Asked before the senders
- * start, for each of them is pinned to one. */
-static uint32_t max_slots(const struct ps_load_tenant *t)
+int ps_load_open_workers(void)
 {
 	cpu_set_t cpus;
-	uint32_t n;
+	int n = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
 
+	return n < PS_LOAD_MAX_WORKERS ? n : PS_LOAD_MAX_WORKERS;
+}
+
+/* Asked before the senders start, for each of them is pinned to one CPU. */
+static uint32_t max_slots(const struct ps_load_tenant *t)
+{
 	if (!t->target.in_process) {
 		return UINT32_MAX;
 	}
-	if (t->concurrency > 0) {
-		return PS_LOAD_MAX_WORKERS;
-	}
 	if (t->target.streams > 0) {
-		n = (uint32_t)t->target.streams;
-	} else {
-		n = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? (uint32_t)CPU_COUNT(&cpus) : 1;
+		return t->target.streams < PS_LOAD_MAX_WORKERS ? (uint32_t)t->target.streams
+							       : PS_LOAD_MAX_WORKERS;
 	}
-	return n < PS_LOAD_MAX_WORKERS ? n : PS_LOAD_MAX_WORKERS;
+	return t->concurrency > 0 ? PS_LOAD_MAX_WORKERS : (uint32_t)ps_load_open_workers();
 }
 
 static enum ps_status fill(struct ps_load_target *g, uint64_t plan_seed, int64_t timeout_ns,

@@ -212,6 +212,14 @@ class InProcess(Temporary):
         self.assertGreater(t["latency"]["p99_ms"], 500)
         self.assertFalse([r for r in t["reasons"] if r.startswith("send-lag")], t["reasons"])
 
+    def test_users_share_the_workers_that_were_asked_for(self):
+        """Four users and one worker: each run waits for the three before it."""
+        m = self.synthetic("mean: 40ms\nmode: sleep")
+        _, t, _ = load("--in-process", m, "--streams", 1, "--concurrency", 4, "--duration", "1s",
+                       "--warmup", "400ms")
+        self.assertGreater(t["latency"]["p50_ms"], 120)
+        self.assertLessEqual(t["throughput_rps"], 25.5)
+
     def test_pinned_threads_share_the_workers_of_all_cpus(self):
         if len(os.sched_getaffinity(0)) < 2:
             self.skipTest("one CPU")

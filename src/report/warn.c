@@ -211,9 +211,13 @@ static void put_failures(struct ps_strbuf *b, const char *outcomes_json, bool *r
 	json_t *o = NULL, *value;
 	const char *key;
 
-	if (outcomes_json && ps_json_parse(outcomes_json, strlen(outcomes_json), &o, NULL) == PS_OK)
+	if (outcomes_json &&
+	    ps_json_parse(outcomes_json, strlen(outcomes_json), &o, NULL) == PS_OK) {
 		json_object_foreach(o, key, value)
+		{
 			put_failure(b, key, json_integer_value(value), ret_odd);
+		}
+	}
 	json_decref(o);
 }
 

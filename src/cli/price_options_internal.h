@@ -70,22 +70,6 @@ enum ps_status ps_cli_pricing_find(const struct ps_cli_pricing *p, const char *n
 				   const struct ps_cost_price **ret_price, double *ret_usd_per_hour,
 				   struct ps_error *err);
 
-/* PS_CLI_CAMPAIGN is the rows RESULTS.DB and --campaign for an options struct with `char *store`
- * and `int64_t campaign`. */
-#define PS_CLI_CAMPAIGN(struct_type, store_help)                                                   \
-	{.name = "store",                                                                          \
-	 .type = PS_CONF_TEXT,                                                                     \
-	 .offset = offsetof(struct_type, store),                                                   \
-	 .metavar = "RESULTS.DB",                                                                  \
-	 .help = (store_help),                                                                     \
-	 .flags = PS_CONF_POSITIONAL | PS_CONF_REQUIRED},                                          \
-	{                                                                                          \
-		.name = "campaign", .type = PS_CONF_INT,                                           \
-		.offset = offsetof(struct_type, campaign), .metavar = "ID",                        \
-		.help = "Which campaign of the store; otherwise the one that started last.",       \
-		.min = 1, .max = 0, .letter = 'c',                                                 \
-	}
-
 /* What every verb that reckons with money begins with: a campaign's answer, and prices. */
 struct ps_cli_priced {
 	struct ps_cli_answered answered;

@@ -1,5 +1,4 @@
 /* report_cost.c - perseus report cost: what was measured, at other prices and rates. */
-#include "base/file.h"
 #include "base/units.h"
 #include "price_options_internal.h"
 #include "report/costs.h"
@@ -8,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct cost_options {
 	char *store, *csv;
@@ -151,44 +149,6 @@ static enum ps_status find_machines(const struct cost_options *o, const struct p
 
 /* ---- output ---- */
 
-static enum ps_status write_csv(const struct ps_report_table *t, const char *path,
-				struct ps_error *err)
-{
-	struct ps_strbuf out;
-
-	ps_strbuf_init(&out);
-	ps_report_table_csv(t, &out);
-	enum ps_status st = ps_strbuf_status(&out) == PS_OK
-				    ? ps_file_write(path, out.data, out.len, err)
-				    : ps_error_set(err, PS_ENOMEM, "no memory for %s", path);
-	ps_strbuf_fini(&out);
-	return st;
-}
-
-static enum ps_status print_json(const struct ps_cli_answered *a, const struct ps_report_costs *c,
-				 struct ps_error *err)
-{
-	json_t *o = json_object();
-
-	ps_json_set_string(o, "campaign", a->campaign->name);
-	ps_json_set_real(o, "confidence", PS_REPORT_CONFIDENCE);
-	for (int i = 0; i < PS_REPORT_COSTS_TABLES; i++)
-		json_object_set_new(o, c->tables[i].name, ps_report_table_json(&c->tables[i]));
-	return ps_cli_print_json(o, err);
-}
-
-static enum ps_status print_text(const struct ps_report_costs *c, struct ps_error *err)
-{
-	struct ps_strbuf out;
-
-	ps_strbuf_init(&out);
-	for (int i = 0; i < PS_REPORT_COSTS_TABLES; i++)
-		ps_report_table_text(&c->tables[i], ps_cli_width(STDOUT_FILENO), &out);
-	enum ps_status st = ps_cli_out_print(&out, err);
-	ps_strbuf_fini(&out);
-	return st;
-}
-
 static enum ps_status show(const struct cost_options *o, struct ps_cli_answered *a,
 			   const struct ps_cli_pricing *p, struct ps_error *err)
 {
@@ -207,9 +167,10 @@ static enum ps_status show(const struct cost_options *o, struct ps_cli_answered 
 	if (st == PS_OK)
 		st = ps_report_costs_build(&a->answer, &q, &costs, err);
 	if (st == PS_OK && o->csv)
-		st = write_csv(&costs.tables[o->table], o->csv, err);
+		st = ps_cli_table_csv(&costs.tables[o->table], o->csv, err);
 	if (st == PS_OK)
-		st = o->json ? print_json(a, &costs, err) : print_text(&costs, err);
+		st = o->json ? ps_cli_tables_json(a, costs.tables, PS_REPORT_COSTS_TABLES, err)
+			     : ps_cli_tables_text("", costs.tables, PS_REPORT_COSTS_TABLES, err);
 	return st;
 }
 

@@ -1,11 +1,9 @@
 /* report_loads.c - perseus report loads: machine savings from nearly idle tenants to busy ones. */
-#include "base/file.h"
 #include "base/units.h"
 #include "report/loads.h"
 #include "report_verbs_internal.h"
 
 #include <string.h>
-#include <unistd.h>
 
 struct loads_options {
 	char *store, *csv, *against_store;
@@ -14,23 +12,11 @@ struct loads_options {
 	bool json;
 };
 
+#define NONE	 "No set of several tenants has its capacities: nothing to tell.\n"
 #define FIELD(f) offsetof(struct loads_options, f)
 
 static const struct ps_conf_option rows[] = {
-	{.name = "store",
-	 .type = PS_CONF_TEXT,
-	 .offset = FIELD(store),
-	 .metavar = "RESULTS.DB",
-	 .help = "The results store that perseus measure wrote.",
-	 .flags = PS_CONF_POSITIONAL | PS_CONF_REQUIRED},
-	{.name = "campaign",
-	 .type = PS_CONF_INT,
-	 .offset = FIELD(campaign),
-	 .metavar = "ID",
-	 .help = "Which campaign of the store; otherwise the one that started last.",
-	 .min = 1,
-	 .max = 0,
-	 .letter = 'c'},
+	PS_CLI_CAMPAIGN(struct loads_options, "The results store that perseus measure wrote."),
 	{.name = "load",
 	 .type = PS_CONF_TEXTS,
 	 .offset = FIELD(loads),
@@ -96,46 +82,6 @@ static enum ps_status read_load(const char *text, double *ret_load, struct ps_er
 	return PS_EUSAGE;
 }
 
-static enum ps_status write_csv(const struct ps_report_table *t, const char *path,
-				struct ps_error *err)
-{
-	struct ps_strbuf out;
-
-	ps_strbuf_init(&out);
-	ps_report_table_csv(t, &out);
-	enum ps_status st = ps_strbuf_status(&out) == PS_OK
-				    ? ps_file_write(path, out.data, out.len, err)
-				    : ps_error_set(err, PS_ENOMEM, "no memory for %s", path);
-	ps_strbuf_fini(&out);
-	return st;
-}
-
-static enum ps_status print_json(const struct ps_cli_answered *a, const struct ps_report_table *t,
-				 struct ps_error *err)
-{
-	json_t *o = json_object();
-
-	ps_json_set_string(o, "campaign", a->campaign->name);
-	ps_json_set_real(o, "confidence", PS_REPORT_CONFIDENCE);
-	json_object_set_new(o, t->name, ps_report_table_json(t));
-	return ps_cli_print_json(o, err);
-}
-
-static enum ps_status print_text(const struct ps_report_table *t, struct ps_error *err)
-{
-	static const char none[] =
-		"No set of several tenants has its capacities: nothing to tell.\n";
-	struct ps_strbuf out;
-
-	ps_strbuf_init(&out);
-	if (t->row_len == 0)
-		ps_strbuf_puts(&out, none);
-	ps_report_table_text(t, ps_cli_width(STDOUT_FILENO), &out);
-	enum ps_status st = ps_cli_out_print(&out, err);
-	ps_strbuf_fini(&out);
-	return st;
-}
-
 static enum ps_status show(const struct loads_options *o, struct ps_cli_answered *a,
 			   const struct ps_report_answer *against, struct ps_error *err)
 {
@@ -152,9 +98,10 @@ static enum ps_status show(const struct loads_options *o, struct ps_cli_answered
 	if (st == PS_OK)
 		st = ps_report_loads_build(&a->answer, &q, &t, err);
 	if (st == PS_OK && o->csv)
-		st = write_csv(&t, o->csv, err);
+		st = ps_cli_table_csv(&t, o->csv, err);
 	if (st == PS_OK)
-		st = o->json ? print_json(a, &t, err) : print_text(&t, err);
+		st = o->json ? ps_cli_tables_json(a, &t, 1, err)
+			     : ps_cli_tables_text(t.row_len ? "" : NONE, &t, 1, err);
 	return st;
 }
 

@@ -21,6 +21,32 @@ enum ps_status ps_cli_answer_open(const char *path, int64_t id, struct ps_cli_an
 /* ps_cli_answer_close frees both; a zeroed one may be passed. */
 void ps_cli_answer_close(struct ps_cli_answered *a);
 
+/* PS_CLI_CAMPAIGN is the rows RESULTS.DB and --campaign for an options struct with `char *store`
+ * and `int64_t campaign`. */
+#define PS_CLI_CAMPAIGN(struct_type, store_help)                                                   \
+	{.name = "store",                                                                          \
+	 .type = PS_CONF_TEXT,                                                                     \
+	 .offset = offsetof(struct_type, store),                                                   \
+	 .metavar = "RESULTS.DB",                                                                  \
+	 .help = (store_help),                                                                     \
+	 .flags = PS_CONF_POSITIONAL | PS_CONF_REQUIRED},                                          \
+	{                                                                                          \
+		.name = "campaign", .type = PS_CONF_INT,                                           \
+		.offset = offsetof(struct_type, campaign), .metavar = "ID",                        \
+		.help = "Which campaign of the store; otherwise the one that started last.",       \
+		.min = 1, .max = 0, .letter = 'c',                                                 \
+	}
+
+/* ps_cli_table_csv writes a table to a file. PS_ENOMEM, and the errors of ps_file_write. */
+enum ps_status ps_cli_table_csv(const struct ps_report_table *t, const char *path,
+				struct ps_error *err);
+/* ps_cli_tables_json prints one object: the campaign, the confidence, and each table by its name.
+ */
+enum ps_status ps_cli_tables_json(const struct ps_cli_answered *a, const struct ps_report_table *t,
+				  size_t len, struct ps_error *err);
+/* ps_cli_tables_text prints `lead` ("": nothing) and the tables, as wide as the terminal. */
+enum ps_status ps_cli_tables_text(const char *lead, const struct ps_report_table *t, size_t len,
+				  struct ps_error *err);
 /* ps_cli_out_print prints a buffer that may have failed. PS_ENOMEM, PS_EIO. */
 enum ps_status ps_cli_out_print(const struct ps_strbuf *out, struct ps_error *err);
 

@@ -6,14 +6,13 @@ there is something to predict from."""
 import itertools
 import json
 import pathlib
-import shutil
 import sqlite3
 import tempfile
 import unittest
 
 import yaml
 
-from support import perseus
+from support import campaigns, perseus
 
 MODELS = {"squeezenet1_1": "4ms", "mobilenet_v1": "6ms", "mobilenet_v2": "5ms",
           "efficientnet_b0": "7ms", "resnet18": "15ms"}
@@ -91,14 +90,7 @@ class Store(unittest.TestCase):
 
     def changed(self, *statements):
         """A copy of the store in which something was changed by hand."""
-        path = self.dir / f"{self.id()}.db"
-        shutil.copy(self.db, path)
-        db = sqlite3.connect(path)
-        for sql in statements:
-            db.execute(sql)
-        db.commit()
-        db.close()
-        return path
+        return campaigns.changed(self.db, self.dir / f"{self.id()}.db", *statements)
 
     def without(self, *models):
         keys = " OR ".join(f"key LIKE '%{m}'" for m in models)

@@ -8,7 +8,6 @@ import importlib.util
 import json
 import os
 import pathlib
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import zlib
 
 import yaml
 
-from support import perseus
+from support import campaigns, perseus
 
 MODELS = ("squeezenet1_1", "mobilenet_v1", "mobilenet_v2", "efficientnet_b0", "resnet18")
 
@@ -84,14 +83,7 @@ class Predict(unittest.TestCase):
 
     def changed(self, *statements):
         """A copy of the store in which something was changed by hand."""
-        path = self.dir / f"{self.id()}.db"
-        shutil.copy(self.db, path)
-        db = sqlite3.connect(path)
-        for sql in statements:
-            db.execute(sql)
-        db.commit()
-        db.close()
-        return path
+        return campaigns.changed(self.db, self.dir / f"{self.id()}.db", *statements)
 
     def manifests(self, change):
         """A copy of the store; `change` is given every model of every manifest."""

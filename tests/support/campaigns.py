@@ -1,6 +1,7 @@
 """A folder with a campaign of two tenants on synthetic models, and the store that it fills."""
 import os
 import pathlib
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -11,6 +12,17 @@ import yaml
 from support import perseus
 
 SLA = "p95<=80ms,success>=99%"
+
+
+def changed(db, path, *statements):
+    """A copy of a store at `path`, in which something was changed by hand; returns `path`."""
+    shutil.copy(db, path)
+    copy = sqlite3.connect(path)
+    for sql in statements:
+        copy.execute(sql)
+    copy.commit()
+    copy.close()
+    return path
 
 
 def campaign(models, **more):

@@ -115,15 +115,15 @@ struct ps_load_tenant_result {
 	const char *replicas[PS_LOAD_MAX_REPLICAS]; /* their URLs; borrowed from the plan */
 
 	double offered_rps;    /* scheduled / duration */
-	double achieved_rps;   /* sent / duration */
+	double achieved_rps;   /* sent / time to the last of them: >= duration */
 	double throughput_rps; /* OK / time to the last of them: >= duration; of a closed loop with
 				* a warm-up OK / duration */
-	double goodput_rps;    /* good / duration */
+	double goodput_rps;    /* good / the time of throughput_rps */
 	double success_ratio;  /* OK / scheduled */
 
 	struct ps_hist latency;		/* done - scheduled; `lost`: all that are not OK */
 	struct ps_hist service_latency; /* OK only: done - sent */
-	struct ps_hist send_lag;	/* all sent: sent - scheduled */
+	struct ps_hist send_lag;	/* all sent: sent - scheduled - waited_ns */
 	struct ps_hist first_byte;	/* OK only: first byte - scheduled */
 	struct ps_hist uncorrected;	/* see the top of load.h */
 	struct ps_hist server_queue, server_compute; /* of the answers that said so */
@@ -155,11 +155,12 @@ struct ps_load_tenant_result {
 struct ps_load_result {
 	int64_t start_ns; /* CLOCK_MONOTONIC instant of the first possible arrival (warm-up) */
 	int64_t wall_ns;  /* the same on the wall clock */
-	int64_t warmup_ns, duration_ns; /* as cut, when the warm-up was found in the data */
-	int look;			/* which of several, as in the plan; 0: the only one */
-	bool warmup_found;		/* the warm-up was cut by MSER-5: see warmup.h */
-	int64_t end_ns;			/* monotonic, when the last answer was in or given up */
-	int64_t cpu_ns;			/* CPU time of the sending threads between start and end */
+	/* as cut, when the warm-up was found in the data; of a cancelled run, what was measured */
+	int64_t warmup_ns, duration_ns;
+	int look;	   /* which of several, as in the plan; 0: the only one */
+	bool warmup_found; /* the warm-up was cut by MSER-5: see warmup.h */
+	int64_t end_ns;	   /* monotonic, when the last answer was in or given up */
+	int64_t cpu_ns;	   /* CPU time of the sending threads between start and end */
 	int64_t clock_step_ns, clock_cost_ns;
 	int64_t timer_slack_ns; /* as set during the run; -1: the system refused */
 	int threads;		/* that sent */

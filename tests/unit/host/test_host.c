@@ -136,6 +136,7 @@ static void test_killed_for_memory(void **state)
 	struct ps_host_process *p = start("x=0123456789abcdef; while :; do x=$x$x; done", &slice);
 	if (!ps_host_memory_limited(p)) {
 		(void)ps_host_stop(p, SECOND / 20, &err);
+		print_message("no control group of memory can be made here: not tested\n");
 		skip();
 	}
 	assert_int_equal(ps_host_wait_ready(p, 30 * SECOND, &line, &err), PS_EUNAVAIL);

@@ -36,21 +36,43 @@ double ps_stats_autocovariance(const double *x, size_t n, double mean, size_t la
 	return sum / (double)n;
 }
 
+/* n times the autocovariances at `lag` and the next one, together, of a series whose mean is 0.
+ * Four sums, because one would wait for each of its additions. */
+static double lag_pair(const double *y, size_t n, size_t lag)
+{
+	const double *late = y + lag;
+	double sum[4] = {0};
+	size_t m = n - lag - 1, i = 0;
+	for (; i + 4 <= m; i += 4) {
+		for (size_t k = 0; k < 4; k++)
+			sum[k] += y[i + k] * (late[i + k] + late[i + k + 1]);
+	}
+	for (; i < m; i++)
+		sum[0] += y[i] * (late[i] + late[i + 1]);
+	return sum[0] + sum[1] + sum[2] + sum[3] + y[m] * late[m];
+}
+
+static void centre(double *x, size_t n)
+{
+	double mean = ps_stats_mean(x, n);
+	for (size_t i = 0; i < n; i++)
+		x[i] -= mean;
+}
+
 /* tau = 1 + 2 sum rho_k. In pairs G_m = g(2m) + g(2m+1), which are positive and falling for any
  * reversible chain: the sum ends where noise breaks that. Each g is too small by tau g(0)/n,
  * because the mean was taken from the same data; over the 2 M + 1 lags of a short series that
- * halves tau, so it is put back (to first order, by at most a factor of 3). */
-static double correlation_time(const double *x, size_t n)
+ * halves tau, so it is put back (to first order, by at most a factor of 3). Leaves x centred. */
+static double correlation_time(double *x, size_t n)
 {
-	double mean = ps_stats_mean(x, n);
-	double g0 = ps_stats_autocovariance(x, n, mean, 0);
+	centre(x, n);
+	double g0 = ps_stats_autocovariance(x, n, 0, 0) * (double)n;
 	if (!(g0 > 0))
 		return 1;
 	double sum = 0, least = INFINITY;
 	size_t lag = 0;
 	for (; lag + 1 < n / 2 + 1; lag += 2) {
-		double pair = ps_stats_autocovariance(x, n, mean, lag) +
-			      ps_stats_autocovariance(x, n, mean, lag + 1);
+		double pair = lag_pair(x, n, lag);
 		if (pair <= 0)
 			break;
 		least = fmin(least, pair);
@@ -127,7 +149,7 @@ static size_t group_over(const double *x, size_t n, double limit, double *out, s
 	return m;
 }
 
-static struct ps_stats_effective from_groups(const double *y, size_t m, size_t group)
+static struct ps_stats_effective from_groups(double *y, size_t m, size_t group)
 {
 	double share = ps_stats_mean(y, m), var = share * (1 - share), n = (double)(m * group);
 	if (!(var > 0))

@@ -5,209 +5,69 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The posterior of one tenant's capacity C on a grid, the slope and the shape summed out. */
-#define C_POINTS      72
-#define SLOPE_POINTS  13
-#define SHAPES	      2
-#define SLOPE_MEDIAN  10.0 /* 1 at a fifth of what a queue can do, 41 at nine tenths */
-#define SLOPE_SIGMA   1.3
-#define SLOPE_REACH   2.4 /* the grid ends at so many sigmas */
-#define ZOOMS	      8
-#define NEGLIGIBLE    10   /* of the logarithm */
 #define NEAR_LEAST    0.02 /* of log scale: how far steps share their correlation, at least */
 #define NEAR_MOST     0.3  /* and at most */
 #define NEAR_GROWTH   1.05
+#define NEAR_SIZES    57   /* of them, from the least to the most */
 #define SHARERS	      6	   /* steps whose correlations make one, where so many are near */
-#define ABOVE_MAX     1.1  /* of scale_max: a closed loop of a few seconds is not exact */
 #define OPEN_BELOW    0.02 /* of scale_max: below that nothing is known */
 #define BACKLOG_LEAST 1e-3 /* a trend test is not believed beyond this */
-
-/* What one step says about one criterion, in effective counts. */
-struct datum {
-	double scale;
-	double good, bad;
-	double log_rise; /* log of the odds against C >= scale; 0 when the backlog did not rise */
-};
-
-struct data {
-	struct datum d[PS_TRIAL_MAX_STEPS];
-	int n;
-	double logit_target;
-};
-
-struct grid {
-	double lo, hi;			 /* of C */
-	double slope_lo, slope_hi;	 /* in sigmas of the prior of the logarithm */
-	double log_post[C_POINTS];	 /* the slope summed out */
-	double slope_best[SLOPE_POINTS]; /* the highest anywhere at that slope */
-};
 
 static double logit(double p)
 {
 	return log(p / (1 - p));
 }
 
-/* log(1 + exp(z)) without overflow. */
-static double softplus(double z)
-{
-	return z > 0 ? z + log1p(exp(-z)) : log1p(exp(z));
-}
-
-static double log_add(double a, double b)
-{
-	double top = fmax(a, b);
-	return isinf(top) ? top : top + log(exp(a - top) + exp(b - top));
-}
-
-/* How far the steps lie from a capacity: what does not depend on the slope. */
-struct distances {
-	double g[SHAPES][PS_TRIAL_MAX_STEPS]; /* g(x) - g(C) of each step, in units of the slope */
-	double log_rise;
-};
-
-static void measure(const struct data *data, double c, struct distances *ret)
-{
-	ret->log_rise = 0;
-	for (int i = 0; i < data->n; i++) {
-		double u = data->d[i].scale / c;
-		ret->g[0][i] = log(u);
-		ret->g[1][i] = u - 1;
-		ret->log_rise += c >= data->d[i].scale ? data->d[i].log_rise : 0;
-	}
-}
-
-static double log_likelihood(const struct data *data, const struct distances *far, double slope,
-			     int shape)
-{
-	double sum = far->log_rise;
-	for (int i = 0; i < data->n; i++) {
-		const struct datum *d = &data->d[i];
-		double z = data->logit_target + slope * far->g[shape][i];
-		/* log v = -softplus(-z) = z - softplus(z), log(1 - v) = -softplus(z) */
-		sum += d->bad * z - (d->bad + d->good) * softplus(z);
-	}
-	return sum;
-}
-
-static double c_at(const struct grid *g, int i)
-{
-	return g->lo + (g->hi - g->lo) * (i + 0.5) / C_POINTS;
-}
-
-static double slope_at(const struct grid *g, int k)
-{
-	return g->slope_lo + (g->slope_hi - g->slope_lo) * (k + 0.5) / SLOPE_POINTS;
-}
-
-static void fill(const struct data *data, struct grid *g)
-{
-	for (int k = 0; k < SLOPE_POINTS; k++)
-		g->slope_best[k] = -INFINITY;
-	for (int i = 0; i < C_POINTS; i++) {
-		struct distances far;
-		g->log_post[i] = -INFINITY;
-		measure(data, c_at(g, i), &far);
-		for (int k = 0; k < SLOPE_POINTS; k++) {
-			double sigmas = slope_at(g, k), l = -INFINITY;
-			double slope = SLOPE_MEDIAN * exp(SLOPE_SIGMA * sigmas);
-			for (int shape = 0; shape < SHAPES; shape++)
-				l = log_add(l, log_likelihood(data, &far, slope, shape));
-			l -= sigmas * sigmas / 2;
-			g->log_post[i] = log_add(g->log_post[i], l);
-			g->slope_best[k] = fmax(g->slope_best[k], l);
-		}
-	}
-}
-
-static double highest(const double *log_post, int n)
-{
-	double top = -INFINITY;
-	for (int i = 0; i < n; i++)
-		top = fmax(top, log_post[i]);
-	return top;
-}
-
-/* Narrows a range of n cells to the part that holds all but a negligible part of the posterior and
- * some cells more: a sharp peak may stand between the points of a coarse grid, so that the best
- * point is only its neighbour. Says whether that was worth another pass. */
-static bool zoom(const double *log_post, int n, int margin, double *lo, double *hi)
-{
-	double top = highest(log_post, n), from = *lo, width = *hi - *lo, cell = width / n;
-	int first = 0, last = n - 1;
-	while (log_post[first] < top - NEGLIGIBLE)
-		first++;
-	while (log_post[last] < top - NEGLIGIBLE)
-		last--;
-	*lo = fmax(from, from + (first - margin) * cell);
-	*hi = fmin(*hi, from + (last + 1 + margin) * cell);
-	return *hi - *lo < 0.7 * width;
-}
-
-/* The q-quantile: the mass of a cell is spread evenly over it. */
-static double quantile_of(const struct grid *g, double q)
-{
-	double top = highest(g->log_post, C_POINTS), total = 0, seen = 0,
-	       cell = (g->hi - g->lo) / C_POINTS;
-	for (int i = 0; i < C_POINTS; i++)
-		total += exp(g->log_post[i] - top);
-	for (int i = 0; i < C_POINTS; i++) {
-		double mass = exp(g->log_post[i] - top) / total;
-		if (seen + mass >= q)
-			return g->lo + cell * (i + (q - seen) / mass);
-		seen += mass;
-	}
-	return g->hi;
-}
-
-static struct ps_stats_interval solve(const struct data *data, double scale_max, double confidence)
-{
-	struct grid g = {
-		.hi = ABOVE_MAX * scale_max, .slope_lo = -SLOPE_REACH, .slope_hi = SLOPE_REACH};
-	fill(data, &g);
-	bool narrower = true;
-	for (int pass = 0; pass < ZOOMS && narrower; pass++) {
-		narrower = zoom(g.log_post, C_POINTS, 5, &g.lo, &g.hi);
-		narrower |= zoom(g.slope_best, SLOPE_POINTS, 2, &g.slope_lo, &g.slope_hi);
-		fill(data, &g);
-	}
-	return (struct ps_stats_interval){
-		.value = quantile_of(&g, 0.5),
-		.lo = quantile_of(&g, (1 - confidence) / 2),
-		.hi = quantile_of(&g, (1 + confidence) / 2),
-		.confidence = confidence,
-		.has_interval = true,
-	};
-}
-
 enum criterion { BY_LATENCY, BY_SUCCESS };
 
-/* The requests of a step, by how near it is. */
-static double requests_near(const struct ps_trial_step *step, int tenant, double scale,
-			    double bandwidth)
+/* The other steps as one step sees them. */
+struct neighbours {
+	double distance[PS_TRIAL_MAX_STEPS]; /* in log scale */
+	double requests[PS_TRIAL_MAX_STEPS];
+	double correlation[PS_TRIAL_MAX_STEPS];
+	int n;
+};
+
+static void look_around(const struct ps_trial_step *steps, int n_steps, int tenant, double scale,
+			struct neighbours *ret)
 {
-	double far = log(step->scale / scale) / bandwidth;
-	return exp(-far * far / 2) * (double)step->seen[tenant].requests;
+	ret->n = n_steps;
+	for (int i = 0; i < n_steps; i++) {
+		ret->distance[i] = log(steps[i].scale / scale);
+		ret->requests[i] = (double)steps[i].seen[tenant].requests;
+		ret->correlation[i] = 1 / steps[i].seen[tenant].effective_ratio;
+	}
 }
 
-static double all_near(const struct ps_trial_step *steps, int n_steps, int tenant, double scale,
-		       double bandwidth)
+/* The requests of a neighbour, by how near it is. */
+static double requests_near(const struct neighbours *all, int i, double bandwidth)
+{
+	double far = all->distance[i] / bandwidth;
+	return exp(-far * far / 2) * all->requests[i];
+}
+
+static bool has_near(const struct neighbours *all, double bandwidth, double wanted)
 {
 	double requests = 0;
-	for (int i = 0; i < n_steps; i++)
-		requests += requests_near(&steps[i], tenant, scale, bandwidth);
-	return requests;
+	for (int i = 0; i < all->n; i++)
+		requests += requests_near(all, i, bandwidth);
+	return requests >= wanted;
 }
 
 /* Wide enough that a step has a sixth of the say in its own correlation, and no wider: near
  * saturation the correlation doubles within a twentieth of the rate, and steps just below the
  * capacity, nearly all without a violation, would be discounted by that of the steps above it. */
-static double bandwidth_at(const struct ps_trial_step *steps, int n_steps, int tenant,
-			   const struct ps_trial_step *own)
+static double bandwidth_for(const struct neighbours *all, double wanted)
 {
-	double wanted = SHARERS * (double)own->seen[tenant].requests, b = NEAR_LEAST;
-	while (b < NEAR_MOST && all_near(steps, n_steps, tenant, own->scale, b) < wanted)
-		b *= NEAR_GROWTH;
-	return fmin(b, NEAR_MOST);
+	int lo = 0, hi = NEAR_SIZES - 1; /* the widest is taken whether it is enough or not */
+	while (lo < hi) {
+		int mid = (lo + hi) / 2;
+		if (has_near(all, NEAR_LEAST * pow(NEAR_GROWTH, mid), wanted))
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return fmin(NEAR_LEAST * pow(NEAR_GROWTH, lo), NEAR_MOST);
 }
 
 /* Requests per independent one at a step, averaged over the steps at like rates. A step's own
@@ -216,30 +76,34 @@ static double bandwidth_at(const struct ps_trial_step *steps, int n_steps, int t
 static double correlation_near(const struct ps_trial_step *steps, int n_steps, int tenant,
 			       const struct ps_trial_step *own)
 {
-	double sum = 0, weights = 0, b = bandwidth_at(steps, n_steps, tenant, own);
+	struct neighbours all;
+	look_around(steps, n_steps, tenant, own->scale, &all);
+	double b = bandwidth_for(&all, SHARERS * (double)own->seen[tenant].requests);
+	double sum = 0, weights = 0;
 	for (int i = 0; i < n_steps; i++) {
-		double w = requests_near(&steps[i], tenant, own->scale, b);
-		sum += w / steps[i].seen[tenant].effective_ratio;
+		double w = requests_near(&all, i, b);
+		sum += w * all.correlation[i];
 		weights += w;
 	}
 	return sum / weights;
 }
 
-static struct datum datum_of(const struct ps_trial_step *step, int tenant, const struct ps_sla *sla,
-			     enum criterion by, double correlation)
+static struct ps_trial_datum datum_of(const struct ps_trial_step *step, int tenant,
+				      const struct ps_sla *sla, enum criterion by,
+				      double correlation)
 {
 	const struct ps_trial_seen *seen = &step->seen[tenant];
 	int64_t bad = by == BY_LATENCY ? seen->violations : seen->failures;
-	struct datum d = {.scale = step->scale,
-			  .good = (double)(seen->requests - bad) / correlation,
-			  .bad = (double)bad / correlation};
+	struct ps_trial_datum d = {.scale = step->scale,
+				   .good = (double)(seen->requests - bad) / correlation,
+				   .bad = (double)bad / correlation};
 	if (by == BY_LATENCY && ps_trial_backlog_rises(seen, sla))
 		d.log_rise = log(fmax(seen->p_backlog, BACKLOG_LEAST));
 	return d;
 }
 
 static void collect(const struct ps_trial_plan *plan, const struct ps_trial_step *steps,
-		    int n_steps, int tenant, enum criterion by, struct data *ret_data)
+		    int n_steps, int tenant, enum criterion by, struct ps_trial_data *ret_data)
 {
 	const struct ps_sla *sla = &plan->sla[tenant];
 	double target = 1 - (by == BY_LATENCY ? sla->percentile : sla->min_success);
@@ -277,16 +141,16 @@ static void take_least(struct ps_stats_interval *a, const struct ps_stats_interv
 }
 
 static void fit_tenant(const struct ps_trial_plan *plan, const struct ps_trial_step *steps,
-		       int n_steps, int tenant, struct data *data,
+		       int n_steps, int tenant, struct ps_trial_data *data,
 		       struct ps_stats_interval *ret_scale)
 {
 	double confidence = ps_trial_confidence(plan);
 	collect(plan, steps, n_steps, tenant, BY_LATENCY, data);
-	*ret_scale = solve(data, plan->scale_max, confidence);
+	*ret_scale = ps_trial_posterior(data, plan->scale_max, confidence);
 	if (!success_was_broken(plan, steps, n_steps, tenant))
 		return;
 	collect(plan, steps, n_steps, tenant, BY_SUCCESS, data);
-	struct ps_stats_interval by_success = solve(data, plan->scale_max, confidence);
+	struct ps_stats_interval by_success = ps_trial_posterior(data, plan->scale_max, confidence);
 	take_least(ret_scale, &by_success);
 }
 
@@ -359,7 +223,7 @@ enum ps_status ps_trial_fit(const struct ps_trial_plan *plan, const struct ps_tr
 		return ps_error_set(err, PS_EINVAL,
 				    "no step judged a request of every tenant: there is nothing "
 				    "to fit");
-	struct data *data = malloc(sizeof(*data));
+	struct ps_trial_data *data = malloc(sizeof(*data));
 	struct ps_trial_step *judged = malloc((size_t)n_steps * sizeof(*judged));
 	if (!data || !judged) {
 		free(data);

@@ -4,6 +4,24 @@
 
 #include "trial/trial.h"
 
+/* What one step says about one criterion, in effective counts. */
+struct ps_trial_datum {
+	double scale;
+	double good, bad;
+	double log_rise; /* log of the odds against C >= scale; 0 when the backlog did not rise */
+};
+
+struct ps_trial_data {
+	struct ps_trial_datum d[PS_TRIAL_MAX_STEPS];
+	int n;
+	double logit_target;
+};
+
+/* ps_trial_posterior returns the median of a tenant's capacity and its equal tails (trial.h says
+ * of which model). */
+struct ps_stats_interval ps_trial_posterior(const struct ps_trial_data *data, double scale_max,
+					    double confidence);
+
 /* Defaults of a plan. */
 static inline double ps_trial_confidence(const struct ps_trial_plan *plan)
 {

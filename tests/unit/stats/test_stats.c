@@ -158,6 +158,43 @@ static void test_effective_ratio(void **state)
 	assert_true(ratio < 0.06);
 }
 
+/* What the ratio says it is, lag by lag. */
+static double ratio_by_lags(const double *x, size_t n)
+{
+	double mean = ps_stats_mean(x, n), g[2], g0 = 0, sum = 0, least = INFINITY;
+	size_t lag = 0;
+	for (size_t i = 0; i < n; i++)
+		g0 += (x[i] - mean) * (x[i] - mean);
+	for (; lag + 1 < n / 2 + 1; lag += 2) {
+		for (size_t k = 0; k < 2; k++) {
+			g[k] = 0;
+			for (size_t i = 0; i + lag + k < n; i++)
+				g[k] += (x[i] - mean) * (x[i + lag + k] - mean);
+		}
+		if (g[0] + g[1] <= 0)
+			break;
+		least = fmin(least, g[0] + g[1]);
+		sum += least;
+	}
+	double tau = fmax(1, 2 * sum / g0 - 1), used = tau > 1 ? 2 * (double)lag + 1 : 0;
+	return 1 / (tau / fmax(1 - used / (double)n, 1.0 / 3));
+}
+
+static void test_effective_ratio_of_all_lags(void **state)
+{
+	(void)state;
+	static double x[2003];
+	static const size_t sizes[] = {4, 5, 6, 7, 8, 9, 2000, 2001, 2002, 2003};
+	for (size_t s = 0; s < COUNT(sizes); s++) {
+		double ratio;
+		autoregressive(x, sizes[s], 0.97, 50 + s);
+		assert_int_equal(ps_stats_effective_ratio(x, sizes[s], &ratio), PS_OK);
+		double want = ratio_by_lags(x, sizes[s]);
+		if (!(fabs(ratio / want - 1) < 1e-9))
+			fail_msg("n %zu: %.12g, want %.12g", sizes[s], ratio, want);
+	}
+}
+
 static void test_mser5(void **state)
 {
 	(void)state;
@@ -208,6 +245,30 @@ static void test_trend(void **state)
 	memset(x, 0, sizeof(x));
 	assert_int_equal(ps_stats_trend(t, x, 400, &r), PS_OK);
 	assert_true(r.p_rising == 0.5 && r.slope == 0);
+}
+
+/* Whatever the order, and with equal slopes among them. */
+static void test_trend_has_the_median_slope(void **state)
+{
+	(void)state;
+	double t[64], x[64], slopes[64 * 63 / 2];
+	for (int k = 0; k < 200; k++) {
+		struct ps_stats_trend r;
+		size_t n = 8 + (size_t)k % 57, m = 0;
+		autoregressive(x, n, 0.5, 300 + (uint64_t)k);
+		for (size_t i = 0; i < n; i++) {
+			t[i] = (double)i;
+			x[i] = k % 3 == 0 ? round(x[i]) : x[i];
+		}
+		for (size_t i = 0; i < n; i++) {
+			for (size_t j = i + 1; j < n; j++)
+				slopes[m++] = (x[j] - x[i]) / (t[j] - t[i]);
+		}
+		ps_stats_sort(slopes, m);
+		assert_int_equal(ps_stats_trend(t, x, n, &r), PS_OK);
+		if (r.slope != ps_stats_quantile(slopes, m, 0.5))
+			fail_msg("series %d: %.12g", k, r.slope);
+	}
 }
 
 static void test_mean_interval(void **state)
@@ -328,8 +389,10 @@ int main(void)
 		cmocka_unit_test(test_quantile_interval_covers),
 		cmocka_unit_test(test_hist_quantile),
 		cmocka_unit_test(test_effective_ratio),
+		cmocka_unit_test(test_effective_ratio_of_all_lags),
 		cmocka_unit_test(test_mser5),
 		cmocka_unit_test(test_trend),
+		cmocka_unit_test(test_trend_has_the_median_slope),
 		cmocka_unit_test(test_mean_interval),
 		cmocka_unit_test(test_ratio_interval),
 		cmocka_unit_test(test_bootstrap_interval),

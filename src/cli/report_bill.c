@@ -171,7 +171,9 @@ static enum ps_status bill(const struct bill_options *o, struct ps_cli_answered 
 		st = ps_report_bill_use(&a->answer, set, use, &of, err);
 	if (st != PS_OK)
 		return st;
-	ps_cli_bill_machine(&o->bill, p, price, &b);
+	st = ps_cli_bill_machine(&o->bill, p, price, &b, err);
+	if (st != PS_OK)
+		return st;
 	ps_cli_warn_price(p->today, price);
 	ps_cli_warn_slice(a->campaign, price);
 	b.row_len = (size_t)a->campaign->sets[set].member_len;

@@ -101,10 +101,10 @@ static const char *money_option(const struct bill_options *o)
 		{o->price.spot_share > 0, "--spot-share"},
 		{o->price.reserved_share > 0, "--reserved-share"},
 		{o->price.today != NULL, "--today"},
-		{o->bill.memory_weight != 0.5, "--memory-weight"},
+		{o->bill.memory_weight != NULL, "--memory-weight"},
 		{o->bill.vcpu > 0, "--vcpu"},
 		{o->bill.memory_bytes > 0, "--memory"},
-		{strcmp(o->bill.account, "default") != 0, "--account"},
+		{o->bill.account != NULL, "--account"},
 	};
 	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
 		if (options[i].given)

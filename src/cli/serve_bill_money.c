@@ -130,9 +130,10 @@ static enum ps_status split(struct ps_state *s, const struct ps_state_query *q,
 		st = read_rows(s, q, r, err);
 	if (st == PS_OK)
 		st = ps_state_loss(s, q, &loss, err);
+	if (st == PS_OK)
+		st = ps_cli_bill_machine(o->bill, p, price, &b, err);
 	if (st != PS_OK)
 		return st;
-	ps_cli_bill_machine(o->bill, p, price, &b);
 	ps_cli_warn_price(p->today, price);
 	say_loss(&loss, q);
 	b.from_s = q->from_minute * 60;

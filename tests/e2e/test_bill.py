@@ -165,6 +165,9 @@ class Ledger(unittest.TestCase):
                 (LARGE, 64, "a bill in money is of a period: --from is missing"),
                 (["--spot-share", "30%"], 64, "--spot-share belongs to a bill in money"),
                 (["--memory-weight", "0"], 64, "--memory-weight belongs to a bill in money"),
+                # the default too, when somebody says it
+                (["--memory-weight", "50%"], 64, "--memory-weight belongs to a bill in money"),
+                (["--account", "default"], 64, "--account belongs to a bill in money"),
                 (["--vcpu", "4"], 64, "--vcpu belongs to a bill in money"),
                 (["--account", "x"], 64, "--account belongs to a bill in money"),
                 ([*LARGE, *DAY, "--tenant", "a"], 64,
@@ -177,6 +180,7 @@ class Ledger(unittest.TestCase):
                  "the sheet states no spot price of c6i.large"),
                 ([*LARGE, *DAY, "--spot-share", "110%"], 64, "out of range"),
                 ([*LARGE, *DAY, "--memory-weight", "nan"], 64, "memory-weight"),
+                ([*LARGE, *DAY, "--memory-weight", "101%"], 64, "memory-weight"),
                 ([*none, *DAY], 2, "the machine's memory is not known"),
                 (["--prices", AWS, "--priced-as", "c6i.larg", *DAY], 4, "did you mean c6i.large?"),
                 (["--prices", self.state / "none.yaml", "--priced-as", "x", *DAY], 4, "none.yaml"),

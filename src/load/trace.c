@@ -87,12 +87,14 @@ static int by_instant(const void *a, const void *b)
 static void find_ends(struct ps_load_reader *r)
 {
 	const struct ps_load_trace *t = r->trace;
-	double first = t->entries[0].at_ns, last = t->entries[t->len - 1].at_ns;
+	double first = r->in_order ? r->first_ns : t->entries[0].at_ns;
+	double last = r->in_order ? r->last_ns : t->entries[t->len - 1].at_ns;
+	size_t n = r->in_order ? r->seen : t->len;
 
 	if (isnan(r->begin_ns))
 		r->begin_ns = first;
 	if (isnan(r->end_ns))
-		r->end_ns = last + (t->len > 1 ? (last - first) / (double)(t->len - 1) : 0);
+		r->end_ns = last + (n > 1 ? (last - first) / (double)(n - 1) : 0);
 }
 
 static void cut_window(struct ps_load_reader *r)

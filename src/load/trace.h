@@ -44,8 +44,10 @@ struct ps_load_trace_options {
 	/* The window: arrivals in [from, from + length) after the trace's begin, which becomes the
 	 * instant 0. Length 0: to the end. */
 	int64_t from_ns, length_ns;
-	uint64_t seed;	    /* of the instants within a minute */
-	size_t max_entries; /* 0, or fewer than PS_LOAD_TRACE_MAX_ENTRIES */
+	uint64_t seed; /* of the instants within a minute */
+	/* 0, or fewer than PS_LOAD_TRACE_MAX_ENTRIES. Of gaps, timestamps and counts only what lies
+	 * in the window counts, of the others all. */
+	size_t max_entries;
 };
 
 struct ps_load_trace_entry {

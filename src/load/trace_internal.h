@@ -20,9 +20,13 @@ struct ps_load_reader {
 
 	struct ps_load_trace *trace;
 	size_t cap;
-	size_t drawn;	 /* instants made from counts, kept or not */
-	bool sorted;	 /* entries came in order */
-	bool cut;	 /* the reader has applied the window itself */
+	size_t drawn; /* instants made from counts, kept or not */
+	bool sorted;  /* entries came in order */
+	bool cut;     /* the reader has applied the window itself */
+	/* Formats whose arrivals stand in order, so that those outside the window are not kept. */
+	bool in_order;
+	size_t seen; /* of them, kept or not */
+	double first_ns, last_ns;
 	double begin_ns; /* of the trace, on the entries' scale; NAN: its first entry */
 	double end_ns;	 /* of the trace; NAN: one mean gap after its last entry */
 };

@@ -97,10 +97,25 @@ size_t ps_load_reader_most(const struct ps_load_reader *r)
 	return most && most < PS_LOAD_TRACE_MAX_ENTRIES ? most : PS_LOAD_TRACE_MAX_ENTRIES;
 }
 
+/* Is it certainly not in the window? What lies at its very end is for the end of the file to say.
+ */
+static bool is_outside(struct ps_load_reader *r, double at_ns)
+{
+	const struct ps_load_trace_options *o = r->options;
+
+	if (r->seen++ == 0)
+		r->first_ns = at_ns;
+	r->last_ns = at_ns;
+	double from_ns = (isnan(r->begin_ns) ? r->first_ns : r->begin_ns) + (double)o->from_ns;
+	return at_ns < from_ns || (o->length_ns > 0 && at_ns > from_ns + (double)o->length_ns);
+}
+
 enum ps_status ps_load_reader_add(struct ps_load_reader *r, double at_ns, uint32_t function)
 {
 	struct ps_load_trace *t = r->trace;
 
+	if (r->in_order && is_outside(r, at_ns))
+		return PS_OK;
 	if (t->len == ps_load_reader_most(r))
 		return ps_load_reader_fail(r, PS_ETOOBIG, "over %zu arrivals",
 					   ps_load_reader_most(r));

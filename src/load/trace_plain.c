@@ -46,6 +46,7 @@ enum ps_status ps_load_read_gaps(struct ps_load_reader *r)
 	enum ps_status st = PS_OK;
 
 	r->begin_ns = r->end_ns = 0;
+	r->in_order = true;
 	for (bool more = true; st == PS_OK && more;) {
 		const char *text = text_of(r);
 
@@ -75,7 +76,7 @@ static enum ps_status parse_stamp(struct ps_load_reader *r, struct stamps *s, co
 			r, PS_EPARSE, "'%.60s' is neither a number nor YYYY-MM-DD HH:MM:SS", text);
 	if (date && r->options->unit_ns > 0)
 		return ps_load_reader_fail(r, PS_EPARSE, "a date has no unit");
-	if (r->trace->len == 0)
+	if (r->seen == 0)
 		s->dates = date;
 	if (date != s->dates)
 		return ps_load_reader_fail(r, PS_EPARSE, "dates and numbers in one file");
@@ -90,7 +91,7 @@ static enum ps_status read_stamp(struct ps_load_reader *r, struct stamps *s, con
 
 	if (st != PS_OK)
 		return st;
-	if (r->trace->len == 0)
+	if (r->seen == 0)
 		s->first_ns = s->last_ns = at_ns;
 	if (at_ns < s->last_ns)
 		return ps_load_reader_fail(r, PS_EPARSE, "%.60s lies before the line above it",
@@ -107,6 +108,7 @@ enum ps_status ps_load_read_timestamps(struct ps_load_reader *r)
 	struct stamps s = {.unit_ns = r->options->unit_ns > 0 ? r->options->unit_ns : 1e9};
 	enum ps_status st = PS_OK;
 
+	r->in_order = true;
 	for (bool more = true; st == PS_OK && more;) {
 		const char *text = text_of(r);
 

@@ -181,7 +181,7 @@ static enum ps_load_outcome check_declared(struct ps_load_islot *s, const struct
 			ps_error_set(&p->err, PS_EINVAL, "the answer lacks output '%s'",
 				     spec->name);
 		}
-		if (!t || ps_tensor_check(spec, t, &p->err) != PS_OK) {
+		if (!t || ps_tensor_check_output(spec, t, &p->err) != PS_OK) {
 			p->notes.output_changes++;
 			return PS_LOAD_WRONG;
 		}

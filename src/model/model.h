@@ -65,9 +65,13 @@ enum ps_status ps_tensor_count(const int64_t *dims, int rank, int64_t *ret_count
 /* ps_tensor_shape_text writes "[1,3,224,224]", cut with "..."; returns buf. */
 #define PS_TENSOR_SHAPE_SIZE 128
 const char *ps_tensor_shape_text(const int64_t *dims, int rank, char buf[PS_TENSOR_SHAPE_SIZE]);
-/* ps_tensor_check says whether `t` fits `spec`: type, rank, fixed dimensions, and that `bytes`
- * agrees with the shape. PS_EINVAL with the tensor's name, what was expected and what came. */
+/* ps_tensor_check says whether the input `t` fits `spec`: type, rank, fixed dimensions, and that
+ * `bytes` agrees with the shape. PS_EINVAL with the tensor's name, what was expected and what came.
+ */
 enum ps_status ps_tensor_check(const struct ps_tensor_spec *spec, const struct ps_tensor *t,
 			       struct ps_error *err);
+/* ps_tensor_check_output says the same of an output. */
+enum ps_status ps_tensor_check_output(const struct ps_tensor_spec *spec, const struct ps_tensor *t,
+				      struct ps_error *err);
 
 #endif

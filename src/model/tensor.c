@@ -80,34 +80,60 @@ const char *ps_tensor_shape_text(const int64_t *dims, int rank, char buf[PS_TENS
 	return buf;
 }
 
-enum ps_status ps_tensor_check(const struct ps_tensor_spec *spec, const struct ps_tensor *t,
-			       struct ps_error *err)
+/* Which side of a model a tensor is on, and what the model did about it. */
+struct side {
+	const char *name, *asks;
+};
+
+static enum ps_status check_shape(const struct ps_tensor_spec *spec, const struct ps_tensor *t,
+				  const struct side *side, struct ps_error *err)
 {
 	char want[PS_TENSOR_SHAPE_SIZE], got[PS_TENSOR_SHAPE_SIZE];
-	if (t->dtype != spec->dtype)
-		return ps_error_set(err, PS_EINVAL,
-				    "input '%s' has data type %s, the model wants %s", spec->name,
-				    ps_dtype_name(t->dtype) ? ps_dtype_name(t->dtype) : "?",
-				    ps_dtype_name(spec->dtype) ? ps_dtype_name(spec->dtype) : "?");
 	if (t->rank < 0 || t->rank > PS_TENSOR_MAX_RANK)
-		return ps_error_set(err, PS_EINVAL, "input '%s' has %d dimensions, the limit is %d",
-				    spec->name, t->rank, PS_TENSOR_MAX_RANK);
+		return ps_error_set(err, PS_EINVAL, "%s '%s' has %d dimensions, the limit is %d",
+				    side->name, spec->name, t->rank, PS_TENSOR_MAX_RANK);
 	bool fits = t->rank == spec->rank;
 	for (int i = 0; fits && i < t->rank; i++)
 		fits = spec->dims[i] < 0 || spec->dims[i] == t->dims[i];
-	if (!fits)
-		return ps_error_set(err, PS_EINVAL, "input '%s' has shape %s, the model wants %s",
-				    spec->name, ps_tensor_shape_text(t->dims, t->rank, got),
-				    ps_tensor_shape_text(spec->dims, spec->rank, want));
+	if (fits)
+		return PS_OK;
+	return ps_error_set(err, PS_EINVAL, "%s '%s' has shape %s, the model %s %s", side->name,
+			    spec->name, ps_tensor_shape_text(t->dims, t->rank, got), side->asks,
+			    ps_tensor_shape_text(spec->dims, spec->rank, want));
+}
+
+static enum ps_status check(const struct ps_tensor_spec *spec, const struct ps_tensor *t,
+			    const struct side *side, struct ps_error *err)
+{
+	char got[PS_TENSOR_SHAPE_SIZE];
+	if (t->dtype != spec->dtype)
+		return ps_error_set(
+			err, PS_EINVAL, "%s '%s' has data type %s, the model %s %s", side->name,
+			spec->name, ps_dtype_name(t->dtype) ? ps_dtype_name(t->dtype) : "?",
+			side->asks, ps_dtype_name(spec->dtype) ? ps_dtype_name(spec->dtype) : "?");
 	int64_t count = 0;
-	enum ps_status s = ps_tensor_count(t->dims, t->rank, &count, err);
+	enum ps_status s = check_shape(spec, t, side, err);
+	if (s == PS_OK)
+		s = ps_tensor_count(t->dims, t->rank, &count, err);
 	if (s != PS_OK)
 		return s;
 	unsigned long long want_bytes = (unsigned long long)count * ps_dtype_size(t->dtype);
 	if (want_bytes != t->bytes && t->dtype != PS_DTYPE_BYTES)
-		return ps_error_set(err, PS_EINVAL,
-				    "input '%s' of shape %s holds %llu bytes, but %zu came",
-				    spec->name, ps_tensor_shape_text(t->dims, t->rank, got),
-				    want_bytes, t->bytes);
+		return ps_error_set(
+			err, PS_EINVAL, "%s '%s' of shape %s holds %llu bytes, but %zu came",
+			side->name, spec->name, ps_tensor_shape_text(t->dims, t->rank, got),
+			want_bytes, t->bytes);
 	return PS_OK;
+}
+
+enum ps_status ps_tensor_check(const struct ps_tensor_spec *spec, const struct ps_tensor *t,
+			       struct ps_error *err)
+{
+	return check(spec, t, &(struct side){"input", "wants"}, err);
+}
+
+enum ps_status ps_tensor_check_output(const struct ps_tensor_spec *spec, const struct ps_tensor *t,
+				      struct ps_error *err)
+{
+	return check(spec, t, &(struct side){"output", "declares"}, err);
 }

@@ -103,13 +103,43 @@ static void test_check(void **state)
 	}
 }
 
+/* The same mistake of an input and of an output is told apart. */
+static void test_sides(void **state)
+{
+	(void)state;
+	static const struct ps_tensor_spec spec = {"x", PS_DTYPE_FP32, 1, {2}};
+	static const struct {
+		struct ps_tensor t;
+		const char *input, *output;
+	} rows[] = {
+		{{"x", PS_DTYPE_INT32, 1, {2}, NULL, 8},
+		 "input 'x' has data type INT32, the model wants FP32",
+		 "output 'x' has data type INT32, the model declares FP32"},
+		{{"x", PS_DTYPE_FP32, 1, {3}, NULL, 12},
+		 "input 'x' has shape [3], the model wants [2]",
+		 "output 'x' has shape [3], the model declares [2]"},
+		{{"x", PS_DTYPE_FP32, 9, {2}, NULL, 8},
+		 "input 'x' has 9 dimensions, the limit is 8",
+		 "output 'x' has 9 dimensions, the limit is 8"},
+		{{"x", PS_DTYPE_FP32, 1, {2}, NULL, 7},
+		 "input 'x' of shape [2] holds 8 bytes, but 7 came",
+		 "output 'x' of shape [2] holds 8 bytes, but 7 came"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct ps_error err = {0};
+		assert_int_equal(ps_tensor_check(&spec, &rows[i].t, &err), PS_EINVAL);
+		assert_string_equal(err.what, rows[i].input);
+		assert_int_equal(ps_tensor_check_output(&spec, &rows[i].t, &err), PS_EINVAL);
+		assert_string_equal(err.what, rows[i].output);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dtypes),
-		cmocka_unit_test(test_count),
-		cmocka_unit_test(test_shape_text),
-		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_dtypes),	   cmocka_unit_test(test_count),
+		cmocka_unit_test(test_shape_text), cmocka_unit_test(test_check),
+		cmocka_unit_test(test_sides),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

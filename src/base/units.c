@@ -56,8 +56,10 @@ enum ps_status ps_units_parse_int(const char *text, int64_t *ret_value, struct p
 	errno = 0;
 	char *end;
 	long long v = strtoll(text, &end, 10);
-	if (*p < '0' || *p > '9' || *end || errno)
+	if (*p < '0' || *p > '9' || *end)
 		return ps_error_set(err, PS_EPARSE, "'%.60s' is not a whole number", text);
+	if (errno)
+		return ps_error_set(err, PS_ETOOBIG, "'%.60s' is beyond 64 bits", text);
 	*ret_value = v;
 	return PS_OK;
 }

@@ -10,7 +10,7 @@
 
 /* ps_units_parse_double reads a finite decimal number. PS_EPARSE. */
 enum ps_status ps_units_parse_double(const char *text, double *ret_value, struct ps_error *err);
-/* ps_units_parse_int reads a decimal 64-bit integer. PS_EPARSE. */
+/* ps_units_parse_int reads a decimal 64-bit integer. PS_EPARSE, PS_ETOOBIG for one beyond. */
 enum ps_status ps_units_parse_int(const char *text, int64_t *ret_value, struct ps_error *err);
 /* ps_units_parse_duration reads "250us", "1.5ms", "8s", "2m", "1h", "1d" into nanoseconds. The
  * unit is required, except for 0. Negative is refused. PS_EPARSE. */

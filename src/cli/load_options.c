@@ -107,6 +107,8 @@ static const char *const warmup_words[] = {"auto", NULL};
 		 .offset = offsetof(S, AT seed),                                                   \
 		 .metavar = "N",                                                                   \
 		 .def = "1",                                                                       \
+		 .min = 0,                                                                         \
+		 .max = 9e15,                                                                      \
 		 .help = "Same seed, same instants and same inputs."},                             \
 	{                                                                                          \
 		.name = "connections", .type = PS_CONF_INT, .offset = offsetof(S, AT connections), \

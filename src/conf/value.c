@@ -58,6 +58,8 @@ static void format_bound(const struct ps_conf_option *o, double v, char *buf, si
 		format_unit((int64_t)v, sizes, buf, size);
 	else if (o->type == PS_CONF_RATIO)
 		snprintf(buf, size, "%.10g%%", v * 100);
+	else if (o->type == PS_CONF_INT)
+		snprintf(buf, size, "%.0f", v);
 	else
 		snprintf(buf, size, "%.15g", v);
 }
@@ -227,6 +229,18 @@ static bool set_word(const struct ps_conf_option *o, int64_t *field, const char 
 	return false;
 }
 
+static enum ps_status parse_int(const struct ps_conf_option *o, const char *text, int64_t *ret,
+				struct ps_error *err)
+{
+	enum ps_status st = ps_units_parse_int(text, ret, err);
+
+	if (st != PS_ETOOBIG)
+		return st;
+	/* What is beyond 64 bits is beyond the row's range, if it has one, which says more. */
+	st = check_range(o, *text == '-' ? -INFINITY : INFINITY, text, err);
+	return st == PS_OK ? ps_error_set(err, PS_EPARSE, "'%.60s' is beyond 64 bits", text) : st;
+}
+
 static enum ps_status set_number(const struct ps_conf_option *o, void *field, const char *text,
 				 struct ps_error *err)
 {
@@ -238,7 +252,7 @@ static enum ps_status set_number(const struct ps_conf_option *o, void *field, co
 		return PS_OK;
 	switch (o->type) {
 	case PS_CONF_INT:
-		st = ps_units_parse_int(text, &i, err);
+		st = parse_int(o, text, &i, err);
 		break;
 	case PS_CONF_DURATION:
 		st = ps_units_parse_duration(text, &i, err);

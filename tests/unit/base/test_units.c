@@ -107,22 +107,23 @@ static void test_numbers(void **state)
 	};
 	static const struct {
 		const char *text;
-		bool good;
+		enum ps_status status;
 		int64_t value;
 	} ints[] = {
-		{"0", true, 0},
-		{"-7", true, -7},
-		{"+7", true, 7},
-		{"9223372036854775807", true, INT64_MAX},
-		{"-9223372036854775808", true, INT64_MIN},
-		{"9223372036854775808", false, 0},
-		{"1.0", false, 0},
-		{"1e3", false, 0},
-		{"0x10", false, 0},
-		{" 1", false, 0},
-		{"1 ", false, 0},
-		{"--1", false, 0},
-		{"", false, 0},
+		{"0", PS_OK, 0},
+		{"-7", PS_OK, -7},
+		{"+7", PS_OK, 7},
+		{"9223372036854775807", PS_OK, INT64_MAX},
+		{"-9223372036854775808", PS_OK, INT64_MIN},
+		{"9223372036854775808", PS_ETOOBIG, 0},
+		{"-9223372036854775809", PS_ETOOBIG, 0},
+		{"1.0", PS_EPARSE, 0},
+		{"1e3", PS_EPARSE, 0},
+		{"0x10", PS_EPARSE, 0},
+		{" 1", PS_EPARSE, 0},
+		{"1 ", PS_EPARSE, 0},
+		{"--1", PS_EPARSE, 0},
+		{"", PS_EPARSE, 0},
 	};
 
 	(void)state;
@@ -134,9 +135,9 @@ static void test_numbers(void **state)
 	}
 	for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) {
 		int64_t v = 42;
-		bool good = ps_units_parse_int(ints[i].text, &v, NULL) == PS_OK;
-		if (good != ints[i].good || (good && v != ints[i].value))
-			fail_msg("'%s' -> %d, %lld", ints[i].text, good, (long long)v);
+		enum ps_status st = ps_units_parse_int(ints[i].text, &v, NULL);
+		if (st != ints[i].status || (st == PS_OK && v != ints[i].value))
+			fail_msg("'%s' -> %d, %lld", ints[i].text, st, (long long)v);
 	}
 }
 

@@ -113,6 +113,11 @@ enum ps_status ps_conf_parse_yaml(const struct ps_conf_schema *schema, const cha
 enum ps_status ps_conf_load_yaml(const struct ps_conf_schema *schema, const char *path, void *out,
 				 struct ps_error *err);
 
+/* ps_conf_yaml_line returns the line, from 1, of the key at `path` ("server.metrics": keys of
+ * mappings, one in the other) in YAML text that ps_conf_parse_yaml has taken; of the deepest key of
+ * the path that is there, 0 when none is. For checks of several keys together. O(len). */
+int ps_conf_yaml_line(const char *text, size_t len, const char *path);
+
 /* ps_conf_free releases what a filled struct owns; the struct itself is the caller's. */
 void ps_conf_free(const struct ps_conf_schema *schema, void *out);
 

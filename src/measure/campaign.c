@@ -22,24 +22,9 @@ enum ps_status ps_measure_wrong(const struct ps_measure_campaign *c, const struc
 	return PS_EPARSE;
 }
 
-/* The line, from 1, that begins with `key:`; 0: none does. */
-static int line_of(const char *text, const char *key)
-{
-	size_t n = strlen(key);
-	int line = 1;
-	for (const char *p = text; p; line++) {
-		if (strncmp(p, key, n) == 0 && p[n] == ':') {
-			return line;
-		}
-		p = strchr(p, '\n');
-		p = p ? p + 1 : NULL;
-	}
-	return 0;
-}
-
 void ps_measure_at(const struct ps_measure_campaign *c, const char *key, struct ps_error *err)
 {
-	int line = line_of(c->text, key);
+	int line = ps_conf_yaml_line(c->text, strlen(c->text), key);
 	if (line > 0) {
 		ps_error_where(err, "%.100s:%d:%s", c->path, line, key);
 	} else {

@@ -19,7 +19,7 @@ int ps_measure_find_tenant(const struct ps_measure_campaign *c, const char *name
 /* ps_measure_good_name says whether a name may be one of a tenant, a set, a grid. */
 bool ps_measure_good_name(const char *name);
 /* ps_measure_at puts FILE:LINE:KEY into `where`: the line of the file on which this key of the
- * whole campaign stands; without a line when it stands on none of its own ({flow: style}). */
+ * whole campaign stands ("server.metrics" of its section); without a line when it is not there. */
 void ps_measure_at(const struct ps_measure_campaign *c, const char *key, struct ps_error *err);
 /* ps_measure_wrong fills `err` for a place of the campaign's file and returns PS_EPARSE. */
 enum ps_status ps_measure_wrong(const struct ps_measure_campaign *c, const struct ps_conf_where *w,

@@ -253,7 +253,7 @@ static enum ps_status read_batches(struct ps_measure_campaign *c, struct ps_erro
 		if (!ok || v < 1 || v > 1024) {
 			ps_error_set(err, PS_EPARSE, "\"%.60s\" is no batch size from 1 to 1024",
 				     p->batches.items[i]);
-			ps_error_where(err, "%.100s:profile.batches", c->path);
+			ps_measure_at(c, "profile.batches", err);
 			return PS_EPARSE;
 		}
 		p->sizes[i] = (int)v;
@@ -261,7 +261,7 @@ static enum ps_status read_batches(struct ps_measure_campaign *c, struct ps_erro
 			if (p->sizes[k] == p->sizes[i]) {
 				ps_error_set(err, PS_EPARSE, "batch size %d stands there twice",
 					     p->sizes[i]);
-				ps_error_where(err, "%.100s:profile.batches", c->path);
+				ps_measure_at(c, "profile.batches", err);
 				return PS_EPARSE;
 			}
 		}
@@ -275,7 +275,7 @@ static enum ps_status not_remote(const struct ps_measure_campaign *c, const char
 				 const char *why, struct ps_error *err)
 {
 	ps_error_set(err, PS_EPARSE, "%s", why);
-	ps_error_where(err, "%.100s:%s", c->path, key);
+	ps_measure_at(c, key, err);
 	ps_error_hint(err, "server.url names a server that runs already");
 	return PS_EPARSE;
 }
@@ -292,7 +292,7 @@ static enum ps_status check_url(const struct ps_measure_campaign *c, const char 
 				   "tenants.protocol for the requests");
 	}
 	if (st != PS_OK) {
-		ps_error_where(err, "%.100s:%s", c->path, key);
+		ps_measure_at(c, key, err);
 		return PS_EPARSE;
 	}
 	return PS_OK;
@@ -347,12 +347,12 @@ static enum ps_status check_local(const struct ps_measure_campaign *c, struct ps
 	const struct ps_load_target_options *o = &c->server.target;
 	if (o->tls_ca || o->tls_cert || o->tls_key || o->tls_name || o->insecure) {
 		ps_error_set(err, PS_EPARSE, "TLS is for a server at server.url");
-		ps_error_where(err, "%.100s:server", c->path);
+		ps_measure_at(c, "server", err);
 		return PS_EPARSE;
 	}
 	if (c->server.metrics) {
 		ps_error_set(err, PS_EPARSE, "server.metrics is for a server at server.url");
-		ps_error_where(err, "%.100s:server.metrics", c->path);
+		ps_measure_at(c, "server.metrics", err);
 		return PS_EPARSE;
 	}
 	return PS_OK;

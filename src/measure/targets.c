@@ -12,8 +12,8 @@ static enum ps_status make_server(struct ps_measure_context *m, struct ps_error 
 	struct ps_load_target_spec spec;
 	enum ps_status st = ps_load_target_from_options(&m->c->server.target, m->c->folder,
 							&m->target_arena, &spec, err);
-	if (st != PS_OK && err) {
-		ps_error_where(err, "%.100s:server", m->c->path);
+	if (st != PS_OK) {
+		ps_measure_at(m->c, "server", err);
 	} else {
 		m->tls = spec.tls;
 	}

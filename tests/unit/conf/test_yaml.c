@@ -238,13 +238,50 @@ static void test_load(void **state)
 	assert_int_equal(ps_conf_load_yaml(&sample_schema, path, &s, &err), PS_ENOTFOUND);
 }
 
+static void test_line_of_a_key(void **state)
+{
+	static const char text[] = "# a comment\n"
+				   "name: x\n"
+				   "list:\n"
+				   "  - {server: 1}\n"
+				   "  - server: 2\n"
+				   "server:\n"
+				   "  metrics: # none\n"
+				   "    deep: 3\n"
+				   "  'tls_ca': {flow: [1, {two: 2}],\n"
+				   "             over: 4}\n"
+				   "last: {here: 1}\n";
+	static const struct {
+		const char *path;
+		int line;
+	} rows[] = {
+		{"name", 2},	       {"server", 6}, /* not those in the list */
+		{"server.metrics", 7}, {"server.metrics.deep", 8},
+		{"server.tls-ca", 9},  {"server.tls_ca.over", 10},
+		{"last.here", 11},     {"server.nothing", 6},
+		{"name.nothing", 2},   {"nothing", 0},
+		{"serve", 0},	       {"server2", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		int line = ps_conf_yaml_line(text, sizeof text - 1, rows[i].path);
+		if (line != rows[i].line)
+			fail_msg("'%s' is on line %d", rows[i].path, line);
+	}
+	for (size_t n = 0; n < sizeof text; n++) /* cut off anywhere */
+		ps_conf_yaml_line(text, n, "server.tls_ca.over");
+	assert_int_equal(ps_conf_yaml_line("- 1\n", 4, "a"), 0);
+	assert_int_equal(ps_conf_yaml_line("{server: {url: x}}\n", 19, "server.url"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused),	  cmocka_unit_test(test_every_shape),
 		cmocka_unit_test(test_truncated), cmocka_unit_test(test_empty_file),
 		cmocka_unit_test(test_limits),	  cmocka_unit_test(test_secret_stays_secret),
-		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_load),	  cmocka_unit_test(test_line_of_a_key),
 	};
 
 	return cmocka_run_group_tests_name("conf/yaml", tests, NULL, NULL);

@@ -61,3 +61,14 @@ enum ps_status ps_measure_answered(const struct ps_load_result *r, struct ps_err
 	}
 	return silent && !alive ? none_succeeded(silent, err) : PS_OK;
 }
+
+enum ps_status ps_measure_any_answered(const struct ps_load_result *r, struct ps_error *err)
+{
+	for (size_t i = 0; i < r->tenant_len; i++) {
+		const struct ps_load_tenant_result *t = &r->tenants[i];
+		if (t->scheduled > 0 && t->outcomes[PS_LOAD_OK] == 0) {
+			return none_succeeded(t, err);
+		}
+	}
+	return PS_OK;
+}

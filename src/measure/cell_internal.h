@@ -41,6 +41,9 @@ enum ps_status ps_measure_cell_trial(struct ps_measure_cell *c, struct ps_measur
  * was merely late or refused for being too many, or when nobody's succeeded, in the warm-up
  * neither, and none was refused. Pure. */
 enum ps_status ps_measure_answered(const struct ps_load_result *r, struct ps_error *err);
+/* ps_measure_any_answered says the same of a closed loop, which offers no more than a server takes:
+ * PS_EUNAVAIL when all measured requests of a tenant failed, however they did. Pure. */
+enum ps_status ps_measure_any_answered(const struct ps_load_result *r, struct ps_error *err);
 /* ps_measure_cell_figure keeps a figure; texts are copied. PS_ENOMEM, PS_ETOOBIG. */
 enum ps_status ps_measure_cell_figure(struct ps_measure_cell *c,
 				      const struct ps_store_figure *figure, struct ps_error *err);

@@ -133,7 +133,8 @@ enum ps_status ps_measure_cell_cold(struct ps_measure_cell *c, struct ps_error *
 	if (st != PS_OK) {
 		return st;
 	}
-	st = keep_requests(c, &r, err);
+	st = ps_measure_any_answered(&r, err);
+	st = st == PS_OK ? keep_requests(c, &r, err) : st;
 	ps_load_result_fini(&r);
 	return st == PS_OK ? keep_end(c, err) : st;
 }

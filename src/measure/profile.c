@@ -31,6 +31,7 @@ static enum ps_status one_size(struct ps_measure_cell *c, int batch, struct ps_e
 	(void)snprintf(c->m->what, sizeof(c->m->what), "batches of %d", batch);
 	enum ps_status st = ps_measure_cell_trial(c, &plan, &r, err);
 	if (st == PS_OK) {
+		st = ps_measure_any_answered(&r, err);
 		ps_load_result_fini(&r);
 	}
 	return st;

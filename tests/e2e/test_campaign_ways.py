@@ -8,6 +8,7 @@ import subprocess
 import threading
 import unittest
 
+import numpy
 import yaml
 
 from support import perseus
@@ -161,6 +162,24 @@ class Ways(Folder):
         (state, reason), = self.query("SELECT state, reason FROM cell")
         self.assertEqual(state, "failed")
         self.assertIn("x.raw", reason)
+
+    def test_cold_start_and_profile_of_wrong_answers(self):
+        """What no request got right has no latency: the cells fail, and say how."""
+        self.model("a", mean="0ms", echo=True)
+        for name, value in (("x", 1), ("z", 2)):
+            numpy.save(self.dir / f"{name}.npy", numpy.full((1, 4), value, numpy.float32))
+        path = self.short([{"name": "t", "model": "a", "input_file": ["x.npy"],
+                            "expect_file": ["z.npy"]}],
+                          [{"name": "a", "file": "a.synthetic.yaml"}], slice={"cpus": "0"},
+                          confirm={"trials": 0}, cold={"trials": 1, "duration": "150ms"},
+                          profile={"trials": 1, "batches": [1], "duration": "150ms",
+                                   "warmup": "10ms"})
+        done = self.measure(path)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        cells = self.query("SELECT kind, state, reason FROM cell ORDER BY kind")
+        self.assertEqual([c[:2] for c in cells], [("cold", "failed"), ("profile", "failed")])
+        for _, _, reason in cells:
+            self.assertRegex(reason, r"^none of (\d+) requests of \S+ succeeded \(\1 wrong_answer\)")
 
 
 class Resumed(Folder):

@@ -264,12 +264,63 @@ static const struct ps_host_group *made_before(const struct ps_host_group *group
 	return NULL;
 }
 
+/* Enables the controller for groups below `parent`. Version 2 refuses that to a group with
+ * processes in it, such as ours, unless it is the root: then groups are made beside ours, below the
+ * one above it, which `parent` names from then on. Returns an errno. */
+static int enable_below(char parent[PATH_MAX], const char *controller)
+{
+	char enable[32];
+	(void)snprintf(enable, sizeof(enable), "+%s", controller);
+	int e = put(parent, "cgroup.subtree_control", enable);
+	char *slash = strrchr(parent, '/');
+	if (e != EBUSY || !slash) {
+		return e;
+	}
+	*slash = '\0';
+	if (!lists_controller(parent, controller)) {
+		*slash = '/';
+		return e;
+	}
+	sweep(parent);
+	return put(parent, "cgroup.subtree_control", enable);
+}
+
+/* One more controller for a group that an earlier one made. */
+static void share(const struct ps_host_slice *slice, enum ps_host_controller c, const char *parent,
+		  const struct ps_host_group *before, struct ps_host_group *g)
+{
+	memcpy(g->path, before->path, sizeof(g->path));
+	g->shared = true;
+	int e = limit(slice, c, parent, g);
+	if (e != 0) {
+		g->path[0] = '\0'; /* the other controller still needs it */
+		not_applied(g, "set the limit", e);
+	} else {
+		g->applied = true;
+	}
+}
+
+static int make_folder(const char *parent, struct ps_host_group *g)
+{
+	static unsigned number;
+	int e = 0;
+	if (snprintf(g->path, PATH_MAX, "%s/perseus-%d-%u", parent, (int)getpid(), number++) >=
+	    PATH_MAX) {
+		e = ENAMETOOLONG;
+	} else if (mkdir(g->path, 0755) != 0) {
+		e = errno;
+	}
+	if (e != 0) {
+		g->path[0] = '\0';
+	}
+	return e;
+}
+
 static void make_one(const struct ps_host_slice *slice, enum ps_host_controller c,
 		     const char *cgroups, const char *mounts, struct ps_host_group *groups)
 {
 	struct ps_host_group *g = &groups[c];
-	static unsigned number;
-	char parent[PATH_MAX], enable[32];
+	char parent[PATH_MAX];
 	const char *name = controller_names[c];
 	g->version = ps_host_group_find(cgroups, mounts, name, lists_controller, parent);
 	if (g->version == 0) {
@@ -278,8 +329,7 @@ static void make_one(const struct ps_host_slice *slice, enum ps_host_controller 
 		return;
 	}
 	sweep(parent);
-	(void)snprintf(enable, sizeof(enable), "+%s", name);
-	int e = g->version == 2 ? put(parent, "cgroup.subtree_control", enable) : 0;
+	int e = g->version == 2 ? enable_below(parent, name) : 0;
 	if (e != 0) {
 		not_applied(g, "enable the controller below our own group", e);
 		return;
@@ -287,26 +337,11 @@ static void make_one(const struct ps_host_slice *slice, enum ps_host_controller 
 	const struct ps_host_group *before =
 		g->version == 2 ? made_before(groups, c, parent) : NULL;
 	if (before) {
-		memcpy(g->path, before->path, sizeof(g->path));
-		g->shared = true;
-		e = limit(slice, c, parent, g);
-		if (e != 0) {
-			g->path[0] = '\0'; /* the other controller still needs it */
-			not_applied(g, "set the limit", e);
-		} else {
-			g->applied = true;
-		}
+		share(slice, c, parent, before, g);
 		return;
 	}
-	if (snprintf(g->path, PATH_MAX, "%s/perseus-%d-%u", parent, (int)getpid(), number++) >=
-	    PATH_MAX) {
-		g->path[0] = '\0';
-		not_applied(g, "name the group", ENAMETOOLONG);
-		return;
-	}
-	if (mkdir(g->path, 0755) != 0) {
-		e = errno;
-		g->path[0] = '\0';
+	e = make_folder(parent, g);
+	if (e != 0) {
 		not_applied(g, "make a group", e);
 		return;
 	}
@@ -317,10 +352,10 @@ static void make_one(const struct ps_host_slice *slice, enum ps_host_controller 
 	}
 }
 
-void ps_host_groups_make(const struct ps_host_slice *slice,
-			 struct ps_host_group groups[PS_HOST_CONTROLLERS])
+/* `cgroups` and `mounts` are the texts of /proc/self/cgroup and /proc/self/mountinfo, or NULL. */
+static void make_all(const struct ps_host_slice *slice, const char *cgroups, const char *mounts,
+		     struct ps_host_group groups[PS_HOST_CONTROLLERS])
 {
-	char *cgroups = slurp("/proc/self/cgroup"), *mounts = slurp("/proc/self/mountinfo");
 	const bool asked[] = {slice->memory_bytes > 0, ps_cpus_count(&slice->cpus) > 0,
 			      slice->cpu_quota > 0};
 	for (int c = 0; c < PS_HOST_CONTROLLERS; c++) {
@@ -334,6 +369,13 @@ void ps_host_groups_make(const struct ps_host_slice *slice,
 			make_one(slice, (enum ps_host_controller)c, cgroups, mounts, groups);
 		}
 	}
+}
+
+void ps_host_groups_make(const struct ps_host_slice *slice,
+			 struct ps_host_group groups[PS_HOST_CONTROLLERS])
+{
+	char *cgroups = slurp("/proc/self/cgroup"), *mounts = slurp("/proc/self/mountinfo");
+	make_all(slice, cgroups, mounts, groups);
 	free(cgroups);
 	free(mounts);
 }

@@ -27,8 +27,8 @@ int ps_host_group_find(const char *cgroup_text, const char *mountinfo_text, cons
 #define PS_HOST_PERIOD_US 100000
 int64_t ps_host_quota_us(double cpus);
 
-/* ps_host_groups_make makes and limits groups for a slice, below our own, recording what could not
- * be done. */
+/* ps_host_groups_make makes and limits groups for a slice, below our own (version 2: beside it
+ * where it may have none below, being no root), recording what could not be done. */
 void ps_host_groups_make(const struct ps_host_slice *slice,
 			 struct ps_host_group groups[PS_HOST_CONTROLLERS]);
 /* ps_host_groups_remove removes them; their processes must be gone. */

@@ -101,12 +101,13 @@ static int64_t read_event(int fd)
 	return (int64_t)((double)v[0] * ((double)v[1] / (double)v[2]));
 }
 
+/* A sum without one of its threads would pass for less work than was done. */
 static int64_t sum(const struct ps_host_counters *c, int k)
 {
 	int64_t all = c->len > 0 ? 0 : -1;
-	for (int i = 0; i < c->len; i++) {
+	for (int i = 0; i < c->len && all >= 0; i++) {
 		int64_t v = read_event(c->fds[i][k]);
-		all += v > 0 ? v : 0;
+		all = v >= 0 ? all + v : -1;
 	}
 	return all;
 }

@@ -1,38 +1,21 @@
 /* load_sweep.c - one trial per rate or per number of users: a table, or JSON. */
 #include "cli/load_modes_internal.h"
 
-#include "base/units.h"
+#include "cli/load_sweep_internal.h"
 #include "load/fault.h"
-#include "trial/sweep.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define MAX_USERS 4096
-#define WIDE	  84 /* columns of the whole table */
-#define LESS	  47 /* under these a column less */
-
-struct row {
-	double asked; /* rate or users */
-	struct ps_trial_sweep_row decides;
-	double offered_rps, throughput_rps, goodput_rps;
-	struct ps_stats_time_quantile p50, p99;
-	enum ps_load_sla_verdict verdict; /* the worst of the tenants */
-	bool valid;
-	char reason[PS_LOAD_REASON_SIZE];
-};
 
 struct sweep {
 	const struct ps_cli_load_modes *m;
 	struct ps_cli_load_trials t;
 	struct ps_trial_sweep points;
-	bool users;
 	double base_rps; /* of all tenants together */
-	struct row rows[PS_TRIAL_MAX_SWEEP];
+	struct ps_cli_load_swept found;
 	struct ps_trial_sweep_row decides[PS_TRIAL_MAX_SWEEP];
-	int len, decide_len;
-	bool saturated, stopped;
+	int decide_len;
 };
 
 /* ---- the trials ---- */
@@ -45,7 +28,7 @@ static enum ps_status check_tenants(struct sweep *s, struct ps_error *err)
 	if (s->t.base->tenant_len == 1) {
 		return PS_OK;
 	}
-	if (s->users) {
+	if (s->found.users) {
 		return ps_error_set(err, PS_EUSAGE,
 				    "--sweep-concurrency is for one tenant; a file may give each "
 				    "its own concurrency");
@@ -62,7 +45,7 @@ static enum ps_status set_load(struct sweep *s, double asked, struct ps_error *e
 {
 	enum ps_status st = PS_OK;
 
-	if (s->users) {
+	if (s->found.users) {
 		ps_cli_load_trials_users(&s->t, 0, (int)asked);
 		return PS_OK;
 	}
@@ -78,168 +61,83 @@ static enum ps_status set_load(struct sweep *s, double asked, struct ps_error *e
 	return st;
 }
 
-/* Of several tenants the worst latencies, and the sums of the rates. */
-static void take_tenant(struct row *r, const struct ps_load_tenant_result *t, double seconds,
-			bool closed)
+/* Of several tenants the one that rises most surely decides. */
+static struct ps_trial_sweep_row decides(const struct ps_load_result *r,
+					 const struct ps_cli_load_swept_row *row, bool users)
 {
-	bool first = r->p50.p == 0;
+	struct ps_trial_sweep_row d = {.offered_rps = users ? 0 : row->offered_rps,
+				       .throughput_rps = row->throughput_rps};
 
-	r->offered_rps += t->offered_rps;
-	r->throughput_rps += t->throughput_rps;
-	r->goodput_rps += t->goodput_rps;
-	if (first || t->p50.value_ns > r->p50.value_ns) {
-		r->p50 = t->p50;
+	for (size_t i = 0; i < r->tenant_len; i++) {
+		const struct ps_load_tenant_result *t = &r->tenants[i];
+
+		if (i == 0 || t->trend.p_rising < d.p_rising) {
+			d.p_rising = users ? 1 : t->trend.p_rising;
+			d.p50_ns = (double)t->p50.value_ns;
+			d.rise_ns = t->trend.slope * (double)r->duration_ns / 1e9;
+		}
 	}
-	if (first || t->p99.value_ns > r->p99.value_ns) {
-		r->p99 = t->p99;
+	return d;
+}
+
+/* What was not the server's doing does not show that it is saturated. */
+static void take_result(struct sweep *s, const struct ps_load_result *r)
+{
+	struct ps_cli_load_swept *found = &s->found;
+	struct ps_cli_load_swept_row *row = &found->rows[found->len];
+
+	found->stopped = r->cancelled;
+	if (found->stopped) {
+		return;
 	}
-	if (first || t->trend.p_rising < r->decides.p_rising) {
-		r->decides.p_rising = closed ? 1 : t->trend.p_rising;
-		r->decides.p50_ns = (double)t->p50.value_ns;
-		r->decides.rise_ns = t->trend.slope * seconds;
-	}
-	if (t->sla_verdict == PS_LOAD_SLA_VIOLATED || r->verdict == PS_LOAD_SLA_NONE ||
-	    (t->sla_verdict == PS_LOAD_SLA_UNDECIDED && r->verdict == PS_LOAD_SLA_MET)) {
-		r->verdict = t->sla_verdict == PS_LOAD_SLA_NONE ? r->verdict : t->sla_verdict;
-	}
-	if (t->reason_len > 0 && !r->reason[0]) {
-		memcpy(r->reason, t->reasons[0], sizeof(r->reason));
+	ps_cli_load_swept_take(row, r);
+	found->len++;
+	if (!ps_load_fault(r)) {
+		s->decides[s->decide_len++] = decides(r, row, found->users);
+		found->saturated = ps_trial_sweep_saturated(s->decides, s->decide_len);
 	}
 }
 
-static void take_result(struct row *r, const struct ps_load_result *result, bool users)
+static enum ps_status begin_row(struct sweep *s, struct ps_error *err)
 {
-	r->valid = result->valid;
-	for (size_t i = 0; i < result->tenant_len; i++) {
-		take_tenant(r, &result->tenants[i], (double)result->duration_ns / 1e9, users);
+	struct ps_cli_load_swept *found = &s->found;
+	struct ps_cli_load_swept_row *row = &found->rows[found->len];
+
+	free(row->tenants); /* of a row that was begun before */
+	*row = (struct ps_cli_load_swept_row){
+		.asked = s->points.points[found->len],
+		.tenants = calloc(found->tenant_len, sizeof(*row->tenants))};
+	if (!row->tenants) {
+		return ps_error_set(err, PS_ENOMEM, "no memory for a row");
 	}
-	r->decides.offered_rps = users ? 0 : r->offered_rps;
-	r->decides.throughput_rps = r->throughput_rps;
+	(void)snprintf(s->t.what, sizeof(s->t.what), "%d of %d, %g %s", found->len + 1,
+		       found->asked, row->asked, found->users ? "users" : "requests/s");
+	return set_load(s, row->asked, err);
 }
 
 static enum ps_status run_row(struct sweep *s, struct ps_error *err)
 {
-	struct row *r = &s->rows[s->len];
 	struct ps_load_result result;
-	enum ps_status st;
+	enum ps_status st = begin_row(s, err);
 
-	*r = (struct row){.asked = s->points.points[s->len]};
-	st = set_load(s, r->asked, err);
+	if (st == PS_OK) {
+		st = ps_cli_load_trials_run(&s->t, &result, err);
+	}
 	if (st != PS_OK) {
 		return st;
 	}
-	(void)snprintf(s->t.what, sizeof(s->t.what), "%d of %d, %g %s", s->len + 1, s->points.len,
-		       r->asked, s->users ? "users" : "requests/s");
-	st = ps_cli_load_trials_run(&s->t, &result, err);
-	if (st != PS_OK) {
-		return st;
-	}
-	s->stopped = result.cancelled;
-	if (!s->stopped) {
-		take_result(r, &result, s->users);
-		s->len++;
-	}
-	/* What was not the server's doing does not show that it is saturated. */
-	if (!s->stopped && !ps_load_fault(&result)) {
-		s->decides[s->decide_len++] = r->decides;
-		s->saturated = ps_trial_sweep_saturated(s->decides, s->decide_len);
-	}
+	take_result(s, &result);
 	ps_load_result_fini(&result);
 	return PS_OK;
 }
 
 /* ---- what it found ---- */
 
-static const char *verdict_text(const struct row *r)
-{
-	return r->verdict == PS_LOAD_SLA_NONE ? "-" : ps_load_sla_verdict_name(r->verdict);
-}
-
-static void put_time(struct ps_strbuf *out, const struct ps_stats_time_quantile *q)
-{
-	char a[PS_UNITS_SIZE];
-
-	ps_strbuf_printf(out, " %9s",
-			 q->value_ns == PS_HIST_INFINITE
-				 ? "never"
-				 : ps_units_format_duration(q->value_ns, a));
-}
-
-static void put_interval(struct ps_strbuf *out, const struct ps_stats_time_quantile *q)
-{
-	char a[PS_UNITS_SIZE], b[PS_UNITS_SIZE], text[2 * PS_UNITS_SIZE + 8];
-
-	if (!q->has_interval) {
-		(void)snprintf(text, sizeof(text), "too few");
-	} else {
-		(void)snprintf(text, sizeof(text), "%s-%s", ps_units_format_duration(q->lo_ns, a),
-			       q->hi_ns == PS_HIST_INFINITE
-				       ? "never"
-				       : ps_units_format_duration(q->hi_ns, b));
-	}
-	ps_strbuf_printf(out, " %-20s", text);
-}
-
-static void put_head(struct ps_strbuf *out, const struct sweep *s, int columns)
-{
-	ps_strbuf_printf(out, "%8s", s->users ? "users" : "rate/s");
-	if (columns >= LESS) {
-		ps_strbuf_printf(out, " %9s", "through/s");
-	}
-	if (columns >= WIDE) {
-		ps_strbuf_printf(out, " %9s %9s %9s %-20s SLA", "good/s", "p50", "p99",
-				 "95 % of p99");
-	} else {
-		ps_strbuf_printf(out, " %9s SLA", "p99");
-	}
-}
-
-static void put_row(struct ps_strbuf *out, const struct row *r, int columns)
-{
-	ps_strbuf_printf(out, "%8g", r->asked);
-	if (columns >= LESS) {
-		ps_strbuf_printf(out, " %9.1f", r->throughput_rps);
-	}
-	if (columns >= WIDE) {
-		ps_strbuf_printf(out, " %9.1f", r->goodput_rps);
-		put_time(out, &r->p50);
-	}
-	put_time(out, &r->p99);
-	if (columns >= WIDE) {
-		put_interval(out, &r->p99);
-	}
-	ps_strbuf_printf(out, " %s%s", verdict_text(r), r->valid ? "" : " INVALID");
-}
-
-static void put_end(struct ps_strbuf *out, const struct sweep *s)
-{
-	if (s->stopped) {
-		ps_strbuf_puts(out, "stopped early\n");
-	} else if (s->saturated && s->len < s->points.len) {
-		ps_strbuf_printf(out, "saturated at %g: %d not tried (--keep-going tries them)\n",
-				 s->rows[s->len - 1].asked, s->points.len - s->len);
-	}
-}
-
-static void put_table(struct ps_strbuf *out, const struct sweep *s, int columns)
-{
-	put_head(out, s, columns);
-	ps_strbuf_putc(out, '\n');
-	for (int i = 0; i < s->len; i++) {
-		put_row(out, &s->rows[i], columns);
-		ps_strbuf_putc(out, '\n');
-		if (!s->rows[i].valid && columns >= WIDE) {
-			ps_strbuf_printf(out, "         %s\n", s->rows[i].reason);
-		}
-	}
-	put_end(out, s);
-}
-
 static int tried_count(const void *ctx)
 {
 	const struct sweep *s = ctx;
 
-	return s->len;
+	return s->found.len;
 }
 
 static void tried_put(const void *ctx, int k, int columns, struct ps_strbuf *out)
@@ -247,49 +145,10 @@ static void tried_put(const void *ctx, int k, int columns, struct ps_strbuf *out
 	const struct sweep *s = ctx;
 
 	if (k == PS_CLI_LOAD_TRIED_HEAD) {
-		put_head(out, s, columns);
+		ps_cli_load_swept_head(&s->found, columns, out);
 	} else {
-		put_row(out, &s->rows[k], columns);
+		ps_cli_load_swept_line(&s->found, k, columns, out);
 	}
-}
-
-static void set_ms(json_t *o, const char *key, int64_t ns, bool there)
-{
-	ps_json_set_real(o, key, there && ns != PS_HIST_INFINITE ? (double)ns / 1e6 : NAN);
-}
-
-static json_t *row_json(const struct sweep *s, const struct row *r)
-{
-	json_t *o = json_object();
-
-	ps_json_set_real(o, s->users ? "users" : "rate_rps", r->asked);
-	ps_json_set_real(o, "offered_rps", r->offered_rps);
-	ps_json_set_real(o, "throughput_rps", r->throughput_rps);
-	ps_json_set_real(o, "goodput_rps", r->goodput_rps);
-	set_ms(o, "p50_ms", r->p50.value_ns, true);
-	set_ms(o, "p99_ms", r->p99.value_ns, true);
-	set_ms(o, "p99_low_ms", r->p99.lo_ns, r->p99.has_interval);
-	set_ms(o, "p99_high_ms", r->p99.hi_ns, r->p99.has_interval);
-	ps_json_set_string(o, "sla", ps_load_sla_verdict_name(r->verdict));
-	ps_json_set_bool(o, "valid", r->valid);
-	ps_json_set_string(o, "reason", r->reason[0] ? r->reason : NULL);
-	return o;
-}
-
-static json_t *sweep_json(const struct sweep *s)
-{
-	json_t *o = json_object(), *rows = json_array();
-
-	ps_json_set_string(o, "mode", s->users ? "sweep-concurrency" : "sweep-rate");
-	ps_json_set_int(o, "version", 1);
-	ps_json_set_bool(o, "saturated", s->saturated);
-	ps_json_set_bool(o, "cancelled", s->stopped);
-	ps_json_set_int(o, "not_tried", s->points.len - s->len);
-	for (int i = 0; i < s->len; i++) {
-		(void)json_array_append_new(rows, row_json(s, &s->rows[i]));
-	}
-	(void)json_object_set_new(o, "rows", rows);
-	return o;
 }
 
 static enum ps_status print(const struct sweep *s, bool json, struct ps_error *err)
@@ -298,10 +157,10 @@ static enum ps_status print(const struct sweep *s, bool json, struct ps_error *e
 	enum ps_status st;
 
 	if (json) {
-		return ps_cli_print_json(sweep_json(s), err);
+		return ps_cli_print_json(ps_cli_load_swept_json(&s->found), err);
 	}
 	ps_strbuf_init(&out);
-	put_table(&out, s, ps_cli_width(1));
+	ps_cli_load_swept_text(&s->found, ps_cli_width(1), &out);
 	st = ps_strbuf_status(&out) == PS_OK ? ps_cli_print(out.data, out.len, err)
 					     : ps_error_set(err, PS_ENOMEM, "no memory");
 	ps_strbuf_fini(&out);
@@ -309,7 +168,7 @@ static enum ps_status print(const struct sweep *s, bool json, struct ps_error *e
 }
 
 /* A sweep asks; which rows are bad is the answer. Only one that showed nothing is a failure. */
-static int code_of(const struct sweep *s)
+static int code_of(const struct ps_cli_load_swept *s)
 {
 	for (int i = 0; i < s->len; i++) {
 		if (s->rows[i].valid) {
@@ -321,14 +180,38 @@ static int code_of(const struct sweep *s)
 
 static enum ps_status perform(struct sweep *s, bool json, struct ps_error *err)
 {
+	const struct ps_cli_load_swept *found = &s->found;
 	enum ps_status st = check_tenants(s, err);
 
-	while (st == PS_OK && s->len < s->points.len && !s->stopped &&
-	       (s->m->keep_going || !s->saturated)) {
+	while (st == PS_OK && found->len < found->asked && !found->stopped &&
+	       (s->m->keep_going || !found->saturated)) {
 		st = run_row(s, err);
 	}
 	ps_cli_load_live_done(&s->t.live);
 	return st == PS_OK ? print(s, json, err) : st;
+}
+
+static enum ps_status parse_points(struct sweep *s, struct ps_error *err)
+{
+	bool users = s->found.users;
+	enum ps_status st = ps_trial_sweep_parse(users ? s->m->sweep_concurrency : s->m->sweep_rate,
+						 users ? MAX_USERS : 1e7, users, &s->points, err);
+
+	if (st != PS_OK) {
+		ps_error_where(err, users ? "--sweep-concurrency" : "--sweep-rate");
+		err->status = PS_EUSAGE;
+	}
+	s->found.asked = s->points.len;
+	return st;
+}
+
+static void free_sweep(struct sweep *s)
+{
+	ps_cli_load_trials_fini(&s->t);
+	for (int i = 0; i < PS_TRIAL_MAX_SWEEP; i++) {
+		free(s->found.rows[i].tenants);
+	}
+	free(s);
 }
 
 int ps_cli_load_sweep(const struct ps_cli_load_modes *m, const struct ps_load_plan *plan, bool json)
@@ -344,20 +227,17 @@ int ps_cli_load_sweep(const struct ps_cli_load_modes *m, const struct ps_load_pl
 		return ps_cli_fail(&err);
 	}
 	s->m = m;
-	s->users = m->sweep_concurrency != NULL;
-	st = ps_trial_sweep_parse(s->users ? m->sweep_concurrency : m->sweep_rate,
-				  s->users ? MAX_USERS : 1e7, s->users, &s->points, &err);
-	if (st != PS_OK) {
-		ps_error_where(&err, s->users ? "--sweep-concurrency" : "--sweep-rate");
-		err.status = PS_EUSAGE;
-	} else {
+	s->found.users = m->sweep_concurrency != NULL;
+	s->found.tenants = plan->tenants;
+	s->found.tenant_len = plan->tenant_len;
+	st = parse_points(s, &err);
+	if (st == PS_OK) {
 		st = ps_cli_load_trials_init(&s->t, plan, &tried, &err);
 	}
 	if (st == PS_OK) {
 		st = perform(s, json, &err);
 	}
-	code = st == PS_OK ? code_of(s) : ps_cli_fail(&err);
-	ps_cli_load_trials_fini(&s->t);
-	free(s);
+	code = st == PS_OK ? code_of(&s->found) : ps_cli_fail(&err);
+	free_sweep(s);
 	return code;
 }

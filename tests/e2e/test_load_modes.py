@@ -9,11 +9,15 @@ import subprocess
 import tempfile
 import unittest
 
+import fastjsonschema
+
 from support.perseus import Server, synthetic
+from support.schema import strict
 from support.scripted_server import ScriptedServer
 from support.terminal import Screen, on_terminal
 
 PERSEUS = os.environ["PERSEUS"]
+SOURCE = pathlib.Path(os.environ["PS_SOURCE_DIR"])
 SANITIZED = bool(os.environ.get("PS_SANITIZED"))
 # One lane, 10 ms of service: what can be served is 100/s; p95 <= 40 ms (a wait of three services)
 # holds up to 61.7/s, by Erlang's distribution of the M/D/1 wait.
@@ -25,6 +29,12 @@ CAPACITY = 61.7
 def load(*args, timeout=240, env=None):
     return subprocess.run([PERSEUS, "load", *map(str, args)], capture_output=True, text=True,
                           timeout=timeout, env={**os.environ, **(env or {})})
+
+
+def schema(name):
+    """Refuses what docs/NAME.schema.json does not describe."""
+    text = (SOURCE / f"docs/{name}.schema.json").read_text()
+    return fastjsonschema.compile(strict(json.loads(text)))
 
 
 def load_file(folder, url, tenants, **run):
@@ -51,6 +61,8 @@ class Refusals(unittest.TestCase):
             (("--sweep-concurrency", "0.1,0.2"), "out of range"),
             (("--sweep-rate", "1,2", "--records", "/dev/null"), "of one trial"),
             (("--rate", 5, "--keep-going"), "for sweeps"),
+            (("--rate", 5, "--seed", "-1"), "'-1' is out of range: 0 to 9000000000000000"),
+            (("--rate", 5, "--seed", 2 ** 64 - 1), "out of range: 0 to 9000000000000000"),
             (("--find-capacity", "--sla", "p95<=12s"), "20 limits: with the limit 12.0 s for 240 s"),
             (("--rate", 5, "--steps", 8), "--steps is for --find-capacity"),
             (("--sweep-rate", "1,2", "--half-width", "5%"), "--half-width is for --find-capacity"),
@@ -76,6 +88,7 @@ class Capacity(unittest.TestCase):
                         "--json")
         self.assertNotEqual(done.stdout, "", done.stderr)
         found = json.loads(done.stdout)
+        schema("load-capacity")(found)
         self.assertEqual(found["mode"], "find-capacity")
         self.assertEqual(done.returncode, 0 if found["known"] else 1, done.stderr)
         self.assertEqual(found["known"], found["valid"] and found["confirmed"] == "confirmed")
@@ -194,7 +207,12 @@ class Sweeps(unittest.TestCase):
     def test_rates_end_where_the_server_is_saturated(self):
         done = self.sweep("--sweep-rate", "20,50,400,500", "--sla", "p50<=60ms", "--json")
         found = json.loads(done.stdout)
+        schema("load-sweep")(found)
         rates = [r["rate_rps"] for r in found["rows"]]
+        for r in found["rows"]:
+            (t,) = r["tenants"]
+            self.assertEqual((t["percentile"], t["limit_ms"], t["sla"]), (0.5, 60, r["sla"]))
+            self.assertEqual(t["quantile_ms"], r["p50_ms"])  # what is judged, not p99
         # 400/s is four times what it can do; a busy machine may be saturated earlier, or come to
         # it so late that the trial says nothing of the server.
         self.assertEqual(rates, [20, 50, 400, 500][:len(rates)])
@@ -233,6 +251,7 @@ class Sweeps(unittest.TestCase):
     def test_users_end_where_more_bring_no_more(self):
         done = self.sweep("--sweep-concurrency", "1,2,4,8,16", "--json")
         found = json.loads(done.stdout)
+        schema("load-sweep")(found)
         users = [r["users"] for r in found["rows"]]
         self.assertEqual(users, [1, 2, 4, 8, 16][:len(users)])
         self.assertGreaterEqual(len(users), 3)
@@ -266,7 +285,7 @@ class LiveView(unittest.TestCase):
         seen, out = self.view(("--sweep-rate", "20,40,60,80", "--keep-going", "--duration", "500ms",
                                "--warmup", "0s", "--sla", "p50<=1s"), 40, 24)
         self.assertRegex(seen[0], r"\A1 of 4, 20 requests/s\nload: \S+ left")
-        self.assertRegex(seen[-1], r"\A  rate/s +p99 SLA\n"
+        self.assertRegex(seen[-1], r"\A  rate/s +p50 SLA\n"  # the SLA's
                                    r" +20 +\d\S+ \w+.*\n +40 +\d\S+ \w+.*\n +60 +\d\S+ \w+.*\n"
                                    r"4 of 4, 80 requests/s\nload: .*\n"
                                    r"tenant +rate/s +p50 +p99 +errors\ndefault ")

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ORIGIN_SIZE 200
+
 /* Where the options of tenants come from, and what they lead to. */
 struct source {
 	const char *file;		  /* NULL: the command line */
@@ -71,17 +73,39 @@ static enum ps_status fill_rest(struct ps_load_tenant *t, const struct ps_cli_lo
 	return st;
 }
 
+/* FILE:LINE:tenants; NULL of a command line. */
+static enum ps_status make_origin(const struct ps_cli_load_tenant *o, struct source *s,
+				  const char **ret_origin, struct ps_error *err)
+{
+	char text[ORIGIN_SIZE];
+	int n;
+
+	*ret_origin = NULL;
+	if (!s->file) {
+		return PS_OK;
+	}
+	n = snprintf(text, sizeof(text), "%.150s:%d:tenants", s->file, o->where.line);
+	*ret_origin = ps_arena_strndup(s->arena, text, (size_t)n);
+	return *ret_origin ? PS_OK : ps_error_set(err, PS_ENOMEM, "no memory for a tenant");
+}
+
 static enum ps_status fill_tenant(struct ps_load_tenant *t, struct ps_cli_load_tenant *o,
 				  struct source *s, struct ps_error *err)
 {
 	struct ps_load_shape *shapes = NULL;
-	enum ps_status st = ps_cli_shapes_parse(&o->shapes, &shapes, err);
+	const char *origin;
+	enum ps_status st = make_origin(o, s, &origin, err);
 
+	t->origin = origin; /* for a refusal from here on */
+	if (st == PS_OK) {
+		st = ps_cli_shapes_parse(&o->shapes, &shapes, err);
+	}
 	if (st != PS_OK) {
 		return st;
 	}
 	*t = (struct ps_load_tenant){
 		.name = o->name ? o->name : "default",
+		.origin = origin,
 		.model = o->model,
 		.version = o->version,
 		.api_key = o->api_key ? o->api_key : getenv("PERSEUS_API_KEY"),
@@ -94,15 +118,6 @@ static enum ps_status fill_tenant(struct ps_load_tenant *t, struct ps_cli_load_t
 		.shape_len = o->shapes.len,
 	};
 	return fill_rest(t, o, s, err);
-}
-
-/* A trace's mistake has a place of its own. */
-static void say_where(const struct source *s, const struct ps_cli_load_tenant *o,
-		      struct ps_error *err)
-{
-	if (s->file && !err->where[0]) {
-		ps_error_where(err, "%.150s:%d:tenants", s->file, o->where.line);
-	}
 }
 
 static void fill_run(struct ps_load_plan *plan, const struct ps_cli_load_run *r,
@@ -147,9 +162,13 @@ static enum ps_status make_plan(struct ps_load_plan *plan, struct ps_cli_load_te
 	plan->tenant_len = len;
 	for (size_t i = 0; st == PS_OK && i < len; i++) {
 		st = fill_tenant(&t[i], &tenants[i], s, err);
-		if (st != PS_OK) {
-			say_where(s, &tenants[i], err);
+		/* A trace's mistake has a place of its own. */
+		if (st != PS_OK && t[i].origin && !err->where[0]) {
+			ps_error_where(err, "%s", t[i].origin);
 		}
+	}
+	if (st == PS_OK) {
+		st = ps_load_plan_check_names(plan, err);
 	}
 	if (st != PS_OK) {
 		free_plan(plan, s->traces);

@@ -265,6 +265,14 @@ static enum ps_status check_warmup(const struct ps_trial_plan *plan, struct ps_e
 	return PS_EUSAGE;
 }
 
+static enum ps_status refuse_tenant(const struct ps_load_tenant *t, struct ps_error *err)
+{
+	if (t->origin) {
+		ps_error_where(err, "%s", t->origin);
+	}
+	return PS_EUSAGE;
+}
+
 static enum ps_status make_plan(struct ps_cli_load_searched *s, struct ps_trial_plan *plan,
 				struct ps_error *err)
 {
@@ -291,12 +299,13 @@ static enum ps_status make_plan(struct ps_cli_load_searched *s, struct ps_trial_
 				     "tenant '%s' has no SLA, so it has no capacity",
 				     base->tenants[i].name);
 			ps_error_hint(err, "say --sla 'p99<=150ms'");
-			return PS_EUSAGE;
+			return refuse_tenant(&base->tenants[i], err);
 		}
 		if (!(plan->rate_rps[i] > 0)) {
-			return ps_error_set(err, PS_EUSAGE,
-					    "tenant '%s' is a closed loop: a capacity is a rate",
-					    base->tenants[i].name);
+			ps_error_set(err, PS_EUSAGE,
+				     "tenant '%s' is a closed loop: a capacity is a rate",
+				     base->tenants[i].name);
+			return refuse_tenant(&base->tenants[i], err);
 		}
 	}
 	return check_warmup(plan, err);

@@ -36,9 +36,10 @@
  * runs the plan and judges it. Blocks for warm-up + duration + at most the time-out, and a moment
  * before for metadata and connections (bounded by the time-out too). Several runs may go on in
  * different threads. `progress` may be NULL.
- * PS_EINVAL (plan: rates, durations, names, unusable shapes; `where` is the tenant), PS_ENOTFOUND /
- * PS_EUNAUTH / ... (the server's refusal of the metadata), PS_EUNAVAIL (no connection), PS_ENOMEM.
- * Failures of requests are results, not errors. On PS_OK the caller calls ps_load_result_fini. */
+ * PS_EINVAL (plan: rates, durations, names, unusable shapes; `where` is ps_load_tenant_place),
+ * PS_ENOTFOUND / PS_EUNAUTH / ... (the server's refusal of the metadata), PS_EUNAVAIL (no
+ * connection), PS_ENOMEM. Failures of requests are results, not errors. On PS_OK the caller calls
+ * ps_load_result_fini. */
 enum ps_status ps_load_run(const struct ps_load_plan *plan, ps_load_progress_fn *progress,
 			   void *ctx, struct ps_load_result *ret_result, struct ps_error *err);
 

@@ -67,18 +67,35 @@ static enum ps_status check_numbers(const struct ps_load_plan *plan, struct ps_e
 	return PS_OK;
 }
 
+/* Where it was written, else its name. */
+static enum ps_status placed(const struct ps_load_tenant *t, enum ps_status st,
+			     struct ps_error *err)
+{
+	if (st != PS_OK && ps_load_tenant_place(t)) {
+		ps_error_where(err, "%s", ps_load_tenant_place(t));
+	}
+	return st;
+}
+
+enum ps_status ps_load_plan_check_names(const struct ps_load_plan *plan, struct ps_error *err)
+{
+	enum ps_status st = PS_OK;
+
+	for (size_t i = 0; st == PS_OK && i < plan->tenant_len; i++) {
+		st = placed(&plan->tenants[i], check_name(plan, i, err), err);
+	}
+	return st;
+}
+
 enum ps_status ps_load_plan_check(const struct ps_load_plan *plan, struct ps_error *err)
 {
 	enum ps_status st = check_numbers(plan, err);
 
+	if (st == PS_OK) {
+		st = ps_load_plan_check_names(plan, err);
+	}
 	for (size_t i = 0; st == PS_OK && i < plan->tenant_len; i++) {
-		st = check_name(plan, i, err);
-		if (st == PS_OK) {
-			st = check_tenant(plan, &plan->tenants[i], err);
-			if (st != PS_OK) {
-				ps_error_where(err, "%s", plan->tenants[i].name);
-			}
-		}
+		st = placed(&plan->tenants[i], check_tenant(plan, &plan->tenants[i], err), err);
 	}
 	return st;
 }

@@ -7,6 +7,7 @@
 #define PS_LOAD_PLAN_H
 
 #include "base/cpus.h"
+#include "base/error.h"
 #include "base/sla.h"
 #include "load/arrivals.h"
 #include "load/target_spec.h"
@@ -37,6 +38,7 @@ struct ps_load_shape {
 /* One tenant's wish. */
 struct ps_load_tenant {
 	const char *name;    /* label; together with `seed` it names the tenant's random stream */
+	const char *origin;  /* where this was written, FILE:LINE:KEY; NULL: in no file */
 	const char *url;     /* http://HOST[:PORT][/BASE] */
 	const char *model;   /* model name */
 	const char *version; /* NULL: the server's choice */
@@ -54,6 +56,13 @@ struct ps_load_tenant {
 	size_t shape_len;
 	struct ps_load_target_spec target; /* replicas, protocol, mix, files; zero: none */
 };
+
+/* ps_load_tenant_place returns what a refusal names: where the tenant was written, else its name.
+ */
+static inline const char *ps_load_tenant_place(const struct ps_load_tenant *t)
+{
+	return t->origin ? t->origin : t->name;
+}
 
 struct ps_load_plan {
 	const struct ps_load_tenant *tenants;
@@ -80,6 +89,10 @@ struct ps_load_plan {
 	int look;	      /* from 1, of a load repeated at doubling sizes; 0: the only one */
 	bool warmup_auto;     /* the warm-up is found in the data: see warmup.h */
 };
+
+/* ps_load_plan_check_names refuses (PS_EINVAL) a tenant without a name, with one that is too long,
+ * or with that of an earlier one. ps_load_run does so, too; for who does not run all at once. */
+enum ps_status ps_load_plan_check_names(const struct ps_load_plan *plan, struct ps_error *err);
 
 /* How one tenant does at the moment. "Now" is the last whole second (less in the first one). */
 struct ps_load_progress_tenant {

@@ -375,7 +375,7 @@ enum ps_status ps_load_target_new(const struct ps_load_tenant *t, uint64_t plan_
 	st = fill(g, plan_seed, timeout_ns, &why);
 	if (st != PS_OK) {
 		if (!why.where[0]) {
-			ps_error_where(&why, "%s", t->name);
+			ps_error_where(&why, "%s", ps_load_tenant_place(t));
 		}
 		if (err) {
 			*err = why;

@@ -179,12 +179,38 @@ class Refusals(Case):
                 (head + tenants % "arrival: gamma, rate: 5", 4, "needs cv"),
                 (head + tenants % "arrival: steps, rate_steps: ['5:0s']", 4, "out of range"),
                 (head + "duration: 0\n" + tenants % "rate: 5", 2, "out of range"),
-                (head + tenants % "arrival: ramp, ramp_to: 5, ramp_over: 0s", 4, "out of range")):
-            path = self.write("load.yaml", text)
-            done = load("--file", path)
-            self.assertEqual(done.stdout, "")
-            self.assertIn(f"{path}:{line}", done.stderr)
-            self.assertIn(words, done.stderr)
+                (head + tenants % "arrival: ramp, ramp_to: 5, ramp_over: 0s", 4, "out of range"),
+                (head + "seed: -1\n" + tenants % "rate: 5", 2,
+                 "'-1' is out of range: 0 to 9000000000000000")):
+            self.refused_file(text, line, words)
+
+    def test_tenants_that_do_not_fit_have_their_line(self):
+        """What no single key shows: it is found in the plan, and said where it was written."""
+        self.write("gaps.txt", "5\n" * 100)
+        head = "url: http://127.0.0.1:1\nduration: 1s\nwarmup: 0s\ntenants:\n"
+        a = "  - {name: a, model: m, rate: 5}\n"
+        trace = ("  - {name: b, model: m, arrival: trace, trace: gaps.txt, trace_format: gaps,"
+                 " trace_unit: ms, %s}\n")
+        for text, line, words in (
+                (a + "\n" + a, 7, "two tenants are called 'a'"),
+                (f"  - {{name: {'n' * 64}, model: m, rate: 5}}\n", 5, "at most 63 bytes"),
+                (a + "  - {name: b, model: m, arrival: bursts, rate: 1e6, burst_ratio: 20,"
+                 " burst_share: 1%}\n", 6, "at most 1e+07/s, not 2e+07/s"),
+                (a + "  - {name: b, model: m, arrival: bursts, rate: 5, burst_ratio: 20,"
+                 " burst_share: 10%}\n", 6, "no such bursts"),
+                (a + trace % "trace_speed: 1e9, trace_loop: true", 6, "offers over 1e+07/s"),
+                (a + trace % "trace_speed: 2", 6, "the trace ends after 0.250 s")):
+            self.refused_file(head + text, line, words)
+        self.refused_file(head + a + a, 6, "two tenants are called 'a'", "--sweep-rate", "5,10")
+        self.refused_file(head + a, 5, "tenant 'a' has no SLA", "--find-capacity")
+
+    def refused_file(self, text, line, words, *args):
+        path = self.write("load.yaml", text)
+        done = load("--file", path, *args)
+        self.assertEqual(done.stdout, "")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(f"{path}:{line}:", done.stderr)
+        self.assertIn(words, done.stderr)
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ static enum ps_status make_targets(struct ps_load_run *run, struct ps_error *err
 			st = ps_error_set(err, PS_EINVAL,
 					  "tenant '%s': fewer connections than threads",
 					  plan->tenants[i].name);
+			ps_error_where(err, "%s", ps_load_tenant_place(&plan->tenants[i]));
 		}
 	}
 	return st == PS_OK ? raise_descriptors(run, err) : st;
@@ -286,6 +287,16 @@ static void look_again(struct ps_load_run *run, size_t i, struct ps_load_patienc
 	}
 }
 
+static double asked_rps(const struct ps_load_plan *plan, size_t i)
+{
+	const struct ps_load_arrival_spec *spec = &plan->tenants[i].arrival;
+	double from = (double)plan->warmup_ns, length = (double)plan->duration_ns;
+
+	return (ps_load_arrival_expected(spec, from + length) -
+		ps_load_arrival_expected(spec, from)) /
+	       length * 1e9;
+}
+
 static enum ps_status merge_tenant(struct ps_load_run *run, size_t i)
 {
 	struct ps_load_recorder *rec = &run->threads[0].tenants[i].rec;
@@ -304,6 +315,7 @@ static enum ps_status merge_tenant(struct ps_load_run *run, size_t i)
 		}
 	}
 	r->sla = run->plan->tenants[i].sla;
+	r->asked_rps = asked_rps(run->plan, i);
 	r->users = ps_load_arrival_is_closed(&run->plan->tenants[i].arrival)
 			   ? run->plan->tenants[i].concurrency
 			   : 0;

@@ -117,8 +117,11 @@ static void put_parameters(const struct ps_load_result *r, const struct ps_load_
 			   struct ps_strbuf *out)
 {
 	ps_strbuf_puts(out, "\n" RULE "Test Parameters Used\n" RULE);
-	ps_strbuf_printf(out, "samples_per_query : %.6g\ntarget_qps : %.6g\n", t->batch,
-			 t->offered_rps);
+	ps_strbuf_printf(out, "samples_per_query : %.6g\n", t->batch);
+	/* What was asked for; LoadGen's other scenarios guess one, which we need not. */
+	if (!t->users) {
+		ps_strbuf_printf(out, "target_qps : %.6g\n", t->asked_rps);
+	}
 	if (ps_sla_is_set(&t->sla)) {
 		ps_strbuf_printf(out,
 				 "target_latency (ns): %" PRId64 "\n"

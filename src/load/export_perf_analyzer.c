@@ -47,6 +47,19 @@ static void put_parts(struct ps_strbuf *out, const struct ps_load_tenant_result 
 	put_us(out, receive);
 }
 
+/* The latency that the SLA judges, whose percentile may be none of the four. */
+static void put_sla(struct ps_strbuf *out, const struct ps_load_tenant_result *t)
+{
+	char text[PS_SLA_SIZE];
+
+	if (!ps_sla_is_set(&t->sla)) {
+		ps_strbuf_puts(out, ",,");
+		return;
+	}
+	put_quoted(out, ps_sla_format(&t->sla, text));
+	put_percentile(out, t->sla_quantile.value_ns);
+}
+
 static double inferences_per_s(const struct ps_load_tenant_result *t)
 {
 	return t->throughput_rps * (t->batch > 0 ? t->batch : 1);
@@ -54,8 +67,7 @@ static double inferences_per_s(const struct ps_load_tenant_result *t)
 
 static void put_row(struct ps_strbuf *out, const struct ps_load_tenant_result *t)
 {
-	ps_strbuf_printf(out, "%.6g,%.6g", t->users ? t->users : t->offered_rps,
-			 inferences_per_s(t));
+	ps_strbuf_printf(out, "%.6g,%.6g", t->users ? t->users : t->asked_rps, inferences_per_s(t));
 	put_parts(out, t);
 	put_percentile(out, t->p50.value_ns);
 	put_percentile(out, t->p90.value_ns);
@@ -64,6 +76,7 @@ static void put_row(struct ps_strbuf *out, const struct ps_load_tenant_result *t
 	put_quoted(out, t->name);
 	put_quoted(out, PS_STATS_QUANTILE_RULE);
 	put_quoted(out, PS_LOAD_CLOCK);
+	put_sla(out, t);
 	ps_strbuf_putc(out, '\n');
 }
 
@@ -98,7 +111,7 @@ bool ps_load_export_perf_analyzer(const struct ps_load_result *r, struct ps_strb
 		out, ",Inferences/Second,Client Send,Network+Server Send/Recv,Server Queue,"
 		     "Server Compute Input,Server Compute Infer,Server Compute Output,Client Recv,"
 		     "p50 latency,p90 latency,p95 latency,p99 latency"
-		     ",Tenant,Percentile Rule,Clock\n");
+		     ",Tenant,Percentile Rule,Clock,SLA,SLA latency\n");
 	for (size_t n = 0; n < r->tenant_len; n++) {
 		row = next_row(r, before, row);
 		before = inferences_per_s(&r->tenants[row]);

@@ -195,6 +195,7 @@ static void add_counts(json_t *o, const struct ps_load_tenant_result *t)
 
 static void add_rates(json_t *o, const struct ps_load_tenant_result *t)
 {
+	ps_json_set_real(o, "asked_rps", t->users ? NAN : t->asked_rps);
 	ps_json_set_real(o, "offered_rps", t->offered_rps);
 	ps_json_set_real(o, "achieved_rps", t->achieved_rps);
 	ps_json_set_real(o, "throughput_rps", t->throughput_rps);

@@ -114,6 +114,8 @@ struct ps_load_tenant_result {
 	size_t replica_len;		/* of the servers, as in the plan */
 	const char *replicas[PS_LOAD_MAX_REPLICAS]; /* their URLs; borrowed from the plan */
 
+	double asked_rps;      /* what the arrivals amount to over the measured part of the plan;
+				* 0: a closed loop, which asks for none */
 	double offered_rps;    /* scheduled / duration */
 	double achieved_rps;   /* sent / time to the last of them: >= duration */
 	double throughput_rps; /* OK / time to the last of them: >= duration; of a closed loop with

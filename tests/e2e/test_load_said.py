@@ -12,6 +12,7 @@ import unittest
 
 import fastjsonschema
 
+from support.schema import strict
 from support.scripted_server import ScriptedServer
 from support.validity import measured
 from support.terminal import Screen, on_terminal
@@ -36,19 +37,6 @@ def tenants_file(folder, url, names, concurrency=None):
     return path
 
 
-def strict(node):
-    """The schema lets later releases add fields; of this release it must name each one."""
-    if isinstance(node, list):
-        return [strict(x) for x in node]
-    if not isinstance(node, dict):
-        return node
-    node = {k: strict(v) for k, v in node.items()}
-    if "properties" in node and isinstance(node["properties"], dict):
-        assert set(node["required"]) <= set(node["properties"])
-        node["additionalProperties"] = False
-    return node
-
-
 class Files(unittest.TestCase):
     def test_json_is_what_the_schema_says(self):
         """Good, failing, open and closed, one and several: one schema holds for all."""
@@ -60,10 +48,13 @@ class Files(unittest.TestCase):
 
         with tempfile.TemporaryDirectory() as d, ScriptedServer(script) as s:
             out = pathlib.Path(d) / "r.json"
-            runs = (["--rate", 40, "--sla", "p90<=1s", "--warmup", "auto", "--probe", "100ms"],
-                    ["--concurrency", 2], ["--rate", 40, "--threads", 2, "--timestamping"],
-                    ["--file", tenants_file(d, s.url, ["a", "b"])])
-            for args in runs:
+            runs = ((["--rate", 40, "--sla", "p90<=1s", "--warmup", "auto", "--probe", "100ms"], 40),
+                    (["--concurrency", 2], None),
+                    (["--rate", 40, "--threads", 2, "--timestamping"], 40),
+                    # 20 + 10 t over [1, 2] s
+                    (["--arrival", "ramp", "--rate", 20, "--ramp-to", 40, "--ramp-over", "2s"], 35),
+                    (["--file", tenants_file(d, s.url, ["a", "b"])], 60))
+            for args, asked in runs:
                 if "--file" not in args:
                     args = ["--url", s.url, "--model", "m", "--duration", "1s", *args]
                 done = load(*args, "--json", "--export", f"json:{out}")
@@ -73,6 +64,8 @@ class Files(unittest.TestCase):
                 self.assertGreater(printed["machine"]["cpus"], 0)
                 for t in printed["tenants"]:
                     self.assertLess(t["littles_law"]["difference_ratio"], 0.01)
+                    self.assertEqual(asked if asked is None else round(t["asked_rps"], 9), asked)
+                    self.assertEqual(t["asked_rps"] is None, asked is None)
                 self.assertEqual(printed["format_version"],
                                  schema["properties"]["format_version"]["const"])
 
@@ -89,11 +82,12 @@ class Files(unittest.TestCase):
             for r in rows:
                 self.assertTrue(r["p50 latency"].isdigit())
                 self.assertGreaterEqual(int(r["p99 latency"]), 2000)
-                self.assertAlmostEqual(float(r["Request Rate"]), 60, delta=30)
+                self.assertEqual(float(r["Request Rate"]), 60)  # that was asked for
             for name in ("a_b", "c"):
                 summary = pathlib.Path(f"{d}/{name}.txt").read_text()
                 self.assertRegex(summary, r"(?m)^Result is : (VALID|INVALID)$")
                 self.assertRegex(summary, r"(?m)^99\.00 percentile latency \(ns\)   : \d+$")
+                self.assertIn("\ntarget_qps : 60\n", summary)
                 table = pathlib.Path(f"{d}/{name}.hgrm").read_text().splitlines()
                 self.assertEqual(table[0].split(),
                                  ["Value", "Percentile", "TotalCount", "1/(1-Percentile)"])

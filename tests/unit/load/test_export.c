@@ -55,6 +55,7 @@ static void fill(struct fixture *f, size_t i, const char *name, const char *sla,
 		    k % 100 >= 100 - failed ? PS_LOAD_REJECTED : PS_LOAD_OK);
 	}
 	ps_load_recorder_finish(&rec, f->plan.duration_ns);
+	f->r.tenants[i].asked_rps = users ? 0 : 98.5; /* 100 came */
 	f->r.tenants[i].batch = 2;
 	f->r.tenants[i].users = users;
 	f->r.tenants[i].sla = t->sla;
@@ -84,10 +85,12 @@ static void expect(struct ps_strbuf *out, const char *want)
 #define HEADER                                                                                     \
 	",Inferences/Second,Client Send,Network+Server Send/Recv,Server Queue,"                    \
 	"Server Compute Input,Server Compute Infer,Server Compute Output,Client Recv,"             \
-	"p50 latency,p90 latency,p95 latency,p99 latency,Tenant,Percentile Rule,Clock\n"
+	"p50 latency,p90 latency,p95 latency,p99 latency,Tenant,Percentile Rule,Clock,SLA,"        \
+	"SLA latency\n"
 #define NAMED                                                                                      \
 	"\"nearest rank: the ceil(p n)-th smallest (Hyndman-Fan type 1)\","                        \
-	"\"CLOCK_MONOTONIC, from the scheduled instant\"\n"
+	"\"CLOCK_MONOTONIC, from the scheduled instant\""
+#define NO_SLA ",,\n"
 
 static void perf_analyzer_rows_by_throughput(void **state)
 {
@@ -102,10 +105,11 @@ static void perf_analyzer_rows_by_throughput(void **state)
 	assert_true(ps_load_export_perf_analyzer(&f.r, &out));
 	/* Mean service latency 60.5 ms (b: 60.602), less 1 in queue, 5 computing, 2 receiving. The
 	 * percentiles answer with the middle of a bucket. */
-	expect(&out, "Request Rate" HEADER
-		     "100,196,0,52602,1000,0,5000,0,2000,60981,102039,107020,inf,\"b\"," NAMED
-		     "100,200,0,52500,1000,0,5000,0,2000,59998,99942,105054,108986,"
-		     "\"a \"\"quoted\"\" one\"," NAMED);
+	expect(&out,
+	       "Request Rate" HEADER
+	       "98.5,196,0,52602,1000,0,5000,0,2000,60981,102039,107020,inf,\"b\"," NAMED NO_SLA
+	       "98.5,200,0,52500,1000,0,5000,0,2000,59998,99942,105054,108986,"
+	       "\"a \"\"quoted\"\" one\"," NAMED NO_SLA);
 	ps_load_result_fini(&f.r);
 }
 
@@ -116,11 +120,12 @@ static void perf_analyzer_of_closed_loops(void **state)
 
 	(void)state;
 	begin(&f, 1);
-	fill(&f, 0, "a", NULL, 4, 0);
+	fill(&f, 0, "a", "p97<=150ms", 4, 0); /* the percentile is none of the four */
 	ps_strbuf_init(&out);
 	assert_true(ps_load_export_perf_analyzer(&f.r, &out));
 	expect(&out, "Concurrency" HEADER
-		     "4,200,0,52500,1000,0,5000,0,2000,59998,99942,105054,108986,\"a\"," NAMED);
+		     "4,200,0,52500,1000,0,5000,0,2000,59998,99942,105054,108986,\"a\"," NAMED
+		     ",\"p97 <= 150 ms, success >= 99 %\",107020\n");
 	ps_load_result_fini(&f.r);
 }
 
@@ -178,7 +183,7 @@ static void loadgen_of_a_good_run(void **state)
 		    "99.00 percentile latency (ns)   : 108986368\n"
 		    "99.90 percentile latency (ns)   : 110000000\n"
 		    "\n" RULE "Test Parameters Used\n" RULE "samples_per_query : 2\n"
-		    "target_qps : 100\n"
+		    "target_qps : 98.5\n"
 		    "target_latency (ns): 150000000\n"
 		    "target_latency_percentile : 0.9\n"
 		    "min_query_count : 44\n"
@@ -234,6 +239,8 @@ static void loadgen_says_what_is_not_satisfied(void **state)
 				fail_msg("no '%s' in:\n%s", rows[i].phrases[k], out.data);
 			}
 		}
+		/* a closed loop asks for no rate */
+		assert_true(!strstr(out.data, "target_qps") == (rows[i].users > 0));
 		ps_strbuf_fini(&out);
 		ps_load_result_fini(&f.r);
 	}

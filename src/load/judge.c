@@ -258,6 +258,22 @@ static void judge_sla(struct ps_load_tenant_result *r, const struct ps_load_judg
 	}
 }
 
+/* Each interval goes by its own effective count, and one of requests that cling together more may
+ * reach beyond that of a higher percentile, which no distribution does. Only widening them keeps
+ * what each one promises. */
+static void make_coherent(struct ps_stats_time_quantile *const *q, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < n; k++) {
+			if (!q[i]->has_interval || !q[k]->has_interval || q[i]->p > q[k]->p) {
+				continue;
+			}
+			q[k]->hi_ns = q[k]->hi_ns > q[i]->hi_ns ? q[k]->hi_ns : q[i]->hi_ns;
+			q[i]->lo_ns = q[i]->lo_ns < q[k]->lo_ns ? q[i]->lo_ns : q[k]->lo_ns;
+		}
+	}
+}
+
 static enum ps_status fill_statistics(struct ps_load_tenant_result *r, const struct ps_sla *sla,
 				      const struct ps_load_series *s,
 				      struct ps_stats_effective *ret_effective)
@@ -281,6 +297,9 @@ static enum ps_status fill_statistics(struct ps_load_tenant_result *r, const str
 		st = quantile_at(r, s, sla->percentile, sla->limit_ns, &r->sla_quantile,
 				 ret_effective);
 	}
+	make_coherent((struct ps_stats_time_quantile *const[]){&r->p50, &r->p90, &r->p95, &r->p99,
+							       &r->p99_9, &r->sla_quantile},
+		      6);
 	/* With Student's correction in it: who pools results need not know of degrees of freedom.
 	 */
 	r->effective_ratio = ps_stats_effective_at(ret_effective, 1, (1 - PS_LOAD_CONFIDENCE) / 2);

@@ -180,25 +180,43 @@ static void put_bar(struct ps_strbuf *out, double share, int room)
 	ps_strbuf_puts(out, "]");
 }
 
+/* "load: 28s left, 12 open, 3 waiting"; returns its length. */
+static int time_left(const struct ps_load_progress *p, char line[LINE_SIZE])
+{
+	unsigned long long open = p->in_flight + p->waiting;
+	int64_t left = p->total_ns - p->elapsed_ns;
+	char eta[PS_UNITS_SIZE];
+	int n = snprintf(line, LINE_SIZE, "load: %s left, %llu open",
+			 ps_units_format_eta(left > 0 ? left : 0, eta), open);
+
+	if (p->waiting > 0) {
+		n += snprintf(line + n, LINE_SIZE - (size_t)n, ", %llu waiting",
+			      (unsigned long long)p->waiting);
+	}
+	return n;
+}
+
+/* The run ends a moment after its last answer. */
+static int last_answers(const struct ps_load_progress *p, char line[LINE_SIZE])
+{
+	unsigned long long open = p->in_flight + p->waiting;
+
+	if (open == 0) {
+		return snprintf(line, LINE_SIZE, "load: all answers are in");
+	}
+	if (open == 1) {
+		return snprintf(line, LINE_SIZE, "load: waiting for the last answer");
+	}
+	return snprintf(line, LINE_SIZE, "load: waiting for the last %llu answers", open);
+}
+
 /* "load: 28s left, 12 open, 3 waiting  [####........]" */
 static void put_time(struct ps_strbuf *out, const struct ps_load_progress *p, int width)
 {
-	unsigned long long open = p->in_flight + p->waiting;
-	char line[LINE_SIZE], eta[PS_UNITS_SIZE];
-	int64_t left = p->total_ns - p->elapsed_ns;
+	char line[LINE_SIZE];
 	double share = p->total_ns > 0 ? (double)p->elapsed_ns / (double)p->total_ns : 1;
-	int n, room = width - 1;
+	int n = p->draining ? last_answers(p, line) : time_left(p, line), room = width - 1;
 
-	if (p->draining) {
-		n = snprintf(line, sizeof(line), "load: waiting for the last %llu answers", open);
-	} else {
-		n = snprintf(line, sizeof(line), "load: %s left, %llu open",
-			     ps_units_format_eta(left > 0 ? left : 0, eta), open);
-	}
-	if (p->waiting > 0 && !p->draining) {
-		n += snprintf(line + n, sizeof(line) - (size_t)n, ", %llu waiting",
-			      (unsigned long long)p->waiting);
-	}
 	ps_strbuf_printf(out, "%.*s", room, line);
 	if (!p->draining && room - n >= BAR_LEAST + 2) {
 		ps_strbuf_puts(out, "  ");

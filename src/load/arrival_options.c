@@ -97,6 +97,10 @@ static enum ps_status check_loop(const struct ps_load_arrival_options *o,
 
 	if (said_elsewhere || (o->rate > 0) != (o->concurrency > 0))
 		return PS_OK;
+	if (o->rate > 0)
+		return ps_error_set(err, PS_EUSAGE,
+				    "a rate is of an open loop, a concurrency of a closed one: "
+				    "give one of them");
 	ps_error_set(err, PS_EUSAGE,
 		     "either a rate (open loop) or a concurrency (closed loop) is needed");
 	ps_error_hint(err, "an open loop is what independent users do");

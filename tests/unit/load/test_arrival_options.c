@@ -135,7 +135,7 @@ static void what_means_nothing_is_refused(void **state)
 		const char *yaml, *what;
 	} lines[] = {
 		{"{}", "either a rate (open loop) or a concurrency"},
-		{"{rate: 5, concurrency: 2}", "either a rate"},
+		{"{rate: 5, concurrency: 2}", "give one of them"},
 		{"{arrival: gamma, rate: 5}", "arrival gamma needs cv"},
 		{"{rate: 5, cv: 2}", "cv means nothing with arrival poisson"},
 		{"{rate: 5, burst_ratio: 2}", "burst-ratio means nothing"},

@@ -89,14 +89,27 @@ static void what_is_bad_is_red(void **state)
 
 static void the_last_answers(void **state)
 {
-	struct ps_load_progress p = running;
+	static const struct {
+		uint64_t in_flight, waiting;
+		const char *said;
+	} rows[] = {{12, 3, "load: waiting for the last 15 answers\n"},
+		    {1, 0, "load: waiting for the last answer\n"},
+		    {0, 1, "load: waiting for the last answer\n"},
+		    {0, 0, "load: all answers are in\n"}};
 
 	(void)state;
-	p.draining = true;
-	p.tenant_len = 0;
-	expect(&p, 40, 24, false, 2,
-	       "load: waiting for the last 15 answers\n"
-	       "tenant   rate/s     p50     p99  errors\n");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ps_load_progress p = running;
+		char want[160];
+
+		p.draining = true;
+		p.tenant_len = 0;
+		p.in_flight = rows[i].in_flight;
+		p.waiting = rows[i].waiting;
+		snprintf(want, sizeof(want), "%stenant   rate/s     p50     p99  errors\n",
+			 rows[i].said);
+		expect(&p, 40, 24, false, 2, want);
+	}
 }
 
 static void tenants_that_do_not_fit_are_counted(void **state)

@@ -3,31 +3,39 @@
 # seconds: 135
 """A standard weight: a server with one lane and a service time of 8 ms, at utilisation 0.5 and 0.8.
 
-Poisson arrivals from perseus load. Lindley's recursion W' = max(0, W + S - A) is fed with the
-instants at which the server admitted the requests (its access log) and the busy times that the server recorded; its mean is
-what one server without any overhead of its own would have made its clients wait. The measured wait
-is what the server says it queued each request: started - admitted. Goals, by the 95 % interval of
-the mean over ten runs of each utilisation: the ratio of the waits is within 1 % of 1, and the busy
-time at most 1.02 x declared. Two more means show why a ratio is over 1, for the recursion takes
-both to be nothing: the hand-over, from one request's end to the next one's start on a busy lane,
-and the wake-up, the wait of a request that found the lane idle.
+Poisson arrivals from perseus load. Lindley's recursion W' = max(0, W + S - A) gives what one server without
+any overhead of its own would have made its clients wait. Its busy times S are those that the server
+recorded; the rest comes twice, from two programs that share no instant:
+
+- *by the server*: it is fed with the instants at which the requests were admitted (the access log), and its
+  mean is compared with what the server says it queued them, started - admitted;
+- *by the generator*: it is fed with the instants at which perseus load sent them, and its mean is compared
+  with done - sent, less the busy time and the way. The way is the mean of done - sent, less the busy time,
+  over the requests of the same run that found the lane idle: both directions through the kernel, and the
+  threads that wake on them. A generator that sent at other instants than it says, or read late when much
+  waits, fails here and nowhere in the first.
+
+Goals, by the 95 % interval of the mean over the runs of each utilisation: both ratios of the waits are within
+1 % of 1, and the busy time is at most 1.02 x declared. Three more means show why a ratio is over 1, for the
+recursion takes them to be nothing: the hand-over, from one request's end to the next one's start on a busy
+lane, the wake-up, the wait of a request that found the lane idle, and the way.
 
 The lane spins when it is idle (`lane_spin`), as a standard weight should: waking a sleeping thread takes
 about 90 us on a virtual machine. What is left of the wake-up, 10 to 20 us, is 1 % of the mean wait at
-0.5 when a run takes 2 ms: that row is shown without a goal, as the limit of this machine. The server may use both CPUs: its lane is pinned to CPU 0, and its I/O thread moves over to the
-generator's CPU 1, so that the weight itself is not disturbed by what is around it.
+0.5 when a run takes 2 ms: those rows are shown without a goal, as the limit of this machine. The server may
+use both CPUs: its lane is pinned to CPU 0, and its I/O thread moves over to the generator's CPU 1, so that
+the weight itself is not disturbed by what is around it.
 """
 import json
 import os
 import statistics
 import time
 
-from lib import figures, programs
+from lib import figures, programs, waits
 
 SECONDS, RUNS = figures.seconds(6), figures.count(7)
 # (declared service time in ms, utilisation, whether the goal is for it)
 POINTS = ((8.0, 0.5, True), (8.0, 0.8, True), (2.0, 0.5, False))
-BUSY_NS = 200_000  # a request that must wait longer finds the lane busy, beyond doubt
 
 
 def admissions(server, seen, count):
@@ -56,52 +64,52 @@ def settled(server):
     raise RuntimeError(f"the access log holds {lines} requests, which is not what was answered")
 
 
-def lindley(rows, admitted):
-    """(mean wait by the recursion, mean wait measured, mean busy time, mean hand-over, mean
-    wake-up), ms. Requests are admitted in the order in which one client sends them."""
-    rows = sorted(rows, key=lambda r: int(r["sent_ns"]))
-    rows = [(at, int(r["server_queue_ns"]), int(r["server_compute_ns"]))
-            for at, r in zip(admitted, rows)]
-    waits, handed, woken = [0.0], [], []
-    for (sent, queued, ran), (next_sent, next_queued, _) in zip(rows, rows[1:]):
-        waits.append(max(0.0, waits[-1] + ran - (next_sent - sent)))
-        if waits[-1] > BUSY_NS:
-            handed.append(next_sent - sent + next_queued - (queued + ran))
-        elif waits[-1] == 0:
-            woken.append(next_queued)
-    return tuple(statistics.fmean(x) / 1e6 for x in (
-        waits, [queued for _, queued, _ in rows], [ran for _, _, ran in rows], handed, woken))
-
-
 def weight(declared_ms):
     return f"weight{declared_ms:.0f}"
 
 
 def run(server, declared_ms, utilisation, seed):
+    """(waits.Server, waits.Client). Requests are admitted in the order in which one client sends them."""
     rate = utilisation / (declared_ms / 1e3)
     seen = settled(server)
     _, _, rows, _ = programs.load(server, weight(declared_ms), "--rate", rate, "--duration", f"{SECONDS}s",
                                   "--warmup", "0s", "--seed", seed, "--inputs", 4,
                                   "--check-repeats", records=True)
-    return lindley(rows, admissions(server, seen, len(rows)))
+    rows = sorted(({k: int(r[f"{k}_ns"]) for k in ("sent", "done", "server_queue", "server_compute")}
+                   for r in rows), key=lambda r: r["sent"])
+    admitted = admissions(server, seen, len(rows))
+    return (waits.of_server([(at, r["server_queue"], r["server_compute"])
+                             for at, r in zip(admitted, rows)]),
+            waits.of_client([(r["sent"], r["done"], r["server_compute"]) for r in rows]))
+
+
+def mean_of(results, field):
+    return statistics.fmean(getattr(r, field) for r in results)
+
+
+def wait_row(name, results, goal, *notes):
+    middle, low, high = figures.mean_interval([r.wait / r.lindley for r in results])
+    figures.row(name, f"{mean_of(results, 'wait'):.4f} ms", f"{mean_of(results, 'lindley'):.4f} ms",
+                middle, low, high, "within 1 %" if goal else "",
+                figures.verdict(low, high, within=0.01) if goal else "shown",
+                "; ".join(n for n in notes if n))
 
 
 def report(declared_ms, utilisation, results, goal, steal_note):
-    theory, measured, busy, handed, woken = (statistics.fmean(x) for x in zip(*results))
-    middle, low, high = figures.mean_interval([r[1] / r[0] for r in results])
-    note = (f"bound: Lindley over the run's own instants; mean and interval of {RUNS} runs; mean"
-            f" hand-over on a busy lane {1e3 * handed:.1f} us, wake-up of an idle one"
-            f" {1e3 * woken:.1f} us")
-    figures.row(f"serve: mean wait at {utilisation}, runs of {declared_ms:.0f} ms",
-                f"{measured:.4f} ms", f"{theory:.4f} ms", middle, low, high,
-                "within 1 %" if goal else "",
-                figures.verdict(low, high, within=0.01) if goal else "shown",
-                "; ".join(n for n in (note, steal_note) if n))
-    middle, low, high = figures.mean_interval([r[2] / declared_ms for r in results])
+    by_server, by_client = zip(*results)
+    where = f"at {utilisation}, runs of {declared_ms:.0f} ms"
+    bound = f"bound: Lindley over the run's own instants; mean and interval of {len(results)} runs"
+    wait_row(f"serve: mean wait {where}, by the server", by_server, goal,
+             f"{bound}; mean hand-over on a busy lane {1e3 * mean_of(by_server, 'hand_over'):.1f} us,"
+             f" wake-up of an idle one {1e3 * mean_of(by_server, 'wake_up'):.1f} us", steal_note)
+    wait_row(f"load: mean wait {where}, by the generator", by_client, goal,
+             f"{bound}; mean latency {mean_of(by_client, 'latency'):.4f} ms, of which the way takes"
+             f" {1e3 * mean_of(by_client, 'way'):.1f} us", steal_note)
+    middle, low, high = figures.mean_interval([r.busy / declared_ms for r in by_server])
     if goal:
-        figures.row(f"serve: busy time at {utilisation}", f"{busy:.4f} ms", f"{declared_ms:.4f} ms",
-                    middle, low, high, "<= 1.02", figures.verdict(low, high, at_most=1.02),
-                    "bound: the declared service time")
+        figures.row(f"serve: busy time at {utilisation}", f"{mean_of(by_server, 'busy'):.4f} ms",
+                    f"{declared_ms:.4f} ms", middle, low, high, "<= 1.02",
+                    figures.verdict(low, high, at_most=1.02), "bound: the declared service time")
 
 
 def at(server, declared_ms, utilisation, goal):
@@ -112,10 +120,13 @@ def at(server, declared_ms, utilisation, goal):
         repeated += repeats
         disturbed += steal > figures.MAX_STEAL
         results.append(result)
-        theory, measured, busy, handed, woken = result
-        figures.say(f"  {declared_ms:.0f} ms at {utilisation}, run {i + 1}/{RUNS}: wait {measured:.4f} ms,"
-                    f" Lindley {theory:.4f} ms, ratio {measured / theory:.4f}, busy {busy:.4f} ms,"
-                    f" hand-over {1e3 * handed:.1f} us, wake-up {1e3 * woken:.1f} us,"
+        ours, theirs = result
+        figures.say(f"  {declared_ms:.0f} ms at {utilisation}, run {i + 1}/{RUNS}: by the server wait"
+                    f" {ours.wait:.4f} ms, Lindley {ours.lindley:.4f} ms, ratio"
+                    f" {ours.wait / ours.lindley:.4f}, busy {ours.busy:.4f} ms, hand-over"
+                    f" {1e3 * ours.hand_over:.1f} us, wake-up {1e3 * ours.wake_up:.1f} us; by the generator"
+                    f" wait {theirs.wait:.4f} ms, Lindley {theirs.lindley:.4f} ms, ratio"
+                    f" {theirs.wait / theirs.lindley:.4f}, way {1e3 * theirs.way:.1f} us;"
                     f" steal {100 * steal:.1f} %")
     report(declared_ms, utilisation, results, goal, figures.steal_note(repeated, disturbed))
 

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(os.environ["PS_SOURCE_DIR"]) / "bench"))
-from lib import figures, scene  # noqa: E402
+from lib import figures, scene, waits  # noqa: E402
 
 
 class Intervals(unittest.TestCase):
@@ -135,6 +135,36 @@ class Search(unittest.TestCase):
         asked = []
         self.assertEqual(figures.search(lambda n: asked.append(n) or n <= 30, 2, 48, 30), 30)
         self.assertEqual(asked, [30, 31])
+
+
+class Waits(unittest.TestCase):
+    """Four requests of 8 ms on one lane, at 0, 10, 12 and 40 ms by whoever has the clock: the third
+    waits 6 ms, the last finds the lane idle for 14."""
+
+    AT, WAITS, MS = (0, 10, 12, 40), (0, 0, 6, 0), 1_000_000
+
+    def test_recursion(self):
+        found, pauses = waits.recursion([a * self.MS for a in self.AT], [8 * self.MS] * 4)
+        self.assertEqual(found, [w * self.MS for w in self.WAITS])
+        self.assertEqual(pauses[1:], [2 * self.MS, 0, 14 * self.MS])
+        self.assertGreater(pauses[0], waits.SURE_NS)
+
+    def test_by_the_server(self):
+        """It takes 0.1 ms to wake its lane, and the hand-over to the third took 0.2 ms more than
+        that wake-up had shifted the second."""
+        queued = (0.1, 0.1, 6.3, 0.1)
+        r = waits.of_server([(a * self.MS, int(q * self.MS), 8 * self.MS)
+                             for a, q in zip(self.AT, queued)])
+        for value, want in zip(r, (1.5, 1.65, 8, 0.2, 0.1)):
+            self.assertAlmostEqual(value, want)
+
+    def test_by_the_generator(self):
+        """Its clock is another one, and its way 0.3 ms; the third answer was read 1 ms late."""
+        late = (0, 0, 1, 0)
+        r = waits.of_client([((a + 1e6) * self.MS, int((a + 1e6 + w + 8.3 + x) * self.MS), 8 * self.MS)
+                             for a, w, x in zip(self.AT, self.WAITS, late)])
+        for value, want in zip(r, (1.5, 1.75, 10.05, 0.3)):
+            self.assertAlmostEqual(value, want, places=3)
 
 
 class Falls(unittest.TestCase):

@@ -7,12 +7,13 @@
  *
  * Intervals. All sums and ratios of measured capacities take MOVER intervals (method of variance
  * estimates recovery; Zou and Donner, 2008), which need no symmetry and keep an open end open. For
- * independent a and b with intervals (la, ua), (lb, ub):
+ * independent a and b in the middle, on the logarithm, of their intervals (la, ua), (lb, ub):
  *	a + b:	lo = a + b - sqrt((a - la)^2 + (b - lb)^2)
  *		hi = a + b + sqrt((ua - a)^2 + (ub - b)^2)
  *	a - b:	lo = a - b - sqrt((a - la)^2 + (ub - b)^2)
  *		hi = a - b + sqrt((ua - a)^2 + (b - lb)^2)
- * and a ratio is a difference of logarithms. 1/C swaps and inverts the ends of C exactly.
+ * and a ratio is a difference of logarithms. 1/C swaps and inverts the ends of C exactly. The value
+ * is that of the values, which fresh trials may have lowered out of the middle; an interval holds it.
  */
 #ifndef PS_COST_COST_H
 #define PS_COST_COST_H

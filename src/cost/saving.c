@@ -4,9 +4,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* What MOVER needs of a term: its value and the squared distances to its ends. */
+/* What MOVER needs of a term: besides its value a middle, and the squared distances from there to
+ * its ends. The value will not do: a capacity that a fresh trial lowered stands at its lower end,
+ * and two lowered ones are too low together, which is no chance that evens out. */
 struct term {
-	double value, down2, up2;
+	double value, middle, down2, up2;
 };
 
 static double square(double x)
@@ -14,20 +16,41 @@ static double square(double x)
 	return x * x;
 }
 
+static bool is_place(double x)
+{
+	return x > 0 && isfinite(x);
+}
+
+/* On the logarithm. An interval that is open has none: there the value stands for it, or the end
+ * that is known. */
+static double middle_of(double value, double lo, double hi)
+{
+	double middle = sqrt(lo * hi);
+	if (is_place(middle))
+		return middle;
+	if (is_place(value) || isnan(value))
+		return value;
+	return is_place(hi) ? hi : lo;
+}
+
 static struct term term_of(double value, double lo, double hi)
 {
-	return (struct term){value, square(value - lo), square(hi - value)};
+	double middle = middle_of(value, lo, hi);
+	return (struct term){value, middle, square(middle - lo), square(hi - middle)};
 }
 
 static struct term term_log(struct ps_stats_interval x)
 {
-	return term_of(log(x.value), log(x.lo), log(x.hi));
+	double middle = log(middle_of(x.value, x.lo, x.hi));
+	return (struct term){log(x.value), middle, square(middle - log(x.lo)),
+			     square(log(x.hi) - middle)};
 }
 
+/* Holds the value in any case. */
 static struct ps_stats_interval interval(struct term t, double confidence)
 {
-	return (struct ps_stats_interval){t.value, t.value - sqrt(t.down2), t.value + sqrt(t.up2),
-					  confidence, true};
+	return (struct ps_stats_interval){t.value, fmin(t.value, t.middle - sqrt(t.down2)),
+					  fmax(t.value, t.middle + sqrt(t.up2)), confidence, true};
 }
 
 static double least_confidence(double a, double b)
@@ -73,6 +96,7 @@ struct ps_stats_interval ps_cost_share_apart(const double *rate_rps,
 		struct term t = term_of(v, c->has_interval ? rate_rps[i] / c->hi : v,
 					c->has_interval ? rate_rps[i] / c->lo : v);
 		sum.value += t.value;
+		sum.middle += t.middle;
 		sum.down2 += t.down2;
 		sum.up2 += t.up2;
 		confidence = least_confidence(confidence, c->confidence);
@@ -86,12 +110,14 @@ struct ps_stats_interval ps_cost_share_apart(const double *rate_rps,
 struct ps_stats_interval ps_cost_ratio(struct ps_stats_interval a, struct ps_stats_interval b)
 {
 	struct term x = term_log(a), y = term_log(b);
-	double ratio = x.value - y.value;
+	struct term ratio = {x.value - y.value, x.middle - y.middle, x.down2 + y.up2,
+			     x.up2 + y.down2};
+	struct ps_stats_interval r = interval(ratio, least_confidence(a.confidence, b.confidence));
 	return (struct ps_stats_interval){
-		.value = exp(ratio),
-		.lo = exp(ratio - sqrt(x.down2 + y.up2)),
-		.hi = exp(ratio + sqrt(x.up2 + y.down2)),
-		.confidence = least_confidence(a.confidence, b.confidence),
+		.value = exp(r.value),
+		.lo = exp(r.lo),
+		.hi = exp(r.hi),
+		.confidence = r.confidence,
 		.has_interval = a.has_interval && b.has_interval,
 	};
 }

@@ -247,7 +247,9 @@ static void test_fluid_interval(void **state)
 	assert_false(ps_cost_fluid_saving(&rate, &alone, 1, share).has_interval);
 }
 
-/* The 95 % interval of the full-load saving covers the truth in 95 % of simulated measurements. */
+/* The 95 % interval of the full-load saving covers the truth in 95 % of simulated measurements,
+ * where a fresh trial lowered the first `lowered` capacities to the ends of their intervals, too.
+ */
 static void test_full_load_coverage(void **state)
 {
 	(void)state;
@@ -255,18 +257,34 @@ static void test_full_load_coverage(void **state)
 	double ray[] = {13, 9};
 	struct ps_rng rng;
 	ps_rng_init(&rng, 17, 3);
-	int covered = 0;
-	for (int k = 0; k < 2000; k++) {
-		struct ps_stats_interval c[3];
-		for (int i = 0; i < 3; i++) {
-			double v = (i < 2 ? truth[i] : set) * exp(sd * ps_rng_normal(&rng));
-			c[i] = about(v, v * exp(-1.96 * sd), v * exp(1.96 * sd));
+	for (int lowered = 0; lowered <= 3; lowered++) {
+		int covered = 0;
+		for (int k = 0; k < 2000; k++) {
+			struct ps_stats_interval c[3];
+			for (int i = 0; i < 3; i++) {
+				double v = (i < 2 ? truth[i] : set) * exp(sd * ps_rng_normal(&rng));
+				c[i] = about(v, v * exp(-1.96 * sd), v * exp(1.96 * sd));
+				c[i].value = i < lowered ? c[i].lo : v;
+			}
+			struct ps_stats_interval s = ps_cost_full_load_saving(ray, c, 2, c[2]);
+			double want = 1 - 1 / (set * 2);
+			assert_true(s.lo <= s.value && s.value <= s.hi);
+			covered += s.lo <= want && want <= s.hi;
 		}
-		struct ps_stats_interval s = ps_cost_full_load_saving(ray, c, 2, c[2]);
-		double want = 1 - 1 / (set * 2);
-		covered += s.lo <= want && want <= s.hi;
+		if (covered < 1900 - 30 || covered > 1900 + 35)
+			fail_msg("%d lowered: %d of 2000", lowered, covered);
 	}
-	assert_in_range(covered, 1900 - 30, 1900 + 35);
+}
+
+/* Where trials left nothing of a capacity but the end that they had bounded. */
+static void test_saving_of_nothing_left(void **state)
+{
+	(void)state;
+	double ray[] = {10};
+	struct ps_stats_interval alone = about(10, 8, 12.5), set = about(0, 0, 0.5);
+	struct ps_stats_interval s = ps_cost_full_load_saving(ray, &alone, 1, set);
+	assert_true(isinf(s.lo) && s.lo < 0);
+	expect_near(s.hi, 1 - 2 / 1.25); /* 1 - s / d with s >= 2 and d from 0.8 to 1.25 */
 }
 
 static void test_share_on_ray(void **state)
@@ -370,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_study_points),
 		cmocka_unit_test(test_fluid_interval),
 		cmocka_unit_test(test_full_load_coverage),
+		cmocka_unit_test(test_saving_of_nothing_left),
 		cmocka_unit_test(test_share_on_ray),
 		cmocka_unit_test(test_machines),
 		cmocka_unit_test(test_machine_interval),

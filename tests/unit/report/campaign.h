@@ -4,12 +4,15 @@
 #define TEST_REPORT_CAMPAIGN_H
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "base/rng.h"
 #include "stats/hist.h"
 #include "store/store.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { TRIALS = 4, CELLS = 15, SAMPLES = 80 };
 
@@ -298,6 +301,24 @@ __attribute__((unused)) static enum ps_status write_store(const struct made *m, 
 		st = ps_store_campaign_finish(s, id, c.finished_wall_ns, err);
 	ps_store_close(s);
 	return st;
+}
+
+/* Makes a small campaign's store at `path`, which ends in XXXXXX, and reads its bytes, for tests
+ * that damage it. The caller frees *ret_data and unlinks the path. */
+__attribute__((unused)) static enum ps_status make_store(char *path, char **ret_data,
+							 size_t *ret_len)
+{
+	static struct made m;
+	int fd = mkstemp(path);
+
+	if (fd < 0)
+		return PS_EIO;
+	close(fd);
+	unlink(path);
+	make_campaign(&m, 1.25, 0.05, 40, 1.3);
+	enum ps_status st = write_store(&m, path, NULL);
+	free_campaign(&m);
+	return st == PS_OK ? ps_file_read(path, 1 << 24, ret_data, ret_len, NULL) : st;
 }
 
 #endif

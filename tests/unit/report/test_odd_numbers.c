@@ -7,7 +7,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "report/costs.h"
 #include "report/report.h"
@@ -16,8 +15,6 @@
 #include <ctype.h>
 #include <sqlite3.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 static char path[] = "/tmp/ps-odd-XXXXXX";
 static char *original;
@@ -34,16 +31,8 @@ static size_t column_len;
 
 static int setup(void **state)
 {
-	static struct made m;
 	(void)state;
-	int fd = mkstemp(path);
-	assert_true(fd >= 0);
-	close(fd);
-	unlink(path);
-	make_campaign(&m, 1.25, 0.05, 40, 1.3);
-	assert_int_equal(write_store(&m, path, NULL), PS_OK);
-	free_campaign(&m);
-	return ps_file_read(path, 1 << 24, &original, &original_len, NULL);
+	return make_store(path, &original, &original_len);
 }
 
 static int teardown(void **state)

@@ -5,9 +5,12 @@ perseus.figures = (function () {
 	const data = JSON.parse(document.getElementById('data').textContent, withOpenEnds);
 	const all = [];
 
-	/* JSON has no infinity: an end that no measurement bounds is null there, and named open. */
+	/* JSON has no infinity: an end that no measurement bounds is null there, and named open; so is a
+	 * value beyond any number, such as the slowdown of who was never answered. */
 	function withOpenEnds(key, v) {
 		if (v !== null && typeof v === 'object') {
+			if (v.infinite && v.value === null)
+				v.value = Infinity;
 			if (v.open_low && v.low === null)
 				v.low = -Infinity;
 			if (v.open_high && v.high === null)
@@ -184,9 +187,14 @@ perseus.figures = (function () {
 			(scale.isHorizontal() ? scale.left : scale.bottom) - beyond;
 	}
 
+	/* What has no place on an axis is left to the table. */
+	function drawable(v) {
+		return known(v) && isFinite(v) ? v : null;
+	}
+
 	/* The largest of these that can be drawn. */
 	function largest(values) {
-		return Math.max.apply(null, [0].concat(values.filter(function (v) { return known(v) && isFinite(v); })));
+		return Math.max.apply(null, [0].concat(values.map(drawable)));
 	}
 
 	/* Whiskers: a dataset's points may carry xLow, xHigh, yLow, yHigh. */
@@ -282,6 +290,6 @@ perseus.figures = (function () {
 	}
 
 	return {data: data, all: all, css: css, colour: colour, fade: fade, short: short, withInterval: withInterval,
-		percent: percent, largest: largest, element: element, csv: csv, csvButton: csvButton, table: table, scroll: scroll,
+		percent: percent, largest: largest, drawable: drawable, element: element, csv: csv, csvButton: csvButton, table: table, scroll: scroll,
 		axis: axis, legend: legend, add: add, update: update, drawAll: drawAll};
 })();

@@ -95,6 +95,7 @@ perseus.page = (function () {
 		contents();
 		perseus.figures.drawAll();
 		reachable();
+		addEventListener('resize', reachable);
 		print();
 		matchMedia('(prefers-color-scheme: dark)').addEventListener('change', perseus.figures.drawAll);
 	}

@@ -27,8 +27,8 @@
 			borderWidth: 1.5, pointRadius: 0, pointHitRadius: 0, pointStyle: 'line'};
 	}
 
-	function note(shown, all, what) {
-		return shown < all ? shown + ' of ' + all + ' ' + what + ' are drawn; the table has all.' : undefined;
+	function note(shown, all, what, where) {
+		return shown < all ? shown + ' of ' + all + ' ' + what + ' are drawn; ' + (where || 'the table has all.') : undefined;
 	}
 
 	/* ---- savings ---- */
@@ -86,6 +86,7 @@
 		if (rows.length === 0)
 			return;
 		fig.add('savings', {id: 'savings', wide: true, title: 'What sharing saves, with 95 % intervals',
+			note: note(Math.min(rows.length, 4 * maxKinds), rows.length, 'savings'),
 			summary: rows.slice(0, 4).map(function (r) {
 				return r[1] + ' ' + fig.percent({value: r[2], low: r[3], high: r[4]});
 			}).join('; ') + '.',
@@ -136,7 +137,7 @@
 			values.forEach(function (v) { top = fig.largest([top, v.value, v.high]); });
 			return {
 				label: kind.label,
-				data: values.map(function (v) { return v.value; }),
+				data: values.map(function (v) { return fig.drawable(v.value); }),
 				whiskers: values.map(function (v) {
 					return lying ? {xLow: v.low, xHigh: v.high} : {yLow: v.low, yHigh: v.high};
 				}),
@@ -315,7 +316,9 @@
 			if (lines.length === 0)
 				return;
 			fig.add('curves', {id: 'curve-' + i, title: 'Latency of ' + t.name + ' at ' + short(t.demand_rps) + ' requests/s',
-				note: note(lines.length, all.length, 'sets'),
+				note: [note(lines.length, all.length, 'sets'),
+					i ? undefined : note(maxFigures, data.tenants.length, 'tenants', 'the table above has the percentiles of all.')
+				].filter(Boolean).join(' '),
 				summary: lines.map(function (l) {
 					return l.label + ': half within ' + short(l.p50.ms) + ' ms, 99 % within ' + short(l.p99.ms) + ' ms';
 				}).join('; ') + '.',
@@ -382,6 +385,7 @@
 		const made = [['goodput', 'Good answers a second' + each, 'good', 'requests/s'],
 			['mean-latency', 'Mean latency a second' + each, 'mean_ms', 'ms']].map(function (k) {
 			return fig.add('series', {id: k[0], title: k[1], columns: columns, rows: rows,
+				note: note(maxKinds, Math.max.apply(null, list.map(function (s) { return s.seconds.length; })), 'tenants'),
 				summary: 'One line per tenant, over one trial at the demand rates.',
 				config: function () { return secondsConfig(shown, k[2], k[3]); }});
 		});
@@ -467,12 +471,13 @@
 		/* the scale ends at twice as slow, or at the worst */
 		let top = 2;
 		shown.forEach(function (t) {
-			columns.forEach(function (c) { top = Math.max(top, value(t, c).value || 0); });
+			columns.forEach(function (c) { top = fig.largest([top, value(t, c).value]); });
 		});
 		const cell = function (t, c) {
 			const v = value(t, c), td = fig.element('td', {class: 'heat'});
 			if (v.value === null) {
-				td.append(fig.element('span', {class: 'nothing', text: '–', 'aria-label': 'not measured'}));
+				td.append(fig.element('span', {class: 'nothing', text: '–', 'aria-hidden': 'true'}),
+					fig.element('span', {class: 'away', text: 'not measured'}));
 				return td;
 			}
 			td.style.setProperty('--heat', Math.round(70 * Math.min(1, Math.max(0, (v.value - 1) / (top - 1)))) + '%');
@@ -500,7 +505,8 @@
 		home.append(fig.element('figure', {class: 'chart wide', 'aria-labelledby': 'heat-caption'}, [
 			fig.element('figcaption', {id: 'heat-caption', text: 'Slowdown of the median latency beside others, at the demand rates'}),
 			fig.scroll('Slowdown beside others', table),
-			fig.element('div', {class: 'tools'}, [fig.element('p', {class: 'note', text: '1: no slower than alone. Brackets: 95 % interval, from four blocks on.'}),
+			fig.element('div', {class: 'tools'}, [fig.element('p', {class: 'note', text: '1: no slower than alone; the deeper the colour, the slower, up to ' +
+				short(top) + ' times. Brackets: 95 % interval, from four blocks on. Infinite: half of a trial had no answer.'}),
 				fig.csvButton('interference-map', 'slowdown beside others', [{key: 'tenant'}, {key: 'set'}, {key: 'slowdown'},
 					{key: 'slowdown_low'}, {key: 'slowdown_high'}, {key: 'blocks'}], rows)])]));
 	}
@@ -509,7 +515,8 @@
 
 	function predictions() {
 		const pairs = data.interference.filter(function (r) {
-			return r.pairs_predict && r.pairs_predict.value !== null && r.slowdown.value !== null;
+			return r.pairs_predict && r.pairs_predict.value !== null && r.slowdown.value !== null &&
+				isFinite(r.pairs_predict.value) && isFinite(r.slowdown.value);
 		}).map(function (r) {
 			return {what: 'slowdown of ' + r.tenant + ' beside ' + r.beside, unit: 'times slower, by the product of pairs',
 				predicted: r.pairs_predict, measured: r.slowdown};
@@ -517,11 +524,23 @@
 		return pairs.concat(data.predictions || []);
 	}
 
+	/* Values of very different size are told apart on logarithms only. */
+	function isWide(values) {
+		return Math.min.apply(null, values) > 0 && Math.max.apply(null, values) / Math.min.apply(null, values) > 20;
+	}
+
 	function predictionConfig(rows, unit) {
+		const values = rows.flatMap(function (r) { return [r.predicted.value, r.measured.value]; });
+		const wide = isWide(values), from = wide ? Math.min.apply(null, values) / 1.2 : 0;
 		let top = 0;
 		rows.forEach(function (r) {
 			[r.predicted, r.measured].forEach(function (i) { top = fig.largest([top, i.value, i.high]); });
 		});
+		const scale = function (whose) {
+			return fig.axis(whose + ', ' + unit, wide ? {type: 'logarithmic', beginAtZero: false, min: from, max: 1.2 * top,
+				ticks: {color: css('--soft'), maxRotation: 0, autoSkip: true, maxTicksLimit: 6, callback: function (v) { return short(v); }}} :
+				{suggestedMax: top});
+		};
 		return {
 			type: 'scatter',
 			data: {datasets: [{
@@ -531,9 +550,9 @@
 					return {xLow: r.predicted.low, xHigh: r.predicted.high, yLow: r.measured.low, yHigh: r.measured.high};
 				}), whiskerColor: css('--soft'),
 				borderColor: colour(0), backgroundColor: colour(0), pointRadius: 4, clip: false,
-			}, dashed('exactly as predicted', [{x: 0, y: 0}, {x: top, y: top}])]},
+			}, dashed('exactly as predicted', [{x: from, y: from}, {x: top, y: top}])]},
 			options: {
-				scales: {x: fig.axis('predicted, ' + unit, {suggestedMax: top}), y: fig.axis('measured, ' + unit, {suggestedMax: top})},
+				scales: {x: scale('predicted'), y: scale('measured')},
 				plugins: {legend: fig.legend(), tooltip: {callbacks: {label: function (c) {
 					const r = c.raw.row;
 					return r ? r.what + ': predicted ' + fig.withInterval(r.predicted) + ', measured ' + fig.withInterval(r.measured) : '';
@@ -544,6 +563,7 @@
 
 	function prediction() {
 		const all = predictions(), units = Array.from(new Set(all.map(function (r) { return r.unit; })));
+		const said = note(Math.min(units.length, maxFigures), units.length, 'kinds of figures', 'the file of perseus predict has all.');
 		units.slice(0, maxFigures).forEach(function (unit, i) {
 			const rows = all.filter(function (r) { return r.unit === unit; });
 			const errors = rows.map(function (r) { return Math.abs(r.predicted.value / r.measured.value - 1); });
@@ -551,7 +571,7 @@
 			fig.add('prediction', {id: 'prediction-' + i, title: 'Predicted against measured, ' + unit, height: 22,
 				summary: rows.length + ' figures, mean absolute error ' + mean.toFixed(1) + ' %.',
 				note: rows.length + (rows.length === 1 ? ' figure' : ' figures') + ', mean absolute error ' + mean.toFixed(1) +
-					' %. On the dashed line the prediction is right; above it, it was too low.',
+					' %. On the dashed line the prediction is right; above it, it was too low.' + (i || !said ? '' : ' ' + said),
 				columns: [{key: 'what', head: 'what', text: true}, {key: 'unit', head: 'unit', text: true},
 					{key: 'predicted', head: 'predicted'}, {key: 'predicted_low', head: 'low'}, {key: 'predicted_high', head: 'high'},
 					{key: 'measured', head: 'measured'}, {key: 'measured_low', head: 'low'}, {key: 'measured_high', head: 'high'},
@@ -568,6 +588,18 @@
 	}
 
 	/* ---- the plan ---- */
+
+	const provedColumns = [{key: 'machines'}, {key: 'instance_type'}, {key: 'tenant'}, {key: 'verdict'}, {key: 'percentile'}, {key: 'limit_ms'},
+		{key: 'foreseen_ms'}, {key: 'foreseen_high_ms'}, {key: 'measured_ms'}, {key: 'measured_low_ms'}, {key: 'measured_high_ms'},
+		{key: 'goodput_rps'}, {key: 'usd_per_hour'}, {key: 'usd_per_million_good'}];
+
+	function provedRows() {
+		return data.plan.verification.measured.map(function (x) {
+			return [x.machines, x.instance_type, x.tenant, x.verdict, x.percentile, x.limit_ms, x.foreseen_ms, x.foreseen_high_ms,
+				x.never ? Infinity : x.measured_ms.value, x.measured_ms.low, x.measured_ms.high, x.goodput_rps, x.usd_per_hour,
+				x.usd_per_million_good];
+		});
+	}
 
 	function plan() {
 		if (!data.plan)
@@ -615,8 +647,9 @@
 			return all;
 		};
 		const tools = document.getElementById('plan-tools');
-		if (tools)
-			tools.append(fig.csvButton('plan', 'the machines of the plan and their tenants', columns, rows));
+		tools.append(fig.csvButton('plan', 'the machines of the plan and their tenants', columns, rows));
+		if (data.plan.verification)
+			tools.append(' ', fig.csvButton('plan-measured', 'the plan as it was measured', provedColumns, provedRows));
 	}
 
 	savings();

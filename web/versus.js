@@ -48,9 +48,12 @@
 			note: rows.length < all.length ? rows.length + ' of ' + all.length + ' are drawn, the largest; the table has all.' : undefined,
 			summary: all.filter(function (r) { return r.difference === 'real'; }).length + ' differences are real.',
 			columns: [{key: 'what', head: 'what', text: true}, {key: 'ratio', head: 'first / second'}, {key: 'low', head: 'low'},
-				{key: 'high', head: 'high'}, {key: 'difference', head: 'difference', text: true}],
+				{key: 'high', head: 'high'}, {key: 'difference', head: 'difference', text: true},
+				{key: 'conditions', head: 'conditions', text: true}],
 			rows: function () {
-				return all.map(function (r) { return [r.what, r.ratio, r.low, r.high, r.difference]; });
+				return all.map(function (r) {
+					return [r.what, r.ratio, r.low, r.high, r.difference, r.changed ? 'other' : r.counted ? 'same' : 'derived'];
+				});
 			},
 			config: function () { return ratioConfig(rows); }});
 	}
@@ -76,7 +79,7 @@
 		return {
 			type: 'bar',
 			data: {labels: list.map(function (p) { return [p.name, p.set]; }), datasets: names.map(function (n, k) {
-				return {label: n, data: list.map(function (p) { return p[n].value; }),
+				return {label: n, data: list.map(function (p) { return fig.drawable(p[n].value); }),
 					whiskers: list.map(function (p) { return {yLow: p[n].low, yHigh: p[n].high}; }),
 					values: list.map(function (p) { return p[n]; }),
 					backgroundColor: fig.fade(fig.colour(k), 0.75), maxBarThickness: 40};

@@ -2,9 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/cli.h"
-#include "report/agree.h"
 #include "report/report.h"
-#include "report/versus.h"
 #include "report_published_internal.h"
 #include "report_sheets_internal.h"
 #include "report_verbs_internal.h"
@@ -14,7 +12,7 @@
 #include <unistd.h>
 
 struct report_options {
-	char *store, *html, *csv, *markdown, *plan, *published, *against_store;
+	char *store, *html, *csv, *markdown, *plan, *predictions, *published, *against_store;
 	struct ps_conf_texts prices;
 	int64_t campaign, against;
 	int table;
@@ -81,9 +79,16 @@ static const struct ps_conf_option rows[] = {
 		.type = PS_CONF_TEXT,
 		.offset = offsetof(struct report_options, plan),
 		.metavar = "FILE",
-		.help = "Show this plan, too: the JSON of perseus plan, or predictions held "
-			"against "
-			"measurements in the same form (docs/report.md).",
+		.help = "Show this plan, too, and how it was measured: the JSON of perseus plan "
+			"(docs/report.md).",
+	},
+	{
+		.name = "predictions",
+		.type = PS_CONF_TEXT,
+		.offset = offsetof(struct report_options, predictions),
+		.metavar = "FILE",
+		.help = "Show these predictions against measurements, too: the JSON of perseus "
+			"predict --validate.",
 	},
 	{
 		.name = "published",
@@ -103,26 +108,12 @@ static const struct ps_conf_option rows[] = {
 		.min = 0,
 		.max = PS_CLI_MAX_SHEETS,
 	},
-	{
-		.name = "against",
-		.type = PS_CONF_INT,
-		.offset = offsetof(struct report_options, against),
-		.metavar = "ID",
-		.help = "Compare the campaign with this one instead of showing it: do cells that "
-			"both measured agree, and which differences are real? Also as a page "
-			"(--html) or Markdown. Exit code 1: they do not agree, or nothing can be "
-			"compared.",
-		.min = 1,
-		.max = 0,
-	},
-	{
-		.name = "against-store",
-		.type = PS_CONF_TEXT,
-		.offset = offsetof(struct report_options, against_store),
-		.metavar = "FILE",
-		.help = "The store of that other campaign, when it is another file; without "
-			"--against its latest one.",
-	},
+	PS_CLI_AGAINST(
+		struct report_options,
+		"Compare the campaign with this one instead of showing it: do cells that both "
+		"measured agree, and which differences are real? Also as a page (--html), "
+		"Markdown or CSV. Exit code 1: they do not agree, or nothing was measured "
+		"twice under the same conditions."),
 	PS_CLI_JSON(struct report_options),
 	{
 		.name = "list",
@@ -142,6 +133,7 @@ static const struct ps_conf_schema schema = {
 	.example = "perseus report results.db\n"
 		   "perseus report results.db --html report.html --csv report.csv\n"
 		   "perseus report results.db --html report.html --plan plan.json\n"
+		   "perseus report results.db --html report.html --predictions validated.json\n"
 		   "perseus report study.db --published published.yaml --html study.html\n"
 		   "perseus report new.db --against-store old.db --html compared.html\n"
 		   "perseus report results.db --json",
@@ -196,13 +188,6 @@ static enum ps_status print_listing(struct ps_store *s, bool as_json, struct ps_
 	return st;
 }
 
-static enum ps_status write_file(const char *path, struct ps_strbuf *out, struct ps_error *err)
-{
-	if (ps_strbuf_status(out) != PS_OK)
-		return ps_error_set(err, PS_ENOMEM, "no memory for %s", path);
-	return ps_file_write(path, out->data, out->len, err);
-}
-
 static enum ps_status write_html(const struct ps_report_answer *a, const char *path,
 				 struct ps_error *err)
 {
@@ -211,7 +196,7 @@ static enum ps_status write_html(const struct ps_report_answer *a, const char *p
 	ps_strbuf_init(&out);
 	enum ps_status st = ps_report_html(a, &out, err);
 	if (st == PS_OK)
-		st = write_file(path, &out, err);
+		st = ps_cli_out_write(&out, path, err);
 	ps_strbuf_fini(&out);
 	return st;
 }
@@ -228,7 +213,7 @@ static enum ps_status write_csv(const struct ps_report_answer *a, int table, con
 		ps_report_table_csv(&a->tables[table - 1], &out);
 	else
 		ps_report_table_csv(&a->beside->tables[table - 1 - PS_REPORT_TABLES], &out);
-	enum ps_status st = write_file(path, &out, err);
+	enum ps_status st = ps_cli_out_write(&out, path, err);
 	ps_strbuf_fini(&out);
 	return st;
 }
@@ -240,13 +225,16 @@ static enum ps_status write_markdown(const struct ps_report_answer *a, const cha
 
 	ps_strbuf_init(&out);
 	ps_report_markdown(a, &out);
-	enum ps_status st = write_file(path, &out, err);
+	enum ps_status st = ps_cli_out_write(&out, path, err);
 	ps_strbuf_fini(&out);
 	return st;
 }
 
-static enum ps_status read_plan(const char *path, struct ps_report_plan *ret_plan,
-				struct ps_error *err)
+/* A plan, or what is added to one. */
+static enum ps_status read_json(const char *path,
+				enum ps_status (*parse)(const char *, size_t,
+							struct ps_report_plan *, struct ps_error *),
+				struct ps_report_plan *plan, struct ps_error *err)
 {
 	char *text = NULL, where[sizeof err->where];
 	size_t len = 0;
@@ -254,7 +242,7 @@ static enum ps_status read_plan(const char *path, struct ps_report_plan *ret_pla
 
 	if (st != PS_OK)
 		return st;
-	st = ps_report_plan_parse(text, len, ret_plan, err);
+	st = parse(text, len, plan, err);
 	free(text);
 	if (st != PS_OK) {
 		snprintf(where, sizeof where, "%s", err->where);
@@ -266,50 +254,75 @@ static enum ps_status read_plan(const char *path, struct ps_report_plan *ret_pla
 static enum ps_status print_text(const struct ps_report_answer *a, struct ps_error *err)
 {
 	struct ps_strbuf out;
-	enum ps_status st;
 
 	ps_strbuf_init(&out);
 	ps_report_text(a, ps_cli_width(STDOUT_FILENO), &out);
-	st = ps_strbuf_status(&out);
-	if (st != PS_OK)
-		ps_error_set(err, st, "no memory for the report");
-	else
-		st = ps_cli_print(out.data, out.len, err);
+	enum ps_status st = ps_cli_out_print(&out, err);
 	ps_strbuf_fini(&out);
 	return st;
 }
 
-static enum ps_status check_prices(const struct report_options *o, struct ps_error *err)
-{
-	bool page = o->html && o->against == 0 && !o->against_store && !o->list;
+/* ---- what does not go together ---- */
 
-	if (o->prices.len == 0 || page)
-		return PS_OK;
-	ps_error_set(err, PS_EUSAGE, "--prices is for the controls of a campaign's page");
-	ps_error_hint(err, "write the page with --html FILE; other prices in text: perseus report "
-			   "cost");
+static enum ps_status refuse(const char *option, const char *what, const char *hint,
+			     struct ps_error *err)
+{
+	ps_error_set(err, PS_EUSAGE, "%s", what);
+	ps_error_where(err, "%s", option);
+	ps_error_hint(err, "%s", hint);
 	return PS_EUSAGE;
 }
 
-static bool is_of_two(const struct report_options *o)
+/* Nothing that was asked for is left out without a word. */
+static enum ps_status check_alone(const struct report_options *o, struct ps_error *err)
 {
-	return o->against > 0 || o->against_store;
-}
+	const struct {
+		const char *option;
+		bool given, of_two; /* of_two: a comparison has it, too */
+	} given[] = {
+		{"--html", o->html, true},
+		{"--csv", o->csv, true},
+		{"--markdown", o->markdown, true},
+		{"--against", o->against > 0, true},
+		{"--against-store", o->against_store, true},
+		{"--table", o->table > 0, false},
+		{"--plan", o->plan, false},
+		{"--predictions", o->predictions, false},
+		{"--published", o->published, false},
+		{"--prices", o->prices.len > 0, false},
+	};
 
-static enum ps_status check_published(const struct report_options *o, struct ps_error *err)
-{
-	if (o->published && is_of_two(o)) {
-		ps_error_set(err, PS_EUSAGE, "published figures stand beside one campaign");
-		ps_error_where(err, "--published");
-		ps_error_hint(err, "leave --against and --against-store out");
-		return PS_EUSAGE;
+	for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+		if (given[i].given && o->list)
+			return refuse(given[i].option, "--list lists the campaigns and shows none",
+				      "leave one of the two out", err);
+		if (given[i].given && !given[i].of_two && PS_CLI_IS_OF_TWO(o))
+			return refuse(given[i].option,
+				      "a comparison of two campaigns does not have this; it is of "
+				      "one campaign",
+				      "leave --against and --against-store out", err);
 	}
-	if (o->published || o->table <= PS_REPORT_TABLES)
-		return PS_OK;
-	ps_error_set(err, PS_EUSAGE, "the table %s is of published figures", tables[o->table]);
-	ps_error_where(err, "--table");
-	ps_error_hint(err, "name their file with --published");
-	return PS_EUSAGE;
+	return PS_OK;
+}
+
+static enum ps_status check(const struct report_options *o, struct ps_error *err)
+{
+	enum ps_status st = check_alone(o, err);
+
+	if (st != PS_OK)
+		return st;
+	if (o->prices.len > 0 && !o->html)
+		return refuse("--prices", "--prices is for the controls of a campaign's page",
+			      "write the page with --html FILE; other prices in text: perseus "
+			      "report cost",
+			      err);
+	if (o->table > 0 && !o->csv)
+		return refuse("--table", "a table is chosen for --csv", "name its file: --csv FILE",
+			      err);
+	if (!o->published && o->table > PS_REPORT_TABLES)
+		return refuse("--table", "this table is of published figures",
+			      "name their file with --published", err);
+	return PS_OK;
 }
 
 static enum ps_status show(const struct report_options *o, const struct ps_store_campaign *c,
@@ -319,13 +332,15 @@ static enum ps_status show(const struct report_options *o, const struct ps_store
 	struct ps_report_plan plan = {0};
 	struct ps_cli_published published = {0};
 	struct ps_cli_sheets sheets = {0};
-	enum ps_status st = o->plan ? read_plan(o->plan, &plan, err) : PS_OK;
+	enum ps_status st = o->plan ? read_json(o->plan, ps_report_plan_parse, &plan, err) : PS_OK;
 
+	if (st == PS_OK && o->predictions)
+		st = read_json(o->predictions, ps_report_plan_predictions, &plan, err);
 	if (st == PS_OK)
 		st = ps_cli_sheets_open(&o->prices, &sheets, err);
 	if (st == PS_OK)
 		st = ps_report_build(c, &a, err);
-	a.plan = o->plan ? &plan : NULL;
+	a.plan = o->plan || o->predictions ? &plan : NULL;
 	a.sheets = sheets.sheets;
 	a.sheet_len = sheets.len;
 	if (st == PS_OK && o->published)
@@ -346,98 +361,30 @@ static enum ps_status show(const struct report_options *o, const struct ps_store
 	return st;
 }
 
-/* ---- two campaigns ---- */
-
-static enum ps_status print_agreement(const struct ps_report_agreement *g, bool as_json,
-				      struct ps_error *err)
-{
-	struct ps_strbuf out;
-
-	if (as_json)
-		return ps_cli_print_json(ps_report_agree_json(g), err);
-	ps_strbuf_init(&out);
-	ps_report_agree_text(g, ps_cli_width(STDOUT_FILENO), &out);
-	enum ps_status st = ps_strbuf_status(&out);
-	st = st == PS_OK ? ps_cli_print(out.data, out.len, err)
-			 : ps_error_set(err, st, "no memory for the comparison");
-	ps_strbuf_fini(&out);
-	return st;
-}
-
-/* The page and Markdown show both campaigns, too. */
-static enum ps_status write_versus(const struct report_options *o,
-				   const struct ps_store_campaign *a,
-				   const struct ps_store_campaign *b,
-				   const struct ps_report_agreement *g, struct ps_error *err)
-{
-	struct ps_report_answer x = {0}, y = {0};
-	struct ps_strbuf page, markdown;
-	enum ps_status st = ps_report_build(a, &x, err);
-
-	ps_strbuf_init(&page);
-	ps_strbuf_init(&markdown);
-	if (st == PS_OK)
-		st = ps_report_build(b, &y, err);
-	if (st == PS_OK && o->html)
-		st = ps_report_versus_html(&x, &y, g, &page, err);
-	if (st == PS_OK && o->html)
-		st = write_file(o->html, &page, err);
-	if (st == PS_OK && o->markdown) {
-		ps_report_versus_markdown(&x, &y, g, &markdown);
-		st = write_file(o->markdown, &markdown, err);
-	}
-	ps_strbuf_fini(&page);
-	ps_strbuf_fini(&markdown);
-	ps_report_fini(&x);
-	ps_report_fini(&y);
-	return st;
-}
-
-static enum ps_status compare(const struct report_options *o, const struct ps_store_campaign *a,
-			      bool *ret_agrees, struct ps_error *err)
-{
-	struct ps_store_campaign *b = NULL;
-	struct ps_store *s = NULL;
-	struct ps_report_agreement g;
-	const char *path = o->against_store ? o->against_store : o->store;
-	enum ps_status st = ps_store_open(path, PS_STORE_READ, &s, err);
-
-	if (st == PS_OK)
-		st = ps_store_campaign_read(s, o->against, &b, err);
-	if (st == PS_OK)
-		st = ps_report_agree(a, b, &g, err);
-	if (st == PS_OK) {
-		*ret_agrees = g.agrees;
-		if (o->html || o->markdown)
-			st = write_versus(o, a, b, &g, err);
-		if (st == PS_OK)
-			st = print_agreement(&g, o->json, err);
-		ps_report_agree_free(&g);
-	}
-	ps_store_campaign_free(b);
-	ps_store_close(s);
-	return st;
-}
-
 static int run(void *options)
 {
 	const struct report_options *o = options;
+	const struct ps_cli_two two = {.store = o->store,
+				       .against_store = o->against_store,
+				       .against = o->against,
+				       .html = o->html,
+				       .csv = o->csv,
+				       .markdown = o->markdown,
+				       .json = o->json};
 	struct ps_store_campaign *c = NULL;
 	struct ps_store *s = NULL;
 	bool agrees = true;
 	struct ps_error err;
-	enum ps_status st = check_prices(o, &err);
+	enum ps_status st = check(o, &err);
 
-	if (st == PS_OK)
-		st = check_published(o, &err);
 	if (st == PS_OK)
 		st = ps_store_open(o->store, PS_STORE_READ, &s, &err);
 	if (st == PS_OK && o->list) {
 		st = print_listing(s, o->json, &err);
 	} else if (st == PS_OK) {
 		st = ps_store_campaign_read(s, o->campaign, &c, &err);
-		if (st == PS_OK && is_of_two(o))
-			st = compare(o, c, &agrees, &err);
+		if (st == PS_OK && PS_CLI_IS_OF_TWO(o))
+			st = ps_cli_report_two(&two, c, &agrees, &err);
 		else if (st == PS_OK)
 			st = show(o, c, &err);
 	}

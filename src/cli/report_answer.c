@@ -42,6 +42,13 @@ enum ps_status ps_cli_out_print(const struct ps_strbuf *out, struct ps_error *er
 	return ps_cli_print(out->data, out->len, err);
 }
 
+enum ps_status ps_cli_out_write(const struct ps_strbuf *out, const char *path, struct ps_error *err)
+{
+	if (ps_strbuf_status(out) != PS_OK)
+		return ps_error_set(err, PS_ENOMEM, "no memory for %s", path);
+	return ps_file_write(path, out->data, out->len, err);
+}
+
 enum ps_status ps_cli_table_csv(const struct ps_report_table *t, const char *path,
 				struct ps_error *err)
 {
@@ -49,9 +56,7 @@ enum ps_status ps_cli_table_csv(const struct ps_report_table *t, const char *pat
 
 	ps_strbuf_init(&out);
 	ps_report_table_csv(t, &out);
-	enum ps_status st = ps_strbuf_status(&out) == PS_OK
-				    ? ps_file_write(path, out.data, out.len, err)
-				    : ps_error_set(err, PS_ENOMEM, "no memory for %s", path);
+	enum ps_status st = ps_cli_out_write(&out, path, err);
 	ps_strbuf_fini(&out);
 	return st;
 }

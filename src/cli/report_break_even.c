@@ -20,19 +20,7 @@ enum { MAX_POINTS = 10001 };
 
 static const struct ps_conf_option rows[] = {
 	PS_CLI_CAMPAIGN(struct even_options, "The store of the campaign on the first machine."),
-	{.name = "against",
-	 .type = PS_CONF_INT,
-	 .offset = FIELD(against),
-	 .metavar = "ID",
-	 .help = "The campaign on the second machine.",
-	 .min = 1,
-	 .max = 0},
-	{.name = "against-store",
-	 .type = PS_CONF_TEXT,
-	 .offset = FIELD(against_store),
-	 .metavar = "FILE",
-	 .help = "The store of that other campaign, when it is another file; without --against its "
-		 "latest one."},
+	PS_CLI_AGAINST(struct even_options, "The campaign on the second machine."),
 	{.name = "against-capacity",
 	 .type = PS_CONF_RATE,
 	 .offset = FIELD(against_capacity),
@@ -109,7 +97,7 @@ static const struct ps_conf_schema schema = {
 static enum ps_status open_second(const struct even_options *o, struct ps_cli_even_side *s,
 				  struct ps_error *err)
 {
-	bool campaign = o->against > 0 || o->against_store, stated = o->against_capacity > 0;
+	bool campaign = PS_CLI_IS_OF_TWO(o), stated = o->against_capacity > 0;
 
 	if (campaign == stated) {
 		ps_error_set(err, PS_EUSAGE,

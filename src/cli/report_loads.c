@@ -25,20 +25,9 @@ static const struct ps_conf_option rows[] = {
 		 "for several. Left out: 5% and 10% to 60%.",
 	 .min = 0,
 	 .max = PS_REPORT_MAX_LOADS},
-	{.name = "against",
-	 .type = PS_CONF_INT,
-	 .offset = FIELD(against),
-	 .metavar = "ID",
-	 .help = "Another campaign of the same tenants, such as one with another server.order, "
-		 "asked for the same rates: its columns stand beside.",
-	 .min = 1,
-	 .max = 0},
-	{.name = "against-store",
-	 .type = PS_CONF_TEXT,
-	 .offset = FIELD(against_store),
-	 .metavar = "FILE",
-	 .help = "The store of that other campaign, when it is another file; without --against "
-		 "its latest one."},
+	PS_CLI_AGAINST(struct loads_options,
+		       "Another campaign of the same tenants, such as one with another "
+		       "server.order, asked for the same rates: its columns stand beside."),
 	{.name = "csv",
 	 .type = PS_CONF_TEXT,
 	 .offset = FIELD(csv),
@@ -108,7 +97,7 @@ static enum ps_status show(const struct loads_options *o, struct ps_cli_answered
 static int run(void *options)
 {
 	const struct loads_options *o = options;
-	bool two = o->against > 0 || o->against_store;
+	bool two = PS_CLI_IS_OF_TWO(o);
 	struct ps_cli_answered a = {0}, b = {0};
 	struct ps_error err;
 	enum ps_status st = ps_cli_answer_open(o->store, o->campaign, &a, &err);

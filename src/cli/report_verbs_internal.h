@@ -37,6 +37,39 @@ void ps_cli_answer_close(struct ps_cli_answered *a);
 		.min = 1, .max = 0, .letter = 'c',                                                 \
 	}
 
+/* PS_CLI_AGAINST is the rows --against and --against-store for one with `int64_t against` and `char
+ * *against_store`; PS_CLI_IS_OF_TWO says whether either was given. */
+#define PS_CLI_AGAINST(struct_type, against_help)                                                  \
+	{.name = "against",                                                                        \
+	 .type = PS_CONF_INT,                                                                      \
+	 .offset = offsetof(struct_type, against),                                                 \
+	 .metavar = "ID",                                                                          \
+	 .help = (against_help),                                                                   \
+	 .min = 1,                                                                                 \
+	 .max = 0},                                                                                \
+	{                                                                                          \
+		.name = "against-store", .type = PS_CONF_TEXT,                                     \
+		.offset = offsetof(struct_type, against_store), .metavar = "FILE",                 \
+		.help = "The store of that other campaign, when it is another file; without "      \
+			"--against its latest one.",                                               \
+	}
+#define PS_CLI_IS_OF_TWO(o) ((o)->against > 0 || (o)->against_store)
+
+/* What perseus report is asked of two campaigns. */
+struct ps_cli_two {
+	const char *store, *against_store; /* NULL: the same file */
+	int64_t against;
+	const char *html, *csv, *markdown; /* files, or NULL */
+	bool json;
+};
+/* ps_cli_report_two compares `a` with the other campaign and prints what came out. The errors of
+ * ps_cli_answer_open, ps_report_agree and of writing. */
+enum ps_status ps_cli_report_two(const struct ps_cli_two *q, const struct ps_store_campaign *a,
+				 bool *ret_agrees, struct ps_error *err);
+/* ps_cli_out_write writes a buffer that may have failed to a file. PS_ENOMEM, and the errors of
+ * ps_file_write. */
+enum ps_status ps_cli_out_write(const struct ps_strbuf *out, const char *path,
+				struct ps_error *err);
 /* ps_cli_table_csv writes a table to a file. PS_ENOMEM, and the errors of ps_file_write. */
 enum ps_status ps_cli_table_csv(const struct ps_report_table *t, const char *path,
 				struct ps_error *err);

@@ -1,7 +1,6 @@
 /* agree.c - the same campaign twice. */
-#include "report/agree.h"
+#include "agree_internal.h"
 
-#include "conf/conf.h"
 #include "load/reason.h"
 #include "report_internal.h"
 #include "stats/special.h"
@@ -9,14 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct work {
-	const struct ps_store_campaign *a, *b;
-	struct ps_report_agreement *g;
-	struct ps_hist scratch;
-	double *x, *y; /* one value per block */
-	size_t cap;    /* of rows */
-};
 
 static enum ps_status no_memory(struct ps_error *err)
 {
@@ -35,12 +26,17 @@ int ps_report_agree_limit(int n, double p)
 
 /* ---- rows ---- */
 
-static enum ps_status add_row(struct work *w, const char *what, struct ps_stats_interval v,
-			      size_t blocks, struct ps_error *err)
+static bool is_figure(const struct ps_stats_interval *v)
+{
+	return v->has_interval && v->lo > 0 && isfinite(v->lo) && isfinite(v->hi);
+}
+
+enum ps_status ps_report_agree_add(struct ps_report_agree_work *w, struct ps_report_agree_row row,
+				   const char *what, struct ps_error *err)
 {
 	struct ps_report_agreement *g = w->g;
 
-	if (!v.has_interval || !isfinite(v.lo) || !isfinite(v.hi)) {
+	if (!is_figure(&row.v)) {
 		g->too_few++;
 		return PS_OK;
 	}
@@ -53,13 +49,14 @@ static enum ps_status add_row(struct work *w, const char *what, struct ps_stats_
 		w->cap = cap;
 	}
 	struct ps_report_agree_row *r = &g->rows[g->row_len];
+	*r = row;
 	r->what = ps_arena_strndup(&g->arena, what, strlen(what));
 	if (!r->what)
 		return no_memory(err);
-	r->v = v;
-	r->blocks = blocks;
-	r->agrees = v.lo <= 1 && v.hi >= 1;
-	g->disagreeing += !r->agrees;
+	r->agrees = row.v.lo <= 1 && row.v.hi >= 1;
+	g->compared += r->counted;
+	g->disagreeing += r->counted && !r->agrees;
+	g->changed += r->changed;
 	g->row_len++;
 	return PS_OK;
 }
@@ -72,23 +69,57 @@ static const struct ps_store_cell *cell_of(const struct ps_store_campaign *c, co
 	return NULL;
 }
 
-/* The other campaign's cell that depends on the same; NULL: none. */
-static const struct ps_store_cell *twin(const struct work *w, const struct ps_store_cell *x)
+static bool is_alike(const struct ps_store_cell *x, const struct ps_store_cell *y)
+{
+	return !x->digest || !y->digest || strcmp(x->digest, y->digest) == 0;
+}
+
+bool ps_report_same_sla(const struct ps_sla *x, const struct ps_sla *y)
+{
+	return x->percentile == y->percentile && x->limit_ns == y->limit_ns &&
+	       x->min_success == y->min_success;
+}
+
+/* The same tenants are asked for the same: whatever else differs, the figures answer one question.
+ * Demand is not part of what a search asks, nor are agreements of a latency. */
+static bool same_question(const struct ps_report_agree_work *w, const struct ps_store_cell *x,
+			  const struct ps_store_cell *y)
+{
+	const struct ps_store_set *p = &w->a->sets[x->set], *q = &w->b->sets[y->set];
+	bool at_demand = x->kind == PS_STORE_CONFIRM || x->kind == PS_STORE_PACK;
+
+	if (p->member_len != q->member_len)
+		return false;
+	for (int i = 0; i < p->member_len; i++) {
+		const struct ps_store_tenant *s = &w->a->tenants[p->members[i]];
+		const struct ps_store_tenant *t = &w->b->tenants[q->members[i]];
+		if (strcmp(s->name, t->name) != 0 ||
+		    (x->capacity.known && !ps_report_same_sla(&s->sla, &t->sla)) ||
+		    (at_demand && s->demand_rps != t->demand_rps))
+			return false;
+	}
+	return true;
+}
+
+/* The other campaign's cell that depends on the same, or is at least asked the same; NULL: none. */
+static const struct ps_store_cell *twin(const struct ps_report_agree_work *w,
+					const struct ps_store_cell *x)
 {
 	const struct ps_store_cell *y = cell_of(w->b, x->key);
 
 	if (!y || x->state != PS_STORE_DONE || y->state != PS_STORE_DONE || x->kind != y->kind)
 		return NULL;
-	return x->digest && y->digest && strcmp(x->digest, y->digest) != 0 ? NULL : y;
+	return is_alike(x, y) || same_question(w, x, y) ? y : NULL;
 }
 
-static void count_cells(struct work *w)
+static void count_cells(struct ps_report_agree_work *w)
 {
 	for (size_t i = 0; i < w->a->cell_len; i++) {
 		const struct ps_store_cell *x = &w->a->cells[i], *y = cell_of(w->b, x->key);
 		bool both = y && x->state == PS_STORE_DONE && y->state == PS_STORE_DONE;
-		w->g->cells += both && twin(w, x);
-		w->g->differ += both && !twin(w, x);
+		bool alike = both && x->kind == y->kind && is_alike(x, y);
+		w->g->cells += alike;
+		w->g->differ += both && !alike;
 	}
 }
 
@@ -113,6 +144,7 @@ static double widening(size_t blocks, size_t m)
 
 static void judge_rows(struct ps_report_agreement *g)
 {
+	g->real = 0;
 	for (size_t i = 0; i < g->row_len; i++) {
 		struct ps_report_agree_row *r = &g->rows[i];
 		double by = widening(r->blocks, g->row_len);
@@ -128,37 +160,41 @@ static void judge_rows(struct ps_report_agreement *g)
 
 /* ---- capacities ---- */
 
-/* A factor is in units of its ray. */
-static bool same_ray(const struct ps_store_capacity *x, const struct ps_store_capacity *y, int n)
+/* A factor is in units of its ray: rates compare along rays of one direction. Returns how long the
+ * first ray is against the second; NAN: they have two directions. */
+static double ray_ratio(const struct ps_store_capacity *x, const struct ps_store_capacity *y, int n)
 {
+	double by = x->ray_rps[0] / y->ray_rps[0];
+
 	for (int i = 0; i < n; i++)
-		if (!(fabs(x->ray_rps[i] - y->ray_rps[i]) <= 1e-9 * fabs(x->ray_rps[i])))
-			return false;
-	return true;
+		if (!(fabs(x->ray_rps[i] - by * y->ray_rps[i]) <= 1e-9 * fabs(x->ray_rps[i])))
+			return NAN;
+	return by;
+}
+
+struct ps_stats_interval ps_report_agree_quotient(const struct ps_stats_interval *x,
+						  const struct ps_stats_interval *y)
+{
+	double d = log(x->value / y->value);
+
+	return (struct ps_stats_interval){
+		.value = exp(d),
+		.lo = exp(d - hypot(log(x->value / x->lo), log(y->hi / y->value))),
+		.hi = exp(d + hypot(log(x->hi / x->value), log(y->value / y->lo))),
+		.confidence = PS_REPORT_AGREE_CONFIDENCE,
+		.has_interval = is_figure(x) && is_figure(y),
+	};
 }
 
 static struct ps_stats_interval factor_ratio(const struct ps_store_capacity *x,
-					     const struct ps_store_capacity *y)
+					     const struct ps_store_capacity *y, double by)
 {
-	struct ps_stats_interval v = {.value = x->factor / y->factor,
-				      .confidence = PS_REPORT_AGREE_CONFIDENCE};
-	bool open =
-		ps_report_method_says(x, "open_below") || ps_report_method_says(x, "open_above") ||
-		ps_report_method_says(y, "open_below") || ps_report_method_says(y, "open_above");
+	struct ps_stats_interval p = ps_report_capacity(x, by), q = ps_report_capacity(y, 1);
 
-	v.has_interval = !open && x->factor_low > 0 && y->factor_low > 0 &&
-			 isfinite(x->factor_high) && isfinite(y->factor_high);
-	if (v.has_interval) {
-		double d = log(v.value);
-		v.lo = exp(d -
-			   hypot(log(x->factor / x->factor_low), log(y->factor_high / y->factor)));
-		v.hi = exp(d +
-			   hypot(log(x->factor_high / x->factor), log(y->factor / y->factor_low)));
-	}
-	return v;
+	return ps_report_agree_quotient(&p, &q);
 }
 
-static enum ps_status compare_capacities(struct work *w, struct ps_error *err)
+static enum ps_status compare_capacities(struct ps_report_agree_work *w, struct ps_error *err)
 {
 	enum ps_status st = PS_OK;
 
@@ -168,18 +204,19 @@ static enum ps_status compare_capacities(struct work *w, struct ps_error *err)
 		if (!y || !x->capacity.known || !y->capacity.known)
 			continue;
 		int n = w->a->sets[x->set].member_len;
-		if (n != w->b->sets[y->set].member_len ||
-		    !same_ray(&x->capacity, &y->capacity, n)) {
-			w->g->too_few++;
-			continue;
-		}
+		bool both = n == w->b->sets[y->set].member_len;
+		double by = both ? ray_ratio(&x->capacity, &y->capacity, n) : NAN;
+		struct ps_report_agree_row row = {.counted = is_alike(x, y),
+						  .changed = !is_alike(x, y)};
+		if (!isnan(by))
+			row.v = factor_ratio(&x->capacity, &y->capacity, by);
 		snprintf(what, sizeof what, "capacity, %.120s", x->key);
-		st = add_row(w, what, factor_ratio(&x->capacity, &y->capacity), 0, err);
+		st = ps_report_agree_add(w, row, what, err);
 	}
 	return st;
 }
 
-/* ---- medians per block ---- */
+/* ---- percentiles per block ---- */
 
 static int tenant_named(const struct ps_store_campaign *c, const char *name)
 {
@@ -189,19 +226,19 @@ static int tenant_named(const struct ps_store_campaign *c, const char *name)
 	return -1;
 }
 
-static enum ps_status p50_of(struct work *w, const struct ps_store_cell *x, int tenant,
-			     double *ret_p50, struct ps_error *err)
+static enum ps_status quantile_of(struct ps_report_agree_work *w, const struct ps_store_cell *x,
+				  int tenant, double p, double *ret_ns, struct ps_error *err)
 {
 	const struct ps_store_result *r =
 		x->trial_len && tenant >= 0 ? ps_report_result_of(&x->trials[0], tenant) : NULL;
 
-	*ret_p50 = NAN;
+	*ret_ns = NAN;
 	if (!r || !ps_load_reason_is_trusted(r->valid, r->reasons))
 		return PS_OK;
 	enum ps_status st = ps_report_read_hist(&w->scratch, &r->latency, err);
-	int64_t p50 = st == PS_OK ? ps_hist_quantile_ns(&w->scratch, 0.5) : 0;
-	if (p50 > 0 && p50 != PS_HIST_INFINITE)
-		*ret_p50 = (double)p50;
+	int64_t ns = st == PS_OK ? ps_hist_quantile_ns(&w->scratch, p) : 0;
+	if (ns > 0 && ns != PS_HIST_INFINITE)
+		*ret_ns = (double)ns;
 	return st;
 }
 
@@ -233,48 +270,101 @@ static bool is_first(const struct ps_store_campaign *c, size_t i)
 	return true;
 }
 
-/* One value of each campaign per common block: the p50 of a tenant, or of a cold start its time. */
-static enum ps_status compare_thing(struct work *w, const struct ps_store_cell *like, int tenant,
-				    struct ps_error *err)
-{
-	bool cold = like->kind == PS_STORE_COLD;
-	enum ps_status st = PS_OK;
-	size_t n = 0;
-	char what[200];
-	int other = cold ? -1 : tenant_named(w->b, w->a->tenants[tenant].name);
+/* What is asked of the blocks of a thing: a percentile of a tenant, or of a cold start its time. */
+struct asked {
+	const struct ps_store_cell *like;
+	int tenant;
+	double p; /* 0: of a cold start */
+};
 
-	for (size_t i = 0; i < w->a->cell_len && st == PS_OK; i++) {
-		const struct ps_store_cell *x = &w->a->cells[i];
-		const struct ps_store_cell *y = same_thing(x, like) ? twin(w, x) : NULL;
-		if (!y)
-			continue;
-		if (cold) {
-			w->x[n] = figure_of(x, "ready_time");
-			w->y[n] = figure_of(y, "ready_time");
-		} else {
-			st = p50_of(w, x, tenant, &w->x[n], err);
-			if (st == PS_OK)
-				st = p50_of(w, y, other, &w->y[n], err);
-		}
-		n += st == PS_OK && w->x[n] > 0 && w->y[n] > 0;
-	}
-	if (st != PS_OK || n == 0)
-		return st;
-	const char *rest = strchr(like->key, '/'); /* "confirm/0/together": without the block */
-	const char *name = like->kind == PS_STORE_RATES ? like->key
-			   : rest			? strchr(rest + 1, '/')
-							: "";
-	if (cold)
-		snprintf(what, sizeof what, "ready time%.100s", name ? name : "");
-	else
-		snprintf(what, sizeof what, "p50 of %.40s, %s%.100s", w->a->tenants[tenant].name,
-			 like->kind == PS_STORE_RATES ? "" : ps_store_kind_name(like->kind),
-			 name ? name : "");
-	return add_row(w, what, ps_stats_ratio_interval(w->x, w->y, n, PS_REPORT_AGREE_CONFIDENCE),
-		       n, err);
+static enum ps_status value_of(struct ps_report_agree_work *w, const struct asked *q,
+			       const struct ps_store_cell *x, int tenant, double *ret,
+			       struct ps_error *err)
+{
+	if (q->p > 0)
+		return quantile_of(w, x, tenant, q->p, ret, err);
+	*ret = figure_of(x, "ready_time");
+	return PS_OK;
 }
 
-static enum ps_status compare_blocks(struct work *w, struct ps_error *err)
+/* One value of each campaign per common block. */
+static enum ps_status pair_blocks(struct ps_report_agree_work *w, const struct asked *q,
+				  size_t *ret_n, bool *ret_alike, struct ps_error *err)
+{
+	int other = tenant_named(w->b, w->a->tenants[q->tenant].name);
+	enum ps_status st = PS_OK;
+	size_t n = 0;
+
+	*ret_alike = true;
+	for (size_t i = 0; i < w->a->cell_len && st == PS_OK; i++) {
+		const struct ps_store_cell *x = &w->a->cells[i];
+		const struct ps_store_cell *y = same_thing(x, q->like) ? twin(w, x) : NULL;
+		if (!y)
+			continue;
+		st = value_of(w, q, x, q->tenant, &w->x[n], err);
+		if (st == PS_OK)
+			st = value_of(w, q, y, other, &w->y[n], err);
+		if (st == PS_OK && w->x[n] > 0 && w->y[n] > 0) {
+			*ret_alike = *ret_alike && is_alike(x, y);
+			n++;
+		}
+	}
+	*ret_n = n;
+	return st;
+}
+
+static void name_thing(const struct ps_report_agree_work *w, const struct asked *q, char *what,
+		       size_t size)
+{
+	const char *rest = strchr(q->like->key, '/'); /* "confirm/0/together": without the block */
+	const char *name = q->like->kind == PS_STORE_RATES ? q->like->key
+			   : rest			   ? strchr(rest + 1, '/')
+							   : "";
+	if (q->p == 0)
+		snprintf(what, size, "ready time%.100s", name ? name : "");
+	else
+		snprintf(what, size, "p%.6g of %.40s, %s%.100s", 100 * q->p,
+			 w->a->tenants[q->tenant].name,
+			 q->like->kind == PS_STORE_RATES ? "" : ps_store_kind_name(q->like->kind),
+			 name ? name : "");
+}
+
+/* `counted`: it is independent of what was compared before. */
+static enum ps_status compare_thing(struct ps_report_agree_work *w, const struct asked *q,
+				    bool counted, struct ps_error *err)
+{
+	char what[200];
+	bool alike;
+	size_t n;
+	enum ps_status st = pair_blocks(w, q, &n, &alike, err);
+
+	if (st != PS_OK || n == 0)
+		return st;
+	name_thing(w, q, what, sizeof what);
+	struct ps_report_agree_row row = {
+		.v = ps_stats_ratio_interval(w->x, w->y, n, PS_REPORT_AGREE_CONFIDENCE),
+		.blocks = n,
+		.counted = counted && alike,
+		.changed = !alike};
+	return ps_report_agree_add(w, row, what, err);
+}
+
+/* A tenant's median, and the percentile of its agreement. */
+static enum ps_status compare_tenant(struct ps_report_agree_work *w,
+				     const struct ps_store_cell *like, int tenant,
+				     struct ps_error *err)
+{
+	const struct ps_sla *sla = &w->a->tenants[tenant].sla;
+	struct asked q = {.like = like, .tenant = tenant, .p = 0.5};
+	enum ps_status st = compare_thing(w, &q, true, err);
+
+	q.p = sla->percentile;
+	if (st == PS_OK && ps_sla_is_set(sla) && sla->percentile != 0.5)
+		st = compare_thing(w, &q, false, err);
+	return st;
+}
+
+static enum ps_status compare_blocks(struct ps_report_agree_work *w, struct ps_error *err)
 {
 	enum ps_status st = PS_OK;
 
@@ -283,19 +373,30 @@ static enum ps_status compare_blocks(struct work *w, struct ps_error *err)
 		if (!has_blocks(x) || !is_first(w->a, i))
 			continue;
 		const struct ps_store_set *set = &w->a->sets[x->set];
+		struct asked cold = {.like = x, .tenant = set->members[0]};
 		if (x->kind == PS_STORE_COLD)
-			st = compare_thing(w, x, set->members[0], err);
+			st = compare_thing(w, &cold, true, err);
 		for (int m = 0; m < set->member_len && x->kind != PS_STORE_COLD && st == PS_OK; m++)
-			st = compare_thing(w, x, set->members[m], err);
+			st = compare_tenant(w, x, set->members[m], err);
 	}
 	return st;
 }
+
+void ps_report_agree_judge(struct ps_report_agreement *g)
+{
+	judge_rows(g);
+	g->limit = ps_report_agree_limit(g->compared, 1 - PS_REPORT_AGREE_CONFIDENCE);
+	/* where chance may let all of them disagree, nothing can be told */
+	g->agrees = g->limit < g->compared && g->disagreeing <= g->limit;
+}
+
+/* ---- all of it ---- */
 
 enum ps_status ps_report_agree(const struct ps_store_campaign *a, const struct ps_store_campaign *b,
 			       struct ps_report_agreement *ret_agreement, struct ps_error *err)
 {
 	struct ps_report_agreement g = {.row_len = 0};
-	struct work w = {.a = a, .b = b, .g = &g};
+	struct ps_report_agree_work w = {.a = a, .b = b, .g = &g};
 
 	ps_arena_init(&g.arena, 0);
 	w.x = calloc(2 * (a->cell_len + 1), sizeof *w.x);
@@ -314,10 +415,7 @@ enum ps_status ps_report_agree(const struct ps_store_campaign *a, const struct p
 		ps_report_agree_free(&g);
 		return st;
 	}
-	judge_rows(&g);
-	g.limit = ps_report_agree_limit((int)g.row_len, 1 - PS_REPORT_AGREE_CONFIDENCE);
-	/* where chance may let all of them disagree, nothing can be told */
-	g.agrees = g.limit < (int)g.row_len && g.disagreeing <= g.limit;
+	ps_report_agree_judge(&g);
 	*ret_agreement = g;
 	return PS_OK;
 }
@@ -327,76 +425,4 @@ void ps_report_agree_free(struct ps_report_agreement *g)
 	free(g->rows);
 	ps_arena_fini(&g->arena);
 	memset(g, 0, sizeof *g);
-}
-
-/* ---- shown ---- */
-
-void ps_report_agree_sentence(const struct ps_report_agreement *g, struct ps_strbuf *line)
-{
-	if (g->row_len == 0)
-		ps_strbuf_puts(line, "Nothing can be compared");
-	else
-		ps_strbuf_printf(line, "%s: %d of %zu comparisons at %.0f %% disagree",
-				 g->limit >= (int)g->row_len ? "Too few comparisons to tell"
-				 : g->agrees		     ? "The campaigns agree"
-							     : "The campaigns DISAGREE",
-				 g->disagreeing, g->row_len, 100 * PS_REPORT_AGREE_CONFIDENCE);
-	if (g->row_len > 0)
-		ps_strbuf_printf(line, ", and chance lets %d do so in %.0f of 100 cases", g->limit,
-				 100 * (1 - PS_REPORT_AGREE_CHANCE));
-	if (g->row_len > 0 && g->real == 0)
-		ps_strbuf_puts(line, ". No single difference is real");
-	else if (g->row_len > 0)
-		ps_strbuf_printf(line, ". %d %s real", g->real,
-				 g->real == 1 ? "difference is" : "differences are");
-	ps_strbuf_printf(
-		line,
-		". Both have done %d cells that depend on the same, and %d that do not; %d "
-		"figures have too few blocks, an open end, or rays that differ.",
-		g->cells, g->differ, g->too_few);
-}
-
-void ps_report_agree_text(const struct ps_report_agreement *g, int width, struct ps_strbuf *out)
-{
-	char text[PS_REPORT_CELL_SIZE];
-	struct ps_strbuf line;
-	size_t w = width < 30 ? 30 : width > 100 ? 100 : (size_t)width;
-
-	ps_strbuf_init(&line);
-	ps_report_agree_sentence(g, &line);
-	ps_conf_wrap(out, line.data ? line.data : "", line.len, 0, 0, w);
-	ps_strbuf_fini(&line);
-	for (size_t i = 0; i < g->row_len; i++)
-		if (!g->rows[i].agrees)
-			ps_strbuf_printf(out, "- %s: first / second %s, %s\n", g->rows[i].what,
-					 ps_report_interval(&g->rows[i].v, false, false, text),
-					 ps_report_difference_name(g->rows[i].difference));
-}
-
-json_t *ps_report_agree_json(const struct ps_report_agreement *g)
-{
-	json_t *o = json_object(), *rows = json_array();
-
-	ps_json_set_bool(o, "agree", g->agrees);
-	ps_json_set_int(o, "comparisons", (int64_t)g->row_len);
-	ps_json_set_int(o, "disagreeing", g->disagreeing);
-	ps_json_set_int(o, "limit", g->limit);
-	ps_json_set_int(o, "real", g->real);
-	ps_json_set_real(o, "confidence", PS_REPORT_AGREE_CONFIDENCE);
-	ps_json_set_int(o, "cells", g->cells);
-	ps_json_set_int(o, "cells_that_differ", g->differ);
-	ps_json_set_int(o, "too_few", g->too_few);
-	for (size_t i = 0; i < g->row_len; i++) {
-		json_t *r = json_object();
-		ps_json_set_string(r, "what", g->rows[i].what);
-		ps_json_set_real(r, "ratio", g->rows[i].v.value);
-		ps_json_set_real(r, "low", g->rows[i].v.lo);
-		ps_json_set_real(r, "high", g->rows[i].v.hi);
-		ps_json_set_bool(r, "agrees", g->rows[i].agrees);
-		ps_json_set_string(r, "difference",
-				   ps_report_difference_name(g->rows[i].difference));
-		json_array_append_new(rows, r);
-	}
-	json_object_set_new(o, "rows", rows);
-	return o;
 }

@@ -33,6 +33,9 @@ void ps_report_case_of(const struct ps_report_answer *a, int set, struct ps_repo
 
 /* ---- sentences ---- */
 
+/* A sentence that names more is none: tenants of a set, and those of which something is said. */
+enum { MAX_NAMED = 6, MAX_SAID = 4 };
+
 struct text {
 	char *buf;
 	size_t size, len;
@@ -66,17 +69,23 @@ static void say_rates(struct text *t, const struct ps_report_answer *a, int set)
 {
 	const struct ps_store_set *s = &a->campaign->sets[set];
 	char number[PS_REPORT_CELL_SIZE];
+	double sum = 0;
 
 	say(t, "At ");
-	for (int i = 0; i < s->member_len; i++) {
+	for (int i = 0; i < s->member_len; i++)
+		sum += a->campaign->tenants[s->members[i]].demand_rps;
+	if (s->member_len > MAX_NAMED)
+		say(t, "%s/s, the sum of %d tenants, ", ps_report_number(sum, number),
+		    s->member_len);
+	for (int i = 0; i < s->member_len && s->member_len <= MAX_NAMED; i++) {
 		const struct ps_store_tenant *m = &a->campaign->tenants[s->members[i]];
-		say(t, "%s%s/s of %.40s",
+		say(t, "%s%s/s of %.40s%s",
 		    i == 0		     ? ""
 		    : i + 1 == s->member_len ? " and "
 					     : ", ",
-		    ps_report_number(m->demand_rps, number), m->name);
+		    ps_report_number(m->demand_rps, number), m->name,
+		    i + 1 == s->member_len ? " " : "");
 	}
-	say(t, " ");
 }
 
 /* "2", "2 to 3", "at least 2", "3 (at least 2)" */
@@ -132,33 +141,37 @@ static void say_line(struct text *t, const struct ps_report_answer *a,
 static void say_lines(struct text *t, const struct ps_report_answer *a, int set,
 		      enum ps_report_verdict verdict)
 {
-	bool first = true;
+	int n = 0;
 
 	for (size_t i = 0; i < a->line_len; i++) {
 		const struct ps_report_line *l = &a->lines[i];
-		if (l->set != set || l->verdict != verdict)
+		if (l->set != set || l->verdict != verdict || n++ >= MAX_SAID)
 			continue;
-		say(t, first ? ": " : "; ");
+		say(t, n == 1 ? ": " : "; ");
 		say_line(t, a, l);
 		if (verdict == PS_REPORT_UNDECIDED && l->needs_more == UINT64_MAX)
 			say(t, ", too close to tell");
 		else if (verdict == PS_REPORT_UNDECIDED && l->needs_more > 0)
 			say(t, ", about %llu more requests would tell",
 			    (unsigned long long)l->needs_more);
-		first = false;
 	}
+	if (n > MAX_SAID)
+		say(t, "; and of %d more tenants likewise", n - MAX_SAID);
 }
 
 static void say_alone_misses(struct text *t, const struct ps_report_answer *a, int set)
 {
 	const struct ps_store_set *s = &a->campaign->sets[set];
+	int n = 0;
 
 	for (int i = 0; i < s->member_len; i++) {
 		const struct ps_report_line *l = ps_report_alone_line(a, s->members[i]);
-		if (l && l->verdict == PS_REPORT_MISSED)
+		if (l && l->verdict == PS_REPORT_MISSED && n++ < MAX_SAID)
 			say(t, " Even alone %.40s misses its SLA at this rate.",
 			    a->campaign->tenants[s->members[i]].name);
 	}
+	if (n > MAX_SAID)
+		say(t, " So do %d more.", n - MAX_SAID);
 }
 
 /* Whether every tenant of the set kept its SLA in what was measured, proof or not. */

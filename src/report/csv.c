@@ -65,6 +65,8 @@ static void put_line(const struct ps_report_answer *a, const struct ps_report_li
 	put_real(out, s->cpu_ms_per_request);
 	put_real(out, s->peak_rss_bytes < 0 ? NAN : (double)s->peak_rss_bytes);
 	put_interval(out, &l->usd_per_million);
+	put_real(out, data ? 100 * l->at_sla.p : NAN);
+	put_quantile(out, &l->at_sla, data);
 	ps_strbuf_puts(out, "\r\n");
 }
 
@@ -78,7 +80,8 @@ void ps_report_csv(const struct ps_report_answer *a, struct ps_strbuf *out)
 		"p95_ms_high,p99_ms,p99_ms_low,p99_ms_high,goodput_rps,slowdown,slowdown_low,"
 		"slowdown_high,verdict,"
 		"server_cpu_cores,server_cpu_ms_per_request,server_peak_rss_bytes,"
-		"usd_per_million,usd_per_million_low,usd_per_million_high\r\n");
+		"usd_per_million,usd_per_million_low,usd_per_million_high,"
+		"sla_percentile,at_sla_ms,at_sla_ms_low,at_sla_ms_high\r\n");
 	for (size_t i = 0; i < a->line_len; i++)
 		put_line(a, &a->lines[i], out);
 }

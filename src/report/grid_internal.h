@@ -43,9 +43,11 @@ void ps_report_grid_savings(const struct ps_report_answer *a, struct ps_report_g
 void ps_report_grid_machine(const struct ps_report_answer *a, struct ps_report_grid *g);
 /* One of the further tables: the columns that any row has. */
 void ps_report_grid_table(const struct ps_report_table *t, struct ps_report_grid *g);
-/* What is rented, by type, in every placement; who runs where in the plan; predictions. */
+/* What is rented, by type, in every placement; who runs where in the plan; how it was measured;
+ * predictions. */
 void ps_report_grid_rent(const struct ps_report_plan *p, struct ps_report_grid *g);
 void ps_report_grid_plan(const struct ps_report_plan *p, struct ps_report_grid *g);
+void ps_report_grid_proved(const struct ps_report_plan *p, struct ps_report_grid *g);
 void ps_report_grid_predictions(const struct ps_report_plan *p, struct ps_report_grid *g);
 
 /* How they are shown. */

@@ -114,6 +114,11 @@ static void predictions(const struct ps_report_page *p, struct ps_strbuf *out)
 		ps_strbuf_printf(out, "<p class=\"note\">The first %zu of %zu.</p>\n", g.len,
 				 p->a->plan->prediction_len);
 	ps_report_grid_fini(&g);
+	if (p->a->plan->predictions_silent > 0)
+		ps_strbuf_printf(out,
+				 "<p class=\"note\">Of %zu more figures no candidate said "
+				 "anything.</p>\n",
+				 p->a->plan->predictions_silent);
 }
 
 /* ---- the head of the page ---- */

@@ -15,7 +15,9 @@ static json_t *interval(const struct ps_stats_interval *i, bool known)
 	ps_json_set_real(o, "value", known ? i->value : NAN);
 	ps_json_set_real(o, "low", known && i->has_interval ? i->lo : NAN);
 	ps_json_set_real(o, "high", known && i->has_interval ? i->hi : NAN);
-	/* null alone says that there is no interval */
+	/* null alone says that it is not known, or has no interval */
+	if (known && isinf(i->value) && i->value > 0)
+		ps_json_set_bool(o, "infinite", true);
 	if (known && i->has_interval && isinf(i->lo))
 		ps_json_set_bool(o, "open_low", true);
 	if (known && i->has_interval && isinf(i->hi))
@@ -102,6 +104,7 @@ static json_t *line_json(const struct ps_report_answer *a, const struct ps_repor
 	json_object_set_new(o, "p50", quantile(&l->p50, data));
 	json_object_set_new(o, "p95", quantile(&l->p95, data));
 	json_object_set_new(o, "p99", quantile(&l->p99, data));
+	json_object_set_new(o, "at_sla", quantile(&l->at_sla, data));
 	json_object_set_new(o, "slowdown", interval(&l->slowdown, true));
 	ps_json_set_int(o, "slowdown_blocks", l->slowdown_blocks);
 	ps_json_set_string(o, "verdict", ps_report_verdict_name(l->verdict));

@@ -56,7 +56,8 @@ void ps_report_grid_markdown(const struct ps_report_grid *g, struct ps_strbuf *o
 static void put_plan(const struct ps_report_plan *p, struct ps_strbuf *out)
 {
 	void (*const tables[])(const struct ps_report_plan *, struct ps_report_grid *) = {
-		ps_report_grid_rent, ps_report_grid_plan, ps_report_grid_predictions};
+		ps_report_grid_rent, ps_report_grid_plan, ps_report_grid_proved,
+		ps_report_grid_predictions};
 	struct ps_strbuf said;
 
 	ps_strbuf_init(&said);
@@ -68,12 +69,13 @@ static void put_plan(const struct ps_report_plan *p, struct ps_strbuf *out)
 	}
 	out->failed = out->failed || said.failed;
 	ps_strbuf_fini(&said);
-	for (int i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
 		struct ps_report_grid g;
 		tables[i](p, &g);
 		ps_report_grid_markdown(&g, out);
 		ps_report_grid_fini(&g);
 	}
+	ps_report_plan_cut(p, out);
 }
 
 static void put_warnings(const struct ps_report_answer *a, struct ps_strbuf *out)

@@ -67,6 +67,20 @@ static void number(const char *text, struct ps_strbuf *out)
 	ps_strbuf_puts(out, "</small>");
 }
 
+/* Verdicts of agreements, in a campaign and of a plan that was measured. */
+static const char *verdict_class(const char *text)
+{
+	static const char *const classes[][2] = {{"met", "met"},
+						 {"missed", "missed"},
+						 {"violated", "missed"},
+						 {"undecided", "undecided"}};
+
+	for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+		if (strcmp(classes[i][0], text) == 0)
+			return classes[i][1];
+	return "none";
+}
+
 static void cell(const struct ps_report_grid *g, const char *text, int column,
 		 struct ps_strbuf *out)
 {
@@ -76,8 +90,7 @@ static void cell(const struct ps_report_grid *g, const char *text, int column,
 	ps_strbuf_printf(out, "<%s%s%s>", name, column == 0 ? " scope=\"row\"" : "",
 			 left ? " class=\"l\"" : "");
 	if (column == g->verdict_column) {
-		ps_strbuf_printf(out, "<span class=\"%s\">",
-				 strcmp(text, "no data") == 0 ? "none" : text);
+		ps_strbuf_printf(out, "<span class=\"%s\">", verdict_class(text));
 		ps_report_escape(out, text);
 		ps_strbuf_puts(out, "</span>");
 	} else if (left) {

@@ -5,7 +5,10 @@
  * The file (docs/report.md has every key):
  *
  *	{"format": "perseus-plan/1", "tenants": [..], "placements": {"plan": P, "dedicated": P,
- *	 "homogeneous": P}, "predictions": [..], ..}
+ *	 "homogeneous": P}, "predictions": [..], "verification": {..}, ..}
+ *
+ * Of a plan that was measured, foreseen against measured latencies are predictions, too; those of
+ * models left out come from a second file.
  *
  * Placements or predictions may be absent, not both. Keys that are not known are left alone.
  * Numbers that are absent are NAN. Limits: 16 MiB, PS_REPORT_PLAN_MAX of tenants, of machines in a
@@ -69,6 +72,17 @@ struct ps_report_prediction {
 	struct ps_stats_interval predicted, measured;
 };
 
+/* A tenant of a planned machine that was to be measured (perseus plan --verify). */
+struct ps_report_proved {
+	const char *machines, *instance_type, *tenant;
+	const char *verdict; /* "met", "violated", "undecided", "INVALID", "not measured" */
+	const char *why;     /* not measured; else "" */
+	double rps, percentile, limit_ms;
+	double foreseen_ms, foreseen_high_ms; /* at that percentile, as all of these */
+	struct ps_stats_interval measured_ms; /* INFINITY: never answered; NAN: not measured */
+	double goodput_rps, usd_per_hour, usd_per_million_good;
+};
+
 struct ps_report_unplaced {
 	int tenant;
 	const char *reason;
@@ -84,6 +98,11 @@ struct ps_report_plan {
 	size_t unplaced_len;
 	struct ps_report_prediction *predictions;
 	size_t prediction_len;
+	size_t predictions_silent;  /* of which no candidate said anything; not among them */
+	const char *proved_verdict; /* "holds", "fails", "not shown"; "": it was not measured */
+	const char *proved_sentence;
+	struct ps_report_proved *proved;
+	size_t proved_len;
 	struct ps_arena arena;
 };
 
@@ -92,6 +111,10 @@ struct ps_report_plan {
  * PS_ETOOBIG; PS_ENOMEM. */
 enum ps_status ps_report_plan_parse(const char *text, size_t len, struct ps_report_plan *ret_plan,
 				    struct ps_error *err);
+/* ps_report_plan_predictions adds what perseus predict --validate --json says of models left out to
+ * a plan, or to a zeroed one. The errors of ps_report_plan_parse; the plan is freed as before. */
+enum ps_status ps_report_plan_predictions(const char *text, size_t len, struct ps_report_plan *plan,
+					  struct ps_error *err);
 /* ps_report_plan_free frees it; a zeroed one may be passed. */
 void ps_report_plan_free(struct ps_report_plan *p);
 /* ps_report_placement_name returns the key in the file; _title the words for people. */

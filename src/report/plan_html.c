@@ -138,6 +138,27 @@ static void before_and_after(const struct ps_report_plan *p, struct ps_strbuf *o
 	ps_strbuf_puts(out, "</div>\n");
 }
 
+/* What came of it when it was measured. */
+static void proved(const struct ps_report_plan *p, struct ps_strbuf *out)
+{
+	struct ps_report_grid g;
+
+	if (!p->proved_verdict[0])
+		return;
+	ps_strbuf_puts(out, "<h3>Measured on this machine: ");
+	ps_report_escape(out, p->proved_verdict);
+	ps_strbuf_puts(out, "</h3>\n<p class=\"note\">");
+	ps_report_escape(out, p->proved_sentence);
+	ps_strbuf_puts(out, "</p>\n");
+	ps_report_grid_proved(p, &g);
+	if (g.len > 0)
+		ps_report_grid_html(&g, out);
+	if (g.len < p->proved_len)
+		ps_strbuf_printf(out, "<p class=\"note\">The first %zu of %zu.</p>\n", g.len,
+				 p->proved_len);
+	ps_report_grid_fini(&g);
+}
+
 void ps_report_put_plan(const struct ps_report_page *page, struct ps_strbuf *out)
 {
 	const struct ps_report_plan *p = page->a->plan;
@@ -156,6 +177,7 @@ void ps_report_put_plan(const struct ps_report_page *page, struct ps_strbuf *out
 	unplaced(p, out);
 	before_and_after(p, out);
 	ps_strbuf_puts(out, "<div class=\"grid\" data-figures=\"plan\"></div>\n");
+	proved(p, out);
 	table(p, ps_report_grid_rent, "Table: what is rented", out);
 	table(p, ps_report_grid_plan, "Table: who runs where", out);
 	ps_strbuf_puts(out, "<p class=\"tools\" id=\"plan-tools\"></p>\n</section>\n");

@@ -114,6 +114,42 @@ void ps_report_grid_plan(const struct ps_report_plan *p, struct ps_report_grid *
 			guest_row(p, &x->machines[i], &x->machines[i].guests[k], g, r++);
 }
 
+/* ---- what was measured of the plan ---- */
+
+static void proved_row(const struct ps_report_proved *x, struct ps_report_grid *g, size_t r)
+{
+	char text[PS_REPORT_CELL_SIZE];
+
+	ps_report_grid_printf(g, r, 0, "%.80s, %.60s", x->machines, x->instance_type);
+	ps_report_grid_set(g, r, 1, x->tenant);
+	ps_report_grid_set(g, r, 2, x->verdict);
+	ps_report_grid_printf(g, r, 3, "p%g", 100 * x->percentile);
+	ps_report_grid_set(g, r, 4, ps_report_number(x->limit_ms, text));
+	ps_report_grid_set(g, r, 5, ps_report_number(x->foreseen_ms, text));
+	ps_report_grid_set(g, r, 6, ps_report_number(x->foreseen_high_ms, text));
+	if (isinf(x->measured_ms.value))
+		ps_report_grid_set(g, r, 7, "never");
+	else
+		ps_report_grid_set(g, r, 7,
+				   ps_report_interval(&x->measured_ms, false, false, text));
+	ps_report_grid_set(g, r, 8, ps_report_number(x->goodput_rps, text));
+	ps_report_grid_set(g, r, 9, ps_report_number(x->usd_per_hour, text));
+	ps_report_grid_set(g, r, 10, ps_report_number(x->usd_per_million_good, text));
+}
+
+void ps_report_grid_proved(const struct ps_report_plan *p, struct ps_report_grid *g)
+{
+	static const char *const heads[] = {
+		"machine", "tenant",   "SLA",	    "percentile", "limit, ms",		"foreseen",
+		"up to",   "measured", "goodput/s", "$/h",	  "$ per million good", NULL};
+	size_t n = p->proved_len < PS_REPORT_PLAN_SHOWN ? p->proved_len : PS_REPORT_PLAN_SHOWN;
+
+	ps_report_grid_init(g, "The plan as it was measured, latencies in ms", heads, 15, n);
+	g->verdict_column = 2;
+	for (size_t i = 0; i < g->len; i++)
+		proved_row(&p->proved[i], g, i);
+}
+
 /* ---- predictions ---- */
 
 void ps_report_grid_predictions(const struct ps_report_plan *p, struct ps_report_grid *g)
@@ -185,10 +221,22 @@ void ps_report_plan_sentences(const struct ps_report_plan *p, struct ps_strbuf *
 		ps_strbuf_printf(out, " %zu tenants could not be placed.", p->unplaced_len);
 }
 
+void ps_report_plan_cut(const struct ps_report_plan *p, struct ps_strbuf *out)
+{
+	if (p->prediction_len > PS_REPORT_PLAN_SHOWN)
+		ps_strbuf_printf(out,
+				 "\nThe first %d of %zu predictions are listed; JSON has all.\n",
+				 PS_REPORT_PLAN_SHOWN, p->prediction_len);
+	if (p->predictions_silent > 0)
+		ps_strbuf_printf(out, "\nOf %zu more figures no candidate said anything.\n",
+				 p->predictions_silent);
+}
+
 void ps_report_plan_text(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
 {
 	void (*const tables[])(const struct ps_report_plan *, struct ps_report_grid *) = {
-		ps_report_grid_rent, ps_report_grid_plan, ps_report_grid_predictions};
+		ps_report_grid_rent, ps_report_grid_plan, ps_report_grid_proved,
+		ps_report_grid_predictions};
 	struct ps_strbuf said;
 
 	if (!a->plan)
@@ -205,7 +253,7 @@ void ps_report_plan_text(const struct ps_report_answer *a, size_t width, struct 
 		ps_strbuf_printf(out, "- %s: %s\n",
 				 a->plan->tenants[a->plan->unplaced[i].tenant].name,
 				 a->plan->unplaced[i].reason);
-	for (int i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
 		struct ps_report_grid g;
 		tables[i](a->plan, &g);
 		if (g.len > 0) {
@@ -214,4 +262,5 @@ void ps_report_plan_text(const struct ps_report_answer *a, size_t width, struct 
 		}
 		ps_report_grid_fini(&g);
 	}
+	ps_report_plan_cut(a->plan, out);
 }

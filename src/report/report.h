@@ -112,7 +112,7 @@ struct ps_report_comparison {
 					      * block at the demand rates; NAN: not known */
 	int cpu_blocks;
 	struct ps_cost_machines machines;
-	char demand_sentence[600];    /* answers for the demand rates */
+	char demand_sentence[1200];   /* answers for the demand rates */
 	char full_load_sentence[400]; /* what sharing does at full load */
 };
 
@@ -177,7 +177,7 @@ struct ps_report_answer {
 	struct ps_report_set *sets;		  /* one per set of the campaign */
 	struct ps_report_comparison *comparisons; /* largest set first */
 	size_t comparison_len;
-	char verdict[1100]; /* one or two sentences: the answer */
+	char verdict[1700]; /* one or two sentences: the answer */
 	struct ps_report_table tables[PS_REPORT_TABLES];
 	struct ps_arena arena;		   /* of the tables */
 	const struct ps_report_plan *plan; /* borrowed; NULL: none is shown. The caller sets it */

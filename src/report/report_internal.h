@@ -70,6 +70,10 @@ const char *ps_report_keep(struct ps_report_answer *a, const char *text);
 enum ps_status ps_report_slowdown(const struct ps_store_campaign *c, struct ps_report_line *l,
 				  struct ps_hist *scratch, struct ps_error *err);
 
+/* ps_report_has_other_percentile says whether an SLA is of a percentile that the tables do not show
+ * anyway. */
+bool ps_report_has_other_percentile(const struct ps_report_answer *a);
+
 /* ps_report_line_of returns the line of a tenant in a set, or NULL. */
 const struct ps_report_line *ps_report_line_of(const struct ps_report_answer *a, int tenant,
 					       int set);
@@ -97,6 +101,8 @@ const char *ps_report_price(const struct ps_report_answer *a, char buf[PS_REPORT
 
 /* ps_report_plan_sentences says what a plan rents, and against what. */
 void ps_report_plan_sentences(const struct ps_report_plan *p, struct ps_strbuf *out);
+/* ps_report_plan_cut says what of the predictions its tables do not list. */
+void ps_report_plan_cut(const struct ps_report_plan *p, struct ps_strbuf *out);
 /* ps_report_plan_text appends a->plan for a window of `width` columns; nothing without one. */
 void ps_report_plan_text(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out);
 

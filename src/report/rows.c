@@ -30,6 +30,16 @@ void ps_report_grid_asked(const struct ps_report_answer *a, struct ps_report_gri
 	}
 }
 
+bool ps_report_has_other_percentile(const struct ps_report_answer *a)
+{
+	for (size_t i = 0; i < a->campaign->tenant_len; i++) {
+		double p = a->campaign->tenants[i].sla.percentile;
+		if (p > 0 && p != 0.5 && p != 0.95 && p != 0.99)
+			return true;
+	}
+	return false;
+}
+
 static void demand_row(const struct ps_report_answer *a, const struct ps_report_line *l,
 		       struct ps_report_grid *g, size_t r)
 {
@@ -48,15 +58,20 @@ static void demand_row(const struct ps_report_answer *a, const struct ps_report_
 	ps_report_grid_printf(g, r, 8, "%llu", (unsigned long long)l->requests);
 	ps_report_grid_printf(g, r, 9, "%llu", (unsigned long long)l->over);
 	ps_report_grid_set(g, r, 10, ps_report_number(l->goodput_rps, text));
+	if (g->columns > 11)
+		ps_report_grid_printf(g, r, 11, "p%g: %s", 100 * l->at_sla.p,
+				      ps_report_quantile(&l->at_sla, text));
 }
 
 void ps_report_grid_demand(const struct ps_report_answer *a, struct ps_report_grid *g)
 {
-	static const char *const heads[] = {"tenant",	"set",	   "SLA",	"rate/s",
-					    "p50, ms",	"p95, ms", "p99, ms",	"slowdown",
-					    "requests", "late",	   "goodput/s", NULL};
+	static const char *const heads[] = {
+		"tenant",   "set",	"SLA",	"rate/s",    "p50, ms",	       "p95, ms", "p99, ms",
+		"slowdown", "requests", "late", "goodput/s", "at the SLA, ms", NULL};
 
 	ps_report_grid_init(g, "Latency at the demand rates", heads, 7, a->line_len);
+	if (!ps_report_has_other_percentile(a))
+		g->columns--;
 	g->verdict_column = 2;
 	for (size_t i = 0; i < g->len; i++)
 		demand_row(a, &a->lines[i], g, i);

@@ -46,13 +46,15 @@ static void put_cell(const struct ps_report_grid *t, int column, size_t w, size_
 }
 
 /* A heading of the leading text columns, then one line per further one. */
-static void put_records(const struct ps_report_grid *t, struct ps_strbuf *out)
+static void put_records(const struct ps_report_grid *t, size_t width, struct ps_strbuf *out)
 {
 	int first = 0;
 	size_t w = 0;
 
 	while (first < t->columns && t->left >> first & 1)
 		first++;
+	if (first == t->columns)
+		first = 1;
 	for (int c = first; c < t->columns; c++)
 		w = strlen(t->heads[c]) > w ? strlen(t->heads[c]) : w;
 	for (size_t i = 0; i < t->len; i++) {
@@ -62,7 +64,8 @@ static void put_records(const struct ps_report_grid *t, struct ps_strbuf *out)
 		for (int c = first; c < t->columns; c++) {
 			ps_strbuf_printf(out, "  %s", t->heads[c]);
 			pad(out, w - strlen(t->heads[c]) + GAP);
-			ps_strbuf_printf(out, "%s\n", t->rows[i].cells[c]);
+			ps_conf_wrap(out, t->rows[i].cells[c], strlen(t->rows[i].cells[c]),
+				     2 + w + GAP, 2 + w + GAP, width);
 		}
 	}
 }
@@ -76,7 +79,7 @@ void ps_report_grid_text(const struct ps_report_grid *t, size_t width, struct ps
 		total += w[c] = widest(t, c);
 	size_t gap = total + gaps * GAP <= width ? GAP : LEAST_GAP;
 	if (total + gaps * gap > width) {
-		put_records(t, out);
+		put_records(t, width, out);
 		return;
 	}
 	for (int c = 0; c < t->columns; c++)
@@ -114,15 +117,20 @@ static void demand_row(const struct ps_report_answer *a, const struct ps_report_
 	ps_report_grid_set(g, r, 5, ps_report_quantile(&l->p99, text));
 	ps_report_grid_set(g, r, 6, ps_report_number(l->goodput_rps, text));
 	ps_report_grid_set(g, r, 7, ps_report_number(l->slowdown.value, text));
+	if (g->columns > 8)
+		ps_report_grid_printf(g, r, 8, "p%g: %s", 100 * l->at_sla.p,
+				      ps_report_ms(l->at_sla.value_ns, text));
 }
 
 static void put_demand(const struct ps_report_answer *a, size_t width, struct ps_strbuf *out)
 {
-	static const char *const heads[] = {"tenant", "set",	"SLA",	    "p50", "p95",
-					    "p99",    "good/s", "slowdown", NULL};
+	static const char *const heads[] = {"tenant", "set",	"SLA",	    "p50",	  "p95",
+					    "p99",    "good/s", "slowdown", "at the SLA", NULL};
 	struct ps_report_grid g;
 
 	ps_report_grid_init(&g, "", heads, 7, a->line_len);
+	if (!ps_report_has_other_percentile(a))
+		g.columns--;
 	for (size_t i = 0; i < g.len; i++)
 		demand_row(a, &a->lines[i], &g, i);
 	ps_report_grid_text(&g, width, out);

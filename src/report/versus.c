@@ -4,6 +4,7 @@
 #include "page_internal.h"
 
 #include "base/clock.h"
+#include "conf/conf.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -38,15 +39,17 @@ static void grid_which(const struct ps_report_page *p, struct ps_report_grid *g)
 
 static void grid_rows(const struct ps_report_page *p, struct ps_report_grid *g)
 {
-	static const char *const heads[] = {"figure", "first / second", "difference", NULL};
+	static const char *const heads[] = {"figure", "first / second", "difference", "conditions",
+					    NULL};
 	char text[PS_REPORT_CELL_SIZE];
 
-	ps_report_grid_init(g, "Figures that both measured", heads, 5, p->agreement->row_len);
+	ps_report_grid_init(g, "Figures that both measured", heads, 13, p->agreement->row_len);
 	for (size_t i = 0; i < g->len; i++) {
 		const struct ps_report_agree_row *r = &p->agreement->rows[i];
 		ps_report_grid_set(g, i, 0, r->what);
 		ps_report_grid_set(g, i, 1, ps_report_interval(&r->v, false, false, text));
 		ps_report_grid_set(g, i, 2, ps_report_difference_name(r->difference));
+		ps_report_grid_set(g, i, 3, r->changed ? "other" : r->counted ? "same" : "derived");
 	}
 }
 
@@ -266,9 +269,7 @@ static void verdict_class(const struct ps_report_page *p, struct ps_strbuf *out)
 {
 	const struct ps_report_agreement *g = p->agreement;
 
-	ps_strbuf_puts(out, g->agrees			  ? "met"
-			    : g->limit >= (int)g->row_len ? "undecided"
-							  : "missed");
+	ps_strbuf_puts(out, g->agrees ? "met" : g->limit >= g->compared ? "undecided" : "missed");
 }
 
 static void name(const struct ps_report_page *p, struct ps_strbuf *out)
@@ -349,20 +350,46 @@ enum ps_status ps_report_versus_html(const struct ps_report_answer *a,
 			      out, err);
 }
 
+/* ---- in words ---- */
+
+static void (*const tables[])(const struct ps_report_page *, struct ps_report_grid *) = {
+	grid_which, grid_rows, grid_sides, grid_conditions};
+
 void ps_report_versus_markdown(const struct ps_report_answer *a, const struct ps_report_answer *b,
 			       const struct ps_report_agreement *g, struct ps_strbuf *out)
 {
-	void (*const tables[])(const struct ps_report_page *, struct ps_report_grid *) = {
-		grid_which, grid_rows, grid_sides, grid_conditions};
 	struct ps_report_page p = {.a = a, .b = b, .agreement = g};
 
 	ps_strbuf_puts(out, "# Two campaigns compared\n\n> ");
 	ps_report_agree_sentence(g, out);
 	ps_strbuf_putc(out, '\n');
-	for (int i = 0; i < 4; i++) {
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
 		struct ps_report_grid grid;
 		tables[i](&p, &grid);
 		ps_report_grid_markdown(&grid, out);
+		ps_report_grid_fini(&grid);
+	}
+}
+
+void ps_report_versus_text(const struct ps_report_answer *a, const struct ps_report_answer *b,
+			   const struct ps_report_agreement *g, int width, struct ps_strbuf *out)
+{
+	struct ps_report_page p = {.a = a, .b = b, .agreement = g};
+	size_t w = width < 30 ? 30 : width > 100 ? 100 : (size_t)width;
+	struct ps_strbuf said;
+
+	ps_strbuf_init(&said);
+	ps_report_agree_sentence(g, &said);
+	ps_conf_wrap(out, said.data ? said.data : "", said.len, 0, 0, w);
+	out->failed = out->failed || said.failed;
+	ps_strbuf_fini(&said);
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+		struct ps_report_grid grid;
+		tables[i](&p, &grid);
+		if (grid.len > 0)
+			ps_strbuf_printf(out, "\n%s\n", grid.title);
+		if (grid.len > 0)
+			ps_report_grid_text(&grid, w, out);
 		ps_report_grid_fini(&grid);
 	}
 }

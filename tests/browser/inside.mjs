@@ -16,6 +16,9 @@ export function inside() {
 		}
 
 		function idOf(e) {
+			const drawing = e.tagName === 'SUMMARY' && e.closest('figure');
+			if (drawing)
+				return 'the table of ' + drawing.querySelector('canvas').id;
 			return e.id || e.dataset.csv || e.tagName + ':' + nameOf(e).slice(0, 40) + ':' + (e.value || '') +
 				all(e.tagName).indexOf(e);
 		}
@@ -206,7 +209,23 @@ export function inside() {
 			});
 		}
 
-		return {structure: structure, blank: blank, deadLinks: deadLinks, faint: faint, luminance: luminance, stops: stops,
+		/* ---- which controls were used ---- */
+
+		['input', 'change', 'click'].forEach(function (kind) {
+			document.addEventListener(kind, function (e) {
+				const control = e.target.closest && e.target.closest('input, select, button, summary');
+				if (control)
+					perseusUse(idOf(control));
+			}, true);
+		});
+
+		function controls() {
+			return all('input, select, button, summary').filter(function (e) {
+				return visible(e) || e.type === 'radio';
+			}).map(idOf);
+		}
+
+		return {controls: controls, structure: structure, blank: blank, deadLinks: deadLinks, faint: faint, luminance: luminance, stops: stops,
 			focused: focused, rowsOf: rowsOf, rowsText: rowsText, formulas: formulas};
 	})();
 }

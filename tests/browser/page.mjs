@@ -3,8 +3,9 @@
  *
  *   node page.mjs JOB.json
  *
- * JOB: chromium (program), modules (folder with playwright-core), page (file), kind (report, versus
- * or open: a report with open ends, looked at only), out (folder of screenshots), name (of the screenshots), report (the JSON of perseus
+ * JOB: chromium (program), modules (folder with playwright-core), page (file), kind (report, versus,
+ * open: a report with open ends, lost: one whose requests had no answer, large: many sets; these are
+ * looked at only), out (folder of screenshots), name (of the screenshots), report (the JSON of perseus
  * report, for kind report), even (those of perseus report break-even, likewise), cases (of unit_report_page_cost --print; may be absent).
  */
 import {readFileSync, mkdirSync} from 'node:fs';
@@ -29,9 +30,12 @@ function same(a, b, tolerance) {
 /* ---- pages ---- */
 
 const troubles = [];
+/* Controls that were used on any page of the walk, by their ids. */
+const used = new Set();
 
 async function open(browser, options) {
 	const context = await browser.newContext(Object.assign({acceptDownloads: true}, options));
+	await context.exposeFunction('perseusUse', function (id) { used.add(id); });
 	const page = await context.newPage();
 	page.setDefaultTimeout(30000);
 	page.on('console', function (m) {
@@ -159,8 +163,9 @@ const PARTS = [
 	['an interference map', '#interference table.heat td.heat b'],
 	['latency by percentile', '#demand canvas#curve-0', '#demand canvas#curve-1'],
 	['time series', '#series canvas#goodput', '#series canvas#mean-latency', '#series canvas#cpu', '#series canvas#memory'],
-	['prediction against measurement', '#predictions canvas#prediction-0', '#predictions table'],
+	['prediction against measurement', '#predictions canvas#prediction-0', '#predictions canvas#prediction-2', '#predictions table'],
 	['the plan before and after, as machines', '#plan ul.machines li', '#plan canvas#plan-cost'],
+	['the plan as it was measured', '#plan span.missed', '#plan button[data-csv=plan-measured]'],
 	['controls of prices, spot share, rates and sheets', '#wi-price', '#wi-spot', '#wi-share', '#wi-rates input', '#wi-machine'],
 	['break-even', '#be-who', '#be-second', '#be-capacity'],
 	['methods', '#methods dl.formulas dd'],
@@ -277,6 +282,20 @@ async function breakEven(page) {
 		say('the crossings of ' + (even.tenant || even.set) + ' are those of the command', want.length > 0 && got.length === want.length && wrong.length === 0,
 			got.length + ' of ' + want.length + '; ' + JSON.stringify(wrong[0] || ''));
 	}
+	const before = await rows(), at = before[0][0];
+	await page.locator('#be-up-to').fill(String(at * 1.001));
+	const near = await rows();
+	say('rates up to a limit only', near.length > 0 && near.length < before.length && near.every(function (r) { return r[0] <= at * 1.001; }),
+		near.length + ' of ' + before.length);
+	await page.locator('#be-up-to').fill('');
+	const first = await page.locator('#be-first').inputValue();
+	await page.locator('#be-first').fill(String(Number(first) / 1000));
+	say('another price of the first machine', JSON.stringify(await rows()) !== JSON.stringify(before));
+	await page.locator('#be-first').fill(first);
+	say('and back', JSON.stringify(await rows()) === JSON.stringify(before));
+	const summary = page.locator('figure:has(#break-even-curve) summary');
+	await summary.click();
+	await summary.click();
 	say('its curve is drawn, with a table and a file', await page.locator('#break-even-curve').isVisible() &&
 		await page.evaluate('perseusTest.rowsOf("break-even-curve")') === 101);
 	const [download] = await Promise.all([page.waitForEvent('download'), page.locator('button[data-csv=break-even]').click()]);
@@ -287,6 +306,44 @@ async function breakEven(page) {
 	say('its price may be of a sheet', Number(await page.locator('#be-second').inputValue()) > 0);
 	await page.locator('#be-capacity').fill('');
 	say('without a capacity there is none', (await rows()).length === 0 && !(await page.locator('#break-even-curve').isVisible()));
+}
+
+/* Which of several sets the controls are about. */
+async function sets(page) {
+	const select = page.locator('#wi-set'), n = await select.locator('option').count();
+	const rates = function () { return page.locator('#wi-rates label').allTextContents(); };
+	const before = await rates(), rows = await whatIfRows(page);
+	await select.selectOption({index: n - 1});
+	const after = await rates();
+	say('another set has other rates', n > 1 && after.length > 0 && JSON.stringify(after) !== JSON.stringify(before), after.join(', '));
+	await page.locator('#wi-rates input').first().fill('1000');
+	say('and other machines', rowOf(await whatIfRows(page), 'machines apart')[1] > rowOf(rows, 'machines apart')[1]);
+	await page.locator('#wi-reset').click();
+	say('reset goes back to the first set', JSON.stringify(await rates()) === JSON.stringify(before) &&
+		JSON.stringify(await whatIfRows(page)) === JSON.stringify(rows));
+}
+
+/* Of many sets some are drawn, and it is said how many. */
+async function large(page) {
+	const notes = await page.locator('figure.chart > .note').allTextContents();
+	for (const what of ['savings', 'sets', 'frontiers', 'tenants'])
+		say('what is not drawn is said: ' + what, notes.some(function (n) { return new RegExp('\\d+ of \\d+ ' + what + ' are drawn;').test(n); }));
+	await sets(page);
+}
+
+/* Who was never answered is infinitely slow, not unmeasured. */
+async function lost(page) {
+	const cells = await page.locator('#interference td.heat b').allTextContents();
+	say('infinite slowdown is shown', cells.includes('infinite'), cells.join(' '));
+	const tables = await page.locator('#demand td').allTextContents();
+	say('as in the table', tables.includes('infinite'));
+	const [download] = await Promise.all([page.waitForEvent('download'), page.locator('button[data-csv=interference-map]').click()]);
+	say('and in its file', records(readFileSync(await download.path(), 'utf8')).some(function (l) { return l.includes(',inf,'); }));
+}
+
+async function everyControl(page) {
+	const want = await page.evaluate('perseusTest.controls()'), left = want.filter(function (id) { return !used.has(id); });
+	say('every control was used', want.length > 10 && left.length === 0, left.join(' ') || want.length + ' controls');
 }
 
 async function selects(page) {
@@ -386,8 +443,9 @@ async function all(browser) {
 	await structure(page);
 	await legible(page, 'light');
 	await shot(page, 'light');
-	if (job.kind === 'open') {
-		await openEnds(page);
+	const brief = {open: openEnds, lost: lost, large: large}[job.kind];
+	if (brief) {
+		await brief(page);
 		say('no errors, nothing asked of the network', troubles.length === 0, troubles.slice(0, 5).join('; '));
 		return;
 	}
@@ -408,6 +466,7 @@ async function all(browser) {
 	if (job.cases)
 		await formulas(page);
 	await keyboard(page);
+	await everyControl(page);
 	const dark = await open(browser, {viewport: {width: 1280, height: 900}, colorScheme: 'dark'});
 	await legible(dark, 'dark');
 	await shot(dark, 'dark');

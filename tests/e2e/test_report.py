@@ -10,6 +10,10 @@ import subprocess
 import tempfile
 import unittest
 
+import yaml
+
+from support.perseus import synthetic
+
 PERSEUS = os.environ["PERSEUS"]
 # The unit test of report/ also writes its campaign through the store's interface.
 MAKE = os.path.join(os.environ["PS_BUILD_DIR"], "tests/unit/unit_report_report")
@@ -172,6 +176,77 @@ class Report(unittest.TestCase):
         done = perseus("report", self.db, "--plan", plan)
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("plan.json: placements.plan.usd_per_hour: must be a number from 0", done.stderr)
+
+    def test_measured_plan_is_shown(self):
+        """What `perseus plan --verify` measured stands with the plan, and among the predictions."""
+        folder = self.folder.name
+        for name, content in (
+                ("m.synthetic.yaml", synthetic(mean="5ms")),
+                ("prices.yaml", {"prices": [{
+                    "provider": "p", "region": "r", "instance_type": "one", "vcpu": 1, "memory_gib": 1,
+                    "on_demand_usd_per_hour": 0.1, "source": "a test", "source_date": "2026-01-01"}]}),
+                ("profiles.yaml", {"profiles": [{
+                    "model": "m", "path": "m.synthetic.yaml", "service": "5ms", "error": "1%", "memory": "50MiB",
+                    "load_peak": "20MiB", "source": "a test"}]}),
+                ("verified.yaml", {
+                    "prices": "prices.yaml", "profiles": "profiles.yaml", "server_memory": "100MiB", "tenants": [
+                        {"name": "t", "model": "m", "rate": "40/s", "sla": "p50 <= 20s, success >= 80%"}]})):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+                yaml.safe_dump(content, f, sort_keys=False)
+        done = perseus("plan", os.path.join(folder, "verified.yaml"), "--json", "--verify", "--verify-duration", "1s",
+                       "--workdir", os.path.join(folder, "work"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        plan, page = (os.path.join(folder, n) for n in ("verified.json", "verified.html"))
+        with open(plan, "w", encoding="utf-8") as f:
+            f.write(done.stdout)
+        seen, = json.loads(done.stdout)["verification"]["rounds"][0]["measured"][0]["tenants"]
+        done = perseus("report", self.db, "--plan", plan, "--html", page, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        shown = json.loads(done.stdout)
+        proved, = shown["plan"]["verification"]["measured"]
+        self.assertEqual((proved["verdict"], proved["foreseen_ms"], proved["measured_ms"]["value"]),
+                         ("met", seen["foreseen_ms"], seen["measured_ms"]))
+        predicted, = shown["predictions"]
+        self.assertEqual((predicted["what"], predicted["predicted"]["value"], predicted["measured"]["value"]),
+                         ("p50 of t on machine-001", seen["foreseen_ms"], seen["measured_ms"]))
+        with open(page, encoding="utf-8") as f:
+            self.assertIn("Measured on this machine: holds", f.read())
+
+    def test_what_does_not_go_together(self):
+        """Nothing that is asked for is left out without a word."""
+        for args, said in (
+                (["--against", "1", "--plan", "x"], "--plan"), (["--against", "1", "--prices", "x", "--html", "y"], "--prices"),
+                (["--against-store", "x", "--table", "cold", "--csv", "y"], "--table"),
+                (["--against", "1", "--predictions", "x"], "--predictions"),
+                (["--list", "--html", "x"], "--html"), (["--list", "--against", "1"], "--against"),
+                (["--table", "cold"], "--csv FILE"), (["--prices", "x"], "--html FILE")):
+            done = perseus("report", self.db, *args)
+            self.assertEqual(done.returncode, 64, args)
+            self.assertIn(said, done.stderr)
+
+    def test_two_campaigns(self):
+        """The same figures as text, Markdown, CSV and JSON, also of runs that differ on purpose."""
+        other = os.path.join(self.folder.name, "slower.db")
+        subprocess.run([MAKE, "--write", other, "slower"], check=True)
+        table, md = (os.path.join(self.folder.name, n) for n in ("two.csv", "two.md"))
+        args = ("--against-store", other, "--csv", table, "--markdown", md)
+        done = perseus("report", self.db, *args)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        said = json.loads(perseus("report", self.db, "--against-store", other, "--json").stdout)
+        with open(table, newline="", encoding="utf-8") as f:
+            rows = list(csv.DictReader(f))
+        self.assertEqual([r["what"] for r in rows], [r["what"] for r in said["rows"]])
+        self.assertIn("machine time together per apart, together", [r["what"] for r in rows])
+        self.assertIn("p95 of resnet50, confirm/together", [r["what"] for r in rows])
+        with open(md, encoding="utf-8") as f:
+            markdown = f.read()
+        for row, r in zip(rows, said["rows"]):
+            self.assertAlmostEqual(float(row["ratio"]) / r["ratio"], 1, places=6)
+            self.assertEqual(row["difference"], r["difference"])
+            for text in (done.stdout, markdown):
+                self.assertIn(r["what"], text)
+        self.assertEqual(said["comparisons"], sum(r["counted"] for r in said["rows"]))
+        self.assertEqual(said["real"], sum(r["difference"] == "real" for r in said["rows"]))
 
     def test_list_and_absent_campaign(self):
         listed = json.loads(perseus("report", self.db, "--list", "--json").stdout)["campaigns"]

@@ -20,6 +20,10 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 READY = CHROMIUM and shutil.which("node") and os.path.isdir(os.path.join(MODULES, "node_modules/playwright-core"))
 SHEETS = [os.path.join(SOURCE, "examples/prices", x) for x in ("aws.yaml", "gcp.yaml")]
 PLAN = os.path.join(SOURCE, "tests/browser/plan.json")
+# As perseus predict --validate says of models left out, from tens of milliseconds to a second.
+LEFT_OUT = {"quantity": "service time", "setting": "", "unit": "ns", "models": [
+    {"model": f"net-{i}", "rows": [{"at": {"batch": 1}, "of": f"net-{i}", "beside": None, "measured": 2e7 * 1.5 ** i,
+                                    "predicted": 2e7 * 1.5 ** i * (0.9 + i % 3 / 10), "noise": 0.05}]} for i in range(10)]}
 PUBLISHED = os.path.join(SOURCE, "examples/perseus-2020/published.yaml")
 
 
@@ -61,7 +65,10 @@ class Page(unittest.TestCase):
         with open(PUBLISHED, encoding="utf-8") as f, open(published, "w", encoding="utf-8") as to:
             to.write(f.read().replace("model: resnet50", "model: models/resnet50.onnx")
                      .replace("model: inception_v3", "model: models/inception-v3.onnx"))
-        done = perseus("report", self.db, "--html", page, "--plan", PLAN, "--published", published,
+        predicted = self.path("predicted.json")
+        with open(predicted, "w", encoding="utf-8") as f:
+            json.dump({"quantities": [LEFT_OUT]}, f)
+        done = perseus("report", self.db, "--html", page, "--plan", PLAN, "--predictions", predicted, "--published", published,
                        "--prices", SHEETS[0], "--prices", SHEETS[1])
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertLess(os.path.getsize(page), 3 << 20)
@@ -83,6 +90,19 @@ class Page(unittest.TestCase):
         saving = said["comparisons"][0]["full_load_saving"]
         self.assertEqual((saving["low"], saving["high"], saving["open_low"]), (None, 1, True))
         self.walk("open", page, kind="open", report=said)
+
+    def test_lost(self):
+        """Whose requests had no answer: infinitely slow, in the map, too."""
+        db, page = self.path("lost.db"), self.path("lost.html")
+        subprocess.run([os.path.join(UNIT, "unit_report_report"), "--write", db, "lost"], check=True)
+        self.assertEqual(perseus("report", db, "--html", page).returncode, 0)
+        self.walk("lost", page, kind="lost")
+
+    def test_large(self):
+        """Twenty tenants in 190 pairs: what is drawn, what is said not to be, and the choice of a set."""
+        page = self.path("large.html")
+        subprocess.run([os.path.join(UNIT, "unit_report_page_size"), "--write", page], check=True)
+        self.walk("large", page, kind="large")
 
     def test_versus(self):
         page, other = self.path("versus.html"), self.path("other.db")

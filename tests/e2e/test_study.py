@@ -209,7 +209,7 @@ class Study(campaigns.Folder):
         self.assertIn("--published", done.stderr)
         done = perseus.run("report", self.db, "--published", PUBLISHED, "--against", "1")
         self.assertEqual(done.returncode, 64)
-        self.assertIn("beside one campaign", done.stderr)
+        self.assertIn("it is of one campaign", done.stderr)
         for load in ("0", "101%", "x", "nan"):
             done = perseus.run("report", "loads", self.db, "--load", load)
             self.assertEqual(done.returncode, 64, load)

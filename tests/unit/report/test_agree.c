@@ -256,10 +256,19 @@ static void test_what_is_compared(void **state)
 	assert_int_equal(g.differ, 1);
 	assert_int_equal(g.cells, CELLS - 2 - 3);
 	assert_int_equal(g.too_few, 2);
-	assert_int_equal(g.row_len, COMPARISONS - 4);
+	assert_int_equal(g.compared, COMPARISONS - 4);
+	/* the other digest: compared, but not counted */
+	assert_int_equal(g.row_len, COMPARISONS - 3);
+	assert_int_equal(g.changed, 1);
+	assert_true(g.rows[0].changed && !g.rows[0].counted);
 	ps_strbuf_init(&out);
-	ps_report_agree_text(&g, 80, &out);
+	ps_report_agree_sentence(&g, &out);
 	assert_non_null(strstr(out.data, "comparisons at 95 %"));
+	assert_non_null(strstr(out.data, "1 figure was measured under other conditions"));
+	ps_strbuf_clear(&out);
+	ps_report_agree_csv(&g, &out);
+	assert_non_null(strstr(out.data, "what,ratio,ratio_low,ratio_high,difference,counted,"));
+	assert_non_null(strstr(out.data, ",0,1\r\n"));
 	ps_strbuf_fini(&out);
 	json_t *o = ps_report_agree_json(&g);
 	assert_int_equal(json_array_size(json_object_get(o, "rows")), g.row_len);
@@ -274,13 +283,52 @@ static void test_what_is_compared(void **state)
 	ps_arena_fini(&b.arena);
 }
 
+/* Campaigns whose conditions differ on purpose: no agreement is said, but what changed is found;
+ * tenants that are asked for something else are not compared. */
+static void test_changed_conditions(void **state)
+{
+	static const struct ps_sla one = {0.95, 100, 0.9}, two = {0.95, 200, 0.9};
+	static struct made a, b;
+	struct ps_rng rng;
+	int real = 0;
+	(void)state;
+	ps_rng_init(&rng, 9, 7);
+	for (int run = 0; run < 20; run++) {
+		make(&a, &rng, 1, 1);
+		make(&b, &rng, 1, 2);
+		for (int i = 0; i < CELLS; i++)
+			b.cells[i].digest = "other";
+		for (int i = 0; i < TENANTS; i++)
+			a.tenants[i].sla = b.tenants[i].sla = one;
+		struct ps_report_agreement g = agree(&a, &b);
+		assert_false(g.agrees);
+		assert_int_equal(g.compared, 0);
+		/* each median, and the percentile of each agreement */
+		assert_int_equal(g.row_len, COMPARISONS + 16);
+		assert_int_equal(g.changed, g.row_len);
+		assert_int_equal(g.differ, CELLS);
+		real += g.real;
+		ps_report_agree_free(&g);
+		b.tenants[0].sla = two;
+		b.tenants[1].demand_rps = 3;
+		g = agree(&a, &b);
+		/* no capacity of the 4 sets with tenant 0, no trial of the 4 with tenant 1 */
+		assert_int_equal(g.row_len, COMPARISONS - 4 - 7 + 16 - 7);
+		ps_report_agree_free(&g);
+		ps_arena_fini(&a.arena);
+		ps_arena_fini(&b.arena);
+	}
+	/* 32 percentiles have doubled */
+	assert_true(real >= 20 * 31);
+}
+
 /* A factor is in units of its ray, and rates at the capacities are each campaign's own. */
 static void test_rays(void **state)
 {
 	static const struct {
 		double ray[2];
 		int too_few;
-	} rows[] = {{{1, 1}, 0}, {{1, 1 + 1e-12}, 0}, {{1, 1.01}, 1}, {{2, 1}, 1}};
+	} rows[] = {{{1, 1}, 0}, {{1, 1 + 1e-12}, 0}, {{1, 1.01}, 1}, {{2, 1}, 1}, {{2, 2}, 0}};
 	static struct made a, b;
 	struct ps_rng rng;
 	(void)state;
@@ -312,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_changed),
 		cmocka_unit_test(test_real),
 		cmocka_unit_test(test_what_is_compared),
+		cmocka_unit_test(test_changed_conditions),
 		cmocka_unit_test(test_rays),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

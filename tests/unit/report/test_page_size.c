@@ -1,5 +1,5 @@
 /* test_page_size.c - a large campaign still makes a page that can be mailed: twenty tenants, alone
- * and in every pair, and as many prices as its controls take. */
+ * in every pair and all together, and as many prices as its controls take. */
 #include "base/arena.h"
 #include "base/rng.h"
 #include "base/strbuf.h"
@@ -15,18 +15,23 @@
 #include <cmocka.h>
 
 enum { PRICES = 1000 };
-enum { TENANTS = 20, PAIRS = TENANTS * (TENANTS - 1) / 2, SETS = TENANTS + PAIRS, SECONDS = 3600 };
+enum {
+	TENANTS = 20,
+	PAIRS = TENANTS * (TENANTS - 1) / 2,
+	SETS = TENANTS + PAIRS + 1,
+	SECONDS = 3600
+};
 
 struct made {
 	struct ps_arena arena;
 	struct ps_store_tenant tenants[TENANTS];
 	struct ps_store_set sets[SETS];
-	int members[SETS][2];
+	int members[SETS][TENANTS];
 	struct ps_store_cell cells[2 * SETS];
 	struct ps_store_campaign campaign;
 };
 
-static const double rays[] = {1, 1};
+static const double rays[TENANTS] = {[0 ... TENANTS - 1] = 1};
 
 static struct ps_store_blob latencies(struct made *m, struct ps_rng *rng)
 {
@@ -122,6 +127,9 @@ static void make(struct made *m)
 			m->sets[s] = (struct ps_store_set){pair, m->members[s], 2};
 		}
 	}
+	for (int i = 0; i < TENANTS; i++)
+		m->members[s][i] = i;
+	m->sets[s] = (struct ps_store_set){"everybody", m->members[s], TENANTS};
 	for (int i = 0; i < SETS; i++)
 		make_set(m, i, &rng);
 	m->campaign = (struct ps_store_campaign){
@@ -135,6 +143,30 @@ static void make(struct made *m)
 		.set_len = SETS,
 		.cells = m->cells,
 		.cell_len = (size_t)2 * SETS};
+}
+
+/* The sentence ends, however many it is about. */
+static void test_verdict(void **state)
+{
+	static struct made m;
+	struct ps_report_answer a;
+	struct ps_error err;
+
+	(void)state;
+	for (int missed = 0; missed < 2; missed++) {
+		make(&m);
+		for (int i = 0; i < TENANTS && missed; i++)
+			m.tenants[i].sla.limit_ns = 30000000;
+		assert_int_equal(ps_report_build(&m.campaign, &a, &err), PS_OK);
+		if (!strstr(a.verdict, "At 60/s, the sum of 20 tenants, all 20 ") ||
+		    !strstr(a.verdict,
+			    missed ? "do not fit one machine" : "(1 c6i.large instead of") ||
+		    (missed && !strstr(a.verdict, "and of 16 more tenants likewise")) ||
+		    a.verdict[strlen(a.verdict) - 1] != '.')
+			fail_msg("%d: %s", missed, a.verdict);
+		ps_report_fini(&a);
+		ps_arena_fini(&m.arena);
+	}
 }
 
 static void make_page(struct ps_strbuf *page)
@@ -201,7 +233,8 @@ static int write_only(const char *path)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_size)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_size),
+					   cmocka_unit_test(test_verdict)};
 
 	if (argc == 3 && strcmp(argv[1], "--write") == 0)
 		return write_only(argv[2]);

@@ -24,6 +24,20 @@
 	     "\"tenants\":[{\"tenant\":\"a\",\"rps\":2}]}]}}}"
 #define GOOD PLAN("", "\"usd_per_hour\":1,")
 
+/* A plan that was measured: one machine, or two alike, with one tenant. */
+#define PROVED(rounds)                                                                             \
+	HEAD "\"placements\":{\"plan\":{\"usd_per_hour\":1,\"machines\":[{\"instance_type\":"      \
+	     "\"x\","                                                                              \
+	     "\"usd_per_hour\":1,\"tenants\":[{\"tenant\":\"a\",\"rps\":2}]}]}},"                  \
+	     "\"verification\":{\"verdict\":\"fails\",\"sentence\":\"The plan FAILS: a broke "     \
+	     "it.\"," rounds "}}"
+#define ROUND(machines, tenant)                                                                    \
+	"\"rounds\":[{\"measured\":[]},{\"measured\":[{" machines                                  \
+	"\"instance_type\":\"x\",\"tenants\":[{" tenant "}]}]}]"
+#define SEEN(ms)                                                                                   \
+	"\"tenant\":\"a\",\"verdict\":\"violated\",\"percentile\":0.95,\"limit_ms\":100,"          \
+	"\"foreseen_ms\":60,\"foreseen_high_ms\":90,\"goodput_rps\":1.5,\"measured_ms\":" ms
+
 static const struct {
 	const char *text, *where, *what;
 } refused[] = {
@@ -53,6 +67,18 @@ static const struct {
 	      "\"low\":3,\"high\":2},\"measured\":{\"value\":1}}]}",
 	 "predictions[0].predicted", "low is above high"},
 	{HEAD "\"predictions\":{}}", "predictions", "must be a list"},
+	{PROVED("\"rounds\":7"), "verification.rounds", "must be a list"},
+	{PROVED("\"rounds\":[7]"), "verification.rounds", "must be an object"},
+	{PROVED("\"rounds\":[{}]"), "verification.rounds.measured", "a list is missing"},
+	{PROVED(ROUND("\"machines\":[],", "")), "measured[0]", "name one at least"},
+	{PROVED(ROUND("\"machines\":[\"m\"],", "\"tenant\":\"a\"")), "tenants[0].verdict",
+	 "a text is missing"},
+	{PROVED(ROUND("\"machines\":[\"m\"],",
+		      "\"tenant\":\"a\",\"verdict\":\"met\",\"percentile\":2")),
+	 "tenants[0].percentile", "from 0 to 1"},
+	{PROVED(ROUND("\"machines\":[\"m\"],",
+		      SEEN("40") ",\"measured_low_ms\":50,\"measured_high_ms\":45")),
+	 "tenants[0]", "measured_low_ms is above"},
 };
 
 static void test_refused(void **state)
@@ -180,6 +206,112 @@ static void test_no_series(void **state)
 	free_campaign(&m);
 }
 
+/* The last round stands with the plan, and its figures among the predictions. */
+static void test_proved(void **state)
+{
+	static const struct {
+		const char *seen, *measured, *machines;
+		size_t predictions;
+	} rows[] = {
+		{SEEN("120") ",\"measured_low_ms\":110,\"measured_high_ms\":130", "120 [110, 130]",
+		 "\"machines\":[\"m1\",\"m2\",\"m3\"],", 1},
+		{SEEN("120") ",\"measured_low_ms\":110,\"measured_high_ms\":null",
+		 "120 [110, open]", "\"machines\":[\"m1\",\"m2\",\"m3\"],", 1},
+		{SEEN("null"), "never", "\"machines\":[\"m1\",\"m2\",\"m3\"],", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct ps_report_answer a;
+		struct ps_report_plan p;
+		struct ps_strbuf text, out;
+		struct ps_error err;
+		struct made m;
+
+		ps_strbuf_init(&text);
+		ps_strbuf_init(&out);
+		ps_strbuf_printf(&text, PROVED(ROUND("%s", "%s")), rows[i].machines, rows[i].seen);
+		if (ps_report_plan_parse(text.data, text.len, &p, &err) != PS_OK)
+			fail_msg("row %zu: %s: %s", i, err.where, err.what);
+		assert_int_equal(p.proved_len, 1);
+		assert_string_equal(p.proved[0].machines, "m1 and 2 like it");
+		assert_int_equal(p.prediction_len, rows[i].predictions);
+		make_campaign(&m, 1.25, 0.05, 400, 1.3);
+		assert_int_equal(ps_report_build(&m.campaign, &a, &err), PS_OK);
+		a.plan = &p;
+		ps_report_markdown(&a, &out);
+		assert_non_null(strstr(out.data, "| violated |"));
+		if (!strstr(out.data, rows[i].measured))
+			fail_msg("row %zu: no %s", i, rows[i].measured);
+		/* foreseen 60, at most 90: both were under what was measured */
+		if (rows[i].predictions)
+			assert_non_null(strstr(out.data, "| 60 [open, 90] | 120 ["));
+		ps_strbuf_clear(&out);
+		assert_int_equal(ps_report_html(&a, &out, &err), PS_OK);
+		assert_non_null(strstr(out.data, "Measured on this machine: fails"));
+		assert_non_null(strstr(out.data, "<span class=\"missed\">violated</span>"));
+		ps_report_fini(&a);
+		free_campaign(&m);
+		ps_report_plan_free(&p);
+		ps_strbuf_fini(&text);
+		ps_strbuf_fini(&out);
+	}
+}
+
+#define QUANTITY(unit, rows)                                                                       \
+	"{\"quantities\":[{\"quantity\":\"service time\",\"setting\":\"\"," unit                   \
+	"\"models\":[{\"model\":\"a\",\"rows\":[" rows "]}]},"                                     \
+	"{\"quantity\":\"p99 beside "                                                              \
+	"several\",\"setting\":\"\",\"unit\":\"ns\",\"note\":\"none\"}]}"
+
+/* What perseus predict says of models left out, with a plan or without. */
+static void test_left_out(void **state)
+{
+	static const char text[] =
+		QUANTITY("\"unit\":\"ns\",",
+			 "{\"at\":{\"batch\":4,\"threads\":1},\"of\":\"a\",\"beside\":null,"
+			 "\"measured\":2000000,\"predicted\":3000000,\"noise\":0.1},"
+			 "{\"at\":{},\"of\":\"a\",\"beside\":\"b\",\"measured\":1000000,"
+			 "\"predicted\":null}");
+	static const struct {
+		const char *text, *where, *what;
+	} wrong[] = {
+		{"{}", "quantities", "a list is missing"},
+		{QUANTITY("", "{\"of\":\"a\"}"), "quantities[0]", "has no unit"},
+		{QUANTITY("\"unit\":\"ns\",", "{\"of\":\"a\",\"measured\":0,\"predicted\":1}"),
+		 "quantities[0]", "above 0"},
+		{QUANTITY("\"unit\":\"ns\",", "{\"measured\":1,\"predicted\":1}"), "quantities[0]",
+		 "a text is missing"},
+		{QUANTITY("\"unit\":\"ns\",", ""), "quantities", "no model was left out"},
+	};
+	struct ps_report_plan p;
+	struct ps_error err;
+
+	(void)state;
+	for (int with = 0; with < 2; with++) {
+		p = (struct ps_report_plan){0};
+		if (with)
+			assert_int_equal(ps_report_plan_parse(GOOD, strlen(GOOD), &p, &err), PS_OK);
+		assert_int_equal(ps_report_plan_predictions(text, strlen(text), &p, &err), PS_OK);
+		assert_int_equal(p.prediction_len, 1);
+		assert_int_equal(p.predictions_silent, 1);
+		assert_string_equal(p.predictions[0].what, "a, batch 4, threads 1");
+		assert_string_equal(p.predictions[0].unit, "ms, service time");
+		assert_float_equal(p.predictions[0].predicted.value, 3, 1e-12);
+		assert_float_equal(p.predictions[0].measured.lo, 1.8, 1e-12);
+		assert_int_equal(p.placements[PS_REPORT_PLANNED].known, with);
+		ps_report_plan_free(&p);
+	}
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		p = (struct ps_report_plan){0};
+		if (ps_report_plan_predictions(wrong[i].text, strlen(wrong[i].text), &p, &err) !=
+			    PS_EPARSE ||
+		    !strstr(err.where, wrong[i].where) || !strstr(err.what, wrong[i].what))
+			fail_msg("row %zu: %s: %s", i, err.where, err.what);
+		ps_report_plan_free(&p);
+	}
+}
+
 static void test_good(void **state)
 {
 	struct ps_report_plan p;
@@ -196,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_too_big),
 		cmocka_unit_test(test_read),	cmocka_unit_test(test_shown),
 		cmocka_unit_test(test_good),	cmocka_unit_test(test_no_series),
+		cmocka_unit_test(test_proved),	cmocka_unit_test(test_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

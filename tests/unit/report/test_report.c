@@ -268,6 +268,36 @@ static void test_lost_requests(void **state)
 	free_campaign(&m);
 }
 
+/* Who is not answered half of the time is infinitely slow, in every form, and not unknown. */
+static void test_infinite_slowdown(void **state)
+{
+	struct ps_report_answer a;
+	struct ps_strbuf text;
+	struct made m;
+
+	(void)state;
+	make_campaign(&m, 1.25, 0.05, 400, 1.3);
+	for (size_t i = 0; i < m.cell_len; i++) {
+		struct ps_store_trial *t = (struct ps_store_trial *)m.cells[i].trials;
+		if (m.cells[i].set == 2 && t->role == PS_STORE_DEMAND)
+			make_result(&m, (struct ps_store_result *)t->results, 0, 100, 300, 20, 8);
+	}
+	build(&m, &a);
+	json_t *v = ps_report_json(&a, true);
+	const json_t *line = json_array_get(json_object_get(v, "lines"), 1);
+	const json_t *slowdown = json_object_get(line, "slowdown");
+	assert_string_equal(json_string_value(json_object_get(line, "set")), "together");
+	assert_true(json_is_null(json_object_get(slowdown, "value")));
+	assert_true(json_is_true(json_object_get(slowdown, "infinite")));
+	json_decref(v);
+	ps_strbuf_init(&text);
+	ps_report_csv(&a, &text);
+	assert_has(text.data, ",inf,,,missed,");
+	ps_strbuf_fini(&text);
+	ps_report_fini(&a);
+	free_campaign(&m);
+}
+
 static void test_unfinished(void **state)
 {
 	struct ps_report_answer a;
@@ -368,6 +398,38 @@ static void test_page_escapes(void **state)
 	free_campaign(&m);
 }
 
+/* The percentile of an agreement is shown where no other column has it. */
+static void test_other_percentile(void **state)
+{
+	for (int other = 0; other < 2; other++) {
+		struct ps_report_answer a;
+		struct ps_strbuf text;
+		struct made m;
+
+		(void)state;
+		make_campaign(&m, 1.25, 0.05, 400, 1.3);
+		m.tenants[1].sla.percentile = other ? 0.9 : 0.95;
+		build(&m, &a);
+		ps_strbuf_init(&text);
+		ps_report_text(&a, 100, &text);
+		ps_report_markdown(&a, &text);
+		assert_int_equal(strstr(text.data, "at the SLA, ms") != NULL, other);
+		assert_int_equal(strstr(text.data, "p90: ") != NULL, other);
+		ps_strbuf_clear(&text);
+		ps_report_csv(&a, &text);
+		assert_has(text.data, other ? ",90," : ",95,");
+		ps_strbuf_fini(&text);
+		json_t *v = ps_report_json(&a, false);
+		const json_t *line = json_array_get(json_object_get(v, "lines"), 2);
+		assert_near(json_number_value(
+				    json_object_get(json_object_get(line, "at_sla"), "percentile")),
+			    other ? 90 : 95, 1e-9);
+		json_decref(v);
+		ps_report_fini(&a);
+		free_campaign(&m);
+	}
+}
+
 static void test_csv(void **state)
 {
 	struct ps_report_answer a;
@@ -428,7 +490,8 @@ static void test_through_the_store(void **state)
 
 /* `test_report --write PATH` leaves a store behind, for the end-to-end tests of the page; with
  * "slower" one in which the two tenants hinder each other more, with "open" one whose first search
- * was not bounded from above, and that of both on no side. */
+ * was not bounded from above, and that of both on no side, with "lost" one in which most requests
+ * of a trial had no answer. */
 static int write_only(const char *path, const char *kind)
 {
 	bool slower = strcmp(kind, "slower") == 0;
@@ -441,6 +504,9 @@ static int write_only(const char *path, const char *kind)
 	((struct ps_store_result *)t->results)[0].reasons =
 		"unsteady-rising: latency rose by 50 ms over the run";
 	m.campaign.slice_memory_bytes = INT64_C(8) << 30;
+	if (strcmp(kind, "lost") == 0) /* the first trial of both: half never got an answer */
+		make_result(&m, (struct ps_store_result *)m.cells[5].trials->results, 0, 40, 50, 22,
+			    8);
 	if (strcmp(kind, "open") == 0) {
 		m.cells[0].capacity.method_json = "{\"steps\":4,\"open_above\":true}";
 		m.cells[2].capacity.method_json = "{\"open_below\":true,\"open_above\":true}";
@@ -461,12 +527,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_undecided_and_over),
 		cmocka_unit_test(test_invalid_trials),
 		cmocka_unit_test(test_lost_requests),
+		cmocka_unit_test(test_infinite_slowdown),
 		cmocka_unit_test(test_slowdown),
 		cmocka_unit_test(test_confirmed),
 		cmocka_unit_test(test_unfinished),
 		cmocka_unit_test(test_corrupt),
 		cmocka_unit_test(test_text_fits),
 		cmocka_unit_test(test_page_escapes),
+		cmocka_unit_test(test_other_percentile),
 		cmocka_unit_test(test_csv),
 		cmocka_unit_test(test_through_the_store),
 	};

@@ -317,6 +317,35 @@ static enum ps_status read_campaign(struct ps_cli_predict_data *d,
 	return st;
 }
 
+#define NAMED_CELLS 4 /* in one note */
+
+/* Nobody should learn from what a disk changed without knowing; perseus report says it, too. */
+static void say_damage(struct ps_cli_predict_data *d, const struct ps_store_campaign *c)
+{
+	char names[220] = "";
+	int n = 0;
+
+	for (size_t i = 0; i < c->cell_len; i++) {
+		size_t at = strlen(names);
+		if (!c->cells[i].damaged || n++ >= NAMED_CELLS)
+			continue;
+		(void)snprintf(names + at, sizeof(names) - at, "%s%.45s", n > 1 ? ", " : "",
+			       c->cells[i].key);
+	}
+	if (c->damaged)
+		ps_cli_predict_note(d,
+				    "DAMAGED: the plan of campaign %.80s (%lld) is not what was "
+				    "written (perseus store check)",
+				    c->name, (long long)c->id);
+	if (n > 0)
+		ps_cli_predict_note(d,
+				    "DAMAGED: campaign %.60s (%lld): %s%s: not what was written "
+				    "(perseus store check), and what follows from it may be wrong; "
+				    "perseus measure --resume measures it again",
+				    c->name, (long long)c->id, names,
+				    n > NAMED_CELLS ? " and more" : "");
+}
+
 static enum ps_status read_one(struct ps_store *s, int64_t id, struct ps_cli_predict_data *d,
 			       struct ps_error *err)
 {
@@ -325,6 +354,8 @@ static enum ps_status read_one(struct ps_store *s, int64_t id, struct ps_cli_pre
 
 	if (st == PS_OK)
 		st = read_campaign(d, c, err);
+	if (st == PS_OK)
+		say_damage(d, c);
 	ps_store_campaign_free(c);
 	return st;
 }

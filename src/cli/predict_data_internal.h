@@ -120,7 +120,7 @@ struct ps_cli_predict_data {
  * two machines, the store's errors. What is not learned from is left out with a note: campaigns of
  * servers elsewhere, of another engine library than the last one's, profiles of several users
  * (unless their campaign was chosen), capacities and pairs under other arrivals than Poisson, pairs
- * without answers.
+ * without answers. What was damaged is named in a note, and read as far as it can be.
  */
 enum ps_status ps_cli_predict_read(struct ps_store *s, int64_t campaign,
 				   struct ps_cli_predict_data *ret_data, struct ps_error *err);

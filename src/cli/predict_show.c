@@ -397,6 +397,7 @@ json_t *ps_cli_predict_checks_json(const struct ps_cli_predict_check *c, size_t 
 		json_t *q = json_object();
 		ps_json_set_string(q, "quantity", c[i].quantity->name);
 		ps_json_set_string(q, "setting", c[i].setting);
+		ps_json_set_string(q, "unit", c[i].quantity->unit);
 		ps_json_set_real(q, "goal", c[i].quantity->goal);
 		ps_json_set_string(q, "note", c[i].note[0] ? c[i].note : NULL);
 		if (c[i].few)

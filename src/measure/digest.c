@@ -11,6 +11,48 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- a configuration that somebody else wrote ---- */
+
+/* What a line says: not its comment, nor the blanks around it. */
+static size_t said(const char *line, size_t n)
+{
+	bool quoted = false;
+	size_t len = n;
+	for (size_t i = 0; i < len; i++) {
+		if (line[i] == '\\' && quoted) {
+			i++;
+		} else if (line[i] == '"') {
+			quoted = !quoted;
+		} else if (line[i] == '#' && !quoted && (i == 0 || line[i - 1] == ' ')) {
+			len = i;
+		}
+	}
+	while (len > 0 && line[len - 1] == ' ') {
+		len--;
+	}
+	return len;
+}
+
+/* Where files lie says nothing: what models hold is among the contents. */
+static bool is_path(const char *line, size_t n)
+{
+	size_t blanks = strspn(line, " -");
+	return n > blanks && strncmp(line + blanks, "path:", strlen("path:")) == 0;
+}
+
+static void put_config(json_t *o, const char *text)
+{
+	json_t *lines = json_array();
+	for (const char *line = text; *line;) {
+		size_t n = strcspn(line, "\n"), len = said(line, n);
+		if (len > 0 && !is_path(line, len)) {
+			(void)json_array_append_new(lines, json_stringn_nocheck(line, len));
+		}
+		line += n + (line[n] == '\n');
+	}
+	(void)json_object_set_new(o, "server_config", lines);
+}
+
 /* The common part: server, slice, seed, generator. */
 static json_t *common(const struct ps_measure_campaign *c)
 {
@@ -21,7 +63,7 @@ static json_t *common(const struct ps_measure_campaign *c)
 	ps_json_set_int(o, "generator_cpu", c->generator_cpu);
 	ps_json_set_string(o, "url", c->server.url);
 	if (c->server_config) {
-		ps_json_set_string(o, "server_config", c->server_config);
+		put_config(o, c->server_config);
 	}
 	if (!c->server.url) {
 		ps_json_set_string(o, "cpus", ps_cpus_format(&c->slice.cpus, cpus));

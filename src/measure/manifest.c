@@ -1,4 +1,5 @@
 #include "measure/measure_internal.h"
+#include "measure/verify_internal.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -179,4 +180,50 @@ enum ps_status ps_measure_manifest_library(struct ps_measure_context *m, pid_t s
 	free(path);
 	free(name);
 	return st;
+}
+
+/* ---- whose results they are ---- */
+
+json_t *ps_measure_program(void)
+{
+	json_t *o = json_object();
+	(void)json_object_set_new(o, "perseus", build());
+	(void)json_object_set_new(o, "environment", environment());
+	return o;
+}
+
+/* The file that a run's server had mapped; without one (a synthetic model) there is no other. */
+static bool is_still_there(const json_t *library)
+{
+	const char *path = ps_json_get_string(library, "path", NULL);
+	const char *was = ps_json_get_string(library, "sha256", NULL);
+	json_t *now = json_object();
+	if (path && was) {
+		put_digest(now, path);
+	}
+	bool same = !path || !was || strcmp(was, ps_json_get_string(now, "sha256", "")) == 0;
+	json_decref(now);
+	return same;
+}
+
+bool ps_measure_same_program(const char *manifest, const json_t *program, const char **ret_why)
+{
+	json_t *o = NULL;
+	if (!manifest || ps_json_parse(manifest, strlen(manifest), &o, NULL) != PS_OK) {
+		*ret_why = "by a program that it does not name";
+		return false;
+	}
+	const json_t *runs = json_object_get(o, "runs");
+	const json_t *last = json_array_get(runs, json_array_size(runs) - 1);
+	*ret_why = NULL;
+	if (!json_equal(json_object_get(last, "perseus"), json_object_get(program, "perseus"))) {
+		*ret_why = "by another build of perseus";
+	} else if (!json_equal(json_object_get(last, "environment"),
+			       json_object_get(program, "environment"))) {
+		*ret_why = "with other variables of the engine in the environment";
+	} else if (!is_still_there(json_object_get(last, "onnxruntime"))) {
+		*ret_why = "by another library of the engine";
+	}
+	json_decref(o);
+	return !*ret_why;
 }

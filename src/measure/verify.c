@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "measure/measure_internal.h"
+#include "measure/verify_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 
 struct draft {
 	struct ps_measure_campaign campaign;
-	char *path, *name;
+	char *path, *name, digest[PS_TENANCY_DIGEST_SIZE];
 };
 
 static void draft_fini(struct draft *d)
@@ -22,37 +23,37 @@ static void draft_fini(struct draft *d)
 	free(d->name);
 }
 
-/* A name that says who is on what to people, and by its digest which machine it is: with another
- * rate, model or configuration it is another campaign. */
-static char *name_of(const struct ps_measure_machine *m, const char *body)
+/* A name that says by its digest what is measured (verify_find.c goes by that), and to people who
+ * is on what. A listing cuts names: what counts comes first. */
+static char *name_of(const struct ps_measure_machine *m, const char *digest)
 {
-	char digest[PS_TENANCY_DIGEST_SIZE], *name = NULL;
-	struct ps_strbuf b, all;
+	char *name = NULL;
+	struct ps_strbuf b;
 	ps_strbuf_init(&b);
-	ps_strbuf_init(&all);
-	ps_strbuf_printf(&all, "%s%s", body, m->config);
-	if (ps_strbuf_status(&all) == PS_OK) {
-		ps_tenancy_digest(all.data, all.len, digest);
-		ps_strbuf_printf(&b, "plan %.40s:", m->instance_type);
-		for (int i = 0; i < m->tenant_len && b.len < 80; i++) {
-			ps_strbuf_printf(&b, " %s", m->tenants[i].name);
-		}
-		ps_strbuf_printf(&b, " %.8s", strchr(digest, ':') + 1);
-		name = ps_strbuf_take_data(&b);
+	ps_strbuf_printf(&b, "plan %.12s: %.40s:", strchr(digest, ':') + 1, m->instance_type);
+	for (int i = 0; i < m->tenant_len && b.len < 100; i++) {
+		ps_strbuf_printf(&b, " %.24s", m->tenants[i].name);
 	}
+	name = ps_strbuf_take_data(&b);
 	ps_strbuf_fini(&b);
-	ps_strbuf_fini(&all);
 	return name;
 }
 
-static enum ps_status parse(const struct ps_strbuf *text, struct draft *d,
+static enum ps_status parse(const char *name, const struct ps_strbuf *body, struct draft *d,
 			    const struct ps_measure_machine *m, struct ps_error *err)
 {
-	enum ps_status st = ps_strbuf_status(text);
-	if (st != PS_OK) {
-		return ps_error_set(err, st, "no memory for a campaign");
+	struct ps_strbuf text;
+	ps_strbuf_init(&text);
+	ps_strbuf_printf(&text, "name: \"%s\"\n%s", name, body->data ? body->data : "");
+	enum ps_status st = ps_strbuf_status(&text);
+	if (st == PS_OK) {
+		ps_measure_free(&d->campaign);
+		d->campaign = (struct ps_measure_campaign){0};
+		st = ps_measure_parse(text.data, text.len, d->path, &d->campaign, err);
+	} else {
+		ps_error_set(err, st, "no memory for a campaign");
 	}
-	st = ps_measure_parse(text->data, text->len, d->path, &d->campaign, err);
+	ps_strbuf_fini(&text);
 	if (st != PS_OK) {
 		return st;
 	}
@@ -61,61 +62,45 @@ static enum ps_status parse(const struct ps_strbuf *text, struct draft *d,
 					 : ps_error_set(err, PS_ENOMEM, "no memory for a campaign");
 }
 
+/* Its digest does not depend on its name, which has the digest. */
 static enum ps_status make_draft(const struct ps_measure_verify_run *run,
 				 const struct ps_measure_machine *m,
 				 const struct ps_measure_slot *slot, struct draft *d,
 				 struct ps_error *err)
 {
-	struct ps_strbuf body, whole;
+	struct ps_strbuf body;
 	ps_strbuf_init(&body);
-	ps_strbuf_init(&whole);
 	ps_measure_machine_text(m, slot, &run->patience, run->seed, &body);
 	d->path = ps_measure_path(run->workdir, "verify.yaml");
-	d->name = ps_strbuf_status(&body) == PS_OK ? name_of(m, body.data) : NULL;
-	enum ps_status st = PS_ENOMEM;
-	if (d->path && d->name) {
-		ps_strbuf_printf(&whole, "name: \"%s\"\n%s", d->name, body.data);
-		st = parse(&whole, d, m, err);
-	} else {
-		ps_error_set(err, PS_ENOMEM, "no memory for a campaign");
+	enum ps_status st = d->path && ps_strbuf_status(&body) == PS_OK
+				    ? parse("plan", &body, d, m, err)
+				    : ps_error_set(err, PS_ENOMEM, "no memory for a campaign");
+	if (st == PS_OK) {
+		st = ps_measure_verify_digest(&d->campaign, d->digest, err);
+	}
+	if (st == PS_OK) {
+		d->name = name_of(m, d->digest);
+		st = d->name ? parse(d->name, &body, d, m, err)
+			     : ps_error_set(err, PS_ENOMEM, "no memory for a campaign");
 	}
 	ps_strbuf_fini(&body);
-	ps_strbuf_fini(&whole);
 	return st;
 }
 
 /* ---- the run ---- */
 
-/* Is there something to go on with? A store that is not there yet has nothing. */
-static enum ps_status is_begun(const struct ps_measure_verify_run *run, const char *name,
-			       bool *ret_begun, struct ps_error *err)
-{
-	struct ps_store_listing *list = NULL;
-	struct ps_store *s = NULL;
-	size_t n = 0;
-	*ret_begun = false;
-	if (!run->resume || !name || access(run->store_path, F_OK) != 0) {
-		return PS_OK;
-	}
-	enum ps_status st = ps_store_open(run->store_path, PS_STORE_READ, &s, err);
-	if (st == PS_OK) {
-		st = ps_store_list(s, &list, &n, err);
-	}
-	for (size_t i = 0; i < n && st == PS_OK; i++) {
-		*ret_begun = *ret_begun || strcmp(list[i].name, name) == 0;
-	}
-	free(list);
-	ps_store_close(s);
-	return st;
-}
-
 static enum ps_status perform(const struct ps_measure_verify_run *run, const struct draft *d,
 			      struct ps_measure_verified *v, struct ps_error *err)
 {
 	struct ps_measure_outcome o = {0};
-	bool begun = false;
-	enum ps_status st = is_begun(run, d->name, &begun, err);
-	if (st != PS_OK) {
+	struct ps_measure_earlier e = {0};
+	enum ps_status st = PS_OK;
+	if (run->resume) {
+		st = ps_measure_find_earlier(run->store_path, &d->campaign, d->digest, &e, err);
+	}
+	v->earlier = e.campaign_id != 0;
+	if (st != PS_OK || v->earlier) {
+		v->campaign_id = e.campaign_id;
 		return st;
 	}
 	const struct ps_measure_run r = {
@@ -123,13 +108,13 @@ static enum ps_status perform(const struct ps_measure_verify_run *run, const str
 		.store_path = run->store_path,
 		.workdir = run->workdir,
 		.program = run->program,
-		.resume = begun,
+		.resume = e.begun,
 		.progress = run->progress,
 		.ctx = run->ctx,
 	};
 	st = ps_measure_run(&r, &o, err);
 	v->campaign_id = o.campaign_id;
-	v->earlier = o.measured == 0;
+	memcpy(v->passed_over, e.passed_over, sizeof(v->passed_over));
 	return st;
 }
 

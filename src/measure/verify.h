@@ -85,7 +85,8 @@ void ps_measure_machine_text(const struct ps_measure_machine *m, const struct ps
 
 struct ps_measure_verify_run {
 	const char *store_path, *workdir, *program;
-	bool resume; /* a machine that the store has, measured alike, is not measured again */
+	bool resume; /* a machine that the store has, measured alike by this program on this kind of
+		      * machine, is not measured again */
 	int64_t seed;
 	struct ps_measure_patience patience;
 	ps_measure_progress_fn *progress; /* may be NULL */
@@ -100,7 +101,8 @@ struct ps_measure_verified {
 	int trials;
 	int64_t measured_ns; /* of all trials, warm-up apart */
 	int64_t campaign_id;
-	bool earlier; /* taken from the store */
+	bool earlier;	       /* taken from the store */
+	char passed_over[200]; /* why what the store has of it was measured anew; "" */
 };
 
 /* ps_measure_verify measures one machine that fits. The caller calls ps_measure_verified_free.

@@ -6,13 +6,16 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "measure/measure_internal.h"
 #include "measure/verify.h"
+#include "measure/verify_internal.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define GIB (INT64_C(1) << 30)
 
@@ -229,6 +232,144 @@ static void test_campaign(void **state)
 	ps_measure_free(&c);
 }
 
+/* ---- what it goes by when it is found again ---- */
+
+static char dir[] = "/tmp/perseus-verify-XXXXXX";
+
+static void put_model(const char *name, const char *text)
+{
+	char path[200];
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	assert_int_equal(ps_file_write(path, text, strlen(text), NULL), PS_OK);
+}
+
+/* What may be changed of a machine. */
+struct known {
+	const char *file, *config, *type;
+	double rate_rps;
+	int64_t memory_bytes, seed;
+};
+
+static void digest_of(const struct known *k, char ret[PS_TENANCY_DIGEST_SIZE])
+{
+	const struct ps_measure_patience patience = {3 * PS_NS_PER_SEC, 9 * PS_NS_PER_SEC, 5};
+	struct ps_measure_slot slot = {.memory_bytes = k->memory_bytes, .generator_cpu = -1};
+	struct ps_measure_machine_tenant tenants[2];
+	struct ps_measure_machine_model at = {.name = "m"};
+	struct ps_measure_machine m = machine(1);
+	struct ps_measure_campaign c;
+	struct ps_strbuf text;
+	struct ps_error err;
+	char path[200];
+	memcpy(tenants, two, sizeof(tenants));
+	tenants[0].rate_rps = k->rate_rps;
+	m.tenants = tenants;
+	m.instance_type = k->type;
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, k->file);
+	at.path = path;
+	m.models = &at;
+	ps_cpus_add(&slot.cpus, 0);
+	ps_strbuf_init(&text);
+	ps_strbuf_puts(&text, "name: x\n");
+	ps_measure_machine_text(&m, &slot, &patience, k->seed, &text);
+	if (ps_measure_parse(text.data, text.len, "x.yaml", &c, &err) != PS_OK) {
+		fail_msg("%s: %s", err.where, err.what);
+	}
+	c.server_config = strdup(k->config);
+	if (ps_measure_verify_digest(&c, ret, &err) != PS_OK) {
+		fail_msg("%s: %s", err.where, err.what);
+	}
+	ps_strbuf_fini(&text);
+	ps_measure_free(&c);
+}
+
+#define CONFIG(head, path, weight)                                                                 \
+	head "keys_file: keys.yaml\nmodels:\n  - name: \"m # 1\"\n    path: " path                 \
+	     "\ntenants:\n  - name: a\n    weight: " weight
+
+static void test_digest(void **state)
+{
+	const struct known base = {
+		"a.yaml", CONFIG("# Machine 1 of 3\n", "/x/a", "5 # 12 %\n"), "p/one", 10, GIB, 1};
+	struct {
+		struct known k;
+		bool same;
+	} rows[] = {{base, true},  {base, true},  {base, true},	 {base, false},
+		    {base, false}, {base, false}, {base, false}, {base, false}};
+	char first[PS_TENANCY_DIGEST_SIZE], other[PS_TENANCY_DIGEST_SIZE];
+	(void)state;
+	rows[0].k.file = "moved.yaml"; /* the same content elsewhere */
+	rows[1].k.config = CONFIG("# Machine 2 of 9\n", "/y/b", "5 # 40 %: up to 3/s\n");
+	rows[2].k.type = "q/other"; /* and so another price */
+	rows[3].k.file = "b.yaml";
+	rows[4].k.config = CONFIG("", "/x/a", "6\n");
+	rows[5].k.rate_rps = 11;
+	rows[6].k.memory_bytes = 2 * GIB;
+	rows[7].k.seed = 2;
+	digest_of(&base, first);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		digest_of(&rows[i].k, other);
+		if ((strcmp(first, other) == 0) != rows[i].same) {
+			fail_msg("row %zu: %s, at first %s", i, other, first);
+		}
+	}
+}
+
+static int put_models(void **state)
+{
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	put_model("a.yaml", "one");
+	put_model("moved.yaml", "one");
+	put_model("b.yaml", "two");
+	return 0;
+}
+
+static int remove_models(void **state)
+{
+	static const char *const files[] = {"a.yaml", "b.yaml", "moved.yaml"};
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		char path[200];
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+		(void)unlink(path);
+	}
+	return rmdir(dir);
+}
+
+/* Its last run is `run`, with one thing more in it. */
+static void expect_other(json_t *run, const char *in, const char *key, json_t *value,
+			 const char *said)
+{
+	json_t *program = ps_measure_program(), *changed = json_deep_copy(run);
+	const char *why = NULL;
+	(void)json_object_set_new(in ? json_object_get(changed, in) : changed, key, value);
+	json_t *manifest = json_pack("{s:[{},o]}", "runs", changed);
+	char *text = json_dumps(manifest, 0);
+	assert_int_equal(ps_measure_same_program(text, program, &why), !said);
+	if (said && !strstr(why, said)) {
+		fail_msg("%s, not %s", why, said);
+	}
+	free(text);
+	json_decref(manifest);
+	json_decref(program);
+}
+
+static void test_program(void **state)
+{
+	json_t *run = ps_measure_program();
+	const char *why;
+	(void)state;
+	expect_other(run, NULL, "started", json_string("yesterday"), NULL);
+	expect_other(run, NULL, "onnxruntime",
+		     json_pack("{s:s,s:s}", "path", "/proc/self/exe", "sha256", "0"), "library");
+	expect_other(run, "environment", "ORT_X", json_string("1"), "environment");
+	expect_other(run, "perseus", "revision", json_string("other"), "another build");
+	assert_false(ps_measure_same_program(NULL, run, &why));
+	assert_false(ps_measure_same_program("{}", run, &why));
+	json_decref(run);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +377,8 @@ int main(void)
 		cmocka_unit_test(test_fit),
 		cmocka_unit_test(test_first_trial),
 		cmocka_unit_test(test_campaign),
+		cmocka_unit_test(test_program),
+		cmocka_unit_test_setup_teardown(test_digest, put_models, remove_models),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

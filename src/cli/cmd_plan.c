@@ -1,5 +1,6 @@
 /* cmd_plan.c - perseus plan: which machines to rent, and who goes where. */
 #include "base/clock.h"
+#include "base/file.h"
 #include "cli/cli.h"
 #include "cli/plan_from_internal.h"
 #include "cli/plan_out_internal.h"
@@ -13,7 +14,7 @@
 #include <unistd.h>
 
 struct plan_options {
-	char *plan, *prices, *profiles, *revocations, *serve_dir, *today;
+	char *plan, *prices, *profiles, *revocations, *corrections, *serve_dir, *today;
 	int64_t time_limit_ns, seed, machines;
 	double gap;
 	int method;
@@ -51,6 +52,12 @@ static const struct ps_conf_option rows[] = {
 	 .offset = FIELD(revocations),
 	 .metavar = "FILE",
 	 .help = "How often spot machines are revoked, in place of the plan's."},
+	{.name = "corrections",
+	 .type = PS_CONF_TEXT,
+	 .offset = FIELD(corrections),
+	 .metavar = "FILE",
+	 .help = "Factors on service times that --write-corrections wrote, in place of the "
+		 "plan's."},
 	PS_CLI_TODAY(FIELD(today)),
 	PS_CLI_PLAN_FROM_ROWS(struct plan_options),
 	{.name = "time-limit",
@@ -118,13 +125,16 @@ static const struct ps_conf_schema schema = {
 		"times, and when the models fit into the memory with their load peaks. What is "
 		"printed as a bound is proven: no plan that cuts the tenants into the same parts "
 		"costs less. docs/planning.md has the formulas.\n\n"
-		"The formats of the plan, the profiles and the revocations: perseus help plan.",
+		"The formats of the plan, the profiles, the revocations and the corrections: "
+		"perseus "
+		"help plan.",
 	.example = "perseus plan examples/plan/shop.yaml\n"
 		   "perseus plan plan.yaml --time-limit 1m --json > plan.json\n"
 		   "perseus plan plan.yaml --store results.db --models models\n"
 		   "perseus plan plan.yaml --serve-dir machines\n"
 		   "perseus plan plan.yaml --replay rates --replay shop=day.csv\n"
-		   "perseus plan plan.yaml --verify --refine 3",
+		   "perseus plan plan.yaml --verify --refine 3 --write-corrections fix.yaml\n"
+		   "perseus plan plan.yaml --corrections fix.yaml",
 	.options = rows,
 	.size = sizeof(struct plan_options),
 	.where_offset = SIZE_MAX,
@@ -141,13 +151,14 @@ struct trials {
 	struct ps_cli_proof proof;
 };
 
-static enum ps_status print_text(const struct ps_plan_answer *a, const struct trials *t, int most,
-				 struct ps_error *err)
+static enum ps_status print_text(const struct ps_plan_answer *a, const struct trials *t,
+				 struct ps_cost_date today, int most, struct ps_error *err)
 {
 	struct ps_strbuf out;
 
 	ps_strbuf_init(&out);
 	ps_cli_plan_text(a, most, &out);
+	ps_cli_plan_prices_text(a, today, &out);
 	ps_cli_replay_text(&t->replay, most, &out);
 	ps_cli_proof_text(&t->proof, &out);
 	enum ps_status st = ps_strbuf_status(&out);
@@ -201,61 +212,14 @@ static enum ps_status answer(const struct plan_options *o, const struct ps_plan_
 	return st;
 }
 
-/* ---- where its prices are from ---- */
-
-static bool is_rented(const struct ps_plan_answer *a, int type)
-{
-	for (int i = 0; i < a->result.plan.n; i++)
-		if (a->machines[i].type == type)
-			return true;
-	return false;
-}
-
-/* On demand and spot are two types of one row. */
-static bool is_first_of_row(const struct ps_plan_answer *a, int type)
-{
-	for (int i = 0; i < type; i++)
-		if (a->c->types[i].price == a->c->types[type].price && is_rented(a, i))
-			return false;
-	return is_rented(a, type);
-}
-
-static void warn_prices(const struct ps_plan_answer *a, struct ps_cost_date today)
-{
-	for (int i = 0; i < a->c->n_types; i++)
-		if (is_first_of_row(a, i))
-			ps_cli_warn_price(today, a->c->types[i].price);
-}
-
-static json_t *prices_json(const struct ps_plan_answer *a)
-{
-	json_t *all = json_array();
-
-	for (int i = 0; i < a->c->n_types; i++) {
-		const struct ps_cost_price *p = a->c->types[i].price;
-		if (!is_first_of_row(a, i))
-			continue;
-		json_t *o = json_object();
-		ps_json_set_string(o, "provider", p->provider);
-		ps_json_set_string(o, "region", p->region);
-		ps_json_set_string(o, "instance_type", p->instance_type);
-		ps_json_set_string(o, "source", p->source);
-		ps_json_set_string(o, "source_date", p->source_date);
-		if (p->exchange)
-			ps_json_set_string(o, "exchange_date", p->exchange->source_date);
-		json_array_append_new(all, o);
-	}
-	return all;
-}
-
 static enum ps_status print_json(const struct ps_plan_answer *a, const struct trials *t,
-				 struct ps_error *err)
+				 struct ps_cost_date today, struct ps_error *err)
 {
 	json_t *o = ps_cli_plan_json(a);
 
 	ps_cli_replay_json(&t->replay, o);
 	ps_cli_proof_json(&t->proof, o);
-	json_object_set_new(o, "prices", prices_json(a));
+	json_object_set_new(o, "prices", ps_cli_plan_prices_json(a, today));
 	return ps_cli_print_json(o, err);
 }
 
@@ -266,9 +230,34 @@ static enum ps_status plan_again(void *ctx, const struct ps_plan_case *c,
 }
 
 static enum ps_status show(const struct plan_options *o, const struct ps_plan_answer *a,
-			   const struct trials *t, struct ps_error *err)
+			   const struct trials *t, struct ps_cost_date today, struct ps_error *err)
 {
-	return o->json ? print_json(a, t, err) : print_text(a, t, (int)o->machines, err);
+	return o->json ? print_json(a, t, today, err)
+		       : print_text(a, t, today, (int)o->machines, err);
+}
+
+/* What was learned outlives this call. */
+static enum ps_status write_corrections(const struct ps_plan_case *c, const char *path,
+					struct ps_error *err)
+{
+	struct ps_strbuf out;
+
+	ps_strbuf_init(&out);
+	int n = ps_plan_corrections_text(c, &out);
+	enum ps_status st = ps_strbuf_status(&out);
+	if (st != PS_OK)
+		ps_error_set(err, st, "no memory for the corrections");
+	else if (n == 0)
+		fprintf(stderr, "note: nothing was corrected: %s is not written\n", path);
+	else
+		st = ps_file_write(path, out.data, out.len, err);
+	if (st == PS_OK && n > 0)
+		fprintf(stderr,
+			"note: corrections of %d model%s are in %s: --corrections plans with "
+			"them\n",
+			n, n == 1 ? "" : "s", path);
+	ps_strbuf_fini(&out);
+	return st;
 }
 
 /* *ret_code: whether an agreement was seen to break. */
@@ -292,7 +281,9 @@ static enum ps_status plan(const struct plan_options *o, struct ps_plan_case *c,
 		return st;
 	}
 	st = ps_cli_plan_verify(&o->verify, c, &a, &again, &t.proof, err);
-	warn_prices(a, today);
+	ps_cli_plan_prices_warn(a, today);
+	if (st == PS_OK && o->verify.write_corrections)
+		st = write_corrections(c, o->verify.write_corrections, err);
 	if (st == PS_OK && o->serve_dir)
 		st = ps_cli_plan_serve(a, o->serve_dir, err);
 	if (st == PS_OK)
@@ -300,7 +291,7 @@ static enum ps_status plan(const struct plan_options *o, struct ps_plan_case *c,
 	if (st == PS_OK)
 		st = ps_cli_plan_replay(a, &t.replay, err);
 	if (st == PS_OK)
-		st = show(o, a, &t, err);
+		st = show(o, a, &t, today, err);
 	*ret_code = t.replay.broken > 0 ? PS_CLI_NEGATIVE : ps_cli_proof_code(&t.proof);
 	ps_cli_replay_fini(&t.replay);
 	ps_cli_proof_fini(&t.proof);
@@ -320,7 +311,9 @@ static int run(void *options)
 					     o->revocations, &c, &store, &err);
 
 	if (st == PS_OK) {
-		st = plan(o, &c, &code, &err);
+		st = ps_plan_case_correct(&c, o->corrections, &err);
+		if (st == PS_OK)
+			st = plan(o, &c, &code, &err);
 		ps_cli_plan_close(&c, store);
 	}
 	if (st != PS_OK)
@@ -329,7 +322,8 @@ static int run(void *options)
 }
 
 static const struct ps_conf_schema *const files[] = {&ps_plan_file_schema, &ps_plan_profiles_schema,
-						     &ps_plan_revocations_schema, NULL};
+						     &ps_plan_revocations_schema,
+						     &ps_plan_corrections_schema, NULL};
 
 const struct ps_cli_command ps_cmd_plan = {
 	.name = "plan",

@@ -144,6 +144,7 @@ static void set_bounds(json_t *o, const struct ps_plan_answer *a)
 {
 	static const char *const names[] = {
 		[PS_PLAN_FRACTIONAL] = "fractional",
+		[PS_PLAN_COMPANY] = "company",
 		[PS_PLAN_PATTERNS] = "patterns",
 		[PS_PLAN_COMPLETE] = "complete",
 	};
@@ -173,6 +174,26 @@ static void set_verdict(json_t *o, const struct ps_plan_answer *a)
 	ps_json_set_string(o, "verdict", text);
 }
 
+/* Of all types, also of those that this plan does not rent for that very reason. */
+static json_t *corrections_json(const struct ps_plan_case *c)
+{
+	json_t *all = json_array();
+
+	for (int t = 0; c->corrected && t < c->n_types; t++) {
+		for (int m = 0; m < c->n_models; m++) {
+			double factor = ps_plan_case_corrected(c, t, m);
+			if (!(factor > 1))
+				continue;
+			json_t *o = json_object();
+			ps_json_set_string(o, "model", c->models[m].name);
+			ps_json_set_string(o, "instance_type", c->types[t].name);
+			ps_json_set_real(o, "service_time_factor", factor);
+			json_array_append_new(all, o);
+		}
+	}
+	return all;
+}
+
 static json_t *compared_json(const struct ps_plan_answer *a)
 {
 	json_t *o = json_object();
@@ -199,6 +220,8 @@ json_t *ps_cli_plan_json(const struct ps_plan_answer *a)
 	if (a->c->figures)
 		json_object_set_new(o, "beside", ps_cli_plan_beside_json(a));
 	ps_cli_plan_notes_json(a, o);
+	if (a->c->corrected)
+		json_object_set_new(o, "corrections", corrections_json(a->c));
 	if (a->dedicated.machines > 0)
 		json_object_set_new(o, "compared", compared_json(a));
 	if (a->without_spot_usd_per_hour > 0) {

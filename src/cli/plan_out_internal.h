@@ -8,6 +8,12 @@
 
 /* ps_cli_plan_text appends the plan; of its machines the first `most`. */
 void ps_cli_plan_text(const struct ps_plan_answer *a, int most, struct ps_strbuf *out);
+/* ps_cli_plan_prices_text appends source and date of each price that the plan pays, with a warning
+ * of old ones; _json lists the same, _warn says the warnings on stderr. */
+void ps_cli_plan_prices_text(const struct ps_plan_answer *a, struct ps_cost_date today,
+			     struct ps_strbuf *out);
+json_t *ps_cli_plan_prices_json(const struct ps_plan_answer *a, struct ps_cost_date today);
+void ps_cli_plan_prices_warn(const struct ps_plan_answer *a, struct ps_cost_date today);
 /* ps_cli_plan_json returns it as one object, or NULL without memory. */
 json_t *ps_cli_plan_json(const struct ps_plan_answer *a);
 /* ps_cli_plan_bound_text says where a bound comes from. */

@@ -104,6 +104,8 @@ static struct ps_sim_replay_model model_of(const struct running *x, const struct
 	bool upper = x->r->options.service == PS_CLI_REPLAY_UPPER;
 	double mean_s = upper ? s->high_s : s->mean_s;
 
+	if (m->n > 1)
+		mean_s *= fmax(s->slowdown, 1);
 	for (int i = 0; c->beside && i < m->n; i++) {
 		int other = model_at(x, m, i);
 		const struct ps_plan_beside *b = &c->beside[own * c->n_models + other];

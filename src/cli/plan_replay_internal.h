@@ -21,7 +21,7 @@ struct ps_cli_replay_options {
 	int format, unit;	   /* of the traces */
 	int rate;		   /* enum ps_cli_replay_rate */
 	int service;		   /* enum ps_cli_replay_service */
-	int64_t length_ns, interval_ns;
+	int64_t from_ns, length_ns, interval_ns;
 };
 
 extern const char *const ps_cli_replay_rates[], *const ps_cli_replay_services[];
@@ -54,6 +54,14 @@ extern const char *const ps_cli_replay_rates[], *const ps_cli_replay_services[];
 		 .choices = ps_cli_replay_services,                                                \
 		 .help = "Mean service times as profiled, or their upper end at the plan's "       \
 			 "confidence."},                                                           \
+		{.name = "replay-from",                                                            \
+		 .type = PS_CONF_DURATION,                                                         \
+		 .offset = PS_CLI_REPLAY_AT(S, from_ns),                                           \
+		 .def = "0",                                                                       \
+		 .help = "Where in each trace the replay begins; what is before that, and after "  \
+			 "--replay-length, is passed over while it is read.",                      \
+		 .min = 0,                                                                         \
+		 .max = PS_LOAD_TRACE_MAX_NS},                                                     \
 		{.name = "replay-length",                                                          \
 		 .type = PS_CONF_DURATION,                                                         \
 		 .offset = PS_CLI_REPLAY_AT(S, length_ns),                                         \

@@ -30,16 +30,26 @@ static enum ps_status read_trace(struct ps_cli_replay_sources *s,
 	static const double units_ns[] = {0, 1, 1e3, 1e6, 1e9};
 	struct ps_load_trace_options t = {.format = (enum ps_load_trace_format)o->format,
 					  .unit_ns = units_ns[o->unit],
+					  .from_ns = o->from_ns,
+					  .length_ns = o->length_ns,
 					  .seed = seed};
 
 	if (t.unit_ns > 0 && t.format != PS_LOAD_TRACE_GAPS && t.format != PS_LOAD_TRACE_TIMESTAMPS)
 		return ps_error_set(err, PS_EUSAGE,
 				    "--replay-unit is for the formats gaps and timestamps");
 	enum ps_status st = ps_load_traces_get(&s->traces, x->path, &t, &x->trace, err);
-	if (st != PS_OK || (double)x->trace->length_ns <= PS_CLI_REPLAY_MAX_NS)
+	if (st == PS_ETOOBIG)
+		ps_error_hint(
+			err,
+			"all traces of a replay together may have %u arrivals: take a stretch "
+			"of them with --replay-from and --replay-length, such as the busiest "
+			"hours",
+			PS_LOAD_TRACE_MAX_ENTRIES);
+	if (st != PS_OK || x->trace->length_ns <= PS_CLI_REPLAY_MAX_NS)
 		return st;
 	ps_error_set(err, PS_ETOOBIG, "the trace is longer than 31 days");
 	ps_error_where(err, "%.190s", x->path);
+	ps_error_hint(err, "--replay-from and --replay-length take a stretch of it");
 	return PS_ETOOBIG;
 }
 

@@ -41,17 +41,27 @@ char *ps_cli_plan_model_path(const struct ps_plan_case *c, const char *path)
 	return full;
 }
 
+static enum ps_status no_path(const struct ps_plan_case *c, const char *model, struct ps_error *err)
+{
+	ps_error_set(err, PS_EINVAL, "no row of the profiles says where the file of %s is", model);
+	ps_error_where(err, "%s", c->profiles_path ? c->profiles_path : c->path);
+	if (c->profiles_path)
+		ps_error_hint(err, "add path: FILE to one of them");
+	else
+		ps_error_hint(err,
+			      "the store does not either: --models DIR, with DIR/%.80s.onnx, or "
+			      "--profiles FILE with a row that has path: FILE",
+			      model);
+	return PS_EINVAL;
+}
+
 static enum ps_status put_model(const struct ps_plan_answer *a, int model, bool gpu,
 				struct ps_strbuf *out, struct ps_error *err)
 {
 	const struct ps_plan_case_model *m = &a->c->models[model];
 
 	if (!m->path) {
-		ps_error_set(err, PS_EINVAL, "no row of the profiles says where the file of %s is",
-			     m->name);
-		ps_error_where(err, "%s", a->c->profiles_path);
-		ps_error_hint(err, "add path: FILE to one of them");
-		return PS_EINVAL;
+		return no_path(a->c, m->name, err);
 	}
 	char *path = ps_cli_plan_model_path(a->c, m->path);
 	if (!path)

@@ -9,6 +9,8 @@ const char *ps_cli_plan_bound_text(enum ps_plan_bound by)
 {
 	static const char *const texts[] = {
 		[PS_PLAN_FRACTIONAL] = "fractional load and memory",
+		[PS_PLAN_COMPANY] = "fractional load and memory, slowed down by company where "
+				    "there is some",
 		[PS_PLAN_PATTERNS] = "all sets that fit a machine, with machines in fractions; "
 				     "exact pricing",
 		[PS_PLAN_COMPLETE] = "all sets that a cheaper plan could use, in whole machines",
@@ -141,6 +143,34 @@ static bool machine(const struct ps_plan_answer *a, int i, struct ps_strbuf *out
 	return marked;
 }
 
+static bool is_rented(const struct ps_plan_answer *a, int type)
+{
+	for (int i = 0; i < a->result.plan.n; i++)
+		if (a->machines[i].type == type)
+			return true;
+	return false;
+}
+
+/* What is planned with is not what the profiles or the store say. */
+static void corrections(const struct ps_plan_answer *a, struct ps_strbuf *out)
+{
+	const struct ps_plan_case *c = a->c;
+	int n = 0;
+
+	for (int t = 0; c->corrected && t < c->n_types; t++) {
+		for (int m = 0; is_rented(a, t) && m < c->n_models; m++) {
+			double factor = ps_plan_case_corrected(c, t, m);
+			if (!(factor > 1))
+				continue;
+			if (n++ == 0)
+				ps_strbuf_puts(out, "\nService times corrected by what was "
+						    "measured of plans:\n");
+			ps_strbuf_printf(out, "  %s on %s: x %.4g\n", c->models[m].name,
+					 c->types[t].name, factor);
+		}
+	}
+}
+
 void ps_cli_plan_text(const struct ps_plan_answer *a, int most, struct ps_strbuf *out)
 {
 	int n = a->result.plan.n < most ? a->result.plan.n : most;
@@ -162,4 +192,5 @@ void ps_cli_plan_text(const struct ps_plan_answer *a, int most, struct ps_strbuf
 		ps_strbuf_puts(out, "*: the model was not measured on this type; its service time "
 				    "is that of another one.\n");
 	ps_cli_plan_from_text(a, most, out);
+	corrections(a, out);
 }

@@ -217,6 +217,11 @@ static enum ps_status check_options(const struct ps_cli_verify_options *o, struc
 		ps_error_hint(err, "name the store of the verification to go on with");
 		return PS_EUSAGE;
 	}
+	if (o->write_corrections && o->refine == 0) {
+		ps_error_set(err, PS_EUSAGE, "--write-corrections needs --refine");
+		ps_error_hint(err, "without it nothing is corrected");
+		return PS_EUSAGE;
+	}
 	if (o->duration_ns > o->max_ns) {
 		ps_error_set(err, PS_EUSAGE, "--verify-duration is longer than --verify-max");
 		ps_error_hint(err, "--verify-max is for all trials of a machine together");
@@ -276,7 +281,7 @@ enum ps_status ps_cli_plan_verify(const struct ps_cli_verify_options *o, struct 
 
 	*ret_proof = (struct ps_cli_proof){.c = c};
 	if (!o->verify && o->refine == 0)
-		return PS_OK;
+		return check_options(o, err);
 	ps_cli_stop_on_signals();
 	ps_cli_progress_init(&w.line, !ps_cli_is_terminal(2));
 	enum ps_status st = prepare(&w, err);

@@ -20,7 +20,7 @@
 struct ps_cli_verify_options {
 	bool verify, resume;
 	int64_t refine, duration_ns, max_ns;
-	char *store, *workdir;
+	char *store, *workdir, *write_corrections;
 };
 
 /* PS_CLI_VERIFY_ROWS is the rows for an options struct with a field `struct ps_cli_verify_options
@@ -66,13 +66,20 @@ struct ps_cli_verify_options {
 		 .def = "perseus-work",                                                            \
 		 .help = "Folder for converted models, configurations and logs of the measured "   \
 			 "servers."},                                                              \
+		{.name = "refine",                                                                 \
+		 .type = PS_CONF_INT,                                                              \
+		 .offset = PS_CLI_VERIFY_AT(struct_type, refine),                                  \
+		 .metavar = "N",                                                                   \
+		 .def = "0",                                                                       \
+		 .help = "When the plan does not hold, correct the prediction by what was "        \
+			 "measured, plan again and verify that, at most so many times. Implies "   \
+			 "--verify.",                                                              \
+		 .min = 0,                                                                         \
+		 .max = 20},                                                                       \
 	{                                                                                          \
-		.name = "refine", .type = PS_CONF_INT,                                             \
-		.offset = PS_CLI_VERIFY_AT(struct_type, refine), .metavar = "N", .def = "0",       \
-		.help = "When the plan does not hold, correct the prediction by what was "         \
-			"measured, plan again and verify that, at most so many times. Implies "    \
-			"--verify.",                                                               \
-		.min = 0, .max = 20,                                                               \
+		.name = "write-corrections", .type = PS_CONF_TEXT,                                 \
+		.offset = PS_CLI_VERIFY_AT(struct_type, write_corrections), .metavar = "FILE",     \
+		.help = "Write what --refine corrected, for --corrections of later plans.",        \
 	}
 
 /* One tenant on a machine that was to be measured. */
@@ -95,7 +102,8 @@ struct ps_cli_proof_machine {
 	double usd_per_hour;
 	int trials;
 	int64_t measured_ns;
-	bool earlier; /* from the store */
+	bool earlier;	       /* from the store */
+	char passed_over[200]; /* why what the store has of it does not count; "": it has nothing */
 	struct ps_cli_proof_tenant *tenants;
 	int tenant_len;
 };

@@ -278,6 +278,7 @@ static void take(const struct ps_measure_verified *v, struct ps_cli_proof_machin
 	m->trials = v->trials;
 	m->measured_ns = v->measured_ns;
 	m->earlier = v->earlier;
+	memcpy(m->passed_over, v->passed_over, sizeof(m->passed_over));
 	for (int j = 0; m->measured && j < m->tenant_len; j++) {
 		m->tenants[j].seen = v->tenants[j];
 		m->tenants[j].seen.reasons = NULL;

@@ -30,6 +30,12 @@ static double usd_per_million(double usd_per_hour, double rps)
 	return rps > 0 ? usd_per_hour / (rps * PER_HOUR) * MILLION : INFINITY;
 }
 
+/* What is foreseen keeps its limit for the agreement's share of requests at least. */
+static double foreseen_goodput(const struct ps_cli_proof *p, const struct ps_cli_proof_tenant *t)
+{
+	return t->rate_rps * tenant_of(p, t)->sla.percentile;
+}
+
 static double goodput_of(const struct ps_cli_proof_machine *m)
 {
 	double rps = 0;
@@ -191,6 +197,9 @@ static void put_tenant(const struct ps_cli_proof *p, const struct ps_cli_proof_t
 			 s->goodput_rps);
 	ps_strbuf_printf(out, "; %.3g $/h, %.3g $/M\n", x->usd_per_hour,
 			 usd_per_million(x->usd_per_hour, s->goodput_rps));
+	ps_strbuf_printf(out, "    foreseen: at least %.4g/s good, %.3g $/M\n",
+			 foreseen_goodput(p, x),
+			 usd_per_million(x->usd_per_hour, foreseen_goodput(p, x)));
 	if (s->verdict == PS_MEASURE_UNDECIDED && s->needs_more > 0)
 		ps_strbuf_printf(out, "    to be decided it needs about %llu requests more\n",
 				 (unsigned long long)s->needs_more);
@@ -227,6 +236,8 @@ static void put_machine(const struct ps_cli_proof *p, const struct ps_cli_proof_
 			 ps_units_format_eta(m->measured_ns, eta), m->earlier ? ", earlier" : "");
 	if (p->c->hours > 1)
 		ps_strbuf_printf(out, "; stretch %d of the day", m->stretch + 1);
+	if (m->passed_over[0])
+		ps_strbuf_printf(out, "\n  measured anew: the store's was %s", m->passed_over);
 	ps_strbuf_printf(out, "\n  %.4g/s good of all, %.3g $/M\n", goodput_of(m),
 			 usd_per_million(m->usd_per_hour, goodput_of(m)));
 	for (int j = 0; j < m->tenant_len; j++)
@@ -310,6 +321,9 @@ static json_t *tenant_json(const struct ps_cli_proof *p, const struct ps_cli_pro
 	set_finite(o, "foreseen_ms", x->forecast.latency_s * 1e3);
 	set_finite(o, "foreseen_high_ms", x->forecast.high_s * 1e3);
 	ps_json_set_real(o, "usd_per_hour", x->usd_per_hour);
+	ps_json_set_real(o, "foreseen_goodput_rps", foreseen_goodput(p, x));
+	set_finite(o, "foreseen_usd_per_million_good",
+		   usd_per_million(x->usd_per_hour, foreseen_goodput(p, x)));
 	ps_json_set_string(o, "verdict",
 			   measured ? ps_measure_verdict_name(s->verdict) : "not measured");
 	if (!seen)
@@ -359,6 +373,7 @@ static json_t *machine_json(const struct ps_cli_proof *p, const struct ps_cli_pr
 		ps_json_set_int(o, "trials", m->trials);
 		ps_json_set_real(o, "measured_s", (double)m->measured_ns * 1e-9);
 		ps_json_set_bool(o, "earlier", m->earlier);
+		ps_json_set_string(o, "passed_over", m->passed_over[0] ? m->passed_over : NULL);
 		ps_json_set_real(o, "goodput_rps", goodput_of(m));
 		set_finite(o, "usd_per_million_good",
 			   usd_per_million(m->usd_per_hour, goodput_of(m)));

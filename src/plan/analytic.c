@@ -21,6 +21,18 @@ static double strictness_of(const struct ps_plan_analytic *a, int type, int kind
 
 /* ---- beside others ---- */
 
+/* A tenant is on a machine once: a second part there is somebody else's. */
+static bool has_company(const struct ps_plan_count *set, int n)
+{
+	return n > 1 || (n == 1 && set[0].count > 1);
+}
+
+/* Beside other tenants, whoever they are. */
+static double slowdown_of(const struct ps_plan_service *s)
+{
+	return s->slowdown > 1 ? s->slowdown : 1;
+}
+
 /* A kind in a set: what its model takes there. Errors of the factors are independent of each other:
  * as squares they add up, and with each neighbour they grow. */
 static struct ps_plan_service in_set(const struct ps_plan_analytic *a, int type,
@@ -28,7 +40,7 @@ static struct ps_plan_service in_set(const struct ps_plan_analytic *a, int type,
 {
 	int own = a->demands[set[i].kind].model, last = own;
 	struct ps_plan_service s = *service(a, type, own);
-	double factor = 1, error = 0;
+	double factor = has_company(set, n) ? slowdown_of(&s) : 1, error = 0;
 
 	/* kinds ascend, and with them models: each is met once */
 	for (int k = 0; a->beside && k < n; k++) {
@@ -60,9 +72,11 @@ static double strictest_of(const struct ps_plan_analytic *a, int type,
 			*ret_kind = set[i].kind;
 		}
 	}
-	for (int i = 0; a->beside && n > 1 && i < n && isfinite(x); i++) {
+	for (int i = 0; a->slows && has_company(set, n) && i < n && isfinite(x); i++) {
 		const struct ps_plan_demand *d = &a->demands[set[i].kind];
 		struct ps_plan_service s = in_set(a, type, set, n, i);
+		if (s.high_s <= service(a, type, d->model)->high_s)
+			continue;
 		/* most are no stricter than the strictest so far: that is quick to see */
 		if (x * d->limit_s - ps_plan_log_mgf(x, s.high_s, s.cv) >= -log1p(-d->percentile))
 			continue;
@@ -102,7 +116,8 @@ static enum ps_status check_inputs(const struct ps_plan_analytic *a, struct ps_e
 	for (int i = 0; i < a->types * a->models; i++) {
 		const struct ps_plan_service *s = &a->services[i];
 		if (s->known && (!(s->mean_s > 0) || !(s->high_s >= s->mean_s) ||
-				 !isfinite(s->high_s) || !(s->cv >= 0) || !(s->cv <= 100)))
+				 !isfinite(s->high_s * slowdown_of(s)) || !(s->cv >= 0) ||
+				 !(s->cv <= 100) || isnan(s->slowdown)))
 			return ps_error_set(err, PS_EINVAL, "a service time is no number");
 	}
 	for (int k = 0; st == PS_OK && k < a->kinds; k++)
@@ -164,8 +179,9 @@ static void set_loads(struct ps_plan_analytic *a, int type)
 			const struct ps_plan_service *s = service(a, type, m);
 			double x = a->edge[row];
 			a->load[row * (size_t)a->models + (size_t)m] =
-				s->known && isfinite(x) ? ps_plan_load_at(x, s->high_s, s->cv)
-							: INFINITY;
+				s->known && isfinite(x)
+					? ps_plan_load_at(x, s->high_s * slowdown_of(s), s->cv)
+					: INFINITY;
 		}
 	}
 }
@@ -180,6 +196,34 @@ static void set_strictness(struct ps_plan_analytic *a, int type)
 			may ? ps_plan_strictness(s->high_s, s->cv, d->percentile, d->limit_s)
 			    : INFINITY;
 	}
+}
+
+/* How much longer a model's runs take at least beside another model, whichever: what several do is
+ * no less than what each does, as middles are at least 1. */
+static void set_beside(struct ps_plan_analytic *a)
+{
+	size_t models = (size_t)a->models;
+
+	for (size_t i = 0; i < models * models; i++)
+		a->beside_error[i] = pow(log(a->beside[i].high / a->beside[i].middle), 2);
+	for (size_t own = 0; own < models; own++) {
+		a->least_beside[own] = INFINITY;
+		for (int k = 0; k < a->kinds; k++) {
+			size_t other = (size_t)a->demands[k].model;
+			if (other != own)
+				a->least_beside[own] = fmin(a->least_beside[own],
+							    a->beside[own * models + other].high);
+		}
+	}
+}
+
+static bool is_slowed(const struct ps_plan_analytic *a)
+{
+	bool slows = a->beside != NULL;
+
+	for (int i = 0; i < a->types * a->models; i++)
+		slows |= a->services[i].known && a->services[i].slowdown > 1;
+	return slows;
 }
 
 /* Enough to tell all kinds apart, as far as the table of loads stays small. */
@@ -207,14 +251,16 @@ enum ps_status ps_plan_analytic_init(struct ps_plan_analytic *a, struct ps_error
 	a->load = malloc(rows * models * sizeof(double));
 	a->most_together = calloc(types * models, sizeof(int));
 	a->beside_error = calloc(a->beside ? models * models : 1, sizeof(double));
+	a->least_beside = calloc(a->beside ? models : 1, sizeof(double));
+	a->slows = is_slowed(a);
 	if (!scratch || !a->strictness || !a->edge || !a->load || !a->most_together ||
-	    !a->beside_error) {
+	    !a->beside_error || !a->least_beside) {
 		free(scratch);
 		ps_plan_analytic_fini(a);
 		return ps_error_set(err, PS_ENOMEM, "no memory for the service times");
 	}
-	for (size_t i = 0; a->beside && i < models * models; i++)
-		a->beside_error[i] = pow(log(a->beside[i].high / a->beside[i].middle), 2);
+	if (a->beside)
+		set_beside(a);
 	for (int t = 0; t < a->types; t++) {
 		set_strictness(a, t);
 		set_edges(a, t, scratch);
@@ -232,7 +278,8 @@ void ps_plan_analytic_fini(struct ps_plan_analytic *a)
 	free(a->load);
 	free(a->most_together);
 	free(a->beside_error);
-	a->beside_error = NULL;
+	free(a->least_beside);
+	a->beside_error = a->least_beside = NULL;
 	a->strictness = a->edge = a->load = NULL;
 	a->most_together = NULL;
 }
@@ -358,31 +405,6 @@ static void set_need(const struct ps_plan_analytic *a, int type, int kind, doubl
 	ret_need[a->hours] = a->footprints[d->model].resident_bytes / (most > 1 ? most : 1);
 }
 
-static void need(const void *ctx, int type, int level_, int kind, double *ret_need)
-{
-	const struct ps_plan_analytic *a = ctx;
-	size_t row = (size_t)type * (size_t)a->levels + (size_t)level_;
-	size_t at = row * (size_t)a->models + (size_t)a->demands[kind].model;
-
-	set_need(a, type, kind, a->load[at], ret_need);
-}
-
-/* Beside stricter ones it takes more, as (1) has it grow with x. */
-static void least(const void *ctx, int type, int kind, double *ret_need)
-{
-	const struct ps_plan_analytic *a = ctx;
-	const struct ps_plan_service *s = service(a, type, a->demands[kind].model);
-	double x = strictness_of(a, type, kind);
-
-	set_need(a, type, kind, isfinite(x) ? ps_plan_load_at(x, s->high_s, s->cv) : INFINITY,
-		 ret_need);
-}
-
-static double strictness(const void *ctx, int type, int kind)
-{
-	return strictness_of(ctx, type, kind);
-}
-
 static void room(const void *ctx, int type, double *ret_room)
 {
 	const struct ps_plan_analytic *a = ctx;
@@ -391,6 +413,73 @@ static void room(const void *ctx, int type, double *ret_room)
 	for (int i = 0; i < a->hours; i++)
 		ret_room[i] = h->lanes * (1 + ROOM);
 	ret_room[a->hours] = fmax(h->memory_bytes - h->server_bytes, 0);
+}
+
+/* What a part needs in company is no longer true of one that is alone, but that has all of the
+ * machine: the lesser of both is needed in any case. */
+static void or_alone(const struct ps_plan_analytic *a, int type, double *need_)
+{
+	double all[PS_PLAN_MAX_DIMS];
+
+	room(a, type, all);
+	for (int d = 0; d <= a->hours; d++)
+		need_[d] = fmin(need_[d], all[d]);
+}
+
+static void need(const void *ctx, int type, int level_, int kind, double *ret_need)
+{
+	const struct ps_plan_analytic *a = ctx;
+	size_t row = (size_t)type * (size_t)a->levels + (size_t)level_;
+	int model = a->demands[kind].model;
+
+	set_need(a, type, kind, a->load[row * (size_t)a->models + (size_t)model], ret_need);
+	if (slowdown_of(service(a, type, model)) > 1)
+		or_alone(a, type, ret_need);
+}
+
+/* At its own strictness, with runs so many times as long: beside stricter ones it takes more, as
+ * (1) has it grow with x. */
+static void need_slowed(const struct ps_plan_analytic *a, int type, int kind, double factor,
+			double *ret_need)
+{
+	const struct ps_plan_demand *d = &a->demands[kind];
+	const struct ps_plan_service *s = service(a, type, d->model);
+	double high_s = s->high_s * factor;
+	double x = factor > 1 ? ps_plan_strictness(high_s, s->cv, d->percentile, d->limit_s)
+			      : strictness_of(a, type, kind);
+
+	set_need(a, type, kind, isfinite(x) ? ps_plan_load_at(x, high_s, s->cv) : INFINITY,
+		 ret_need);
+	if (factor > 1)
+		or_alone(a, type, ret_need);
+}
+
+static void least(const void *ctx, int type, int kind, double *ret_need)
+{
+	const struct ps_plan_analytic *a = ctx;
+
+	need_slowed(a, type, kind, slowdown_of(service(a, type, a->demands[kind].model)), ret_need);
+}
+
+static void mixed(const void *ctx, int type, int kind, double *ret_need)
+{
+	const struct ps_plan_analytic *a = ctx;
+	int model = a->demands[kind].model;
+
+	need_slowed(a, type, kind, slowdown_of(service(a, type, model)) * a->least_beside[model],
+		    ret_need);
+}
+
+static int group(const void *ctx, int kind)
+{
+	const struct ps_plan_analytic *a = ctx;
+
+	return a->demands[kind].model;
+}
+
+static double strictness(const void *ctx, int type, int kind)
+{
+	return strictness_of(ctx, type, kind);
 }
 
 /* ---- foreseeing ---- */
@@ -435,22 +524,36 @@ static double growth(const struct ps_plan_analytic *a, int type, const struct ps
 	return low - 1;
 }
 
+double ps_plan_analytic_busy(const struct ps_plan_analytic *a, int type,
+			     const struct ps_plan_count *set, int n)
+{
+	double used[PS_PLAN_MAX_HOURS] = {0}, most = 0;
+
+	for (int i = 0; i < n; i++) {
+		const struct ps_plan_demand *d = &a->demands[set[i].kind];
+		double one_s = set[i].count * in_set(a, type, set, n, i).mean_s;
+		for (int h = 0; h < a->hours; h++)
+			used[h] += d->rate_rps[h] * one_s / a->hosts[type].lanes;
+	}
+	for (int h = 0; h < a->hours; h++)
+		most = fmax(most, used[h]);
+	return most;
+}
+
 static void foresee(const void *ctx, int type, const struct ps_plan_count *set, int n,
 		    struct ps_plan_forecast *ret_forecast, struct ps_plan_state *ret_state)
 {
 	const struct ps_plan_analytic *a = ctx;
 	const struct ps_plan_host *host = &a->hosts[type];
 	double middle = decay(a, type, set, n, false), upper = decay(a, type, set, n, true);
-	double used[PS_PLAN_MAX_HOURS] = {0}, bytes = memory_of(a, type, set, n);
+	double bytes = memory_of(a, type, set, n);
 
 	for (int i = 0; i < n; i++) {
 		const struct ps_plan_demand *d = &a->demands[set[i].kind];
 		struct ps_plan_service s = in_set(a, type, set, n, i);
 		double peak = 0;
-		for (int h = 0; h < a->hours; h++) {
+		for (int h = 0; h < a->hours; h++)
 			peak = fmax(peak, d->rate_rps[h]);
-			used[h] += set[i].count * d->rate_rps[h] * s.mean_s / host->lanes;
-		}
 		ret_forecast[i] = (struct ps_plan_forecast){
 			.latency_s = ps_plan_latency(middle, s.mean_s, s.cv, d->percentile),
 			.high_s = ps_plan_latency(upper, s.high_s, s.cv, d->percentile),
@@ -463,9 +566,8 @@ static void foresee(const void *ctx, int type, const struct ps_plan_count *set, 
 		.memory_bytes = bytes,
 		.memory_share = bytes / host->memory_bytes,
 		.growth = growth(a, type, set, n),
+		.share = ps_plan_analytic_busy(a, type, set, n),
 	};
-	for (int h = 0; h < a->hours; h++)
-		ret_state->share = fmax(ret_state->share, used[h]);
 }
 
 struct ps_plan_oracle ps_plan_analytic_oracle(const struct ps_plan_analytic *a)
@@ -483,5 +585,7 @@ struct ps_plan_oracle ps_plan_analytic_oracle(const struct ps_plan_analytic *a)
 		.room = room,
 		.judge = judge,
 		.foresee = foresee,
+		.group = a->beside ? group : NULL,
+		.mixed = a->beside ? mixed : NULL,
 	};
 }

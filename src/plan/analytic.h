@@ -17,6 +17,8 @@
  *(constant where that is 0). Feasibility uses the upper end of the mean at the confidence, times
  *the slowdown beside others. With several hours, (1) must hold in each of them.
  *
+ * Beside any other tenant service times are `slowdown` times as long: a set of one part is alone.
+ *
  * Where runs beside another model are known to take longer (`beside`), service times of a set are
  *those, times the product over the other models in it; at the upper end their errors are added as
  *squares of logarithms, being independent. A model more makes all of them longer or
@@ -41,9 +43,10 @@
 /* One model on one type. */
 struct ps_plan_service {
 	bool known, extrapolated;
-	double mean_s; /* on one lane, beside others */
-	double high_s; /* its upper end at the confidence, >= mean_s */
-	double cv;     /* standard deviation / mean of single requests */
+	double mean_s;	 /* on one lane, alone on the machine */
+	double high_s;	 /* its upper end at the confidence, >= mean_s */
+	double cv;	 /* standard deviation / mean of single requests */
+	double slowdown; /* times as long beside any other tenant; 0: as long */
 };
 
 struct ps_plan_footprint {
@@ -76,6 +79,9 @@ struct ps_plan_analytic {
 	double *edge;	      /* [type * levels + level]: the least strictness of a level */
 	double *load;	      /* [(type * levels + level) * models + model]: (E exp(xS) - 1) / x */
 	double *beside_error; /* [own * models + other]: ln(high / middle) squared */
+	double *least_beside; /* [own]: the least `high` beside another model; INFINITY: there is
+				 none */
+	bool slows;	      /* somebody's runs take longer in company */
 	int *most_together;   /* [type * models + model]: kinds' parts of a model on one machine */
 	int levels;	      /* so many distinct strictnesses are told apart per type */
 };
@@ -96,6 +102,11 @@ enum ps_plan_reason ps_plan_analytic_alone(const struct ps_plan_analytic *a, int
 /* ps_plan_analytic_rate returns the rate up to which a part of the kind may be alone on the type,
  * in its worst hour: lanes / load(strictness). 0 when it cannot be there. */
 double ps_plan_analytic_rate(const struct ps_plan_analytic *a, int type, int kind);
+
+/* ps_plan_analytic_busy returns the share of the machine's compute time that a set takes in its
+ * worst hour, from the middle of the service times as they are in that set. */
+double ps_plan_analytic_busy(const struct ps_plan_analytic *a, int type,
+			     const struct ps_plan_count *set, int n);
 
 /* The parts of the formula, in seconds. */
 

@@ -275,7 +275,7 @@ struct cpu_bin {
 	int n, last; /* last: tenant that came last; parts of one are on different machines */
 };
 
-static bool cpu_fits(const struct ps_plan_split *s, const struct cpu_bin *b, int type, int kind)
+static bool may_fit_cpu(const struct ps_plan_split *s, const struct cpu_bin *b, int type, int kind)
 {
 	const struct ps_plan_analytic *x = &s->analytic;
 	const struct ps_plan_demand *d = &s->demands[kind];
@@ -335,20 +335,60 @@ static int broken_on(const struct ps_plan_split *s, const struct cpu_bin *b, int
 	return broken;
 }
 
+static void cpu_take(const struct ps_plan_split *s, struct cpu_bin *b, int type, int kind)
+{
+	const struct ps_plan_analytic *x = &s->analytic;
+	const struct ps_plan_demand *d = &s->demands[kind];
+	double mean = x->services[type * x->models + d->model].mean_s / x->hosts[type].lanes;
+	int at = 0;
+
+	for (int h = 0; h < x->hours; h++)
+		b->used[h] -= d->rate_rps[h] * mean;
+	while (b->set[at].kind != kind)
+		at++;
+	if (--b->set[at].count > 0)
+		return;
+	b->n--;
+	memmove(b->set + at, b->set + at + 1, (size_t)(b->n - at) * sizeof(*b->set));
+}
+
+/* Puts it in when the machine is then busy for no more than the target, with runs as long as they
+ * are in that company. False without memory. */
+static bool cpu_try(const struct ps_plan_split *s, struct cpu_bin *b, int type, int kind,
+		    bool *ret_put)
+{
+	bool first = b->n == 0;
+
+	*ret_put = false;
+	if (!may_fit_cpu(s, b, type, kind))
+		return true;
+	if (!cpu_put(s, b, type, kind))
+		return false;
+	*ret_put = first || !s->analytic.slows ||
+		   ps_plan_analytic_busy(&s->analytic, type, b->set, b->n) <= PS_PLAN_CPU_TARGET;
+	if (!*ret_put)
+		cpu_take(s, b, type, kind);
+	return true;
+}
+
 static bool first_fit(const struct ps_plan_split *s, int type, struct cpu_bin *bins, int *ret_n)
 {
 	int n = 0;
 
 	for (int i = 0; i < s->c->n_tenants; i++) {
 		for (int part = 0; part < s->parts[i]; part++) {
+			bool put = false;
 			int at = 0;
-			while (at < n &&
-			       (bins[at].last == i || !cpu_fits(s, &bins[at], type, s->kind_of[i])))
-				at++;
+			for (;; at++) {
+				if (at < n && bins[at].last == i)
+					continue;
+				if (!cpu_try(s, &bins[at], type, s->kind_of[i], &put))
+					return false;
+				if (put)
+					break;
+			}
 			n += at == n;
 			bins[at].last = i;
-			if (!cpu_put(s, &bins[at], type, s->kind_of[i]))
-				return false;
 		}
 	}
 	*ret_n = n;

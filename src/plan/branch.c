@@ -377,7 +377,7 @@ static bool start(struct ps_plan_tree *t)
 			high[i] = DBL_MAX;
 		ps_plan_tree_push(t,
 				  &(struct ps_plan_node){t->result->bound_usd_per_hour,
-							 PS_PLAN_FRACTIONAL, low, high},
+							 t->result->bound_by, low, high},
 				  -1, 0, 0);
 		seed_patterns(t);
 	} else {

@@ -34,10 +34,9 @@ static char *path_beside(const char *beside, const char *name)
 	return path;
 }
 
-/* The path that the option names, or the file beside the plan. */
-static enum ps_status choose_path(const struct ps_plan_case *c, const char *option,
-				  const char *in_file, const char *what, char **ret_path,
-				  struct ps_error *err)
+enum ps_status ps_plan_case_path(const struct ps_plan_case *c, const char *option,
+				 const char *in_file, const char *what, char **ret_path,
+				 struct ps_error *err)
 {
 	*ret_path = NULL;
 	if (!option && !in_file) {
@@ -55,7 +54,8 @@ static enum ps_status choose_path(const struct ps_plan_case *c, const char *opti
 
 static enum ps_status load_prices(struct ps_plan_case *c, const char *option, struct ps_error *err)
 {
-	enum ps_status st = choose_path(c, option, c->file.prices, "prices", &c->prices_path, err);
+	enum ps_status st =
+		ps_plan_case_path(c, option, c->file.prices, "prices", &c->prices_path, err);
 
 	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): ps_plan_case_fini frees the path */
 	return st == PS_OK ? ps_cost_sheet_load(c->prices_path, &c->sheet, err) : st;
@@ -69,7 +69,7 @@ static enum ps_status load_profiles(struct ps_plan_case *c, const char *option,
 	if (c->source && !option && !c->file.profiles)
 		return PS_OK;
 	enum ps_status st =
-		choose_path(c, option, c->file.profiles, "profiles", &c->profiles_path, err);
+		ps_plan_case_path(c, option, c->file.profiles, "profiles", &c->profiles_path, err);
 
 	if (st == PS_OK)
 		st = ps_conf_load_yaml(&ps_plan_profiles_schema, c->profiles_path, &read, err);
@@ -86,7 +86,8 @@ static enum ps_status load_revocations(struct ps_plan_case *c, const char *optio
 
 	if (!option && !c->file.revocations)
 		return PS_OK;
-	st = choose_path(c, option, c->file.revocations, "revocations", &c->revocations_path, err);
+	st = ps_plan_case_path(c, option, c->file.revocations, "revocations", &c->revocations_path,
+			       err);
 	if (st == PS_OK)
 		st = ps_conf_load_yaml(&ps_plan_revocations_schema, c->revocations_path, &read,
 				       err);
@@ -167,6 +168,7 @@ void ps_plan_case_fini(struct ps_plan_case *c)
 	free(c->models);
 	free(c->hosts);
 	free(c->services);
+	free(c->corrected);
 	free(c->footprints);
 	free(c->figures);
 	free(c->memory_from);

@@ -11,6 +11,7 @@
 #define PS_PLAN_CASE_H
 
 #include "base/sla.h"
+#include "base/strbuf.h"
 #include "conf/conf.h"
 #include "cost/cost.h"
 #include "plan/analytic.h"
@@ -40,7 +41,7 @@ struct ps_plan_file_tenant {
 };
 
 struct ps_plan_file {
-	char *prices, *profiles, *revocations;
+	char *prices, *profiles, *revocations, *corrections;
 	struct ps_conf_texts instance_types;
 	double confidence;
 	int64_t server_memory_bytes;
@@ -69,9 +70,19 @@ struct ps_plan_revocations {
 	struct ps_conf_array revocations;
 };
 
+struct ps_plan_correction {
+	char *model, *instance_type, *source;
+	double factor;
+	struct ps_conf_where where;
+};
+
+struct ps_plan_corrections {
+	struct ps_conf_array corrections;
+};
+
 /* The rows of the formats, for --help and errors. */
 extern const struct ps_conf_schema ps_plan_file_schema, ps_plan_profiles_schema,
-	ps_plan_revocations_schema;
+	ps_plan_revocations_schema, ps_plan_corrections_schema;
 
 /* ---- the case ---- */
 
@@ -120,6 +131,7 @@ struct ps_plan_case {
 
 	struct ps_plan_host *hosts;
 	struct ps_plan_service *services; /* [type * n_models + model] */
+	double *corrected; /* likewise: by what a service time was multiplied; NULL: none was */
 	struct ps_plan_footprint *footprints;
 	struct ps_plan_file_tenant *said; /* [file tenants]: resolved */
 	double *rates;			  /* [file tenants * hours] */
@@ -146,6 +158,21 @@ enum ps_status ps_plan_case_open(const char *path, const char *prices, const cha
 enum ps_status ps_plan_case_open_from(const char *path, const char *prices, const char *profiles,
 				      const char *revocations, const struct ps_plan_source *source,
 				      struct ps_plan_case *ret_case, struct ps_error *err);
+/* ps_plan_case_correct multiplies service times by the factors of the file at `path`, or, when that
+ * is NULL, of the one that the plan names, if any: whether they are given, measured or predicted.
+ * Rows of models and types that the case has not are for other plans. PS_EPARSE and what reading
+ * gives, with file:line:key. */
+enum ps_status ps_plan_case_correct(struct ps_plan_case *c, const char *path, struct ps_error *err);
+/* ps_plan_case_raise multiplies one service time, and keeps in mind by what. PS_ENOMEM. */
+enum ps_status ps_plan_case_raise(struct ps_plan_case *c, int type, int model, double factor,
+				  struct ps_error *err);
+/* ps_plan_case_corrected returns by what it was multiplied so far: 1 when it was not. */
+double ps_plan_case_corrected(const struct ps_plan_case *c, int type, int model);
+/* ps_plan_corrections_text appends a file that ps_plan_case_correct reads: of each model that was
+ * corrected the factors on all types of the case, and the greatest one on a type that it was not
+ * measured on for all other such types. Returns how many models there are: of none nothing is
+ * appended. */
+int ps_plan_corrections_text(const struct ps_plan_case *c, struct ps_strbuf *out);
 /* ps_plan_case_fini releases it; a zeroed case may be passed. */
 void ps_plan_case_fini(struct ps_plan_case *c);
 

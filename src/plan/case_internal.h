@@ -22,6 +22,11 @@ enum ps_status ps_plan_refuse(struct ps_error *err, enum ps_status st, const cha
 			      const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 6, 7)));
 
+/* ps_plan_case_path gives the path that the option names, or of the file beside the plan; the
+ * caller frees it. PS_EINVAL when neither is there (`what`: "prices"), PS_ENOMEM. */
+enum ps_status ps_plan_case_path(const struct ps_plan_case *c, const char *option,
+				 const char *in_file, const char *what, char **ret_path,
+				 struct ps_error *err);
 /* ps_plan_parse_rate reads "20" or "20/s"; 0 is quiet. */
 bool ps_plan_parse_rate(const char *text, double *ret_rps);
 

@@ -5,6 +5,7 @@
 #define PLAN(field)	  offsetof(struct ps_plan_file, field)
 #define PROFILE(field)	  offsetof(struct ps_plan_profile, field)
 #define REVOCATION(field) offsetof(struct ps_plan_revocation, field)
+#define CORRECTION(field) offsetof(struct ps_plan_correction, field)
 
 /* In the order of enum ps_plan_said. */
 static const char *const said[] = {"inherited", "false", "true", NULL};
@@ -113,6 +114,12 @@ static const struct ps_conf_option plan_rows[] = {
 	 .offset = PLAN(revocations),
 	 .metavar = "FILE",
 	 .help = "How often spot machines are revoked; relative to this file's folder."},
+	{.name = "corrections",
+	 .type = PS_CONF_TEXT,
+	 .offset = PLAN(corrections),
+	 .metavar = "FILE",
+	 .help = "Factors on service times, as --write-corrections wrote them; relative to this "
+		 "file's folder."},
 	{.name = "instance-types",
 	 .type = PS_CONF_TEXTS,
 	 .offset = PLAN(instance_types),
@@ -200,7 +207,8 @@ static const struct ps_conf_option profile_rows[] = {
 	 .type = PS_CONF_REAL,
 	 .offset = PROFILE(slowdown),
 	 .def = "1",
-	 .help = "How many times as long it takes beside other tenants, as measured in sets.",
+	 .help = "How many times as long it takes beside other tenants, as measured in sets. Alone "
+		 "on a machine it takes its service time.",
 	 .min = 1,
 	 .max = 100},
 	{.name = "memory",
@@ -329,5 +337,59 @@ const struct ps_conf_schema ps_plan_revocations_schema = {
 	.summary = "How often spot machines are revoked",
 	.options = revocations_rows,
 	.size = sizeof(struct ps_plan_revocations),
+	.where_offset = SIZE_MAX,
+};
+
+static const struct ps_conf_option correction_rows[] = {
+	{.name = "model",
+	 .type = PS_CONF_TEXT,
+	 .offset = CORRECTION(model),
+	 .help = "Whose service time.",
+	 .flags = PS_CONF_REQUIRED},
+	{.name = "instance-type",
+	 .type = PS_CONF_TEXT,
+	 .offset = CORRECTION(instance_type),
+	 .help = "On which type: c6i.large, aws/c6i.large. Left out: on every type without a row "
+		 "of "
+		 "its own on which the model was not measured."},
+	{.name = "factor",
+	 .type = PS_CONF_REAL,
+	 .offset = CORRECTION(factor),
+	 .help = "By what its mean and its upper end are multiplied.",
+	 .min = 1,
+	 .max = 1e6,
+	 .flags = PS_CONF_REQUIRED},
+	{.name = "source",
+	 .type = PS_CONF_TEXT,
+	 .offset = CORRECTION(source),
+	 .help = "What showed it."},
+	{0},
+};
+
+static const struct ps_conf_schema correction_schema = {
+	.name = "corrections",
+	.summary = "One model on one type.",
+	.options = correction_rows,
+	.size = sizeof(struct ps_plan_correction),
+	.where_offset = CORRECTION(where),
+};
+
+static const struct ps_conf_option corrections_rows[] = {
+	{.name = "corrections",
+	 .type = PS_CONF_SECTIONS,
+	 .offset = offsetof(struct ps_plan_corrections, corrections),
+	 .help = "The rows.",
+	 .min = 1,
+	 .max = 100000,
+	 .section = &correction_schema,
+	 .flags = PS_CONF_REQUIRED},
+	{0},
+};
+
+const struct ps_conf_schema ps_plan_corrections_schema = {
+	.name = "corrections",
+	.summary = "By how much more service times are than was said",
+	.options = corrections_rows,
+	.size = sizeof(struct ps_plan_corrections),
 	.where_offset = SIZE_MAX,
 };

@@ -81,7 +81,7 @@ static int closeness(const struct ps_plan_profile *p, const struct ps_cost_price
 static struct ps_plan_service service_of(const struct ps_plan_case *c,
 					 const struct ps_plan_profile *p, int close)
 {
-	double mean = (double)p->service_ns * 1e-9 * p->slowdown;
+	double mean = (double)p->service_ns * 1e-9;
 	double z = ps_stats_normal_quantile(c->file.confidence);
 
 	return (struct ps_plan_service){
@@ -90,6 +90,7 @@ static struct ps_plan_service service_of(const struct ps_plan_case *c,
 		.mean_s = mean,
 		.high_s = mean * (1 + fmax(z, 0) * p->error),
 		.cv = p->cv,
+		.slowdown = p->slowdown,
 	};
 }
 

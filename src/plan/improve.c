@@ -1,8 +1,9 @@
 /* Local search: a few machines are emptied and filled anew, and kept when that is no dearer. Badly
  * filled machines are chosen more often, and with them machines of about their strictness: others
- * have no parts to give that would go well with theirs. Three ways to fill anew: greedily with
- * scattered values, strictest first, or by giving one machine's parts to the others and what is
- * left to a machine that just holds it. */
+ * have no parts to give that would go well with theirs. Where groups slow each other down, every
+ * other order keeps groups together. Three ways to fill anew: greedily with scattered values,
+ * strictest first, or by giving one machine's parts to the others and what is left to a machine
+ * that just holds it. */
 #include "plan/plan_internal.h"
 
 #include <math.h>
@@ -24,7 +25,8 @@ struct search {
 	int *loose;	/* kinds that were taken out */
 	int n_loose;
 	int chosen[AT_ONCE], n_chosen;
-	int replaced; /* since the machines were sorted */
+	int replaced;  /* since the machines were sorted */
+	bool by_group; /* and how they are the next time */
 };
 
 static double price(const struct search *x, const struct ps_plan_bin *b)
@@ -53,13 +55,15 @@ static int pick_one(struct search *x)
 struct place {
 	struct ps_plan_bin bin;
 	double strictness;
-	int at;
+	int at, group;
 };
 
 static int stricter_first(const void *a, const void *b)
 {
 	const struct place *x = a, *y = b;
 
+	if (x->group != y->group)
+		return x->group > y->group ? 1 : -1;
 	if (x->strictness != y->strictness)
 		return x->strictness < y->strictness ? 1 : -1;
 	return (x->at > y->at) - (x->at < y->at);
@@ -74,6 +78,12 @@ static double strictness_of(const struct ps_plan_space *s, const struct ps_plan_
 	return most;
 }
 
+/* Of the machine's first kind: one that holds several groups is near the others of that. */
+static int group_of(const struct search *x, const struct ps_plan_bin *b)
+{
+	return x->by_group && b->n > 0 ? x->s->o->group(x->s->o->ctx, b->set[0].kind) : 0;
+}
+
 /* Without memory they stay as they are. */
 static void sort_machines(struct search *x)
 {
@@ -84,8 +94,9 @@ static void sort_machines(struct search *x)
 		return;
 	for (int i = 0; i < x->bs->n; i++) {
 		const struct ps_plan_bin *b = &x->bs->items[i];
-		places[i] = (struct place){*b, strictness_of(x->s, b), i};
+		places[i] = (struct place){*b, strictness_of(x->s, b), i, group_of(x, b)};
 	}
+	x->by_group = x->s->o->group && !x->by_group;
 	qsort(places, (size_t)x->bs->n, sizeof(*places), stricter_first);
 	for (int i = 0; i < x->bs->n; i++)
 		x->bs->items[i] = places[i].bin;

@@ -12,6 +12,9 @@
  *  - need grows with the level, and is never negative. INFINITY: never together with that level;
  *  - least: what a part needs whatever is beside it. When a set fits, sum over members of count x
  *least(type, kind, d)  <=  room(type, d) in each dimension. At least the need at its own level.
+ *  - mixed, where there are groups: what a part needs when a part of another group is there, too.
+ *When a set with parts of two groups fits, sum over members of count x mixed(type, kind, d)  <=
+ *    room(type, d) in each dimension. At least `least`, at most the room.
  * Oracles are immutable while a search runs. No function blocks.
  */
 #ifndef PS_PLAN_ORACLE_H
@@ -66,6 +69,10 @@ struct ps_plan_oracle {
 	void (*need)(const void *ctx, int type, int level, int kind, double *ret_need);
 	/* The same, exactly: the bound of fractional machines rests on it. */
 	void (*least)(const void *ctx, int type, int kind, double *ret_need);
+	/* Parts of one group do not slow each other down, as those of others do; NULL: nobody does.
+	 */
+	int (*group)(const void *ctx, int kind);
+	void (*mixed)(const void *ctx, int type, int kind, double *ret_need);
 	/* How strict a kind is there: who are alike in it go well together. Levels ascend with it.
 	 * Only heuristics go by it. */
 	double (*strictness)(const void *ctx, int type, int kind);

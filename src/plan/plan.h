@@ -3,10 +3,12 @@
  * Given instance types with prices, kinds of tenants in so many parts, and an oracle (oracle.h),
  * the search finds machines that hold every part, and a bound: no plan for these parts costs less.
  *
- * Where the bound comes from, the best of three:
+ * Where the bound comes from, the best of four:
  *  - fractional: machines may be rented in parts and tenants cut at will, but load (at each
  * tenant's own strictness) and memory must fit. The linear programme's dual, evaluated exactly, so
  * that it holds however few iterations found it.
+ *  - company: the same with what a part needs beside a part of another group, on machines that
+ *    hold two groups; those of one group are priced exactly (bound_company.c has the proof).
  *  - patterns: machines may be rented in parts, but what is in one must really fit. Column
  *    generation; duals scaled by the proven worth of the best pattern of each type (Farley, 1990;
  *    Vanderbeck and Wolsey, 1996). Exact pricing only: where it was cut off, the bound of its open
@@ -65,7 +67,7 @@ enum ps_plan_method {
 };
 #define PS_PLAN_BRUTE_PARTS 12
 
-enum ps_plan_bound { PS_PLAN_FRACTIONAL, PS_PLAN_PATTERNS, PS_PLAN_COMPLETE };
+enum ps_plan_bound { PS_PLAN_FRACTIONAL, PS_PLAN_PATTERNS, PS_PLAN_COMPLETE, PS_PLAN_COMPANY };
 
 struct ps_plan_options {
 	const struct ps_clock *clock;

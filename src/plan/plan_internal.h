@@ -40,6 +40,10 @@ bool ps_plan_space_late(const struct ps_plan_space *s);
 
 /* ps_plan_bound_fractional finds weights and values and returns their bound. */
 double ps_plan_bound_fractional(struct ps_plan_space *s);
+/* ps_plan_bound_company returns the bound that knows how groups slow each other down (the proof is
+ * in bound_company.c); 0 where there are no groups, or no memory for it. After
+ * ps_plan_bound_fractional. */
+double ps_plan_bound_company(const struct ps_plan_space *s);
 /* ps_plan_bound_round returns the least sum of prices that is at least `bound`, as far as the
  * prices are multiples of a millionth of a dollar. */
 double ps_plan_bound_round(const struct ps_plan_space *s, double bound);

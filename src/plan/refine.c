@@ -13,6 +13,7 @@ struct refining {
 	struct ps_plan_service *tried; /* [types * models] */
 	struct ps_plan_forecast *forecasts;
 	double *factors;
+	bool changed;
 };
 
 static size_t at(const struct refining *r, int type, int model)
@@ -104,29 +105,32 @@ static double factor_for(struct refining *r, const struct ps_plan_seen *seen, in
 	return high;
 }
 
-static void correct(struct refining *r, int type, int model, double factor)
+static enum ps_status correct(struct refining *r, int type, int model, double factor,
+			      struct ps_error *err)
 {
+	enum ps_status st = PS_OK;
+
 	/* All of them first: a row is told by its times. */
 	for (int t = 0; t < r->c->n_types; t++)
 		r->tried[at(r, t, model)].known = is_same_source(r->c, type, t, model);
-	for (int t = 0; t < r->c->n_types; t++) {
-		struct ps_plan_service *s = &r->c->services[at(r, t, model)];
+	for (int t = 0; st == PS_OK && t < r->c->n_types; t++) {
 		if (!r->tried[at(r, t, model)].known)
 			continue;
-		s->mean_s *= factor;
-		s->high_s *= factor;
+		st = ps_plan_case_raise(r->c, t, model, factor, err);
 		r->factors[at(r, t, model)] *= factor;
 	}
+	return st;
 }
 
-static bool raise_by(struct refining *r, const struct ps_plan_seen *seen, double factor)
+static enum ps_status raise_by(struct refining *r, const struct ps_plan_seen *seen, double factor,
+			       struct ps_error *err)
 {
 	const struct ps_plan_rented *m = &r->a->machines[seen->machine];
 
 	if (!(factor > 1))
-		return false;
-	correct(r, m->type, r->c->tenants[m->places[seen->place].tenant].model, factor);
-	return true;
+		return PS_OK;
+	r->changed = true;
+	return correct(r, m->type, r->c->tenants[m->places[seen->place].tenant].model, factor, err);
 }
 
 static const struct ps_plan_tenant *tenant_of(const struct refining *r,
@@ -135,7 +139,8 @@ static const struct ps_plan_tenant *tenant_of(const struct refining *r,
 	return &r->c->tenants[r->a->machines[seen->machine].places[seen->place].tenant];
 }
 
-static bool refine_service(struct refining *r, const struct ps_plan_seen *seen)
+static enum ps_status refine_service(struct refining *r, const struct ps_plan_seen *seen,
+				     struct ps_error *err)
 {
 	int type = r->a->machines[seen->machine].type, model = tenant_of(r, seen)->model;
 	const struct ps_plan_service *s = &r->c->services[at(r, type, model)];
@@ -143,18 +148,19 @@ static bool refine_service(struct refining *r, const struct ps_plan_seen *seen)
 
 	/* Within its interval it is as was said. */
 	if (mean_s == 0 || seen->service_s <= mean_s * s->high_s / s->mean_s)
-		return false;
-	return raise_by(r, seen, seen->service_s / mean_s);
+		return PS_OK;
+	return raise_by(r, seen, seen->service_s / mean_s, err);
 }
 
-static bool refine_latency(struct refining *r, const struct ps_plan_seen *seen)
+static enum ps_status refine_latency(struct refining *r, const struct ps_plan_seen *seen,
+				     struct ps_error *err)
 {
 	const struct ps_plan_tenant *t = tenant_of(r, seen);
 	double target_s = seen->measured_s;
 
 	if (seen->violated)
 		target_s = fmax(target_s, (double)t->sla.limit_ns * 1e-9 * (1 + OVER_LIMIT));
-	return raise_by(r, seen, factor_for(r, seen, t->model, target_s));
+	return raise_by(r, seen, factor_for(r, seen, t->model, target_s), err);
 }
 
 /* ---- all of them ---- */
@@ -188,14 +194,14 @@ enum ps_status ps_plan_refine(struct ps_plan_case *c, const struct ps_plan_answe
 
 	if (!r.tried || !r.forecasts)
 		st = ps_error_set(err, PS_ENOMEM, "no memory to correct the prediction");
-	*ret_changed = false;
 	for (size_t i = 0; i < all; i++)
 		ret_factors[i] = 1;
 	/* All service times first: who waited long for a slow neighbour is not slow himself. */
 	for (int i = 0; st == PS_OK && i < n; i++)
-		*ret_changed |= refine_service(&r, &seen[i]);
+		st = refine_service(&r, &seen[i], err);
 	for (int i = 0; st == PS_OK && i < n; i++)
-		*ret_changed |= refine_latency(&r, &seen[i]);
+		st = refine_latency(&r, &seen[i], err);
+	*ret_changed = r.changed;
 	free(r.tried);
 	free(r.forecasts);
 	return st;

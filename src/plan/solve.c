@@ -9,7 +9,8 @@ enum {
 	STRICT_STARTS = 3,
 	STEPS_BASE = 3000,
 	STEPS_PER_MACHINE = 150,
-	LONG_STEPS_PER_MACHINE = 500
+	LONG_STEPS_PER_MACHINE = 500,
+	MANY_KINDS = 200, /* for which greedy starts take their time */
 };
 #define SEARCH_SHARE 0.25 /* of the time, for local search before branch and price */
 #define PRICE_ROWS   400  /* kinds up to which branch and price comes */
@@ -40,23 +41,63 @@ static enum ps_status start(const struct ps_plan_space *s, int i, struct ps_rng 
 	return st;
 }
 
+/* The kinds of the group of kind k, ascending. */
+static int group_of(const struct ps_plan_space *s, int k, int *ret_kinds)
+{
+	int n = 0, group = s->o->group(s->o->ctx, k);
+
+	for (int i = 0; i < s->kinds; i++)
+		if (s->o->group(s->o->ctx, i) == group)
+			ret_kinds[n++] = i;
+	return n;
+}
+
+/* One group after the other, so that nobody is slowed down. */
+static enum ps_status start_by_groups(const struct ps_plan_space *s, struct ps_rng *r,
+				      struct ps_plan_bins *ret_bins)
+{
+	int *parts = parts_of(s), *kinds = malloc((size_t)s->kinds * sizeof(*kinds));
+	enum ps_status st = parts && kinds ? PS_OK : PS_ENOMEM;
+
+	for (int k = 0; st == PS_OK && k < s->kinds; k++) {
+		struct ps_plan_bins bins = {0};
+		if (parts[k] < 1)
+			continue; /* of a group before */
+		st = ps_plan_strict(s, parts, kinds, group_of(s, k, kinds), 0.3, 0, r, &bins);
+		for (int i = 0; st == PS_OK && i < bins.n; i++)
+			st = ps_plan_bins_take(ret_bins, &bins.items[i]) ? PS_OK : PS_ENOMEM;
+		ps_plan_bins_fini(&bins);
+	}
+	free(parts);
+	free(kinds);
+	if (st != PS_OK)
+		ps_plan_bins_fini(ret_bins);
+	return st;
+}
+
 /* The cheapest of a few plans. */
 static enum ps_status begin(const struct ps_plan_space *s, struct ps_rng *r,
 			    struct ps_plan_bins *ret_bins)
 {
 	struct ps_plan_bins best = {0};
 
-	/* Who limits the steps wants an answer soon. */
+	/* Who limits the steps wants an answer soon. Where groups slow each other down, machines of
+	 * one group are the likeliest. */
 	int starts = s->options->steps > 0 ? 2 : STARTS + STRICT_STARTS;
+	int groups = s->o->group != NULL;
 
-	for (int i = 0; i < starts; i++) {
+	for (int i = -groups; i < starts; i++) {
 		struct ps_plan_bins bins = {0};
-		enum ps_status st = start(s, i, r, &bins);
+		/* Greedy filling asks of each machine whether anybody fits beside all others: slow
+		 * to say where all slow each other down, and no better. */
+		if (groups && s->kinds > MANY_KINDS && (i == 0 || i > STRICT_STARTS))
+			continue;
+		enum ps_status st = i < 0 ? start_by_groups(s, r, &bins) : start(s, i, r, &bins);
 		if (st != PS_OK) {
 			ps_plan_bins_fini(&best);
 			return st;
 		}
-		if (i > 0 && ps_plan_bins_cost(s, &bins) >= ps_plan_bins_cost(s, &best)) {
+		if (i > -groups && ps_plan_bins_cost(s, &bins) >= ps_plan_bins_cost(s, &best)) {
 			ps_plan_bins_fini(&bins);
 		} else {
 			ps_plan_bins_fini(&best);
@@ -124,13 +165,24 @@ static void search(struct ps_plan_space *s, struct ps_plan_bins *bs, struct ps_p
 	r->heuristic_usd_per_hour = ps_plan_bins_cost(s, bs);
 }
 
+/* Who limits the steps asks for a plan, and not for a proof. */
+static void set_bound(struct ps_plan_space *s, struct ps_plan_result *r)
+{
+	r->bound_usd_per_hour = ps_plan_bound_fractional(s);
+	double company = s->options->steps > 0 ? 0 : ps_plan_bound_company(s);
+	if (company <= r->bound_usd_per_hour)
+		return;
+	r->bound_usd_per_hour = company;
+	r->bound_by = PS_PLAN_COMPANY;
+}
+
 static enum ps_status find(struct ps_plan_space *s, struct ps_plan_bins *bs,
 			   struct ps_plan_result *r, struct ps_error *err)
 {
 	struct ps_rng rng;
 
 	ps_rng_init(&rng, s->options->seed, ps_rng_stream("plan/search"));
-	r->bound_usd_per_hour = ps_plan_bound_fractional(s);
+	set_bound(s, r);
 	if (s->options->method == PS_PLAN_EXHAUSTIVE) {
 		enum ps_status st = ps_plan_brute(s, bs, err);
 		if (st == PS_OK) {

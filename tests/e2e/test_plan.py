@@ -222,6 +222,14 @@ class Plan(unittest.TestCase):
         done = run("plan", self.dir / "plan.yaml", "--today", "2027-01-02")
         self.assertEqual(done.stderr, "perseus: warning: the price of small is of 2026-01-01, over "
                          "a year before 2027-01-02: look it up again\n")
+        self.assertIn("\nPrices are from:\n  p/small in r, 2026-01-01: a test\n    WARNING: the price "
+                      "of small is of 2026-01-01, over a year", done.stdout)
+        found = json.loads(run("plan", self.dir / "plan.yaml", "--today", "2027-01-02",
+                               "--json").stdout)
+        self.assertIn("over a year", found["prices"][0]["warning"])
+        done = run("plan", self.dir / "plan.yaml", "--today", "2026-11-22")
+        self.assertIn("\n  p/small in r, 2026-01-01: a test\n", done.stdout)
+        self.assertNotIn("WARNING", done.stdout)
         done = run("plan", self.dir / "plan.yaml", "--today", "tomorrow")
         self.assertEqual(done.returncode, 64)
         self.assertIn("'tomorrow' is no day", done.stderr)

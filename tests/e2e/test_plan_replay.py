@@ -141,6 +141,23 @@ class Replay(unittest.TestCase):
         everybody = self.replay(tenants, "--replay", big, "--replay-format", "timestamps")
         self.assertEqual(everybody["requests"], found["big"]["requests"])
 
+    def test_a_stretch_of_a_long_trace(self):
+        """Its second minute alone has more arrivals than are read: the others can be had."""
+        minutes = [1200, 40_000_000, 600, 1200]
+        path = self.dir / "day.csv"
+        path.write_text("HashOwner,HashApp,HashFunction,Trigger,1,2,3,4\n"
+                        f"o,a,f,http,{','.join(map(str, minutes))}\n")
+        tenants = [{**self.TENANTS[0], "rate": "25/s"}]
+        said = self.replay(tenants, "--replay", path, code=2)
+        self.assertIn("minute 2", said)
+        self.assertIn("take a stretch of them with --replay-from and --replay-length", said)
+        r = self.replay(tenants, "--replay", path, "--replay-from", "2m")
+        self.assertEqual((r["requests"], round(r["seconds"], 9)), (1800, 120))
+        r = self.replay(tenants, "--replay", path, "--replay-from", "2m", "--replay-length", "1m")
+        self.assertEqual((r["requests"], round(r["seconds"], 9)), (600, 60))
+        said = self.replay(tenants, "--replay", path, "--replay-from", "1h", code=2)
+        self.assertIn("no arrival in the window", said)
+
     def test_more_than_was_planned_breaks_the_agreement_where_it_comes(self):
         instants = [at for at in poisson(1, 10, 600)]
         instants += [300 + at for at in poisson(2, 300, 60)]

@@ -79,6 +79,9 @@ class Verify(unittest.TestCase):
                 self.assertLessEqual(5, t["measured_ms"])
                 self.assertLessEqual(t["measured_low_ms"], t["measured_ms"])
                 self.assertLessEqual(t["foreseen_ms"], t["foreseen_high_ms"])
+                self.assertEqual(t["foreseen_goodput_rps"], 20)  # a half of them in time, at least
+                self.assertAlmostEqual(t["foreseen_usd_per_million_good"],
+                                       t["usd_per_hour"] / (3600 * 20) * 1e6)
                 self.assertAlmostEqual(t["usd_per_million_good"],
                                        t["usd_per_hour"] / (3600 * t["goodput_rps"]) * 1e6)
         with sqlite3.connect(db) as store:
@@ -88,10 +91,26 @@ class Verify(unittest.TestCase):
                        if "weight:" in p.read_text() and "t-1" in p.read_text()}
         self.assertEqual(kept, sum(m["trials"] for m in one["measured"]))
         self.assertIn("sla: p50 <= 20", config)
-        code, found = self.verify([tenant("t", count=2), tenant("u", apart_from=["t"])],
-                                  *args, "--verify-resume")
-        self.assertEqual(code, 0)
-        self.assertTrue(all(m["earlier"] for m in found["verification"]["rounds"][0]["measured"]))
+
+    def test_taken_from_the_store_by_what_was_measured(self):
+        """Whatever the machine costs and stands beside, it is the same load on the same model; what
+        another build measured is measured again."""
+        db = self.dir / "trials.db"
+
+        def measured(*more):
+            code, found = self.verify([tenant("t", rate="150/s", instance_types=["one"]), *more],
+                                      "--verify-store", db, "--verify-resume", takes="2ms",
+                                      said="2ms", error="50%")
+            return {t["tenant"]: (m.get("earlier"), m.get("passed_over"))
+                    for m in found["verification"]["rounds"][0]["measured"] for t in m["tenants"]}
+        self.assertEqual(measured(), {"t": (False, None)})
+        self.prices = [price("one", 1, 0.7), price("huge", HUGE, 9)]
+        self.assertEqual(measured(tenant("u", instance_types=["huge"])),
+                         {"t": (True, None), "u": (None, None)})
+        with sqlite3.connect(db) as store:
+            store.execute("UPDATE campaign SET manifest = json_set(manifest,"
+                          " '$.runs[#-1].perseus.revision', 'another')")
+        self.assertEqual(measured(), {"t": (False, "measured by another build of perseus")})
 
     def test_alike_ones_are_measured_once(self):
         """At the rates that the others have when one is gone, for which they were planned."""
@@ -155,6 +174,70 @@ class Verify(unittest.TestCase):
             for t in m["tenants"]:
                 self.assertGreater(t["foreseen_high_ms"], 4)
 
+    def test_corrections_are_kept(self):
+        """What one plan learned another one plans with, without measuring."""
+        fix = self.dir / "fix.yaml"
+        tenants = [tenant("t", count=3, rate="150/s", sla="p50 <= 500ms, success >= 60%")]
+        code, found = self.verify(tenants, "--refine", "2", "--write-corrections", fix,
+                                  takes="4ms", said="500us", error="60%")
+        self.assertEqual(code, 0, found["verification"])
+        self.assertIn("corrections of 1 model are in", self.said)
+        again = run("plan", self.dir / "plan.yaml", "--json", "--corrections", fix)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        again = json.loads(again.stdout)
+        self.assertEqual(again["machines"], found["machines"])
+        self.assertEqual(again["corrections"], found["corrections"])
+        self.assertGreater(again["corrections"][0]["service_time_factor"], 7.9)
+        text = run("plan", self.dir / "plan.yaml", "--corrections", fix).stdout
+        self.assertIn("Service times corrected by what was measured of plans:\n  m on p/one: x ",
+                      text)
+        before = json.loads(run("plan", self.dir / "plan.yaml", "--json").stdout)
+        self.assertLess(before["machines"], again["machines"])
+        self.assertNotIn("corrections", before)
+        # the plan may name the file, too
+        plan = self.dir / "plan.yaml"
+        plan.write_text(plan.read_text() + "corrections: fix.yaml\n")
+        named = json.loads(run("plan", plan, "--json").stdout)
+        self.assertEqual(named["machines"], again["machines"])
+
+    def test_refined_with_a_store(self):
+        """The store says how long a model takes; then the model becomes slower. What the measured plan
+        shows goes before what the store has, and stays when it is written down."""
+        self.write([], takes="500us")
+        campaign = {"name": "m", "seed": 1, "models": [{"name": "m", "file": "m.synthetic.yaml"}],
+                    "tenants": [{"name": "m", "model": "m", "demand": "20/s", "sla": "p95<=1s"}],
+                    "together": "none", "slice": {"cpus": "0"}, "search": {"sets": "none"},
+                    "confirm": {"trials": 0},
+                    "profile": {"trials": 2, "users": 1, "batches": [1], "duration": "300ms",
+                                "warmup": "20ms"}}
+        (self.dir / "c.yaml").write_text(yaml.safe_dump(campaign, sort_keys=False))
+        db, fix = self.dir / "r.db", self.dir / "fix.yaml"
+        done = run("measure", self.dir / "c.yaml", "--store", db, "--workdir", self.dir / "w",
+                   timeout=120)
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        with sqlite3.connect(db) as store:  # short trials on a busy machine may be INVALID
+            store.execute("UPDATE trial SET valid = 1")
+        (self.dir / "m.synthetic.yaml").write_text(yaml.safe_dump(synthetic(mean="4ms")))
+        plan = self.dir / "plan.yaml"
+        plan.write_text(yaml.safe_dump({
+            "prices": "prices.yaml", "server_memory": "100MiB", "instance_types": ["one"],
+            "tenants": [tenant("t", count=3, rate="150/s", sla="p50 <= 500ms, success >= 80%")]}))
+        how = ("plan", plan, "--store", db, "--json")
+        done = run(*how, "--verify", "--verify-duration", "1s", "--verify-max", "75s", "--refine",
+                   "2", "--write-corrections", fix, "--workdir", self.dir / "work", cwd=self.dir,
+                   timeout=300)
+        self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
+        found = json.loads(done.stdout)
+        first, last = (found["verification"]["rounds"][i] for i in (0, -1))
+        self.assertEqual((first["verdict"], first["machines"]), ("fails", 1))
+        self.assertEqual((last["verdict"], last["machines"]), ("holds", 3))
+        tenants = [t for m in found["placements"]["plan"]["machines"] for t in m["tenants"]]
+        self.assertEqual({t["figures"]["service"]["from"] for t in tenants}, {"measured"})
+        again = run(*how, "--corrections", fix)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual(json.loads(again.stdout)["machines"], 3)
+        self.assertEqual(json.loads(run(*how).stdout)["machines"], 1)
+
     def test_refined_in_vain(self):
         """No machine is fast enough for what was measured."""
         code, found = self.verify([tenant("t", rate="10/s", sla="p50 <= 80ms, success >= 80%")],
@@ -169,6 +252,7 @@ class Verify(unittest.TestCase):
         for args, code, part in ((("--verify-resume",), 64, "--verify-resume needs"),
                                  (("--verify-duration", "2m", "--verify-max", "1m"), 64,
                                   "longer than --verify-max"),
+                                 (("--write-corrections", "x.yaml"), 64, "needs --refine"),
                                  (("--refine", "-1"), 64, "refine")):
             done = run("plan", plan, "--verify", *args, cwd=self.dir)
             self.assertEqual(done.returncode, code, done.stderr)

@@ -46,7 +46,7 @@ static void draw_types(struct scene *s, struct ps_rng *r)
 		s->types[t].usd_per_hour = lanes * 0.005 * (double)(8 + ps_rng_below(r, 4));
 		for (int m = 0; m < MODELS; m++)
 			s->services[t * MODELS + m] = (struct ps_plan_service){
-				true, false, mean[m] * factor, 1.05 * mean[m] * factor, 0.2};
+				true, false, mean[m] * factor, 1.05 * mean[m] * factor, 0.2, 0};
 	}
 }
 

@@ -328,6 +328,75 @@ static void test_refusals(void **state)
 	close_it(&p);
 }
 
+/* What was corrected is written, and a plan that reads it plans with the same times; types that the
+ * case has not get the greatest factor of those that the model was not measured on. */
+static void test_corrections_outlive_it(void **state)
+{
+	const struct ps_plan_seen seen[] = {{.machine = 0, .place = 0, .measured_s = 0.7}};
+	struct planned p, q;
+	struct ps_strbuf text;
+	struct ps_error err;
+	char path[200];
+	int raised = 0;
+
+	(void)state;
+	open_it(&p);
+	assert_true(refine(&p, seen, 1));
+	ps_strbuf_init(&text);
+	assert_int_equal(ps_plan_corrections_text(&p.c, &text), 1);
+	put("fix.yaml", text.data);
+	snprintf(path, sizeof(path), "%s/fix.yaml", dir);
+	open_it(&q);
+	ps_strbuf_clear(&text);
+	assert_int_equal(ps_plan_corrections_text(&q.c, &text), 0);
+	if (ps_plan_case_correct(&q.c, path, &err) != PS_OK)
+		fail_msg("%s: %s", err.where, err.what);
+	for (int i = 0; i < p.c.n_types * p.c.n_models; i++) {
+		const struct ps_plan_service *x = &p.c.services[i], *y = &q.c.services[i];
+		double read = ps_plan_case_corrected(&q.c, i / q.c.n_models, i % q.c.n_models);
+		assert_true(fabs(x->mean_s / y->mean_s - 1) < 1e-12);
+		assert_true(fabs(x->high_s / y->high_s - 1) < 1e-12);
+		assert_true(fabs(p.factors[i] / read - 1) < 1e-12);
+		raised += p.factors[i] > 1;
+	}
+	assert_true(raised > 0);
+	(void)unlink(path);
+	ps_strbuf_fini(&text);
+	close_it(&p);
+	close_it(&q);
+}
+
+static void test_corrections_refused(void **state)
+{
+	static const struct {
+		const char *text, *said;
+	} rows[] = {
+		{"corrections:\n  - {model: a, factor: 0.5}\n", "factor"},
+		{"corrections:\n  - {model: a, factor: .nan}\n", "factor"},
+		{"corrections:\n  - {model: a, factor: 2}\n  - {model: a, factor: 3}\n",
+		 "two factors on other types"},
+		{"corrections:\n  - {factor: 2}\n", "model"},
+		{"corrections: []\n", "corrections"},
+	};
+	struct planned p;
+	struct ps_error err;
+	char path[200];
+
+	(void)state;
+	open_it(&p);
+	snprintf(path, sizeof(path), "%s/fix.yaml", dir);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		put("fix.yaml", rows[i].text);
+		assert_int_equal(ps_plan_case_correct(&p.c, path, &err), PS_EPARSE);
+		if (!strstr(err.what, rows[i].said) && !strstr(err.where, rows[i].said))
+			fail_msg("row %zu: %s: %s", i, err.where, err.what);
+	}
+	(void)unlink(path);
+	assert_int_equal(ps_plan_case_correct(&p.c, NULL, &err), PS_OK);
+	assert_null(p.c.corrected);
+	close_it(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -338,6 +407,8 @@ int main(void)
 		cmocka_unit_test(test_one_row_one_factor),
 		cmocka_unit_test(test_plans_on),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_corrections_outlive_it),
+		cmocka_unit_test(test_corrections_refused),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -5,8 +5,10 @@
 #include "load/fault.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
-#define MAX_USERS 4096
+#define MAX_USERS   4096
+#define WHOLE_WIDTH 100
 
 struct sweep {
 	const struct ps_cli_load_modes *m;
@@ -151,6 +153,20 @@ static void tried_put(const void *ctx, int k, int columns, struct ps_strbuf *out
 	}
 }
 
+static bool has_columns(void)
+{
+	const char *columns = getenv("COLUMNS");
+
+	return columns && *columns;
+}
+
+/* A file or a pipe has room for all columns, unless somebody says otherwise. */
+static int table_width(void)
+{
+	return ps_cli_is_terminal(STDOUT_FILENO) || has_columns() ? ps_cli_width(STDOUT_FILENO)
+								  : WHOLE_WIDTH;
+}
+
 static enum ps_status print(const struct sweep *s, bool json, struct ps_error *err)
 {
 	struct ps_strbuf out;
@@ -160,7 +176,7 @@ static enum ps_status print(const struct sweep *s, bool json, struct ps_error *e
 		return ps_cli_print_json(ps_cli_load_swept_json(&s->found), err);
 	}
 	ps_strbuf_init(&out);
-	ps_cli_load_swept_text(&s->found, ps_cli_width(1), &out);
+	ps_cli_load_swept_text(&s->found, table_width(), &out);
 	st = ps_strbuf_status(&out) == PS_OK ? ps_cli_print(out.data, out.len, err)
 					     : ps_error_set(err, PS_ENOMEM, "no memory");
 	ps_strbuf_fini(&out);

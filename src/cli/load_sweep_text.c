@@ -3,12 +3,14 @@
 
 #include "base/json.h"
 #include "base/units.h"
+#include "conf/conf.h"
 
 #include <math.h>
 #include <string.h>
 
 #define WIDE	   84 /* columns of the whole table */
 #define LESS	   47 /* under these a column less */
+#define INDENT	   9  /* of a reason */
 #define LABEL_SIZE 24
 
 /* ---- rows ---- */
@@ -196,9 +198,16 @@ void ps_cli_load_swept_line(const struct ps_cli_load_swept *s, int k, int column
 		put_interval(out, q);
 	}
 	ps_strbuf_printf(out, " %s%s", verdict_text(r), r->valid ? "" : " INVALID");
-	if (columns >= WIDE && s->tenant_len > 1) {
+	/* Where the head names no percentile, the line must. */
+	if (s->tenant_len > 1 && (columns >= WIDE || shared_percentile(s) == 0)) {
 		put_tenant(out, s, tenant);
 	}
+}
+
+static void put_reason(struct ps_strbuf *out, const char *reason, int columns)
+{
+	ps_strbuf_printf(out, "%*s", INDENT, "");
+	ps_conf_wrap(out, reason, strlen(reason), INDENT, INDENT, (size_t)columns);
 }
 
 static void put_end(struct ps_strbuf *out, const struct ps_cli_load_swept *s)
@@ -218,8 +227,8 @@ void ps_cli_load_swept_text(const struct ps_cli_load_swept *s, int columns, stru
 	for (int i = 0; i < s->len; i++) {
 		ps_cli_load_swept_line(s, i, columns, out);
 		ps_strbuf_putc(out, '\n');
-		if (!s->rows[i].valid && columns >= WIDE) {
-			ps_strbuf_printf(out, "         %s\n", s->rows[i].reason);
+		if (!s->rows[i].valid) {
+			put_reason(out, s->rows[i].reason, columns);
 		}
 	}
 	put_end(out, s);

@@ -351,6 +351,19 @@ enum ps_load_outcome ps_load_remote_grpc(struct ps_load_islot *s, const struct p
 	return n == RESOURCE_EXHAUSTED || n == UNAVAILABLE ? PS_LOAD_REFUSED : PS_LOAD_REJECTED;
 }
 
+static const char *hint_of(enum ps_net_outcome outcome)
+{
+	switch (outcome) {
+	case PS_NET_TLS:
+		return "--tls-ca FILE names whom to trust, --tls-name another name for the server";
+	case PS_NET_PROTOCOL:
+	case PS_NET_MALFORMED:
+		return "does it speak this protocol? (--protocol, https://)";
+	default:
+		return "is a server listening at this address?";
+	}
+}
+
 enum ps_status ps_load_remote_refusal(const struct ps_load_item *it,
 				      const struct ps_load_replica *r, const struct ps_net_call *c,
 				      const char *in_words, struct ps_error *err)
@@ -367,7 +380,7 @@ enum ps_status ps_load_remote_refusal(const struct ps_load_item *it,
 	ps_error_set(err, why.status, "no metadata of model '%s': %.300s", it->model, why.what);
 	ps_error_where(err, "%s", r->text);
 	if (c->outcome != PS_NET_OK) {
-		ps_error_hint(err, "is a server listening at this address?");
+		ps_error_hint(err, "%s", hint_of(c->outcome));
 	} else if (why.status == PS_EUNAUTH) {
 		ps_error_hint(err, "this server wants an API key");
 	}

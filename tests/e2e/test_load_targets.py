@@ -139,7 +139,8 @@ class Tls(Temporary):
                          ("--tls-ca", d / "ca.pem", *own),  # its name is not 127.0.0.1
                          ("--tls-ca", d / "ca.pem", "--tls-name", "models.example")):
                 with self.subTest(args=args):
-                    self.refused("--url", secure, "--model", "m", "--rate", 10, *args)
+                    said = self.refused("--url", secure, "--model", "m", "--rate", 10, *args)
+                    self.assertIn("--tls-ca FILE", said)  # somebody is listening
 
 
 class InProcess(Temporary):

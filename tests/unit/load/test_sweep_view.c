@@ -103,7 +103,14 @@ static void the_percentile_of_the_sla(void **state)
 	expect(&f, 40,
 	       "  rate/s       p95 SLA\n"
 	       "      40   45.0 ms met\n"
-	       "      80   45.0 ms met INVALID\n" END);
+	       "      80   45.0 ms met INVALID\n"
+	       "         machine: it was away\n" END);
+	expect(&f, 24, /* a reason is never cut */
+	       "  rate/s       p95 SLA\n"
+	       "      40   45.0 ms met\n"
+	       "      80   45.0 ms met INVALID\n"
+	       "         machine: it was\n"
+	       "         away\n" END);
 }
 
 static void p99_without_an_sla(void **state)
@@ -115,7 +122,8 @@ static void p99_without_an_sla(void **state)
 	expect(&f, 60,
 	       "   users through/s       p99 SLA\n"
 	       "      40      40.0   90.0 ms -\n"
-	       "      80      40.0   90.0 ms - INVALID\n" END);
+	       "      80      40.0   90.0 ms - INVALID\n"
+	       "         machine: it was away\n" END);
 }
 
 /* 18 of 20 ms is nearer to its limit than 45 of 90 ms; who has no SLA is beside the point. */
@@ -149,6 +157,11 @@ static void several_percentiles(void **state)
 	       "p50)\n"
 	       "      80      80.0      78.0   10.0 ms     never never-never          violated "
 	       "INVALID (b p50)\n"
+	       "         machine: it was away\n" END);
+	expect(&f, 40,
+	       "  rate/s  quantile SLA\n"
+	       "      40     never violated (b p50)\n"
+	       "      80     never violated INVALID (b p50)\n"
 	       "         machine: it was away\n" END);
 }
 

@@ -61,7 +61,7 @@ extern const char *const ps_cli_replay_rates[], *const ps_cli_replay_services[];
 		 .help = "Where in each trace the replay begins; what is before that, and after "  \
 			 "--replay-length, is passed over while it is read.",                      \
 		 .min = 0,                                                                         \
-		 .max = PS_LOAD_TRACE_MAX_NS},                                                     \
+		 .max = 366 * PS_CLI_REPLAY_DAY_NS},                                               \
 		{.name = "replay-length",                                                          \
 		 .type = PS_CONF_DURATION,                                                         \
 		 .offset = PS_CLI_REPLAY_AT(S, length_ns),                                         \

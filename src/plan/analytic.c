@@ -1,23 +1,6 @@
-#include "plan/analytic.h"
+#include "plan/analytic_internal.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define ROOM	  1e-9 /* sums of rates may round */
-#define MAX_LOADS 8e6  /* numbers in the table of loads, beyond the least levels */
-
-enum { LEAST_LEVELS = 16 };
-
-static const struct ps_plan_service *service(const struct ps_plan_analytic *a, int type, int model)
-{
-	return &a->services[type * a->models + model];
-}
-
-static double strictness_of(const struct ps_plan_analytic *a, int type, int kind)
-{
-	return a->strictness[(size_t)type * (size_t)a->kinds + (size_t)kind];
-}
 
 /* ---- beside others ---- */
 
@@ -27,20 +10,14 @@ static bool has_company(const struct ps_plan_count *set, int n)
 	return n > 1 || (n == 1 && set[0].count > 1);
 }
 
-/* Beside other tenants, whoever they are. */
-static double slowdown_of(const struct ps_plan_service *s)
-{
-	return s->slowdown > 1 ? s->slowdown : 1;
-}
-
 /* A kind in a set: what its model takes there. Errors of the factors are independent of each other:
  * as squares they add up, and with each neighbour they grow. */
 static struct ps_plan_service in_set(const struct ps_plan_analytic *a, int type,
 				     const struct ps_plan_count *set, int n, int i)
 {
 	int own = a->demands[set[i].kind].model, last = own;
-	struct ps_plan_service s = *service(a, type, own);
-	double factor = has_company(set, n) ? slowdown_of(&s) : 1, error = 0;
+	struct ps_plan_service s = *ps_plan_service_at(a, type, own);
+	double factor = has_company(set, n) ? ps_plan_slowdown_of(&s) : 1, error = 0;
 
 	/* kinds ascend, and with them models: each is met once */
 	for (int k = 0; a->beside && k < n; k++) {
@@ -66,7 +43,7 @@ static double strictest_of(const struct ps_plan_analytic *a, int type,
 
 	*ret_kind = n > 0 ? set[0].kind : -1;
 	for (int i = 0; i < n; i++) {
-		double mine = strictness_of(a, type, set[i].kind);
+		double mine = ps_plan_strictness_at(a, type, set[i].kind);
 		if (mine > x) {
 			x = mine;
 			*ret_kind = set[i].kind;
@@ -75,7 +52,7 @@ static double strictest_of(const struct ps_plan_analytic *a, int type,
 	for (int i = 0; a->slows && has_company(set, n) && i < n && isfinite(x); i++) {
 		const struct ps_plan_demand *d = &a->demands[set[i].kind];
 		struct ps_plan_service s = in_set(a, type, set, n, i);
-		if (s.high_s <= service(a, type, d->model)->high_s)
+		if (s.high_s <= ps_plan_service_at(a, type, d->model)->high_s)
 			continue;
 		/* most are no stricter than the strictest so far: that is quick to see */
 		if (x * d->limit_s - ps_plan_log_mgf(x, s.high_s, s.cv) >= -log1p(-d->percentile))
@@ -89,201 +66,6 @@ static double strictest_of(const struct ps_plan_analytic *a, int type,
 	return x;
 }
 
-/* ---- set-up ---- */
-
-static enum ps_status check_kind(const struct ps_plan_analytic *a, int k, struct ps_error *err)
-{
-	const struct ps_plan_demand *d = &a->demands[k];
-
-	if (d->model < 0 || d->model >= a->models || (k > 0 && d->model < d[-1].model))
-		return ps_error_set(err, PS_EINVAL, "kind %d is not in the order of models", k);
-	if (!(d->percentile > 0 && d->percentile < 1) || !(d->limit_s > 0))
-		return ps_error_set(err, PS_EINVAL, "kind %d has no agreement", k);
-	for (int h = 0; h < a->hours; h++) {
-		if (!(d->rate_rps[h] >= 0) || !isfinite(d->rate_rps[h]))
-			return ps_error_set(err, PS_EINVAL, "a rate of kind %d is no number", k);
-	}
-	return PS_OK;
-}
-
-static enum ps_status check_inputs(const struct ps_plan_analytic *a, struct ps_error *err)
-{
-	enum ps_status st = PS_OK;
-
-	if (a->hours < 1 || a->hours > PS_PLAN_MAX_HOURS)
-		return ps_error_set(err, PS_EINVAL, "%d hours are not 1 to %d", a->hours,
-				    PS_PLAN_MAX_HOURS);
-	for (int i = 0; i < a->types * a->models; i++) {
-		const struct ps_plan_service *s = &a->services[i];
-		if (s->known && (!(s->mean_s > 0) || !(s->high_s >= s->mean_s) ||
-				 !isfinite(s->high_s * slowdown_of(s)) || !(s->cv >= 0) ||
-				 !(s->cv <= 100) || isnan(s->slowdown)))
-			return ps_error_set(err, PS_EINVAL, "a service time is no number");
-	}
-	for (int k = 0; st == PS_OK && k < a->kinds; k++)
-		st = check_kind(a, k, err);
-	return st;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-/* The lower edges of the levels of a type: equal shares of its distinct strictnesses. */
-static void set_edges(struct ps_plan_analytic *a, int type, double *scratch)
-{
-	double *edge = a->edge + (size_t)type * (size_t)a->levels;
-	int n = 0, distinct = 0;
-
-	for (int k = 0; k < a->kinds; k++) {
-		double x = strictness_of(a, type, k);
-		if (isfinite(x))
-			scratch[n++] = x;
-	}
-	qsort(scratch, (size_t)n, sizeof(*scratch), ascending);
-	for (int i = 0; i < n; i++) {
-		if (distinct == 0 || scratch[i] > scratch[distinct - 1] * (1 + 1e-12))
-			scratch[distinct++] = scratch[i];
-	}
-	int levels = distinct < a->levels ? distinct : a->levels;
-	for (int q = 0; q < a->levels; q++)
-		edge[q] = q < levels ? scratch[(int64_t)q * distinct / levels] : INFINITY;
-}
-
-/* How many parts of a model can be together by load alone: for the necessary memory of one. */
-static void set_most_together(struct ps_plan_analytic *a, int type)
-{
-	for (int k = 0; k < a->kinds; k++) {
-		const struct ps_plan_demand *d = &a->demands[k];
-		double peak = 0, x = strictness_of(a, type, k);
-		int *most = &a->most_together[type * a->models + d->model];
-		for (int h = 0; h < a->hours; h++)
-			peak = fmax(peak, d->rate_rps[h]);
-		if (!isfinite(x))
-			continue;
-		const struct ps_plan_service *s = service(a, type, d->model);
-		double one = peak * ps_plan_load_at(x, s->high_s, s->cv);
-		double n = one > 0 ? a->hosts[type].lanes * (1 + ROOM) / one * a->hours : 1e9;
-		*most = n > *most ? (int)fmin(n, 1e9) : *most;
-	}
-}
-
-static void set_loads(struct ps_plan_analytic *a, int type)
-{
-	for (int q = 0; q < a->levels; q++) {
-		size_t row = (size_t)type * (size_t)a->levels + (size_t)q;
-		for (int m = 0; m < a->models; m++) {
-			const struct ps_plan_service *s = service(a, type, m);
-			double x = a->edge[row];
-			a->load[row * (size_t)a->models + (size_t)m] =
-				s->known && isfinite(x)
-					? ps_plan_load_at(x, s->high_s * slowdown_of(s), s->cv)
-					: INFINITY;
-		}
-	}
-}
-
-static void set_strictness(struct ps_plan_analytic *a, int type)
-{
-	for (int k = 0; k < a->kinds; k++) {
-		const struct ps_plan_demand *d = &a->demands[k];
-		const struct ps_plan_service *s = service(a, type, d->model);
-		bool may = s->known && (!d->allowed || d->allowed[type]);
-		a->strictness[(size_t)type * (size_t)a->kinds + (size_t)k] =
-			may ? ps_plan_strictness(s->high_s, s->cv, d->percentile, d->limit_s)
-			    : INFINITY;
-	}
-}
-
-/* How much longer a model's runs take at least beside another model, whichever: what several do is
- * no less than what each does, as middles are at least 1. */
-static void set_beside(struct ps_plan_analytic *a)
-{
-	size_t models = (size_t)a->models;
-
-	for (size_t i = 0; i < models * models; i++)
-		a->beside_error[i] = pow(log(a->beside[i].high / a->beside[i].middle), 2);
-	for (size_t own = 0; own < models; own++) {
-		a->least_beside[own] = INFINITY;
-		for (int k = 0; k < a->kinds; k++) {
-			size_t other = (size_t)a->demands[k].model;
-			if (other != own)
-				a->least_beside[own] = fmin(a->least_beside[own],
-							    a->beside[own * models + other].high);
-		}
-	}
-}
-
-static bool is_slowed(const struct ps_plan_analytic *a)
-{
-	bool slows = a->beside != NULL;
-
-	for (int i = 0; i < a->types * a->models; i++)
-		slows |= a->services[i].known && a->services[i].slowdown > 1;
-	return slows;
-}
-
-/* Enough to tell all kinds apart, as far as the table of loads stays small. */
-static int choose_levels(const struct ps_plan_analytic *a)
-{
-	double fit = MAX_LOADS / ((double)a->types * a->models);
-	int levels = fit < PS_PLAN_MAX_LEVELS ? (int)fit : PS_PLAN_MAX_LEVELS;
-
-	levels = levels > LEAST_LEVELS ? levels : LEAST_LEVELS;
-	return levels < a->kinds ? levels : a->kinds;
-}
-
-enum ps_status ps_plan_analytic_init(struct ps_plan_analytic *a, struct ps_error *err)
-{
-	size_t types = (size_t)a->types, kinds = (size_t)a->kinds, models = (size_t)a->models;
-	enum ps_status st = check_inputs(a, err);
-
-	if (st != PS_OK)
-		return st;
-	double *scratch = malloc(kinds * sizeof(double));
-	a->levels = choose_levels(a);
-	size_t rows = types * (size_t)a->levels;
-	a->strictness = malloc(types * kinds * sizeof(double));
-	a->edge = malloc(rows * sizeof(double));
-	a->load = malloc(rows * models * sizeof(double));
-	a->most_together = calloc(types * models, sizeof(int));
-	a->beside_error = calloc(a->beside ? models * models : 1, sizeof(double));
-	a->least_beside = calloc(a->beside ? models : 1, sizeof(double));
-	a->slows = is_slowed(a);
-	if (!scratch || !a->strictness || !a->edge || !a->load || !a->most_together ||
-	    !a->beside_error || !a->least_beside) {
-		free(scratch);
-		ps_plan_analytic_fini(a);
-		return ps_error_set(err, PS_ENOMEM, "no memory for the service times");
-	}
-	if (a->beside)
-		set_beside(a);
-	for (int t = 0; t < a->types; t++) {
-		set_strictness(a, t);
-		set_edges(a, t, scratch);
-		set_loads(a, t);
-		set_most_together(a, t);
-	}
-	free(scratch);
-	return PS_OK;
-}
-
-void ps_plan_analytic_fini(struct ps_plan_analytic *a)
-{
-	free(a->strictness);
-	free(a->edge);
-	free(a->load);
-	free(a->most_together);
-	free(a->beside_error);
-	free(a->least_beside);
-	a->beside_error = a->least_beside = NULL;
-	a->strictness = a->edge = a->load = NULL;
-	a->most_together = NULL;
-}
-
 /* ---- judging ---- */
 
 /* Does the waiting of a set allow x? Hour by hour; `upper` takes the upper ends of service times.
@@ -291,7 +73,7 @@ void ps_plan_analytic_fini(struct ps_plan_analytic *a)
 static bool allows(const struct ps_plan_analytic *a, int type, const struct ps_plan_count *set,
 		   int n, double x, bool upper, double factor)
 {
-	double load[PS_PLAN_MAX_HOURS] = {0}, lanes = a->hosts[type].lanes * (1 + ROOM);
+	double load[PS_PLAN_MAX_HOURS] = {0}, lanes = a->hosts[type].lanes * (1 + PS_PLAN_ROOM);
 
 	for (int i = 0; i < n; i++) {
 		const struct ps_plan_demand *d = &a->demands[set[i].kind];
@@ -333,7 +115,7 @@ static enum ps_plan_reason judge(const void *ctx, int type, const struct ps_plan
 
 	if (ret_kind)
 		*ret_kind = strictest;
-	if (isinf(x) && isinf(strictness_of(a, type, strictest)))
+	if (isinf(x) && isinf(ps_plan_strictness_at(a, type, strictest)))
 		return ps_plan_analytic_alone(a, type, strictest, NULL);
 	if (isinf(x))
 		return PS_PLAN_LATENCY; /* alone it would fit: it is the neighbours */
@@ -346,7 +128,7 @@ enum ps_plan_reason ps_plan_analytic_alone(const struct ps_plan_analytic *a, int
 					   double *ret_nearest_s)
 {
 	const struct ps_plan_demand *d = &a->demands[kind];
-	const struct ps_plan_service *s = service(a, type, d->model);
+	const struct ps_plan_service *s = ps_plan_service_at(a, type, d->model);
 	struct ps_plan_count one = {kind, 1};
 
 	if (ret_nearest_s)
@@ -359,7 +141,7 @@ enum ps_plan_reason ps_plan_analytic_alone(const struct ps_plan_analytic *a, int
 		return PS_PLAN_NOT_ALLOWED;
 	if (memory_of(a, type, &one, 1) > a->hosts[type].memory_bytes)
 		return PS_PLAN_MEMORY;
-	double x = strictness_of(a, type, kind);
+	double x = ps_plan_strictness_at(a, type, kind);
 	if (isinf(x))
 		return PS_PLAN_TOO_SLOW;
 	return allows(a, type, &one, 1, x, true, 1) ? PS_PLAN_FITS : PS_PLAN_LATENCY;
@@ -368,9 +150,9 @@ enum ps_plan_reason ps_plan_analytic_alone(const struct ps_plan_analytic *a, int
 double ps_plan_analytic_rate(const struct ps_plan_analytic *a, int type, int kind)
 {
 	const struct ps_plan_demand *d = &a->demands[kind];
-	const struct ps_plan_service *s = service(a, type, d->model);
+	const struct ps_plan_service *s = ps_plan_service_at(a, type, d->model);
 	struct ps_plan_count one = {kind, 1};
-	double x = strictness_of(a, type, kind);
+	double x = ps_plan_strictness_at(a, type, kind);
 
 	if (isinf(x) || memory_of(a, type, &one, 1) > a->hosts[type].memory_bytes)
 		return 0;
@@ -383,7 +165,7 @@ static int level(const void *ctx, int type, int kind)
 {
 	const struct ps_plan_analytic *a = ctx;
 	struct ps_plan_count one = {kind, 1};
-	double x = strictness_of(a, type, kind);
+	double x = ps_plan_strictness_at(a, type, kind);
 	int q = 0;
 
 	if (judge(ctx, type, &one, 1, NULL) != PS_PLAN_FITS)
@@ -411,7 +193,7 @@ static void room(const void *ctx, int type, double *ret_room)
 	const struct ps_plan_host *h = &a->hosts[type];
 
 	for (int i = 0; i < a->hours; i++)
-		ret_room[i] = h->lanes * (1 + ROOM);
+		ret_room[i] = h->lanes * (1 + PS_PLAN_ROOM);
 	ret_room[a->hours] = fmax(h->memory_bytes - h->server_bytes, 0);
 }
 
@@ -433,7 +215,7 @@ static void need(const void *ctx, int type, int level_, int kind, double *ret_ne
 	int model = a->demands[kind].model;
 
 	set_need(a, type, kind, a->load[row * (size_t)a->models + (size_t)model], ret_need);
-	if (slowdown_of(service(a, type, model)) > 1)
+	if (ps_plan_slowdown_of(ps_plan_service_at(a, type, model)) > 1)
 		or_alone(a, type, ret_need);
 }
 
@@ -443,10 +225,10 @@ static void need_slowed(const struct ps_plan_analytic *a, int type, int kind, do
 			double *ret_need)
 {
 	const struct ps_plan_demand *d = &a->demands[kind];
-	const struct ps_plan_service *s = service(a, type, d->model);
+	const struct ps_plan_service *s = ps_plan_service_at(a, type, d->model);
 	double high_s = s->high_s * factor;
 	double x = factor > 1 ? ps_plan_strictness(high_s, s->cv, d->percentile, d->limit_s)
-			      : strictness_of(a, type, kind);
+			      : ps_plan_strictness_at(a, type, kind);
 
 	set_need(a, type, kind, isfinite(x) ? ps_plan_load_at(x, high_s, s->cv) : INFINITY,
 		 ret_need);
@@ -458,7 +240,9 @@ static void least(const void *ctx, int type, int kind, double *ret_need)
 {
 	const struct ps_plan_analytic *a = ctx;
 
-	need_slowed(a, type, kind, slowdown_of(service(a, type, a->demands[kind].model)), ret_need);
+	need_slowed(a, type, kind,
+		    ps_plan_slowdown_of(ps_plan_service_at(a, type, a->demands[kind].model)),
+		    ret_need);
 }
 
 static void mixed(const void *ctx, int type, int kind, double *ret_need)
@@ -466,7 +250,9 @@ static void mixed(const void *ctx, int type, int kind, double *ret_need)
 	const struct ps_plan_analytic *a = ctx;
 	int model = a->demands[kind].model;
 
-	need_slowed(a, type, kind, slowdown_of(service(a, type, model)) * a->least_beside[model],
+	need_slowed(a, type, kind,
+		    ps_plan_slowdown_of(ps_plan_service_at(a, type, model)) *
+			    a->least_beside[model],
 		    ret_need);
 }
 
@@ -479,7 +265,7 @@ static int group(const void *ctx, int kind)
 
 static double strictness(const void *ctx, int type, int kind)
 {
-	return strictness_of(ctx, type, kind);
+	return ps_plan_strictness_at(ctx, type, kind);
 }
 
 /* ---- foreseeing ---- */

@@ -194,7 +194,11 @@ static int model_of(const struct ps_plan_case *c, const struct ps_plan_file_tena
 		ps_error_hint(err, "did you mean '%s'? Else measure it alone (perseus measure)",
 			      near);
 	else
-		ps_error_hint(err, "measure it alone (perseus measure) and add a row");
+		ps_error_hint(
+			err,
+			"measure it alone (perseus measure) and add a row; or plan with a store "
+			"of other models: --store RESULTS.DB --write-campaign FILE writes the "
+			"campaign that measures it");
 	return -1;
 }
 

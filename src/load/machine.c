@@ -88,8 +88,23 @@ static void read_unified(const char *folder, struct ps_load_machine_reading *r)
 	}
 }
 
+/* What a group's quota let run at most, in all periods in which it wanted to: by it the share that
+ * was withheld is told too small, never too large. */
+static int64_t ran_at_most(const char *folder, const char *stat)
+{
+	char path[PATH_SIZE], text[64];
+	int64_t periods = number_after(stat, "nr_periods"), quota_us = -1;
+
+	snprintf(path, sizeof(path), "%.1000s/cpu.cfs_quota_us", folder);
+	if (read_text(path, text, sizeof(text)) > 0) {
+		quota_us = strtoll(text, NULL, 10);
+	}
+	return periods >= 0 && quota_us > 0 ? periods * quota_us * 1000 : -1;
+}
+
 /* In version 1 another controller counts what ran: mounted as one with it, or apart as "cpuacct",
- * where the groups have the same names as a rule. Else it is not known. */
+ * where the groups have the same names as a rule. Else it is known only how much it may have been.
+ */
 static void read_legacy(const char *folder, struct ps_load_machine_reading *r)
 {
 	static const char alone[] = "/sys/fs/cgroup/cpu";
@@ -107,7 +122,8 @@ static void read_legacy(const char *folder, struct ps_load_machine_reading *r)
 		snprintf(path, sizeof(path), "%.1000s/cpuacct.usage", folder);
 	}
 	add_quota(r, number_after(text, "throttled_time"),
-		  read_text(path, ran, sizeof(ran)) > 0 ? strtoll(ran, NULL, 10) : -1);
+		  read_text(path, ran, sizeof(ran)) > 0 ? strtoll(ran, NULL, 10)
+							: ran_at_most(folder, text));
 }
 
 /* Our group may have no quota while one above it has. */

@@ -23,7 +23,8 @@
 
 #define PS_LOAD_MAX_QUOTAS 16 /* groups looked at: our own and those above it */
 
-/* Time of all CPUs so far; -1: unknown. */
+/* Time of all CPUs so far; -1: unknown. Where only the quota tells what ran, it is the most that
+ * may have. */
 struct ps_load_quota {
 	int64_t stopped_ns, ran_ns;
 };

@@ -170,6 +170,39 @@ static void what_ran_is_found_beside(void **state)
 	assert_int_equal(r.quotas[0].ran_ns, 1234);
 }
 
+/* A group of the one that the other does not have: the quota says what ran at most. */
+static void what_ran_follows_from_the_quota(void **state)
+{
+	static const struct {
+		const char *stat, *quota;
+		int64_t ran_ns;
+	} rows[] = {
+		{"nr_periods 50\nnr_throttled 40\nthrottled_time 77\n", "10000\n", 500000000},
+		{"nr_periods 50\nnr_throttled 40\nthrottled_time 77\n", "-1\n", -1},
+		{"throttled_time 77\n", "10000\n", -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct tree tree = {STAT,
+					  "2:cpuacct:/\n1:cpu:/g\n0::/\n",
+					  "/sys/fs/cgroup/cpu/g/cpu.stat",
+					  rows[i].stat,
+					  {NULL, NULL},
+					  NULL};
+		struct ps_load_machine_reading r;
+		char root[64];
+
+		build(&tree, root);
+		put(root, "/sys/fs/cgroup/cpu/g/cpu.cfs_quota_us", rows[i].quota);
+		ps_load_machine_read(root, &r);
+		drop(root);
+		assert_int_equal(r.quota_len, 1);
+		assert_int_equal(r.quotas[0].stopped_ns, 77);
+		assert_int_equal(r.quotas[0].ran_ns, rows[i].ran_ns);
+	}
+}
+
 static void readings_add_up(void **state)
 {
 	static const struct ps_load_machine_reading rows[] = {
@@ -263,6 +296,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_counter_is_read_or_unknown),
 		cmocka_unit_test(what_ran_is_found_beside),
+		cmocka_unit_test(what_ran_follows_from_the_quota),
 		cmocka_unit_test(readings_add_up),
 		cmocka_unit_test(a_quota_withholds_a_share_of_cpu_time),
 		cmocka_unit_test(what_is_unknown_stays_unknown),

@@ -385,7 +385,7 @@ class CommandLine(unittest.TestCase):
     def test_usage_errors(self):
         for args, text in (
                 (["--model", "m"], "rate"),
-                (["--model", "m", "--rate", 5, "--concurrency", 2], "either"),
+                (["--model", "m", "--rate", 5, "--concurrency", 2], "one of them"),
                 (["--rate", 5], "model"),
                 (["--model", "m", "--rate", 5, "--duration", "5"], "duration"),
                 (["--model", "m", "--rate", 5, "--shape", "x"], "shape"),

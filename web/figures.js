@@ -226,13 +226,22 @@ perseus.figures = (function () {
 		},
 	};
 
-	function draw(f) {
+	/* What fits into a part of a drawing's width, about that of so many letters. */
+	function fit(text, chart, part) {
+		const letters = Math.max(8, Math.floor(part * chart.width / 6.2));
+		return text.length > letters ? text.slice(0, letters - 1) + '\u2026' : text;
+	}
+
+	/* `sharp`: dots of the drawing for one of the page; left out, those of the screen. */
+	function draw(f, sharp) {
 		const config = f.config();
 		config.options = Object.assign({
 			responsive: true,
 			maintainAspectRatio: false,
 			animation: false,
 		}, config.options);
+		if (sharp)
+			config.options.devicePixelRatio = sharp;
 		config.plugins = [whiskers];
 		if (f.chart)
 			f.chart.destroy();
@@ -285,11 +294,23 @@ perseus.figures = (function () {
 	/* Colours are baked into a canvas: draw again when the scheme changes. */
 	function drawAll() {
 		Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
-		all.forEach(draw);
+		all.forEach(function (f) { draw(f); });
 		document.documentElement.dataset.drawn = String(all.length);
+	}
+
+	/* Nobody tells a drawing how wide the paper is: about the width of A4 and of letter, so that its
+	 * letters are as large as those around it; the style sheet makes it fit exactly. */
+	const paper = {wide: 640, half: 310};
+
+	function drawForPaper() {
+		all.forEach(function (f) {
+			const alone = f.wide || f.figure.matches(':only-child'), height = f.holder.getBoundingClientRect().height;
+			draw(f, 3);
+			f.chart.resize(alone ? paper.wide : paper.half, Math.max(height, 200));
+		});
 	}
 
 	return {data: data, all: all, css: css, colour: colour, fade: fade, short: short, withInterval: withInterval,
 		percent: percent, largest: largest, drawable: drawable, element: element, csv: csv, csvButton: csvButton, table: table, scroll: scroll,
-		axis: axis, legend: legend, add: add, update: update, drawAll: drawAll};
+		axis: axis, legend: legend, add: add, update: update, fit: fit, drawAll: drawAll, drawForPaper: drawForPaper};
 })();

@@ -16,14 +16,31 @@ perseus.money = (function () {
 		return x * x;
 	}
 
-	/* What MOVER needs of a term: its value and the squared distances to its ends. */
+	function isPlace(x) {
+		return x > 0 && isFinite(x);
+	}
+
+	/* On the logarithm: the middle of an interval; of an open one the value, or the end that is known. */
+	function middleOf(value, low, high) {
+		const middle = Math.sqrt(low * high);
+		if (isPlace(middle))
+			return middle;
+		return isPlace(value) || Number.isNaN(value) ? value : isPlace(high) ? high : low;
+	}
+
+	/* What MOVER needs of a term: besides its value a middle, and the squared distances from there to its
+	 * ends. A capacity that a fresh trial lowered stands at its lower end. */
 	function logTerm(i) {
-		const v = Math.log(i.value);
-		return {
-			value: v,
-			down2: has(i) ? square(v - Math.log(i.low)) : NaN,
-			up2: has(i) ? square(Math.log(i.high) - v) : NaN,
-		};
+		const low = has(i) ? Math.log(i.low) : NaN, high = has(i) ? Math.log(i.high) : NaN;
+		const middle = Math.log(has(i) ? middleOf(i.value, i.low, i.high) : i.value);
+		return {value: Math.log(i.value), middle: middle, down2: square(middle - low), up2: square(high - middle)};
+	}
+
+	/* It holds the value in any case. */
+	function interval(t) {
+		const low = t.middle - Math.sqrt(t.down2), high = t.middle + Math.sqrt(t.up2);
+		return {value: t.value, low: Number.isNaN(low) ? t.value : Math.min(t.value, low),
+			high: Number.isNaN(high) ? t.value : Math.max(t.value, high)};
 	}
 
 	function usdPerMonth(usdPerHour) {
@@ -49,30 +66,33 @@ perseus.money = (function () {
 
 	/* sum(r_i / C_i). A capacity without an interval counts as its value; the sum then has none. */
 	function shareApart(rates, capacities) {
-		let value = 0, down2 = 0, up2 = 0, all = true;
+		const sum = {value: 0, middle: 0, down2: 0, up2: 0};
+		let all = true;
 		rates.forEach(function (r, i) {
 			const c = capacities[i];
 			if (r === 0)
 				return;
-			const v = r / c.value;
-			value += v;
-			down2 += square(v - (has(c) ? r / c.high : v));
-			up2 += square((has(c) ? r / c.low : v) - v);
+			const v = r / c.value, low = has(c) ? r / c.high : v, high = has(c) ? r / c.low : v;
+			const middle = middleOf(v, low, high);
+			sum.value += v;
+			sum.middle += middle;
+			sum.down2 += square(middle - low);
+			sum.up2 += square(high - middle);
 			all = all && has(c);
 		});
-		return {value: value, low: all ? value - Math.sqrt(down2) : null,
-			high: all ? value + Math.sqrt(up2) : null};
+		return all ? interval(sum) : {value: sum.value, low: null, high: null};
 	}
 
 	/* 1 - s/d of independent s and d. */
 	function oneLessRatio(s, d) {
 		if (!isFinite(d.value))
 			return {value: NaN, low: null, high: null};
-		const a = logTerm(s), b = logTerm(d), ratio = a.value - b.value, both = has(s) && has(d);
+		const a = logTerm(s), b = logTerm(d), both = has(s) && has(d);
+		const ratio = interval({value: a.value - b.value, middle: a.middle - b.middle, down2: a.down2 + b.up2, up2: a.up2 + b.down2});
 		return {
-			value: 1 - Math.exp(ratio),
-			low: both ? 1 - Math.exp(ratio + Math.sqrt(a.up2 + b.down2)) : null,
-			high: both ? 1 - Math.exp(ratio - Math.sqrt(a.down2 + b.up2)) : null,
+			value: 1 - Math.exp(ratio.value),
+			low: both ? 1 - Math.exp(ratio.high) : null,
+			high: both ? 1 - Math.exp(ratio.low) : null,
 		};
 	}
 

@@ -81,7 +81,7 @@ perseus.page = (function () {
 	function print() {
 		addEventListener('beforeprint', function () {
 			apply('light');
-			perseus.figures.drawAll();
+			perseus.figures.drawForPaper();
 		});
 		addEventListener('afterprint', function () {
 			apply(stored());

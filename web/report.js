@@ -70,7 +70,8 @@
 						grid: {display: false, borderColor: css('--line')},
 						afterBuildTicks: function (s) { s.ticks = ys.map(function (v) { return {value: v}; }); },
 						ticks: {color: css('--ink'), autoSkip: false, callback: function (v) {
-							return rows[v] ? (many ? [rows[v][0], rows[v][1]] : rows[v][1]) : '';
+							const chart = this.chart, lines = rows[v] ? (many ? [rows[v][0], rows[v][1]] : rows[v][1].split(', ')) : [''];
+							return many || chart.width < 600 ? lines.map(function (l) { return fig.fit(l, chart, 0.4); }) : lines.join(', ');
 						}}},
 				},
 				plugins: {legend: {display: false}, tooltip: {callbacks: {label: function (c) {

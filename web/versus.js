@@ -25,7 +25,7 @@
 					y: {min: -0.5, max: rows.length - 0.5, reverse: true, grid: {display: false, borderColor: css('--line')},
 						afterBuildTicks: function (s) { s.ticks = rows.map(function (r, i) { return {value: i}; }); },
 						ticks: {color: css('--ink'), autoSkip: false, callback: function (v) {
-							return rows[v] ? rows[v].what : '';
+							return rows[v] ? fig.fit(rows[v].what, this.chart, 0.4) : '';
 						}}},
 				},
 				plugins: {legend: {display: false}, tooltip: {callbacks: {label: function (c) {

@@ -175,12 +175,14 @@ static double ray_ratio(const struct ps_store_capacity *x, const struct ps_store
 struct ps_stats_interval ps_report_agree_quotient(const struct ps_stats_interval *x,
 						  const struct ps_stats_interval *y)
 {
-	double d = log(x->value / y->value);
+	/* from the middles: a value that a fresh trial lowered stands at its lower end */
+	double mx = (log(x->lo) + log(x->hi)) / 2, my = (log(y->lo) + log(y->hi)) / 2;
+	double d = log(x->value / y->value), far = hypot(log(x->hi) - mx, log(y->hi) - my);
 
 	return (struct ps_stats_interval){
 		.value = exp(d),
-		.lo = exp(d - hypot(log(x->value / x->lo), log(y->hi / y->value))),
-		.hi = exp(d + hypot(log(x->hi / x->value), log(y->value / y->lo))),
+		.lo = exp(fmin(d, mx - my - far)),
+		.hi = exp(fmax(d, mx - my + far)),
 		.confidence = PS_REPORT_AGREE_CONFIDENCE,
 		.has_interval = is_figure(x) && is_figure(y),
 	};

@@ -86,6 +86,34 @@ export function inside() {
 			return bad;
 		}
 
+		/* Ticks of a vertical axis that need more room than it has. */
+		function cut() {
+			const bad = [];
+			perseus.figures.all.forEach(function (f) {
+				Object.values(f.chart.scales).filter(function (s) { return !s.isHorizontal(); }).forEach(function (s) {
+					const g = f.chart.ctx;
+					g.font = '12px ' + Chart.defaults.font.family;
+					s.ticks.forEach(function (t) {
+						(Array.isArray(t.label) ? t.label : [String(t.label || '')]).forEach(function (l) {
+							if (g.measureText(l).width > s.width)
+								bad.push(f.id + ': "' + l + '"');
+						});
+					});
+				});
+			});
+			return bad;
+		}
+
+		/* Drawings that stick out of their figures; `wide`: as if they had been made for so wide a window. */
+		function sticking(wide) {
+			return perseus.figures.all.filter(function (f) {
+				f.canvas.style.width = wide + 'px';
+				f.canvas.style.height = '900px';
+				const box = f.holder.getBoundingClientRect(), c = f.canvas.getBoundingClientRect();
+				return box.width > 0 && (c.right > box.right + 1 || c.bottom > box.bottom + 1);
+			}).map(function (f) { return f.id; });
+		}
+
 		function blank() {
 			const canvases = all('canvas');
 			return {canvases: canvases.length, blank: canvases.filter(function (c) {
@@ -225,7 +253,7 @@ export function inside() {
 			}).map(idOf);
 		}
 
-		return {controls: controls, structure: structure, blank: blank, deadLinks: deadLinks, faint: faint, luminance: luminance, stops: stops,
+		return {controls: controls, cut: cut, sticking: sticking, structure: structure, blank: blank, deadLinks: deadLinks, faint: faint, luminance: luminance, stops: stops,
 			focused: focused, rowsOf: rowsOf, rowsText: rowsText, formulas: formulas};
 	})();
 }

@@ -70,6 +70,8 @@ async function legible(page, name) {
 	say('text has contrast, ' + name, faint.length === 0, faint.slice(0, 5).join('; '));
 	const wide = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
 	say('nothing sticks out, ' + name, wide <= 0, wide + ' px');
+	const cut = await page.evaluate('perseusTest.cut()');
+	say('no label is cut, ' + name, cut.length === 0, cut.slice(0, 5).join('; '));
 }
 
 /* ---- controls ---- */
@@ -433,6 +435,8 @@ async function paper(page) {
 	await page.evaluate('dispatchEvent(new Event("beforeprint"))');
 	say('paper is white', await page.evaluate('perseusTest.luminance(document.body)') > 0.9);
 	await shot(page, 'print');
+	const sticking = await page.evaluate('perseusTest.sticking(1080)');
+	say('a drawing made for the window fits the paper', sticking.length === 0, sticking.join(' '));
 }
 
 /* ---- all of it ---- */

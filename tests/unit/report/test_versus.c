@@ -1,6 +1,7 @@
 // needs: store
 /* Two answers beside each other: savings and costs, and all forms of them. */
 #include "report/versus.h"
+#include "report/agree_internal.h"
 #include "unit/report/campaign.h"
 
 #include <setjmp.h>
@@ -108,9 +109,32 @@ static void test_forms(void **state)
 	teardown(&t);
 }
 
+/* A capacity that a fresh trial lowered stands at its lower end: quotients go by the middles, and
+ * their intervals hold them. */
+static void test_lowered(void **state)
+{
+	static const struct {
+		struct ps_stats_interval x, y;
+		double value, lo, hi;
+	} rows[] = {
+		{{2, 1, 4, 0.95, true}, {2, 1, 4, 0.95, true}, 1, 0.37521, 2.66514},
+		{{1, 1, 4, 0.95, true}, {2, 1, 4, 0.95, true}, 0.5, 0.37521, 2.66514},
+		{{1, 1, 4, 0.95, true}, {3, 3, 3, 0.95, true}, 1.0 / 3, 1.0 / 3, 4.0 / 3},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct ps_stats_interval q = ps_report_agree_quotient(&rows[i].x, &rows[i].y);
+		assert_float_equal(q.value, rows[i].value, 1e-12);
+		assert_float_equal(q.lo, rows[i].lo, 1e-4);
+		assert_float_equal(q.hi, rows[i].hi, 1e-4);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_savings_and_costs),
+					   cmocka_unit_test(test_lowered),
 					   cmocka_unit_test(test_forms)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

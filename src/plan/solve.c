@@ -52,24 +52,56 @@ static int group_of(const struct ps_plan_space *s, int k, int *ret_kinds)
 	return n;
 }
 
-/* One group after the other, so that nobody is slowed down. */
-static enum ps_status start_by_groups(const struct ps_plan_space *s, struct ps_rng *r,
-				      struct ps_plan_bins *ret_bins)
+static enum ps_status move(struct ps_plan_bins *from, struct ps_plan_bins *to)
+{
+	enum ps_status st = PS_OK;
+
+	for (int i = 0; st == PS_OK && i < from->n; i++)
+		st = ps_plan_bins_take(to, &from->items[i]) ? PS_OK : PS_ENOMEM;
+	ps_plan_bins_fini(from);
+	return st;
+}
+
+/* The machine that was filled last, from what was left, gives its parts back. */
+static void give_back_last(struct ps_plan_bins *bins, int *parts)
+{
+	struct ps_plan_bin *b = &bins->items[bins->n - 1];
+
+	for (int i = 0; i < b->n; i++)
+		parts[b->set[i].kind] += b->set[i].count;
+	ps_plan_bin_fini(b);
+	bins->n--;
+}
+
+/* One group after the other, so that nobody is slowed down; what each has left for a machine that
+ * it would not fill, all together at the end. */
+static enum ps_status start_by_groups(const struct ps_plan_space *s, bool ends_together,
+				      struct ps_rng *r, struct ps_plan_bins *ret_bins)
 {
 	int *parts = parts_of(s), *kinds = malloc((size_t)s->kinds * sizeof(*kinds));
-	enum ps_status st = parts && kinds ? PS_OK : PS_ENOMEM;
+	bool *done = calloc((size_t)s->kinds, sizeof(*done));
+	enum ps_status st = parts && kinds && done ? PS_OK : PS_ENOMEM;
+	struct ps_plan_bins bins = {0};
 
 	for (int k = 0; st == PS_OK && k < s->kinds; k++) {
-		struct ps_plan_bins bins = {0};
-		if (parts[k] < 1)
-			continue; /* of a group before */
-		st = ps_plan_strict(s, parts, kinds, group_of(s, k, kinds), 0.3, 0, r, &bins);
-		for (int i = 0; st == PS_OK && i < bins.n; i++)
-			st = ps_plan_bins_take(ret_bins, &bins.items[i]) ? PS_OK : PS_ENOMEM;
-		ps_plan_bins_fini(&bins);
+		if (done[k])
+			continue;
+		int n = group_of(s, k, kinds);
+		for (int i = 0; i < n; i++)
+			done[kinds[i]] = true;
+		st = ps_plan_strict(s, parts, kinds, n, 0.3, 0, r, &bins);
+		if (st == PS_OK && ends_together && bins.n > 0)
+			give_back_last(&bins, parts);
+		if (st == PS_OK)
+			st = move(&bins, ret_bins);
 	}
+	if (st == PS_OK && ends_together)
+		st = ps_plan_strict(s, parts, NULL, 0, 0.3, 0, r, &bins);
+	if (st == PS_OK)
+		st = move(&bins, ret_bins);
 	free(parts);
 	free(kinds);
+	free(done);
 	if (st != PS_OK)
 		ps_plan_bins_fini(ret_bins);
 	return st;
@@ -84,7 +116,7 @@ static enum ps_status begin(const struct ps_plan_space *s, struct ps_rng *r,
 	/* Who limits the steps wants an answer soon. Where groups slow each other down, machines of
 	 * one group are the likeliest. */
 	int starts = s->options->steps > 0 ? 2 : STARTS + STRICT_STARTS;
-	int groups = s->o->group != NULL;
+	int groups = s->o->group ? 2 : 0;
 
 	for (int i = -groups; i < starts; i++) {
 		struct ps_plan_bins bins = {0};
@@ -92,7 +124,8 @@ static enum ps_status begin(const struct ps_plan_space *s, struct ps_rng *r,
 		 * to say where all slow each other down, and no better. */
 		if (groups && s->kinds > MANY_KINDS && (i == 0 || i > STRICT_STARTS))
 			continue;
-		enum ps_status st = i < 0 ? start_by_groups(s, r, &bins) : start(s, i, r, &bins);
+		enum ps_status st =
+			i < 0 ? start_by_groups(s, i == -1, r, &bins) : start(s, i, r, &bins);
 		if (st != PS_OK) {
 			ps_plan_bins_fini(&best);
 			return st;

@@ -108,9 +108,9 @@ perseus.figures = (function () {
 	}
 
 	/* A button that saves what `rows` returns at that moment. */
-	function csvButton(id, what, columns, rows) {
+	function csvButton(id, what, columns, rows, text) {
 		const b = element('button', {type: 'button', class: 'csv', 'data-csv': id,
-			'aria-label': 'Download CSV: ' + what, text: 'CSV'});
+			'aria-label': 'Download CSV: ' + what, text: text || 'CSV'});
 		b.addEventListener('click', function () { download(id + '.csv', csv(columns, rows())); });
 		return b;
 	}

@@ -648,9 +648,9 @@
 			return all;
 		};
 		const tools = document.getElementById('plan-tools');
-		tools.append(fig.csvButton('plan', 'the machines of the plan and their tenants', columns, rows));
+		tools.append(fig.csvButton('plan', 'the machines of the plan and their tenants', columns, rows, 'CSV: the plan'));
 		if (data.plan.verification)
-			tools.append(' ', fig.csvButton('plan-measured', 'the plan as it was measured', provedColumns, provedRows));
+			tools.append(' ', fig.csvButton('plan-measured', 'the plan as it was measured', provedColumns, provedRows, 'CSV: as measured'));
 	}
 
 	savings();

@@ -123,28 +123,29 @@ static void proved_row(const struct ps_report_proved *x, struct ps_report_grid *
 	ps_report_grid_printf(g, r, 0, "%.80s, %.60s", x->machines, x->instance_type);
 	ps_report_grid_set(g, r, 1, x->tenant);
 	ps_report_grid_set(g, r, 2, x->verdict);
-	ps_report_grid_printf(g, r, 3, "p%g", 100 * x->percentile);
-	ps_report_grid_set(g, r, 4, ps_report_number(x->limit_ms, text));
-	ps_report_grid_set(g, r, 5, ps_report_number(x->foreseen_ms, text));
-	ps_report_grid_set(g, r, 6, ps_report_number(x->foreseen_high_ms, text));
+	ps_report_grid_printf(g, r, 3, "p%g: %s", 100 * x->percentile,
+			      ps_report_number(x->limit_ms, text));
+	ps_report_grid_set(g, r, 4, ps_report_number(x->foreseen_ms, text));
+	ps_report_grid_set(g, r, 5, ps_report_number(x->foreseen_high_ms, text));
 	if (isinf(x->measured_ms.value))
-		ps_report_grid_set(g, r, 7, "never");
+		ps_report_grid_set(g, r, 6, "never");
 	else
-		ps_report_grid_set(g, r, 7,
+		ps_report_grid_set(g, r, 6,
 				   ps_report_interval(&x->measured_ms, false, false, text));
-	ps_report_grid_set(g, r, 8, ps_report_number(x->goodput_rps, text));
-	ps_report_grid_set(g, r, 9, ps_report_number(x->usd_per_hour, text));
-	ps_report_grid_set(g, r, 10, ps_report_number(x->usd_per_million_good, text));
+	ps_report_grid_set(g, r, 7, ps_report_number(x->goodput_rps, text));
+	ps_report_grid_set(g, r, 8, ps_report_number(x->usd_per_hour, text));
+	ps_report_grid_set(g, r, 9, ps_report_number(x->usd_per_million_good, text));
 }
 
 void ps_report_grid_proved(const struct ps_report_plan *p, struct ps_report_grid *g)
 {
 	static const char *const heads[] = {
-		"machine", "tenant",   "SLA",	    "percentile", "limit, ms",		"foreseen",
-		"up to",   "measured", "goodput/s", "$/h",	  "$ per million good", NULL};
+		"machine", "tenant",   "SLA",	 "limit", "foreseen",
+		"up to",   "measured", "good/s", "$/h",	  "$ per million good",
+		NULL};
 	size_t n = p->proved_len < PS_REPORT_PLAN_SHOWN ? p->proved_len : PS_REPORT_PLAN_SHOWN;
 
-	ps_report_grid_init(g, "The plan as it was measured, latencies in ms", heads, 15, n);
+	ps_report_grid_init(g, "The plan as it was measured, latencies in ms", heads, 7, n);
 	g->verdict_column = 2;
 	for (size_t i = 0; i < g->len; i++)
 		proved_row(&p->proved[i], g, i);

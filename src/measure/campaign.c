@@ -166,9 +166,10 @@ enum ps_status ps_measure_parse(const char *text, size_t len, const char *path,
 	c.folder = folder_of(path);
 	c.text = strndup(text, len);
 	if (!c.path || !c.folder || !c.text) {
-		st = ps_error_set(err, PS_ENOMEM, "no memory for a campaign");
+		ps_measure_free(&c);
+		return ps_error_set(err, PS_ENOMEM, "no memory for a campaign");
 	}
-	st = st == PS_OK ? check_models(&c, err) : st;
+	st = check_models(&c, err);
 	st = st == PS_OK ? ps_measure_check_tenants(&c, err) : st;
 	st = st == PS_OK ? check_sets(&c, err) : st;
 	st = st == PS_OK ? ps_measure_check_parts(&c, err) : st;

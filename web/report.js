@@ -280,8 +280,11 @@
 		});
 		const end = Math.max.apply(null, lines.map(function (l) { return l.curve[l.curve.length - 1].x; }));
 		const at = 1 / (1 - t.sla_percentile / 100);
+		/* a limit far above all answers would press the curves flat */
+		const top = fig.largest(lines.flatMap(function (l) { return l.curve.map(function (p) { return p.y; }); }));
+		const far = top > 0 && t.sla_limit_ms > 3 * top;
 		if (t.sla_percentile > 0)
-			sets.push(dashed('SLA: p' + t.sla_percentile + ' within ' + short(t.sla_limit_ms) + ' ms',
+			sets.push(dashed('SLA: p' + t.sla_percentile + ' within ' + short(t.sla_limit_ms) + ' ms' + (far ? ', above the drawing' : ''),
 				[{x: 1, y: t.sla_limit_ms}, {x: at, y: t.sla_limit_ms}, {x: at, y: 0}]));
 		return {
 			type: 'scatter', data: {datasets: sets},
@@ -298,7 +301,8 @@
 						ticks: {color: css('--soft'), maxRotation: 0, autoSkip: true,
 							callback: function (v) { return nines[v] || ''; }},
 					}),
-					y: fig.axis('ms'),
+					y: fig.axis('ms', far ? {max: 1.3 * top, ticks: {color: css('--soft'), maxRotation: 0,
+						callback: function (v) { return v > 1.25 * top ? '' : short(v); }}} : {}),
 				},
 				plugins: {legend: fig.legend(), tooltip: {callbacks: {
 					title: function () { return ''; },

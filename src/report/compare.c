@@ -334,6 +334,87 @@ static void compare(const struct ps_report_answer *a, struct ps_report_compariso
 	full_load_sentence(c);
 }
 
+/* ---- several sets of one size ---- */
+
+bool ps_report_has_several(const struct ps_report_answer *a)
+{
+	const struct ps_store_set *sets = a->campaign->sets;
+
+	return a->comparison_len > 1 &&
+	       sets[a->comparisons[0].set].member_len == sets[a->comparisons[1].set].member_len;
+}
+
+static size_t count_largest(const struct ps_report_answer *a)
+{
+	const struct ps_store_set *sets = a->campaign->sets;
+	size_t n = 0;
+
+	while (n < a->comparison_len &&
+	       sets[a->comparisons[n].set].member_len == sets[a->comparisons[0].set].member_len)
+		n++;
+	return n;
+}
+
+/* How many of the largest sets are so, and whether any was. */
+static void say_number(struct text *t, size_t n, const char *what, bool *any)
+{
+	if (n == 0)
+		return;
+	say(t, "%s%zu %s", *any ? ", " : " ", n, what);
+	*any = true;
+}
+
+static void say_fits(struct text *t, const struct ps_report_answer *a, size_t n)
+{
+	size_t of[PS_REPORT_MISSED + 1] = {0};
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++)
+		of[a->sets[a->comparisons[i].set].verdict]++;
+	say(t, "Of %zu sets of %d tenants, at their demand rates on one machine,", n,
+	    a->campaign->sets[a->comparisons[0].set].member_len);
+	say_number(t, of[PS_REPORT_MET], "kept their SLAs", &any);
+	say_number(t, of[PS_REPORT_MISSED], "did not", &any);
+	say_number(t, of[PS_REPORT_UNDECIDED], "are undecided", &any);
+	say_number(t, of[PS_REPORT_NO_DATA], "were not tried", &any);
+	say(t, ".");
+}
+
+static void say_full_loads(struct text *t, const struct ps_report_answer *a, size_t n)
+{
+	size_t saves = 0, loses = 0, neither = 0;
+	double least = INFINITY, most = -INFINITY;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct ps_report_comparison *c = &a->comparisons[i];
+		const struct ps_stats_interval *s = &c->full_load_saving;
+		if (!c->possible || isnan(s->value))
+			continue;
+		saves += s->has_interval && s->lo > 0;
+		loses += s->has_interval && s->hi < 0;
+		neither += !s->has_interval || !(s->lo > 0 || s->hi < 0);
+		least = fmin(least, s->value);
+		most = fmax(most, s->value);
+	}
+	if (saves + loses + neither == 0) {
+		say(t, " What sharing does at full load was not measured.");
+		return;
+	}
+	say(t,
+	    " At full load sharing saved machine time in %zu of them and lost some in %zu; in %zu "
+	    "neither was shown (values from %.0f to %.0f %%).",
+	    saves, loses, neither, round(100 * least) + 0.0, round(100 * most) + 0.0);
+}
+
+static void verdict_of_several(struct ps_report_answer *a)
+{
+	struct text t = {.buf = a->verdict, .size = sizeof a->verdict};
+	size_t n = count_largest(a);
+
+	say_fits(&t, a, n);
+	say_full_loads(&t, a, n);
+}
+
 /* The largest set answers for the campaign; the others have their own sentences. */
 enum ps_status ps_report_compare(struct ps_report_answer *a, struct ps_error *err)
 {
@@ -354,7 +435,9 @@ enum ps_status ps_report_compare(struct ps_report_answer *a, struct ps_error *er
 		if (st != PS_OK)
 			return st;
 	}
-	if (a->comparison_len > 0)
+	if (ps_report_has_several(a))
+		verdict_of_several(a);
+	else if (a->comparison_len > 0)
 		snprintf(a->verdict, sizeof a->verdict, "%s %s", a->comparisons[0].demand_sentence,
 			 a->comparisons[0].full_load_sentence);
 	else

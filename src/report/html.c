@@ -147,16 +147,18 @@ static void warning_link(const struct ps_report_page *p, struct ps_strbuf *out)
 				 n, n == 1 ? "" : "s");
 }
 
-/* The sentences of further sets; the first is the verdict. Many of them are folded away. */
+/* The sentences of further sets; the first is the verdict, where one answers. Many of them are
+ * folded away. */
 static void comparisons(const struct ps_report_page *p, struct ps_strbuf *out)
 {
 	const struct ps_report_answer *a = p->a;
+	size_t from = ps_report_has_several(a) ? 0 : 1;
 	bool fold = a->comparison_len > 4;
 
 	if (fold)
-		ps_strbuf_printf(out, "<details><summary>The other %zu sets</summary>\n",
-				 a->comparison_len - 1);
-	for (size_t i = 1; i < a->comparison_len; i++) {
+		ps_strbuf_printf(out, "<details><summary>The %s%zu sets</summary>\n",
+				 from ? "other " : "", a->comparison_len - from);
+	for (size_t i = from; i < a->comparison_len; i++) {
 		ps_strbuf_puts(out, "<p class=\"note\">");
 		ps_report_escape(out, a->campaign->sets[a->comparisons[i].set].name);
 		ps_strbuf_puts(out, ": ");
@@ -214,7 +216,7 @@ static void tiles(const struct ps_report_page *p, struct ps_strbuf *out)
 	const struct ps_report_comparison *c = a->comparisons;
 	char value[PS_REPORT_CELL_SIZE], more[PS_REPORT_CELL_SIZE], n[PS_REPORT_CELL_SIZE];
 
-	if (a->comparison_len == 0 || !c->possible)
+	if (a->comparison_len == 0 || ps_report_has_several(a) || !c->possible)
 		return;
 	ps_strbuf_puts(out, "<dl class=\"tiles\">\n");
 	if (a->has_price && isfinite(c->machines.apart_usd_per_month) &&
@@ -261,7 +263,7 @@ static void verdict_class(const struct ps_report_page *p, struct ps_strbuf *out)
 {
 	enum ps_report_verdict v = PS_REPORT_UNDECIDED;
 
-	if (p->a->comparison_len > 0)
+	if (p->a->comparison_len > 0 && !ps_report_has_several(p->a))
 		v = p->a->sets[p->a->comparisons[0].set].verdict;
 	ps_strbuf_puts(out, v == PS_REPORT_NO_DATA ? "undecided" : ps_report_verdict_name(v));
 }

@@ -10,6 +10,9 @@ void ps_report_judge_line(struct ps_report_line *l, const struct ps_sla *sla,
 			  uint64_t valid_requests, uint64_t valid_over);
 /* ps_report_compare fills a->comparisons and a->verdict. */
 enum ps_status ps_report_compare(struct ps_report_answer *a, struct ps_error *err);
+/* ps_report_has_several says whether several sets are the largest, so that none of them answers for
+ * the campaign. */
+bool ps_report_has_several(const struct ps_report_answer *a);
 /* ps_report_warn fills a->warnings. */
 enum ps_status ps_report_warn(struct ps_report_answer *a, struct ps_error *err);
 

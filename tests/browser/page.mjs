@@ -331,6 +331,11 @@ async function large(page) {
 	for (const what of ['savings', 'sets', 'frontiers', 'tenants'])
 		say('what is not drawn is said: ' + what, notes.some(function (n) { return new RegExp('\\d+ of \\d+ ' + what + ' are drawn;').test(n); }));
 	await sets(page);
+	const top = await page.evaluate(function () {
+		perseus.figures.data.tenants[0].sla_limit_ms = 1e6;
+		return perseus.figures.all.find(function (f) { return f.id === 'curve-0'; }).config().options.scales.y.max;
+	});
+	say('a limit far above all answers does not press the curves flat', top > 0 && top < 1e5, top);
 }
 
 /* Who was never answered is infinitely slow, not unmeasured. */

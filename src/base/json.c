@@ -65,3 +65,15 @@ const char *ps_json_get_string(const json_t *obj, const char *key, const char *o
 	const json_t *v = json_object_get(obj, key);
 	return json_is_string(v) ? json_string_value(v) : otherwise;
 }
+
+void ps_json_quote(struct ps_strbuf *out, const char *text)
+{
+	json_t *s = json_string(text);
+	char *quoted = s ? json_dumps(s, JSON_ENCODE_ANY) : NULL;
+	if (quoted)
+		ps_strbuf_puts(out, quoted);
+	else
+		out->failed = true;
+	free(quoted);
+	json_decref(s);
+}

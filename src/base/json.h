@@ -7,6 +7,7 @@
 #define PS_BASE_JSON_H
 
 #include "base/error.h"
+#include "base/strbuf.h"
 
 #include <jansson.h>
 #include <stddef.h>
@@ -31,5 +32,8 @@ double ps_json_get_real(const json_t *obj, const char *key, double otherwise);
 int64_t ps_json_get_int(const json_t *obj, const char *key, int64_t otherwise);
 /* ps_json_get_string borrows a string from obj[key], or `otherwise`. */
 const char *ps_json_get_string(const json_t *obj, const char *key, const char *otherwise);
+/* ps_json_quote appends `text` in double quotes, with JSON's escapes, which are YAML's too. What is
+ * not UTF-8 makes `out` fail, as no memory does. */
+void ps_json_quote(struct ps_strbuf *out, const char *text);
 
 #endif

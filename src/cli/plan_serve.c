@@ -1,5 +1,6 @@
 /* plan_serve.c - what perseus serve needs on each machine of a plan. */
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/plan_out_internal.h"
 
 #include <libgen.h>
@@ -7,20 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A text in YAML, whatever is in it: JSON's quotes are YAML's too. */
-static void put_text(struct ps_strbuf *out, const char *text)
-{
-	json_t *s = json_stringn_nocheck(text, strlen(text));
-	char *quoted = s ? json_dumps(s, JSON_ENCODE_ANY) : NULL;
-
-	if (quoted)
-		ps_strbuf_puts(out, quoted);
-	else
-		out->failed = true;
-	free(quoted);
-	json_decref(s);
-}
 
 char *ps_cli_plan_model_path(const struct ps_plan_case *c, const char *path)
 {
@@ -67,9 +54,9 @@ static enum ps_status put_model(const struct ps_plan_answer *a, int model, bool 
 	if (!path)
 		return ps_error_set(err, PS_ENOMEM, "no memory for a path");
 	ps_strbuf_puts(out, "  - name: ");
-	put_text(out, m->name);
+	ps_json_quote(out, m->name);
 	ps_strbuf_puts(out, "\n    path: ");
-	put_text(out, path);
+	ps_json_quote(out, path);
 	ps_strbuf_puts(out, gpu ? "\n    device: cuda:0\n" : "\n");
 	free(path);
 	return PS_OK;
@@ -106,9 +93,9 @@ static void put_tenant(const struct ps_plan_answer *a, const struct ps_plan_plac
 	char sla[PS_SLA_SIZE];
 
 	ps_strbuf_puts(out, "  - name: ");
-	put_text(out, t->name);
+	ps_json_quote(out, t->name);
 	ps_strbuf_puts(out, "\n    models: [");
-	put_text(out, a->c->models[t->model].name);
+	ps_json_quote(out, a->c->models[t->model].name);
 	ps_strbuf_printf(out, "]\n    sla: %s\n    weight: %lld", ps_sla_format(&t->sla, sla),
 			 (long long)ps_cli_plan_weight(p));
 	ps_strbuf_printf(out, " # %.3g %% of its traffic: up to %.4g/s\n", 100 * p->traffic,

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/strbuf.h"
 
 #include <stdio.h>
@@ -13,20 +14,6 @@
 #define STOP_TIMEOUT_NS	 (20 * PS_NS_PER_SEC)
 #define MAX_SET_FILE	 100 /* bytes of a set's name that make a file's */
 #define MAX_QUEUE_LIMIT	 1000000
-
-/* A text in double quotes; JSON's escapes are YAML's too. */
-static void put_quoted(struct ps_strbuf *b, const char *text)
-{
-	json_t *s = json_string(text);
-	char *quoted = s ? json_dumps(s, JSON_ENCODE_ANY) : NULL;
-	if (quoted) {
-		ps_strbuf_puts(b, quoted);
-	} else {
-		b->failed = true; /* not UTF-8, or no memory */
-	}
-	free(quoted);
-	json_decref(s);
-}
 
 static const struct ps_measure_tenant *member(const struct ps_measure_campaign *c,
 					      const struct ps_store_set *set, int i)
@@ -53,7 +40,7 @@ static void put_models(struct ps_strbuf *b, const struct ps_measure_context *m,
 	for (size_t k = 0; k < m->c->models.len; k++) {
 		if (is_used(m, set, how, k)) {
 			ps_strbuf_printf(b, "  - name: %s\n    path: ", models[k].name);
-			put_quoted(b, m->model_paths[k]);
+			ps_json_quote(b, m->model_paths[k]);
 			ps_strbuf_putc(b, '\n');
 		}
 	}
@@ -91,7 +78,7 @@ static void put_agreement(struct ps_strbuf *b, const struct ps_measure_tenant *t
 {
 	char sla[PS_SLA_SIZE];
 	ps_strbuf_puts(b, "    sla: ");
-	put_quoted(b, ps_sla_format(&t->sla, sla));
+	ps_json_quote(b, ps_sla_format(&t->sla, sla));
 	ps_strbuf_putc(b, '\n');
 }
 
@@ -181,10 +168,10 @@ static enum ps_status write_config(const struct ps_measure_context *m,
 				 s->width == 1 ? "wide" : "narrow", (long long)m->c->seed);
 	}
 	ps_strbuf_puts(&b, "cache: ");
-	put_quoted(&b, how->cache_dir ? how->cache_dir : m->cache_dir);
+	ps_json_quote(&b, how->cache_dir ? how->cache_dir : m->cache_dir);
 	if (s->library) {
 		ps_strbuf_puts(&b, "\nlibrary: ");
-		put_quoted(&b, s->library);
+		ps_json_quote(&b, s->library);
 	}
 	ps_strbuf_putc(&b, '\n');
 	enum ps_status st = m->c->server_config ? ps_measure_put_given(m, set, live, &b, err)

@@ -1,6 +1,7 @@
 /* verify_fit.c - where a planned machine is measured here, for how long, and as what campaign. */
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/units.h"
 #include "measure/measure_internal.h"
 #include "measure/verify.h"
@@ -124,25 +125,12 @@ int64_t ps_measure_first_ns(const struct ps_measure_machine *m, int64_t max_ns)
 
 /* ---- as what campaign? ---- */
 
-static void put_quoted(struct ps_strbuf *out, const char *text)
-{
-	json_t *s = json_string(text);
-	char *quoted = s ? json_dumps(s, JSON_ENCODE_ANY) : NULL;
-	if (quoted) {
-		ps_strbuf_puts(out, quoted);
-	} else {
-		out->failed = true; /* not UTF-8, or no memory */
-	}
-	free(quoted);
-	json_decref(s);
-}
-
 static void put_models(const struct ps_measure_machine *m, struct ps_strbuf *out)
 {
 	ps_strbuf_puts(out, "models:\n");
 	for (int i = 0; i < m->model_len; i++) {
 		ps_strbuf_printf(out, "  - name: \"%s\"\n    file: ", m->models[i].name);
-		put_quoted(out, m->models[i].path);
+		ps_json_quote(out, m->models[i].path);
 		ps_strbuf_putc(out, '\n');
 	}
 }
@@ -170,9 +158,9 @@ static void put_slice(const struct ps_measure_machine *m, const struct ps_measur
 			 ps_cpus_format(&slot->cpus, cpus), (long long)memory);
 	if (m->priced_as) {
 		ps_strbuf_puts(out, "  priced_as: ");
-		put_quoted(out, m->priced_as);
+		ps_json_quote(out, m->priced_as);
 		ps_strbuf_puts(out, "\n  prices: ");
-		put_quoted(out, m->prices);
+		ps_json_quote(out, m->prices);
 		ps_strbuf_putc(out, '\n');
 	}
 	if (slot->generator_cpu >= 0) {

@@ -129,30 +129,17 @@ enum ps_status ps_plan_case_correct(struct ps_plan_case *c, const char *path, st
 
 /* ---- into a file ---- */
 
-static void put_quoted(struct ps_strbuf *out, const char *text)
-{
-	json_t *s = json_stringn_nocheck(text, strlen(text));
-	char *quoted = s ? json_dumps(s, JSON_ENCODE_ANY) : NULL;
-
-	if (quoted)
-		ps_strbuf_puts(out, quoted);
-	else
-		out->failed = true;
-	free(quoted);
-	json_decref(s);
-}
-
 static void put_row(const struct ps_plan_case *c, int model, const struct ps_cost_price *type,
 		    double factor, struct ps_strbuf *out)
 {
 	char name[300];
 
 	ps_strbuf_puts(out, "  - model: ");
-	put_quoted(out, c->models[model].name);
+	ps_json_quote(out, c->models[model].name);
 	if (type) {
 		(void)snprintf(name, sizeof(name), "%s/%s", type->provider, type->instance_type);
 		ps_strbuf_puts(out, "\n    instance_type: ");
-		put_quoted(out, name);
+		ps_json_quote(out, name);
 	}
 	/* all digits: read again it is the same */
 	ps_strbuf_printf(out, "\n    factor: %.17g\n", factor);

@@ -168,6 +168,19 @@ static void test_json_values(void **state)
 	json_decref(o);
 }
 
+static void test_json_quote(void **state)
+{
+	(void)state;
+	struct ps_strbuf b;
+	ps_strbuf_init(&b);
+	ps_json_quote(&b, "a \"b\"\\ \n caf\xc3\xa9");
+	assert_string_equal(b.data, "\"a \\\"b\\\"\\\\ \\n caf\xc3\xa9\"");
+	assert_int_equal(ps_strbuf_status(&b), PS_OK);
+	ps_json_quote(&b, "caf\xe9");
+	assert_int_not_equal(ps_strbuf_status(&b), PS_OK);
+	ps_strbuf_fini(&b);
+}
+
 static void test_clock(void **state)
 {
 	struct ps_clock_fake fake;
@@ -196,7 +209,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status_table), cmocka_unit_test(test_csv),
 		cmocka_unit_test(test_error),	     cmocka_unit_test(test_json_parse),
-		cmocka_unit_test(test_json_values),  cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_json_values),  cmocka_unit_test(test_json_quote),
+		cmocka_unit_test(test_clock),
 	};
 
 	return cmocka_run_group_tests_name("base/text", tests, NULL, NULL);

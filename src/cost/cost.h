@@ -13,8 +13,8 @@
  *	a - b:	lo = a - b - sqrt((a - la)^2 + (ub - b)^2)
  *		hi = a - b + sqrt((ua - a)^2 + (b - lb)^2)
  * and a ratio is a difference of logarithms. 1/C swaps and inverts the ends of C exactly. The value
- * is that of the values, which fresh trials may have lowered out of the middle; an interval holds
- *it.
+ * is that of the values, which fresh trials may have lowered out of the middle; an interval is
+ * never without it.
  */
 #ifndef PS_COST_COST_H
 #define PS_COST_COST_H

@@ -6,15 +6,18 @@
  *
  * The contract that every search and every printed bound rests on:
  *  - monotone: a subset of a set that fits, fits (tested for each oracle);
- *  - necessary: every kind has on every type a level (its strictness); when a set fits on a type
- *and q is the highest level of its members, then in each dimension d sum over members of count x
- *need(type, q, kind, d)  <=  room(type, d);
+ *  - necessary: every kind has on every type a level (its strictness). When a set fits on a type
+ *    and q is the highest level of its members, then in each dimension d the sum over members of
+ *    count x need(type, q, kind, d) is at most room(type, d);
  *  - need grows with the level, and is never negative. INFINITY: never together with that level;
- *  - least: what a part needs whatever is beside it. When a set fits, sum over members of count x
- *least(type, kind, d)  <=  room(type, d) in each dimension. At least the need at its own level.
- *  - mixed, where there are groups: what a part needs when a part of another group is there, too.
- *When a set with parts of two groups fits, sum over members of count x mixed(type, kind, d)  <=
- *    room(type, d) in each dimension. At least `least`, at most the room.
+ *  - least: what a part needs whatever is beside it. When a set fits, the sum over members of
+ *    count x least(type, kind, d) is at most room(type, d) in each dimension. At least the need at
+ *    its own level.
+ *  - mixed, where there are groups: what a part needs when one of another group is there, too.
+ *    When a set with parts of two groups fits, the sum over members of count x
+ *    mixed(type, kind, d) is at most room(type, d) in each dimension. At least `least`, at most
+ *    the room.
+ *
  * Oracles are immutable while a search runs. No function blocks.
  */
 #ifndef PS_PLAN_ORACLE_H

@@ -173,8 +173,8 @@ enum ps_status ps_cache_draw_near(const struct ps_cache_problem *p,
 /* A group that would rather go its own way. */
 struct ps_cache_objection {
 	bool found;
-	uint64_t who;		  /* a bit per tenant */
-	double part;		  /* w(T)/W: the chances that are theirs */
+	int who[PS_CACHE_CORE_TENANTS], members; /* tenants' numbers, ascending */
+	double part;				 /* w(T)/W: the chances that are theirs */
 	double gain;		  /* the least ratio of what a member would get to what it has, > 1;
 				   * INFINITY when some have nothing */
 	struct ps_cache_plan way; /* what it would do with its part; shares add up to 1. Owned */

@@ -14,12 +14,12 @@ SRC = ROOT / "src"
 PLACES = {
     r"#include <sqlite3\.h>": ["store/"],
     r"#include <yaml\.h>": ["conf/"],
-    r"#include <coin/": ["plan/"],
+    r"#include <coin/": ["plan/", "cache/clp.c"],
     r"#include <http_parser\.h>": ["net/"],
     r"#include <(sys/socket|sys/epoll|netinet/.*|arpa/inet|netdb|sys/un|sys/timerfd|sys/eventfd)\.h>":
         ["net/", "evloop/"],
     r"#include <dlfcn\.h>": ["engine/onnxruntime/", "host/", "predict/numeric.c",
-                               "plan/solvers.c"],
+                               "plan/solvers.c", "cache/clp.c"],
     r"#include <(lapacke|libsvm/.*)\.h>": ["predict/"],
     r"\b(clock_gettime|gettimeofday|clock_nanosleep|nanosleep|usleep)\s*\(": ["base/clock.c"],
     r"\btime\s*\(\s*(NULL|0)\s*\)": ["base/clock.c"],

@@ -1,0 +1,72 @@
+/* timed.c - problems of the sizes that servers have. */
+#include "check.h"
+
+#include "base/clock.h"
+#include "base/rng.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Models of 10 MB to 1 GB that load at 200 MB/s to 2 GB/s; every tenant asks for every model, Zipf
+ * over its own ranking, 20 to 2,000 requests per epoch; memory for a third of the bytes. */
+static void draw(struct instance *c, uint64_t seed)
+{
+	struct ps_rng r;
+	int items = c->p.items;
+	int64_t all = 0;
+
+	ps_rng_init(&r, seed, ps_rng_stream("cache/timed"));
+	for (int j = 0; j < items; j++) {
+		double bytes = 1e7 * pow(100, ps_rng_uniform(&r));
+		c->item[j].bytes = (int64_t)bytes;
+		c->item[j].load_s = bytes / (2e8 * pow(10, ps_rng_uniform(&r)));
+		all += c->item[j].bytes;
+	}
+	c->p.capacity_bytes = all / 3;
+	for (int i = 0; i < c->p.tenants; i++) {
+		double rate = 20 * pow(100, ps_rng_uniform(&r)), sum = 0;
+		double *row = c->demand + (size_t)i * (size_t)items;
+		c->tenant[i].weight = 1 + (double)ps_rng_below(&r, 3);
+		for (int j = 0; j < items; j++)
+			row[j] = 1.0 / (j + 1);
+		for (int j = items - 1; j > 0; j--) {
+			int other = (int)ps_rng_below(&r, (uint64_t)j + 1);
+			double kept = row[j];
+			row[j] = row[other];
+			row[other] = kept;
+		}
+		for (int j = 0; j < items; j++)
+			sum += row[j];
+		for (int j = 0; j < items; j++)
+			row[j] *= rate / sum;
+	}
+}
+
+int time_run(int tenants, int items, enum ps_cache_kind kind, int repeat, uint64_t seed)
+{
+	struct instance c;
+	struct ps_error err;
+	char text[800];
+
+	if (!instance_init(&c, tenants, items))
+		return 2;
+	for (int k = 0; k < repeat; k++) {
+		struct ps_cache_plan plan;
+		draw(&c, seed + (uint64_t)k);
+		int64_t from = ps_clock_now_ns();
+		if (ps_cache_plan_make(kind, &c.p, NULL, &plan, &err) != PS_OK) {
+			fprintf(stderr, "%s\n", ps_error_format(&err, text, sizeof(text)));
+			instance_fini(&c);
+			return 2;
+		}
+		double s = (double)(ps_clock_now_ns() - from) * 1e-9;
+		printf("{\"tenants\": %d, \"items\": %d, \"policy\": \"%s\", \"seconds\": %.9f, "
+		       "\"gap\": %.3e, \"configurations\": %d, \"rounds\": %d, \"priced\": %d, "
+		       "\"worst_share\": %.9f}\n",
+		       tenants, items, ps_cache_policy_get(kind)->name, s, plan.gap, plan.n,
+		       plan.rounds, plan.priced, ps_cache_worst_share(&plan, NULL));
+		ps_cache_plan_free(&plan);
+	}
+	instance_fini(&c);
+	return 0;
+}

@@ -1,0 +1,37 @@
+/* maxmin_internal.h - the greatest least value over mixtures of configurations, by column
+ * generation: a stage of MMF, and the question whether a group could do better (core.c).
+ */
+#ifndef PS_CACHE_MAXMIN_INTERNAL_H
+#define PS_CACHE_MAXMIN_INTERNAL_H
+
+#include "cache/columns_internal.h"
+
+/* Value of row r: scale[r] x scaled utility of participant who[r]. At first all rise. */
+struct ps_cache_maxmin_rows {
+	int n;
+	const int *who;	     /* [n] rows of the game */
+	const double *scale; /* [n] > 0 */
+};
+
+struct ps_cache_maxmin_answer {
+	double value, bound; /* the least of those that rise, and what no mixture is over */
+	const double *y;     /* [n] their prices: those that rise add up to 1. Borrowed */
+	int rounds;
+};
+
+struct ps_cache_maxmin;
+
+/* ps_cache_maxmin_new works on the columns `c`, to which it adds; all are borrowed. PS_ENOMEM,
+ * PS_ENOTFOUND (no CLP). */
+enum ps_status ps_cache_maxmin_new(struct ps_cache_game *g, struct ps_cache_columns *c,
+				   const struct ps_cache_maxmin_rows *rows,
+				   struct ps_cache_maxmin **ret_m, struct ps_error *err);
+void ps_cache_maxmin_free(struct ps_cache_maxmin *m);
+/* ps_cache_maxmin_solve sets the columns' shares. With `enough` > 0 it ends as soon as the value is
+ * over or the bound under that. PS_ENOMEM, PS_EINTERNAL. */
+enum ps_status ps_cache_maxmin_solve(struct ps_cache_maxmin *m, double enough,
+				     struct ps_cache_maxmin_answer *ret, struct ps_error *err);
+/* ps_cache_maxmin_hold ends the rise of a row: from here on it is at least `level`. */
+void ps_cache_maxmin_hold(struct ps_cache_maxmin *m, int row, double level);
+
+#endif

@@ -1,0 +1,141 @@
+/* mmf.c - max-min fairness of V_i / (w_i U_i*), lexicographically: a sequence of linear programmes.
+ *
+ * A row with a positive dual is tight in every optimum of its stage (complementary slackness), so
+ * that tenant can get no more without taking from one that has no more: it is held at its value
+ * from there on. This is exact, where solving again for each tenant asks how little is little.
+ */
+#include "cache/maxmin_internal.h"
+#include "cache/policies_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* The duals of a stage add up to 1: over at most 1,024 tenants one is over this. */
+#define TIGHT 1e-4
+/* What a held value may lose in a later stage, for CLP's own tolerance. */
+#define GIVE 1e-9
+
+struct mmf {
+	struct ps_cache_game *g;
+	struct ps_cache_columns c;
+	int *who;
+	double *scale, *y;
+	bool *held;
+	double gap;
+	int rounds;
+};
+
+static void mmf_fini(struct mmf *s)
+{
+	ps_cache_columns_fini(&s->c);
+	free(s->who);
+	free(s->scale);
+	free(s->y);
+	free(s->held);
+}
+
+static bool mmf_init(struct mmf *s, struct ps_cache_game *g)
+{
+	size_t n = (size_t)g->n + 1;
+
+	*s = (struct mmf){.g = g,
+			  .who = malloc(n * sizeof(*s->who)),
+			  .scale = malloc(n * sizeof(*s->scale)),
+			  .y = calloc(n, sizeof(*s->y)),
+			  .held = calloc(n, sizeof(*s->held))};
+	ps_cache_columns_init(&s->c, g);
+	if (!s->who || !s->scale || !s->y || !s->held)
+		return false;
+	for (int i = 0; i < g->n; i++) {
+		s->who[i] = i;
+		s->scale[i] = g->sum / (g->n * g->w[i]);
+	}
+	return true;
+}
+
+/* What each would choose alone: some column is needed to begin with. */
+static bool start(struct mmf *s, const struct ps_cache_plan *before)
+{
+	uint64_t *has = malloc((size_t)s->g->words * sizeof(*has));
+	bool ok = has && (!before || ps_cache_columns_add_plan(&s->c, before, 1) >= 0);
+	double bound;
+
+	for (int i = 0; ok && i < s->g->n; i++) {
+		s->y[i] = 1;
+		(void)ps_cache_welfare(s->g, s->y, 0, true, has, &bound);
+		s->y[i] = 0;
+		ok = ps_cache_columns_add(&s->c, has) >= 0;
+	}
+	free(has);
+	return ok;
+}
+
+static int hold(struct mmf *s, struct ps_cache_maxmin *m, const struct ps_cache_maxmin_answer *a)
+{
+	double most = 0;
+	int n = 0;
+
+	for (int i = 0; i < s->g->n; i++)
+		most = s->held[i] ? most : fmax(most, a->y[i]);
+	for (int i = 0; i < s->g->n; i++) {
+		if (s->held[i] || a->y[i] < fmin(TIGHT, most))
+			continue;
+		s->held[i] = true;
+		ps_cache_maxmin_hold(m, i, fmax(0, a->value - GIVE));
+		n++;
+	}
+	return n;
+}
+
+static enum ps_status stages(struct mmf *s, struct ps_error *err)
+{
+	const struct ps_cache_maxmin_rows rows = {s->g->n, s->who, s->scale};
+	struct ps_cache_maxmin *m;
+	enum ps_status st = ps_cache_maxmin_new(s->g, &s->c, &rows, &m, err);
+
+	if (st != PS_OK)
+		return st;
+	for (int left = s->g->n; left > 0 && st == PS_OK;) {
+		struct ps_cache_maxmin_answer a;
+		st = ps_cache_maxmin_solve(m, 0, &a, err);
+		if (st != PS_OK)
+			break;
+		s->gap = fmax(s->gap, a.bound - a.value);
+		s->rounds += a.rounds;
+		left -= hold(s, m, &a);
+	}
+	ps_cache_maxmin_free(m);
+	return st;
+}
+
+static enum ps_status run(struct mmf *s, const struct ps_cache_plan *before,
+			  struct ps_cache_plan *ret_plan, struct ps_error *err)
+{
+	enum ps_status st = start(s, before)
+				    ? stages(s, err)
+				    : ps_error_set(err, PS_ENOMEM, "no memory for a fair plan");
+
+	if (st == PS_OK)
+		st = ps_cache_columns_plan(&s->c, ret_plan, err);
+	if (st == PS_OK) {
+		ret_plan->gap = s->gap;
+		ret_plan->rounds = s->rounds;
+	}
+	return st;
+}
+
+PS_CACHE_PLAN(mmf)
+{
+	struct ps_cache_game g;
+	struct mmf s;
+	enum ps_status st = ps_cache_game_init(&g, p, err);
+
+	(void)scores;
+	if (st != PS_OK)
+		return st;
+	st = mmf_init(&s, &g) ? run(&s, before, ret_plan, err)
+			      : ps_error_set(err, PS_ENOMEM, "no memory for a fair plan");
+	mmf_fini(&s);
+	ps_cache_game_fini(&g);
+	return st;
+}

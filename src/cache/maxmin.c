@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROUNDS = 5000 };
-#define CLOSE	  1e-10 /* of the bound: what rounding in CLP leaves */
-#define TOLERANCE 1e-11 /* of WELFARE */
+enum { ROUNDS = 5000, SMALL = 2000 };
+/* Of the bound. Small games to what rounding in CLP leaves; larger ones to what a certificate asks.
+ */
+#define CLOSE	   1e-10
+#define CLOSE_MANY 2e-7
 
 struct ps_cache_maxmin {
 	struct ps_cache_game *g;
@@ -16,6 +18,8 @@ struct ps_cache_maxmin {
 	struct ps_cache_maxmin_rows rows;
 	struct ps_cache_clp *lp;
 	int in_lp; /* columns that it knows */
+	bool small;
+	double close;
 	bool *held;
 	double *level, *y, *a; /* [n] */
 	double *prices;	       /* [participants] for WELFARE */
@@ -63,6 +67,8 @@ enum ps_status ps_cache_maxmin_new(struct ps_cache_game *g, struct ps_cache_colu
 	m->g = g;
 	m->c = c;
 	m->rows = *rows;
+	m->small = (int64_t)g->n * g->m <= SMALL;
+	m->close = m->small ? CLOSE : CLOSE_MANY;
 	enum ps_status st = allocate(m) ? ps_cache_clp_new(rows->n, &m->lp, err)
 					: ps_error_set(err, PS_ENOMEM, "no memory for a fair plan");
 	if (st == PS_OK)
@@ -116,11 +122,10 @@ static double least(struct ps_cache_maxmin *m)
 	return worst;
 }
 
-/* Any prices prove a bound: t <= max over S of sum y a(S) - sum of y x level, the rising y being
- * scaled to 1. *ret_column is the S that was found; false: no memory. */
-static bool price(struct ps_cache_maxmin *m, double *ret_bound, int *ret_column)
+/* The rising prices are scaled to 1. Returns sum of y x level of those that are held. */
+static double set_prices(struct ps_cache_maxmin *m)
 {
-	double rising = 0, held = 0, bound;
+	double rising = 0, held = 0;
 
 	for (int r = 0; r < m->rows.n; r++)
 		rising += m->held[r] ? 0 : m->y[r];
@@ -130,9 +135,27 @@ static bool price(struct ps_cache_maxmin *m, double *ret_bound, int *ret_column)
 		held += m->held[r] ? m->y[r] * m->level[r] : 0;
 		m->prices[m->rows.who[r]] += m->y[r] * m->rows.scale[r];
 	}
-	(void)ps_cache_welfare(m->g, m->prices, TOLERANCE, false, m->has, &bound);
-	*ret_bound = rising > 0 ? bound - held : DBL_MAX;
+	return rising > 0 ? held : -INFINITY;
+}
+
+/* Any prices prove a bound: t <= max over S of sum y a(S) - sum of y x level. *ret_column is the S
+ * that was found; false: no memory. */
+static bool price(struct ps_cache_maxmin *m, double value, double *ret_bound, int *ret_column)
+{
+	double held = set_prices(m), bound, found;
+	int known = m->c->n;
+
+	found = ps_cache_welfare(m->g, m->prices, m->small ? 0 : 1e-9, !m->small, m->has, &bound);
 	*ret_column = ps_cache_columns_add(m->c, m->has);
+	/* Cut short, with nothing found: the truth is asked for. */
+	if (!m->small && bound - held - value > m->close &&
+	    (*ret_column < known || found - held <= value + m->close / 4)) {
+		/* Prices of those that are held may be large. */
+		(void)ps_cache_welfare(m->g, m->prices, m->close / 10 / fmax(1, bound), false,
+				       m->has, &bound);
+		*ret_column = ps_cache_columns_add(m->c, m->has);
+	}
+	*ret_bound = bound - held;
 	return *ret_column >= 0;
 }
 
@@ -149,10 +172,10 @@ enum ps_status ps_cache_maxmin_solve(struct ps_cache_maxmin *m, double enough,
 		if (st != PS_OK)
 			return st;
 		ret->value = least(m);
-		if (!price(m, &bound, &column))
+		if (!price(m, ret->value, &bound, &column))
 			return ps_error_set(err, PS_ENOMEM, "no memory for a fair plan");
 		ret->bound = fmin(ret->bound, bound);
-		if (column < known || ret->bound - ret->value <= CLOSE * fmax(1, ret->bound) ||
+		if (column < known || ret->bound - ret->value <= m->close * fmax(1, ret->bound) ||
 		    (enough > 0 && (ret->value > enough || ret->bound < enough)))
 			break;
 	}

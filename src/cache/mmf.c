@@ -10,8 +10,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* The duals of a stage add up to 1: over at most 1,024 tenants one is over this. */
-#define TIGHT 1e-4
+/* The duals of a stage add up to 1. Under this a dual may be what is left of the simplex' and the
+ * pricing's tolerances; the largest counts in any case. */
+#define TIGHT 1e-3
 /* What a held value may lose in a later stage, for CLP's own tolerance. */
 #define GIVE 1e-9
 

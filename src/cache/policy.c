@@ -79,13 +79,6 @@ static double total(const struct ps_cache_problem *p, const struct ps_cache_plan
 	return sum;
 }
 
-/* The least V_i over its share. */
-static double least(const struct ps_cache_problem *p, const struct ps_cache_plan *plan)
-{
-	(void)p;
-	return ps_cache_worst_share(plan, NULL);
-}
-
 /* Of V_i itself, so that plans of different capacities compare. */
 static double log_sum(const struct ps_cache_problem *p, const struct ps_cache_plan *plan)
 {
@@ -114,7 +107,7 @@ static const struct ps_cache_policy policies[PS_CACHE_KINDS] = {
 	[PS_CACHE_OPTP] = {"optp", "the most load time spared in all, whoever gets it", false,
 			   touch_order, left_nothing, ps_cache_optp_plan, total},
 	[PS_CACHE_MMF] = {"mmf", "the worst off gets the most that it can, then the next", false,
-			  touch_order, left_nothing, ps_cache_mmf_plan, least},
+			  touch_order, left_nothing, ps_cache_mmf_plan, no_objective},
 	[PS_CACHE_PF] = {"pf", "proportionally fair: no group could do better on its own", false,
 			 touch_order, left_nothing, ps_cache_pf_plan, log_sum},
 };

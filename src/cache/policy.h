@@ -136,8 +136,9 @@ struct ps_cache_policy {
 			       const struct ps_cache_scores *scores,
 			       const struct ps_cache_plan *before, struct ps_cache_plan *ret_plan,
 			       struct ps_error *err);
-	/* The policy's own objective of a plan, which more capacity never lowers (up to the gap);
-	 * NAN for a policy that has none. */
+	/* The policy's own objective of a plan, which more capacity never lowers (up to the gap):
+	 * OPTP's sum of utilities, PF's of their logarithms. NAN for the others: MMF measures in
+	 * U_i*, which grows with the capacity, too. */
 	double (*objective)(const struct ps_cache_problem *p, const struct ps_cache_plan *plan);
 };
 

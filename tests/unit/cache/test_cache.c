@@ -1,0 +1,317 @@
+/* A cache over epochs: demand that is forgotten, plans that are kept, draws, victims. */
+#include "cache/cache.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct ps_cache *make(enum ps_cache_kind policy, int64_t capacity)
+{
+	const struct ps_cache_options o = {
+		.policy = policy, .capacity_bytes = capacity, .half_life_epochs = 1, .seed = 5};
+	struct ps_cache *c;
+
+	assert_int_equal(ps_cache_new(&o, &c, NULL), PS_OK);
+	return c;
+}
+
+static int tenant(struct ps_cache *c, const char *name, double weight)
+{
+	const struct ps_cache_tenant t = {.weight = weight};
+	int at = -1;
+
+	assert_int_equal(ps_cache_set_tenant(c, name, &t, &at, NULL), PS_OK);
+	return at;
+}
+
+static int item(struct ps_cache *c, const char *key, int64_t bytes)
+{
+	const struct ps_cache_item t = {.bytes = bytes, .load_s = (double)bytes};
+	int at = -1;
+
+	assert_int_equal(ps_cache_set_item(c, key, &t, &at, NULL), PS_OK);
+	return at;
+}
+
+static void ask(struct ps_cache *c, int who, int what, int times)
+{
+	for (int i = 0; i < times; i++)
+		ps_cache_ask(c, who, what);
+}
+
+static struct ps_cache_epoch epoch(struct ps_cache *c)
+{
+	struct ps_cache_epoch e;
+	struct ps_error err = {0};
+
+	if (ps_cache_epoch_end(c, &e, &err) != PS_OK)
+		fail_msg("%s", err.what);
+	return e;
+}
+
+static void test_demand_is_forgotten_by_half(void **state)
+{
+	struct ps_cache *c = make(PS_CACHE_PF, 100);
+	int a = tenant(c, "a", 1), x = item(c, "x", 10);
+
+	(void)state;
+	ask(c, a, x, 8);
+	assert_true(epoch(c).number == 1);
+	assert_true(fabs(ps_cache_demand(c, a, x) - 8) < 1e-12);
+	(void)epoch(c);
+	/* (8 x 1/2 + 0) / (1 + 1/2) */
+	assert_true(fabs(ps_cache_demand(c, a, x) - 8. / 3) < 1e-12);
+	ps_cache_set_demand(c, a, x, 5);
+	assert_true(fabs(ps_cache_demand(c, a, x) - 5) < 1e-12);
+	ps_cache_free(c);
+}
+
+/* A restart with the demand that was kept decides as before. */
+static void test_demand_put_back_decides(void **state)
+{
+	struct ps_cache *c = make(PS_CACHE_OPTP, 10);
+	int a = tenant(c, "a", 1), x = item(c, "x", 10), y = item(c, "y", 9);
+
+	(void)state;
+	assert_true(epoch(c).number == 0);
+	assert_null(ps_cache_last(c)->plan);
+	ps_cache_set_demand(c, a, y, 3);
+	ps_cache_set_demand(c, a, x, 1);
+	struct ps_cache_epoch e = epoch(c);
+	assert_true(e.number == 1 && e.switched);
+	assert_true(ps_cache_wants(c, y) && !ps_cache_wants(c, x));
+	assert_true(fabs(e.loads_s - 9) < 1e-12);
+	ps_cache_free(c);
+}
+
+static void test_the_same_content_is_one_item(void **state)
+{
+	struct ps_cache *c = make(PS_CACHE_PF, 10);
+	int a = tenant(c, "a", 1), b = tenant(c, "b", 1);
+	int x = item(c, "digest", 10), again = item(c, "digest", 10);
+
+	(void)state;
+	assert_int_equal(x, again);
+	ask(c, a, x, 1);
+	ask(c, b, again, 1);
+	struct ps_cache_epoch e = epoch(c);
+	assert_true(fabs(e.plan->utility[a] - e.plan->best[a]) < 1e-12);
+	assert_true(fabs(e.plan->utility[b] - e.plan->best[b]) < 1e-12);
+	ps_cache_free(c);
+}
+
+static void test_what_does_not_fit_is_refused(void **state)
+{
+	struct ps_cache *c = make(PS_CACHE_PF, 10);
+	const struct ps_cache_item large = {.bytes = 11, .load_s = 1};
+	const struct ps_cache_item pinned = {.bytes = 6, .load_s = 1, .pinned = true};
+	const struct ps_cache_tenant greedy = {.weight = 1, .guaranteed_bytes = 5};
+	struct ps_error err;
+	int at = -1;
+
+	(void)state;
+	assert_int_equal(ps_cache_set_item(c, "large", &large, &at, &err), PS_ETOOBIG);
+	assert_non_null(strstr(err.what, "11 B"));
+	assert_non_null(strstr(err.what, "10 B"));
+	assert_int_equal(ps_cache_find_item(c, "large"), -1);
+	assert_int_equal(ps_cache_set_item(c, "p", &pinned, &at, &err), PS_OK);
+	assert_int_equal(ps_cache_set_tenant(c, "t", &greedy, &at, &err), PS_ETOOBIG);
+	assert_int_equal(ps_cache_find_tenant(c, "t"), -1);
+	assert_int_equal(ps_cache_set_capacity(c, 5, &err), PS_ETOOBIG);
+	assert_int_equal(ps_cache_set_capacity(c, 11, &err), PS_OK);
+	assert_int_equal(ps_cache_set_tenant(c, "t", &greedy, &at, &err), PS_OK);
+	ps_cache_free(c);
+}
+
+/* Chances come out over epochs, the log has what drew them, and the same seed repeats it. */
+static void test_draws_follow_the_plan(void **state)
+{
+	enum { EPOCHS = 4000 };
+	uint64_t first = 0;
+
+	(void)state;
+	for (int run = 0; run < 2; run++) {
+		struct ps_cache *c = make(PS_CACHE_PF, 10);
+		int a = tenant(c, "a", 2), b = tenant(c, "b", 1);
+		int x = item(c, "x", 10), y = item(c, "y", 10);
+		int had = 0, switches = 0;
+		uint64_t mix = 0;
+		for (int k = 0; k < EPOCHS; k++) {
+			ask(c, a, x, 3);
+			ask(c, b, y, 3);
+			struct ps_cache_epoch e = epoch(c);
+			ps_cache_set_resident(c, x, ps_cache_wants(c, x));
+			ps_cache_set_resident(c, y, ps_cache_wants(c, y));
+			had += ps_cache_wants(c, x);
+			switches += e.switched;
+			mix = mix * 31 + (uint64_t)e.drawn;
+			assert_true(e.renew > 0 && e.renew < 1);
+			assert_true(k == 0 || e.reused);
+		}
+		assert_true(abs(had - EPOCHS * 2 / 3) < EPOCHS / 12);
+		/* 20 s and 10 s are spared per epoch: a tenth of it goes into loads of 10 s. */
+		assert_true(fabs(10. * switches / EPOCHS - 3) < 0.4);
+		assert_true(run == 0 || mix == first);
+		first = mix;
+		ps_cache_free(c);
+	}
+}
+
+static void test_a_plan_is_kept_while_it_is_good(void **state)
+{
+	const struct ps_cache_options o = {.policy = PS_CACHE_PF,
+					   .capacity_bytes = 10,
+					   .half_life_epochs = 1,
+					   .reuse_gap = 0.2};
+	struct ps_cache *c;
+
+	(void)state;
+	assert_int_equal(ps_cache_new(&o, &c, NULL), PS_OK);
+	int a = tenant(c, "a", 1), b = tenant(c, "b", 1);
+	int x = item(c, "x", 10), y = item(c, "y", 10), z = item(c, "z", 10);
+	ask(c, a, x, 30);
+	ask(c, b, y, 30);
+	assert_false(epoch(c).reused);
+	/* A little of something else: the shares are still good, and the gap says how good. */
+	ask(c, a, x, 30);
+	ask(c, b, y, 30);
+	ask(c, b, z, 1);
+	struct ps_cache_epoch e = epoch(c);
+	assert_true(e.reused && e.plan->gap > 0 && e.plan->gap <= 0.2);
+	ask(c, b, z, 90);
+	e = epoch(c);
+	assert_true(!e.reused && e.plan->gap <= PS_CACHE_GAP);
+	ps_cache_free(c);
+}
+
+static bool not_the_first(void *ctx, int j)
+{
+	return j != *(const int *)ctx;
+}
+
+static void test_victims(void **state)
+{
+	int victims[8], n;
+	struct ps_cache *c = make(PS_CACHE_LRU, 30);
+	int a = tenant(c, "a", 1), x[4];
+	char key[8];
+
+	(void)state;
+	for (int j = 0; j < 4; j++) {
+		snprintf(key, sizeof(key), "m%d", j);
+		x[j] = item(c, key, j == 3 ? 20 : 10);
+	}
+	for (int j = 0; j < 3; j++) {
+		ps_cache_ask(c, a, x[j]);
+		ps_cache_set_resident(c, x[j], true);
+	}
+	ps_cache_ask(c, a, x[0]);
+	n = ps_cache_victims(c, a, x[3], 20, false, NULL, NULL, victims, 8);
+	assert_true(n == 2 && victims[0] == x[1] && victims[1] == x[2]);
+	n = ps_cache_victims(c, a, x[3], 20, false, not_the_first, &x[1], victims, 8);
+	assert_true(n == 2 && victims[0] == x[2] && victims[1] == x[0]);
+	assert_int_equal(ps_cache_victims(c, a, x[3], 31, false, NULL, NULL, victims, 8), 0);
+	assert_int_equal(ps_cache_victims(c, a, x[3], 20, false, NULL, NULL, victims, 1), 0);
+	ps_cache_free(c);
+}
+
+/* The small ones that a large one makes needless stay. */
+static void test_no_victim_is_needless(void **state)
+{
+	struct ps_cache *c = make(PS_CACHE_LRU, 30);
+	int a = tenant(c, "a", 1), small = item(c, "s", 1), large = item(c, "l", 20);
+	int other = item(c, "o", 25), victims[4];
+
+	(void)state;
+	ps_cache_ask(c, a, small);
+	ps_cache_ask(c, a, large);
+	ps_cache_set_resident(c, small, true);
+	ps_cache_set_resident(c, large, true);
+	assert_int_equal(ps_cache_victims(c, a, other, 15, false, NULL, NULL, victims, 4), 1);
+	assert_int_equal(victims[0], large);
+	ps_cache_free(c);
+}
+
+/* What the plan wants is given up last, and only to who may rob; least harm to others first. */
+static void test_a_planned_configuration_is_kept(void **state)
+{
+	struct ps_cache *c = make(PS_CACHE_PF, 30);
+	int a = tenant(c, "a", 1), b = tenant(c, "b", 1), victims[4];
+	int mine = item(c, "mine", 10), theirs = item(c, "theirs", 10), rare = item(c, "rare", 10);
+	int stray = item(c, "stray", 10);
+
+	(void)state;
+	ask(c, a, mine, 20);
+	ask(c, b, theirs, 20);
+	ask(c, a, rare, 3);
+	ask(c, a, stray, 1);
+	(void)epoch(c);
+	assert_true(ps_cache_wants(c, mine) && ps_cache_wants(c, theirs));
+	assert_true(ps_cache_wants(c, rare) && !ps_cache_wants(c, stray));
+	ps_cache_set_resident(c, mine, true);
+	ps_cache_set_resident(c, theirs, true);
+	assert_int_equal(ps_cache_victims(c, a, stray, 10, false, NULL, NULL, victims, 4), 0);
+	assert_int_equal(ps_cache_victims(c, a, stray, 10, true, NULL, NULL, victims, 4), 1);
+	assert_int_equal(victims[0], mine);
+	ps_cache_set_resident(c, stray, true);
+	assert_int_equal(ps_cache_victims(c, b, rare, 10, false, NULL, NULL, victims, 4), 1);
+	assert_int_equal(victims[0], stray);
+	ps_cache_free(c);
+}
+
+static void test_numbers_are_given_again(void **state)
+{
+	struct ps_cache *c = make(PS_CACHE_PF, 1000);
+	int a = tenant(c, "a", 1), first = item(c, "first", 10);
+	char key[16];
+
+	(void)state;
+	ask(c, a, first, 4);
+	(void)epoch(c);
+	assert_true(ps_cache_wants(c, first));
+	ps_cache_drop_item(c, first);
+	assert_null(ps_cache_item_key(c, first));
+	int second = item(c, "second", 10);
+	assert_int_equal(first, second);
+	assert_false(ps_cache_wants(c, second));
+	assert_true(ps_cache_demand(c, a, second) == 0);
+	/* Growth keeps what was known. */
+	ask(c, a, second, 4);
+	for (int j = 0; j < 200; j++) {
+		snprintf(key, sizeof(key), "k%d", j);
+		(void)item(c, key, 100);
+	}
+	int b = tenant(c, "b", 1);
+	ask(c, b, ps_cache_find_item(c, "k150"), 2);
+	(void)epoch(c);
+	assert_true(ps_cache_wants(c, second));
+	assert_true(ps_cache_wants(c, ps_cache_find_item(c, "k150")));
+	ps_cache_drop_tenant(c, a);
+	assert_null(ps_cache_tenant_name(c, a));
+	assert_int_equal(tenant(c, "z", 1), a);
+	ps_cache_free(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_demand_is_forgotten_by_half),
+		cmocka_unit_test(test_demand_put_back_decides),
+		cmocka_unit_test(test_the_same_content_is_one_item),
+		cmocka_unit_test(test_what_does_not_fit_is_refused),
+		cmocka_unit_test(test_draws_follow_the_plan),
+		cmocka_unit_test(test_a_plan_is_kept_while_it_is_good),
+		cmocka_unit_test(test_victims),
+		cmocka_unit_test(test_no_victim_is_needless),
+		cmocka_unit_test(test_a_planned_configuration_is_kept),
+		cmocka_unit_test(test_numbers_are_given_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

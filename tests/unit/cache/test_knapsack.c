@@ -1,0 +1,184 @@
+/* The knapsack: by hand, against every set, and the scaled programme against its stated error. */
+#include "cache/knapsack_internal.h"
+
+#include "base/rng.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+enum { MOST = 16 };
+
+static void test_by_hand(void **state)
+{
+	static const struct {
+		int n;
+		double value[5];
+		int64_t bytes[5], room;
+		double best;
+		unsigned set;
+	} rows[] = {
+		{0, {0}, {0}, 10, 0, 0},
+		{1, {3}, {4}, 3, 0, 0},
+		{1, {3}, {4}, 4, 3, 1},
+		/* The densest item is not in the best set. */
+		{3, {60, 100, 120}, {10, 20, 30}, 50, 220, 6},
+		{3, {6, 5, 5}, {6, 5, 5}, 10, 10, 6},
+		/* What is worth nothing stays out, what takes nothing is in. */
+		{4, {0, 1, 7, -2}, {1, 0, 5, 1}, 5, 8, 6},
+		{5, {1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}, 0, 0, 0},
+		{3, {1e-9, 1e9, 1}, {1, 1, 1}, 2, 1e9 + 1, 6},
+	};
+	struct ps_cache_sack k;
+	bool take[5];
+
+	(void)state;
+	assert_true(ps_cache_sack_init(&k, 5));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct ps_cache_sack_problem p = {.n = rows[i].n,
+							.value = rows[i].value,
+							.bytes = rows[i].bytes,
+							.room = rows[i].room};
+		unsigned set = 0;
+		double bound, found = ps_cache_sack_solve(&k, &p, take, &bound);
+		for (int j = 0; j < rows[i].n; j++)
+			set |= take[j] ? 1U << j : 0;
+		if (fabs(found - rows[i].best) > 1e-9 || set != rows[i].set ||
+		    bound < rows[i].best || bound > rows[i].best * (1 + 1e-12) + 1e-12)
+			fail_msg("row %zu: %g of %g, set %x, bound %g", i, found, rows[i].best, set,
+				 bound);
+	}
+	ps_cache_sack_fini(&k);
+}
+
+/* kind 0: anything; 1: value as bytes, the hard ones; 2: few values and sizes, many ties. */
+static void draw(struct ps_rng *r, int kind, int n, double *value, int64_t *bytes,
+		 int64_t *ret_room)
+{
+	int64_t all = 0;
+
+	for (int i = 0; i < n; i++) {
+		bytes[i] = kind == 2 ? 1 + (int64_t)ps_rng_below(r, 3)
+				     : (int64_t)ps_rng_below(r, 1000);
+		value[i] = kind == 1   ? (double)bytes[i]
+			   : kind == 2 ? (double)ps_rng_below(r, 3)
+				       : ps_rng_uniform(r);
+		all += bytes[i];
+	}
+	*ret_room = (int64_t)ps_rng_below(r, (uint64_t)all + 1);
+}
+
+static double every_set(int n, const double *value, const int64_t *bytes, int64_t room)
+{
+	double best = 0;
+
+	for (unsigned s = 0; s < 1U << n; s++) {
+		double sum = 0;
+		int64_t used = 0;
+		for (int i = 0; i < n; i++)
+			if (s >> i & 1) {
+				sum += value[i];
+				used += bytes[i];
+			}
+		if (used <= room)
+			best = fmax(best, sum);
+	}
+	return best;
+}
+
+static void check(const struct ps_cache_sack_problem *p, const bool *take, double value)
+{
+	double sum = 0;
+	int64_t used = 0;
+
+	for (int i = 0; i < p->n; i++)
+		if (take[i]) {
+			sum += p->value[i];
+			used += p->bytes[i];
+		}
+	assert_true(used <= p->room);
+	assert_true(fabs(sum - value) <= 1e-9 * (1 + sum));
+}
+
+static void test_against_every_set(void **state)
+{
+	struct ps_cache_sack k;
+	struct ps_rng r;
+
+	(void)state;
+	assert_true(ps_cache_sack_init(&k, MOST));
+	ps_rng_init(&r, 1, 1);
+	for (int c = 0; c < 1500; c++) {
+		double value[MOST], bound;
+		int64_t bytes[MOST];
+		bool take[MOST];
+		struct ps_cache_sack_problem p = {
+			.n = 1 + (int)ps_rng_below(&r, 10), .value = value, .bytes = bytes};
+		draw(&r, c % 3, p.n, value, bytes, &p.room);
+		double best = every_set(p.n, value, bytes, p.room);
+		double found = ps_cache_sack_solve(&k, &p, take, &bound);
+		check(&p, take, found);
+		if (fabs(found - best) > 1e-9 || bound < best * (1 - 1e-12))
+			fail_msg("case %d: %g, bound %g, but %g is the best", c, found, bound,
+				 best);
+		/* On a grid: within its own error, and the bound says the truth. */
+		found = ps_cache_sack_scaled(&k, &p, 50, take, &bound);
+		check(&p, take, found);
+		if (found > best + 1e-9 || bound < best - 1e-9)
+			fail_msg("case %d: scaled %g to %g, but %g is the best", c, found, bound,
+				 best);
+	}
+	ps_cache_sack_fini(&k);
+}
+
+/* A search that is cut says how far it may be off, and the grid takes it nearer. */
+static void test_a_cut_search_is_honest(void **state)
+{
+	enum { N = 60 };
+	struct ps_cache_sack k;
+	struct ps_rng r;
+	double value[N], bound, quick_bound;
+	int64_t bytes[N];
+	bool take[N];
+	struct ps_cache_sack_problem p = {.n = N, .value = value, .bytes = bytes};
+
+	(void)state;
+	assert_true(ps_cache_sack_init(&k, N));
+	ps_rng_init(&r, 7, 1);
+	for (int i = 0; i < N; i++) {
+		bytes[i] = 2 * (5000 + (int64_t)ps_rng_below(&r, 5000));
+		value[i] = (double)bytes[i] + 1e-3 * ps_rng_uniform(&r);
+	}
+	p.room = 99999; /* odd, and every item even: the fractional bound is never reached */
+	p.nodes = 30;
+	p.quick = true;
+	double quick = ps_cache_sack_solve(&k, &p, take, &quick_bound);
+	check(&p, take, quick);
+	assert_true(quick_bound >= quick);
+	p.quick = false;
+	double found = ps_cache_sack_solve(&k, &p, take, &bound);
+	check(&p, take, found);
+	assert_true(found >= quick);
+	assert_true(bound >= found && bound <= quick_bound * (1 + 1e-12));
+	/* Its error: a step of the grid per item, and there are 2^17 of them over all values. */
+	double sum = 0;
+	for (int i = 0; i < N; i++)
+		sum += value[i];
+	assert_true(found >= 99998 - N * sum / (1 << 17));
+	ps_cache_sack_fini(&k);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_by_hand),
+		cmocka_unit_test(test_against_every_set),
+		cmocka_unit_test(test_a_cut_search_is_honest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

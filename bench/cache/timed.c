@@ -53,17 +53,19 @@ int time_run(int tenants, int items, enum ps_cache_kind kind, int repeat, uint64
 	for (int k = 0; k < repeat; k++) {
 		struct ps_cache_plan plan;
 		draw(&c, seed + (uint64_t)k);
-		int64_t from = ps_clock_now_ns();
+		int64_t from = ps_clock_now_ns(), cpu = ps_clock_thread_cpu_ns();
 		if (ps_cache_plan_make(kind, &c.p, NULL, &plan, &err) != PS_OK) {
 			fprintf(stderr, "%s\n", ps_error_format(&err, text, sizeof(text)));
 			instance_fini(&c);
 			return 2;
 		}
 		double s = (double)(ps_clock_now_ns() - from) * 1e-9;
+		double cpu_s = (double)(ps_clock_thread_cpu_ns() - cpu) * 1e-9;
 		printf("{\"tenants\": %d, \"items\": %d, \"policy\": \"%s\", \"seconds\": %.9f, "
-		       "\"gap\": %.3e, \"configurations\": %d, \"rounds\": %d, \"priced\": %d, "
+		       "\"cpu_seconds\": %.9f, \"gap\": %.3e, \"configurations\": %d, \"rounds\": "
+		       "%d, \"priced\": %d, "
 		       "\"worst_share\": %.9f}\n",
-		       tenants, items, ps_cache_policy_get(kind)->name, s, plan.gap, plan.n,
+		       tenants, items, ps_cache_policy_get(kind)->name, s, cpu_s, plan.gap, plan.n,
 		       plan.rounds, plan.priced, ps_cache_worst_share(&plan, NULL));
 		ps_cache_plan_free(&plan);
 	}

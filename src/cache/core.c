@@ -207,13 +207,13 @@ enum ps_status ps_cache_core(const struct ps_cache_problem *p, const struct ps_c
 		return st;
 	double *v = malloc(((size_t)g.n + 1) * sizeof(*v));
 	struct group t = {.g = &g, .v = v, .tolerance = tolerance};
-	if (g.n > PS_CACHE_CORE_TENANTS)
+	if (g.n > PS_CACHE_CORE_TENANTS) {
 		st = ps_error_set(err, PS_ETOOBIG,
 				  "%d tenants take part: groups are enumerated for at most %d", g.n,
 				  PS_CACHE_CORE_TENANTS);
-	else if (!v || !group_init(&t))
+	} else if (!v || !group_init(&t)) {
 		st = ps_error_set(err, PS_ENOMEM, "no memory for the core");
-	if (st == PS_OK) {
+	} else {
 		for (int i = 0; i < g.n; i++)
 			v[i] = plan->utility[g.who[i]] / g.best[g.who[i]];
 		st = ask_all(&t, ret, err);

@@ -8,7 +8,8 @@ enum { QUICK_NODES = 20000 };
 
 static enum ps_status no_memory(struct ps_error *err)
 {
-	return ps_error_set(err, PS_ENOMEM, "no memory for the choice of models");
+	ps_error_set(err, PS_ENOMEM, "no memory for the choice of models");
+	return PS_ENOMEM;
 }
 
 int64_t ps_cache_bytes(const struct ps_cache_problem *p, const uint64_t *has)

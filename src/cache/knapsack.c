@@ -83,8 +83,15 @@ static void prepare(struct ps_cache_sack *k, const struct ps_cache_sack_problem 
 /* The first entry from `at` on that does not fit behind all between. */
 static int break_of(const struct ps_cache_sack *k, int at, int64_t room)
 {
-	int low = at, high = k->n;
+	int low = at, high = at + 1;
 
+	/* Mostly it is near: strides that double, then halving. */
+	for (int stride = 1; high < k->n && k->byte_sum[high] - k->byte_sum[at] <= room;) {
+		low = high;
+		stride *= 2;
+		high = high + stride < k->n ? high + stride : k->n;
+	}
+	high = high < k->n ? high : k->n;
 	while (low < high) {
 		int mid = low + (high - low + 1) / 2;
 		if (k->byte_sum[mid] - k->byte_sum[at] <= room)
@@ -249,6 +256,9 @@ static bool grid_init(struct grid *g)
 
 static void grid_put(struct grid *g, int i, int value, int64_t bytes, int64_t room)
 {
+	/* Worth less than a step: it is not missed by more than the stated error. */
+	if (value < 1)
+		return;
 	for (int c = g->cells; c >= value; c--) {
 		if (g->bytes[c - value] > room - bytes)
 			continue;
@@ -316,7 +326,7 @@ static double core_best(struct ps_cache_sack *k, const int *core, int n, int64_t
 static double scaled(struct ps_cache_sack *k, const struct ps_cache_sack_problem *p, int cells)
 {
 	int64_t room;
-	double fixed, bound, value;
+	double fixed, bound = INFINITY, value;
 	int *core = k->stack, n = core_of(k, p, core, &room, &fixed);
 
 	if (room < 0 || k->n <= 0)

@@ -338,10 +338,10 @@ static struct priced price(struct pf *s, double tolerance, bool quick)
 }
 
 /* More columns by cheap steps, before the next system is solved: worth it where that is large. */
-static void gather(struct pf *s, double target)
+static void gather(struct pf *s, double target, double gap)
 {
 	for (int i = 1; i < BATCH; i++) {
-		struct priced r = price(s, 1e-9, true);
+		struct priced r = price(s, fmax(1e-9, 0.02 * gap), true);
 		if (s->no_memory || r.value <= target)
 			return;
 		mix_in(s, r.column);
@@ -356,7 +356,8 @@ static double solve(struct pf *s, int *ret_rounds)
 
 	for (; round < ROUNDS && !s->no_memory; round++) {
 		polish(s, fine ? FINEST / 10 : fmin(1e-3, 0.02 * gap));
-		struct priced r = price(s, small ? 0 : 1e-9, !small);
+		/* A set that is nearly the best does while much is left to be won. */
+		struct priced r = price(s, small ? 0 : fmax(1e-9, 0.02 * gap), !small);
 		/* Cut short, with nothing found: the truth is asked for. */
 		if (!s->no_memory && r.gap > target && (r.known || r.value <= target))
 			r = price(s, small ? 0 : target / 4, false);
@@ -373,7 +374,7 @@ static double solve(struct pf *s, int *ret_rounds)
 		fine = small;
 		mix_in(s, r.column);
 		if (s->g->n > FEW)
-			gather(s, target);
+			gather(s, target, gap);
 	}
 	*ret_rounds = round + 1;
 	if (small || s->no_memory)

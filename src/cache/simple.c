@@ -29,7 +29,8 @@ static void desk_fini(struct desk *d)
 
 static enum ps_status no_memory(struct ps_error *err)
 {
-	return ps_error_set(err, PS_ENOMEM, "no memory for the choice of models");
+	ps_error_set(err, PS_ENOMEM, "no memory for the choice of models");
+	return PS_ENOMEM;
 }
 
 static enum ps_status desk_init(struct desk *d, const struct ps_cache_problem *p,

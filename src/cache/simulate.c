@@ -12,6 +12,12 @@
 /* Objections under this are the certificate's own slack. */
 #define CORE_TOLERANCE 1e-5
 
+static enum ps_status no_memory(struct ps_error *err)
+{
+	ps_error_set(err, PS_ENOMEM, "no memory for a simulation");
+	return PS_ENOMEM;
+}
+
 /* A tenant's requests in order, and how far they came. */
 struct line {
 	size_t *request; /* [n] their numbers */
@@ -330,7 +336,7 @@ static enum ps_status sim_init(struct sim *s, struct ps_error *err)
 	s->r->tenant = calloc((size_t)s->w->tenants + 1, sizeof(*s->r->tenant));
 	s->r->tenants = s->w->tenants;
 	if (!s->item_of || !s->line || !s->place || !s->done_s || !s->r->tenant)
-		return ps_error_set(err, PS_ENOMEM, "no memory for a simulation");
+		return no_memory(err);
 	enum ps_status st = make_cache(s, err);
 	if (st == PS_OK)
 		make_lines(s);
@@ -388,7 +394,7 @@ static enum ps_status summarize(struct sim *s, const double *alone, struct ps_er
 	double *scratch = malloc((s->w->requests + (size_t)s->w->tenants + 1) * sizeof(*scratch));
 
 	if (!scratch)
-		return ps_error_set(err, PS_ENOMEM, "no memory for a simulation");
+		return no_memory(err);
 	for (int i = 0; i < s->w->tenants; i++) {
 		slowdowns(s, &s->line[i], alone, &r->tenant[i], scratch);
 		hits += r->tenant[i].hits;
@@ -490,9 +496,7 @@ enum ps_status ps_cache_sim_alone(const struct ps_cache_workload *w,
 {
 	struct ps_cache_request *own = malloc((w->requests + 1) * sizeof(*own));
 	size_t *where = malloc((w->requests + 1) * sizeof(*where));
-	enum ps_status st = own && where
-				    ? check(w, o, err)
-				    : ps_error_set(err, PS_ENOMEM, "no memory for a simulation");
+	enum ps_status st = own && where ? check(w, o, err) : no_memory(err);
 
 	for (int i = 0; st == PS_OK && i < w->tenants; i++)
 		st = run_alone(w, o, i, own, where, ret_latency, err);

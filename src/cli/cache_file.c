@@ -62,14 +62,15 @@ static enum ps_status wrong(struct reading *r, struct ps_conf_where where, const
 
 static bool names_make(struct names *names, int n)
 {
-	names->list = malloc(((size_t)n + 1) * sizeof(*names->list));
+	names->list = calloc((size_t)n + 1, sizeof(*names->list));
 	names->n = n;
 	return names->list != NULL;
 }
 
 static enum ps_status no_memory(struct reading *r)
 {
-	return ps_error_set(r->err, PS_ENOMEM, "no memory for a cache file");
+	ps_error_set(r->err, PS_ENOMEM, "no memory for a cache file");
+	return PS_ENOMEM;
 }
 
 /* The second of two that are the same, or -1. */

@@ -578,9 +578,10 @@ static enum ps_status simulate(const struct simulate_options *o, const struct ps
 		return st;
 	set_base(&w);
 	w.result = calloc((size_t)o->seeds * (size_t)w.n, sizeof(*w.result));
-	st = w.result ? run_all(&w, err)
-		      : ps_error_set(err, PS_ENOMEM, "no memory for %lld seeds",
-				     (long long)o->seeds);
+	if (!w.result)
+		return ps_error_set(err, PS_ENOMEM, "no memory for %lld seeds",
+				    (long long)o->seeds);
+	st = run_all(&w, err);
 	s.n = w.n;
 	if (st == PS_OK)
 		st = gather(&w, &s, err);
@@ -589,7 +590,7 @@ static enum ps_status simulate(const struct simulate_options *o, const struct ps
 		st = show(o, &s, err);
 		json_decref(s.setting);
 	}
-	for (int64_t k = 0; w.result && k < o->seeds * w.n; k++)
+	for (int64_t k = 0; k < o->seeds * w.n; k++)
 		ps_cache_sim_free(&w.result[k]);
 	free(w.result);
 	for (int i = 0; i < w.n; i++)

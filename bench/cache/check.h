@@ -17,8 +17,9 @@ struct instance {
 /* small_run compares `cases` random small problems, from `seed` on, with trying every set: exit
  * code 1 when one differs. */
 int small_run(int cases, uint64_t seed);
-/* time_run solves `repeat` random problems of this size and prints a JSON object for each. */
-int time_run(int tenants, int items, enum ps_cache_kind kind, int repeat, uint64_t seed);
+/* time_run solves `repeat` random problems of this size, with memory for one of `part` bytes of the
+ * models, and prints a JSON object for each. */
+int time_run(int tenants, int items, enum ps_cache_kind kind, int repeat, uint64_t seed, int part);
 
 void instance_fini(struct instance *c);
 bool instance_init(struct instance *c, int tenants, int items);

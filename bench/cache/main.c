@@ -1,7 +1,7 @@
 /* perseus-cache-check: the fair policies against every set there is, and against the clock.
  *
  *	perseus-cache-check small CASES SEED
- *	perseus-cache-check time TENANTS ITEMS POLICY REPEAT SEED
+ *	perseus-cache-check time TENANTS ITEMS POLICY REPEAT SEED PART
  *
  * JSON objects on stdout; exit code 1 when something differs, 2 for a wrong command line.
  */
@@ -54,7 +54,7 @@ static int number(const char *text)
 static int usage(void)
 {
 	fprintf(stderr, "perseus-cache-check small CASES SEED\n"
-			"perseus-cache-check time TENANTS ITEMS POLICY REPEAT SEED\n");
+			"perseus-cache-check time TENANTS ITEMS POLICY REPEAT SEED PART\n");
 	return 2;
 }
 
@@ -63,12 +63,13 @@ int main(int argc, char **argv)
 	if (argc == 4 && strcmp(argv[1], "small") == 0 && number(argv[2]) > 0 &&
 	    number(argv[3]) > 0)
 		return small_run(number(argv[2]), (uint64_t)number(argv[3]));
-	if (argc != 7 || strcmp(argv[1], "time") != 0)
+	if (argc != 8 || strcmp(argv[1], "time") != 0)
 		return usage();
 	int tenants = number(argv[2]), items = number(argv[3]), kind = kind_of(argv[4]);
 	if (tenants < 1 || tenants > PS_CACHE_MAX_TENANTS || items < 1 ||
-	    items > PS_CACHE_MAX_ITEMS || kind < 0 || number(argv[5]) < 1 || number(argv[6]) < 1)
+	    items > PS_CACHE_MAX_ITEMS || kind < 0 || number(argv[5]) < 1 || number(argv[6]) < 1 ||
+	    number(argv[7]) < 1)
 		return usage();
 	return time_run(tenants, items, (enum ps_cache_kind)kind, number(argv[5]),
-			(uint64_t)number(argv[6]));
+			(uint64_t)number(argv[6]), number(argv[7]));
 }

@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 /* Models of 10 MB to 1 GB that load at 200 MB/s to 2 GB/s; every tenant asks for every model, Zipf
- * over its own ranking, 20 to 2,000 requests per epoch; memory for a third of the bytes. */
-static void draw(struct instance *c, uint64_t seed)
+ * over its own ranking, 20 to 2,000 requests per epoch; memory for one of `part` bytes. */
+static void draw(struct instance *c, int part, uint64_t seed)
 {
 	struct ps_rng r;
 	int items = c->p.items;
@@ -22,7 +22,7 @@ static void draw(struct instance *c, uint64_t seed)
 		c->item[j].load_s = bytes / (2e8 * pow(10, ps_rng_uniform(&r)));
 		all += c->item[j].bytes;
 	}
-	c->p.capacity_bytes = all / 3;
+	c->p.capacity_bytes = all / part;
 	for (int i = 0; i < c->p.tenants; i++) {
 		double rate = 20 * pow(100, ps_rng_uniform(&r)), sum = 0;
 		double *row = c->demand + (size_t)i * (size_t)items;
@@ -42,7 +42,7 @@ static void draw(struct instance *c, uint64_t seed)
 	}
 }
 
-int time_run(int tenants, int items, enum ps_cache_kind kind, int repeat, uint64_t seed)
+int time_run(int tenants, int items, enum ps_cache_kind kind, int repeat, uint64_t seed, int part)
 {
 	struct instance c;
 	struct ps_error err;
@@ -52,7 +52,7 @@ int time_run(int tenants, int items, enum ps_cache_kind kind, int repeat, uint64
 		return 2;
 	for (int k = 0; k < repeat; k++) {
 		struct ps_cache_plan plan;
-		draw(&c, seed + (uint64_t)k);
+		draw(&c, part, seed + (uint64_t)k);
 		int64_t from = ps_clock_now_ns(), cpu = ps_clock_thread_cpu_ns();
 		if (ps_cache_plan_make(kind, &c.p, NULL, &plan, &err) != PS_OK) {
 			fprintf(stderr, "%s\n", ps_error_format(&err, text, sizeof(text)));

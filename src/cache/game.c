@@ -106,6 +106,8 @@ void ps_cache_game_fini(struct ps_cache_game *g)
 	free(g->cell);
 	free(g->value);
 	free(g->take);
+	free(g->prices);
+	free(g->set);
 	ps_cache_sack_fini(&g->sack);
 	*g = (struct ps_cache_game){0};
 }
@@ -124,10 +126,13 @@ static bool allocate(struct ps_cache_game *g, size_t cells)
 	g->cell = calloc(cells + 1, sizeof(*g->cell));
 	g->value = calloc(m, sizeof(*g->value));
 	g->take = calloc(m, sizeof(*g->take));
+	g->prices = calloc(n, sizeof(*g->prices));
 	g->words = ps_cache_words(g->p->items);
 	g->forced = calloc((size_t)g->words, sizeof(*g->forced));
+	g->set = calloc((size_t)g->words, sizeof(*g->set));
 	return g->who && g->w && g->best && g->base && g->item && g->bytes && g->at && g->cell &&
-	       g->value && g->take && g->forced && ps_cache_sack_init(&g->sack, g->p->items);
+	       g->value && g->take && g->forced && g->prices && g->set &&
+	       ps_cache_sack_init(&g->sack, g->p->items);
 }
 
 /* Cells by item with rows = tenant numbers and utilities in seconds; `wanted` items only. */
@@ -232,6 +237,7 @@ enum ps_status ps_cache_game_init(struct ps_cache_game *g, const struct ps_cache
 		ps_cache_game_fini(g);
 		return st;
 	}
+	memcpy(g->set, g->forced, (size_t)g->words * sizeof(*g->set));
 	g->room = p->capacity_bytes - ps_cache_bytes(p, g->forced);
 	fill(g);
 	enrol(g);

@@ -39,6 +39,10 @@ struct ps_cache_game {
 	double *value; /* [m] */
 	bool *take;    /* [m] */
 	int priced;
+
+	/* For who works on it. */
+	double *prices; /* [n], 0 at first */
+	uint64_t *set;	/* [words], the forced ones at first */
 };
 
 /* ps_cache_game_init checks nothing (ps_cache_problem_check did) and solves a knapsack per tenant.

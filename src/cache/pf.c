@@ -16,11 +16,14 @@
 
 enum { ROUNDS = 5000, STEPS = 300, BATCH = 6, SMALL = 2000, FEW = 8, HALVINGS = 50 };
 #define FINEST 1e-13
+#define SMOOTH 0.7
 
 struct pf {
 	struct ps_cache_game *g;
 	struct ps_cache_columns c;
 	double *v, *y, *dv, *try_v; /* by tenant that takes part */
+	double *centre, *z;	    /* prices with the lowest bound so far; between them and y */
+	double lowest;
 	uint64_t *has;
 	int cap;		       /* of what is by column */
 	double *r, *d, *try_x, *pivot; /* by column */
@@ -35,6 +38,8 @@ static void pf_fini(struct pf *s)
 	free(s->y);
 	free(s->dv);
 	free(s->try_v);
+	free(s->centre);
+	free(s->z);
 	free(s->has);
 	free(s->r);
 	free(s->d);
@@ -54,8 +59,11 @@ static bool pf_init(struct pf *s, struct ps_cache_game *g)
 	s->y = malloc(n * sizeof(double));
 	s->dv = malloc(n * sizeof(double));
 	s->try_v = malloc(n * sizeof(double));
+	s->centre = malloc(n * sizeof(double));
+	s->z = malloc(n * sizeof(double));
+	s->lowest = INFINITY;
 	s->has = malloc((size_t)g->words * sizeof(*s->has));
-	return s->v && s->y && s->dv && s->try_v && s->has;
+	return s->v && s->y && s->dv && s->try_v && s->centre && s->z && s->has;
 }
 
 static bool renewed(double **p, size_t n)
@@ -322,6 +330,21 @@ struct priced {
 	bool known;   /* it was there already */
 };
 
+/* Any prices z bound F: by log's concavity F <= sum w log(w_i h / (W z_i)), h the WELFARE at z. The
+ * best of them are remembered, scaled so that h = W. */
+static void remember(struct pf *s, const double *z, double h)
+{
+	double bound = 0;
+
+	for (int i = 0; i < s->g->n; i++)
+		bound += s->g->w[i] * log(s->g->w[i] * h / (s->g->sum * z[i]));
+	if (bound >= s->lowest)
+		return;
+	s->lowest = bound;
+	for (int i = 0; i < s->g->n; i++)
+		s->centre[i] = z[i] * s->g->sum / h;
+}
+
 static struct priced price(struct pf *s, double tolerance, bool quick)
 {
 	struct priced r;
@@ -329,6 +352,7 @@ static struct priced price(struct pf *s, double tolerance, bool quick)
 	int before = s->c.n;
 	double value = ps_cache_welfare(s->g, s->y, tolerance, quick, s->has, &bound);
 
+	remember(s, s->y, bound);
 	r.value = value / w - 1;
 	r.gap = bound / w - 1;
 	r.column = ps_cache_columns_add(&s->c, s->has);
@@ -337,14 +361,40 @@ static struct priced price(struct pf *s, double tolerance, bool quick)
 	return r;
 }
 
+/* A column found at prices between y and the best so far: new prices swing, and columns of where
+ * they swing to are of no use later. *ret_value is its g_S / W - 1 at y; -1: no memory. */
+static int price_between(struct pf *s, double tolerance, double *ret_value)
+{
+	double bound;
+
+	for (int i = 0; i < s->g->n; i++)
+		s->z[i] = SMOOTH * s->centre[i] + (1 - SMOOTH) * s->y[i];
+	(void)ps_cache_welfare(s->g, s->z, tolerance, true, s->has, &bound);
+	remember(s, s->z, bound);
+	int c = ps_cache_columns_add(&s->c, s->has);
+	s->no_memory = s->no_memory || c < 0;
+	if (c >= 0)
+		*ret_value =
+			ps_cache_dot(ps_cache_columns_a(&s->c, c), s->y, s->g->n) / s->g->sum - 1;
+	return c;
+}
+
 /* More columns by cheap steps, before the next system is solved: worth it where that is large. */
 static void gather(struct pf *s, double target, double gap)
 {
+	double tolerance = fmax(1e-9, 0.02 * gap);
+
 	for (int i = 1; i < BATCH; i++) {
-		struct priced r = price(s, fmax(1e-9, 0.02 * gap), true);
-		if (s->no_memory || r.value <= target)
+		double value;
+		int c = price_between(s, tolerance, &value);
+		if (!s->no_memory && value <= target) {
+			struct priced r = price(s, tolerance, true);
+			c = r.column;
+			value = r.value;
+		}
+		if (s->no_memory || value <= target)
 			return;
-		mix_in(s, r.column);
+		mix_in(s, c);
 	}
 }
 

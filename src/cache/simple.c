@@ -11,20 +11,16 @@
 
 enum { ALL_ORDERS = 6, DRAWN_ORDERS = 64 };
 
-/* A game with its columns and a configuration to work on. */
+/* A game with its columns; its set is what is worked on. */
 struct desk {
 	struct ps_cache_game g;
 	struct ps_cache_columns c;
-	double *y;
-	uint64_t *has;
 };
 
 static void desk_fini(struct desk *d)
 {
 	ps_cache_columns_fini(&d->c);
 	ps_cache_game_fini(&d->g);
-	free(d->y);
-	free(d->has);
 }
 
 static enum ps_status no_memory(struct ps_error *err)
@@ -38,27 +34,18 @@ static enum ps_status desk_init(struct desk *d, const struct ps_cache_problem *p
 {
 	enum ps_status st = ps_cache_game_init(&d->g, p, err);
 
-	if (st != PS_OK)
-		return st;
 	ps_cache_columns_init(&d->c, &d->g);
-	d->y = calloc((size_t)d->g.n + 1, sizeof(*d->y));
-	d->has = calloc((size_t)d->g.words, sizeof(*d->has));
-	if (d->y && d->has) {
-		memcpy(d->has, d->g.forced, (size_t)d->g.words * sizeof(*d->has));
-		return PS_OK;
-	}
-	desk_fini(d);
-	return no_memory(err);
+	return st;
 }
 
-/* The plan of the columns, or of d->has alone when there are none. */
+/* The plan of the columns, or of the game's set alone when there are none. */
 static enum ps_status finish(struct desk *d, double gap, struct ps_cache_plan *ret_plan,
 			     struct ps_error *err)
 {
 	enum ps_status st = PS_OK;
 
 	if (d->c.n == 0) {
-		int c = ps_cache_columns_add(&d->c, d->has);
+		int c = ps_cache_columns_add(&d->c, d->g.set);
 		if (c < 0)
 			st = no_memory(err);
 		else
@@ -83,8 +70,8 @@ PS_CACHE_PLAN(optp)
 	if (st != PS_OK)
 		return st;
 	for (int i = 0; i < d.g.n; i++)
-		d.y[i] = d.g.w[i] * d.g.best[d.g.who[i]];
-	value = ps_cache_welfare(&d.g, d.y, 0, false, d.has, &bound);
+		d.g.prices[i] = d.g.w[i] * d.g.best[d.g.who[i]];
+	value = ps_cache_welfare(&d.g, d.g.prices, 0, false, d.g.set, &bound);
 	if (value > 0)
 		gap = bound / value - 1;
 	return finish(&d, gap, ret_plan, err);
@@ -111,11 +98,11 @@ PS_CACHE_PLAN(static)
 	for (int i = 0; i < d.g.n; i++) {
 		double part = d.g.w[i] / all * (double)d.g.room;
 		memcpy(own, d.g.forced, (size_t)d.g.words * sizeof(*own));
-		d.y[i] = 1;
-		ps_cache_welfare_room(&d.g, d.y, (int64_t)part, own);
-		d.y[i] = 0;
+		d.g.prices[i] = 1;
+		ps_cache_welfare_room(&d.g, d.g.prices, (int64_t)part, own);
+		d.g.prices[i] = 0;
 		for (int w = 0; w < d.g.words; w++)
-			d.has[w] |= own[w];
+			d.g.set[w] |= own[w];
 	}
 	free(own);
 	return finish(&d, 0, ret_plan, err);
@@ -126,10 +113,15 @@ PS_CACHE_PLAN(static)
 struct orders {
 	struct desk *d;
 	bool *had;	  /* [n] their turn came */
-	uint64_t **stack; /* [n + 1] what is in after so many turns */
+	uint64_t *stack;  /* [words] for each of so many turns: what is in after it */
 	int64_t smallest; /* item that may be chosen */
 	bool no_memory;
 };
+
+static uint64_t *after(const struct orders *o, int turns)
+{
+	return o->stack + (size_t)turns * (size_t)o->d->g.words;
+}
 
 static bool keep(struct orders *o, const uint64_t *has, double share)
 {
@@ -145,20 +137,20 @@ static void turn(struct orders *o, int who, int64_t room, int depth)
 {
 	struct desk *d = o->d;
 
-	memcpy(o->stack[depth + 1], o->stack[depth], (size_t)d->g.words * sizeof(uint64_t));
-	d->y[who] = 1;
-	ps_cache_welfare_room(&d->g, d->y, room, o->stack[depth + 1]);
-	d->y[who] = 0;
+	memcpy(after(o, depth + 1), after(o, depth), (size_t)d->g.words * sizeof(uint64_t));
+	d->g.prices[who] = 1;
+	ps_cache_welfare_room(&d->g, d->g.prices, room, after(o, depth + 1));
+	d->g.prices[who] = 0;
 }
 
 /* All orders, with their chances; those that begin alike are one until they part. */
 static void every_order(struct orders *o, int depth, double share, double weight_left)
 {
 	struct ps_cache_game *g = &o->d->g;
-	int64_t room = g->p->capacity_bytes - ps_cache_bytes(g->p, o->stack[depth]);
+	int64_t room = g->p->capacity_bytes - ps_cache_bytes(g->p, after(o, depth));
 
 	if (depth == g->n || room < o->smallest) {
-		o->no_memory = !keep(o, o->stack[depth], share) || o->no_memory;
+		o->no_memory = !keep(o, after(o, depth), share) || o->no_memory;
 		return;
 	}
 	for (int i = 0; i < g->n; i++) {
@@ -196,7 +188,7 @@ static void drawn_order(struct orders *o, struct ps_rng *r)
 
 	memset(o->had, 0, (size_t)g->n * sizeof(*o->had));
 	for (; depth < g->n; depth++) {
-		int64_t room = g->p->capacity_bytes - ps_cache_bytes(g->p, o->stack[depth % 2]);
+		int64_t room = g->p->capacity_bytes - ps_cache_bytes(g->p, after(o, depth % 2));
 		if (room < o->smallest)
 			break;
 		int who = draw_tenant(o, left, r);
@@ -204,9 +196,9 @@ static void drawn_order(struct orders *o, struct ps_rng *r)
 		left -= g->w[who];
 		turn(o, who, room, depth % 2);
 		if (depth % 2)
-			memcpy(o->stack[0], o->stack[2], (size_t)g->words * sizeof(uint64_t));
+			memcpy(after(o, 0), after(o, 2), (size_t)g->words * sizeof(uint64_t));
 	}
-	o->no_memory = !keep(o, o->stack[depth % 2], 1.0 / DRAWN_ORDERS) || o->no_memory;
+	o->no_memory = !keep(o, after(o, depth % 2), 1.0 / DRAWN_ORDERS) || o->no_memory;
 }
 
 static void draw_orders(struct orders *o)
@@ -216,7 +208,7 @@ static void draw_orders(struct orders *o)
 
 	ps_rng_init(&r, g->p->seed, ps_rng_stream("cache/rsd"));
 	for (int i = 0; i < DRAWN_ORDERS; i++) {
-		memcpy(o->stack[0], g->forced, (size_t)g->words * sizeof(uint64_t));
+		memcpy(after(o, 0), g->forced, (size_t)g->words * sizeof(uint64_t));
 		drawn_order(o, &r);
 	}
 }
@@ -228,7 +220,7 @@ static void dictate(struct orders *o)
 	o->smallest = INT64_MAX;
 	for (int j = 0; j < g->m; j++)
 		o->smallest = g->bytes[j] < o->smallest ? g->bytes[j] : o->smallest;
-	memcpy(o->stack[0], g->forced, (size_t)g->words * sizeof(uint64_t));
+	memcpy(after(o, 0), g->forced, (size_t)g->words * sizeof(uint64_t));
 	if (g->n <= ALL_ORDERS)
 		every_order(o, 0, 1, g->sum);
 	else
@@ -244,17 +236,13 @@ PS_CACHE_PLAN(rsd)
 	(void)before;
 	if (st != PS_OK)
 		return st;
-	size_t levels = (size_t)(d.g.n <= ALL_ORDERS ? d.g.n : 2) + 1, words = (size_t)d.g.words;
+	size_t levels = (size_t)(d.g.n <= ALL_ORDERS ? d.g.n : 2) + 1;
 	struct orders o = {.d = &d,
 			   .had = calloc((size_t)d.g.n + 1, sizeof(*o.had)),
-			   .stack = calloc(levels, sizeof(*o.stack))};
-	uint64_t *block = calloc(levels * words, sizeof(*block));
-	o.no_memory = !o.had || !o.stack || !block;
-	for (size_t i = 0; !o.no_memory && i < levels; i++)
-		o.stack[i] = block + i * words;
+			   .stack = calloc(levels * (size_t)d.g.words, sizeof(*o.stack))};
+	o.no_memory = !o.had || !o.stack;
 	if (!o.no_memory && d.g.n > 0)
 		dictate(&o);
-	free(block);
 	free(o.stack);
 	free(o.had);
 	if (!o.no_memory)
@@ -327,7 +315,7 @@ static enum ps_status ranked_plan(const struct ps_cache_problem *p,
 		if (p->item[r[i].item].bytes > room)
 			continue;
 		room -= p->item[r[i].item].bytes;
-		ps_cache_put(d.has, r[i].item);
+		ps_cache_put(d.g.set, r[i].item);
 	}
 	free(r);
 	return finish(&d, 0, ret_plan, err);

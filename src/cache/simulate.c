@@ -494,8 +494,8 @@ enum ps_status ps_cache_sim_alone(const struct ps_cache_workload *w,
 				  const struct ps_cache_sim_options *o, double *ret_latency,
 				  struct ps_error *err)
 {
-	struct ps_cache_request *own = malloc((w->requests + 1) * sizeof(*own));
-	size_t *where = malloc((w->requests + 1) * sizeof(*where));
+	struct ps_cache_request *own = calloc(w->requests + 1, sizeof(*own));
+	size_t *where = calloc(w->requests + 1, sizeof(*where));
 	enum ps_status st = own && where ? check(w, o, err) : no_memory(err);
 
 	for (int i = 0; st == PS_OK && i < w->tenants; i++)

@@ -306,7 +306,7 @@ static enum ps_status read_lines(struct reading *r, char *text, size_t len)
 		lines += text[i] == '\n';
 	if (lines > PS_CACHE_MAX_REQUESTS)
 		return bad_line(r, PS_CACHE_MAX_REQUESTS, "over ten million lines");
-	r->c->work.request = malloc(lines * sizeof(*r->c->work.request));
+	r->c->work.request = calloc(lines, sizeof(*r->c->work.request));
 	if (!r->c->work.request)
 		return no_memory(r);
 	char *at = text;

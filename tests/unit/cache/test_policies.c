@@ -325,6 +325,72 @@ static void test_objectives_grow_with_the_capacity(void **state)
 		}
 }
 
+/* Too many for every set: the certificate is asked for once more, by exact knapsacks, and so is the
+ * bound of MMF's first stage. `part`: memory for one of so many bytes. */
+static void check_many(int tenants, int items, int part, uint64_t seed)
+{
+	struct ps_cache_tenant *tenant = calloc((size_t)tenants, sizeof(*tenant));
+	struct ps_cache_item *item = calloc((size_t)items, sizeof(*item));
+	double *demand = calloc((size_t)tenants * (size_t)items, sizeof(*demand));
+	double *y = calloc((size_t)tenants, sizeof(*y)), bound, least = INFINITY;
+	struct ps_cache_problem p = {.tenants = tenants,
+				     .items = items,
+				     .tenant = tenant,
+				     .item = item,
+				     .demand = demand};
+	struct ps_cache_game g;
+	struct ps_cache_plan plan_of;
+	struct ps_error err = {0};
+	struct ps_rng r;
+
+	ps_rng_init(&r, seed, 3);
+	for (int j = 0; j < items; j++) {
+		item[j] = (struct ps_cache_item){.bytes = 1000 + (int64_t)ps_rng_below(&r, 9000),
+						 .load_s = 0.1 + ps_rng_uniform(&r)};
+		p.capacity_bytes += item[j].bytes;
+	}
+	p.capacity_bytes /= part;
+	for (int i = 0; i < tenants; i++) {
+		tenant[i].weight = 1 + i % 3;
+		for (int j = 0; j < items; j++)
+			demand[i * items + j] = ps_rng_below(&r, 4) ? 0 : ps_rng_exponential(&r, 5);
+	}
+	if (ps_cache_plan_make(PS_CACHE_PF, &p, NULL, &plan_of, &err) != PS_OK)
+		fail_msg("%s", err.what);
+	assert_int_equal(ps_cache_game_init(&g, &p, NULL), PS_OK);
+	assert_int_equal(g.n, tenants);
+	for (int i = 0; i < tenants; i++) {
+		double scaled = plan_of.utility[i] / plan_of.best[i];
+		y[i] = g.w[i] / scaled;
+		least = fmin(least, scaled / g.w[i]);
+	}
+	(void)ps_cache_welfare(&g, y, 0, false, g.set, &bound);
+	if (bound / g.sum - 1 > PS_CACHE_GAP || plan_of.gap > PS_CACHE_GAP)
+		fail_msg("seed %d: a gap of %g is said to be %g", (int)seed, bound / g.sum - 1,
+			 plan_of.gap);
+	ps_cache_plan_free(&plan_of);
+	if (ps_cache_plan_make(PS_CACHE_MMF, &p, NULL, &plan_of, &err) != PS_OK)
+		fail_msg("%s", err.what);
+	double worst = INFINITY;
+	for (int i = 0; i < tenants; i++)
+		worst = fmin(worst, plan_of.utility[i] / plan_of.best[i] / g.w[i]);
+	assert_true(worst >= least * (1 - 1e-6));
+	ps_cache_plan_free(&plan_of);
+	ps_cache_game_fini(&g);
+	free(tenant);
+	free(item);
+	free(demand);
+	free(y);
+}
+
+static void test_many(void **state)
+{
+	(void)state;
+	check_many(12, 60, 3, 1);
+	check_many(30, 120, 4, 2);
+	check_many(30, 120, 20, 3);
+}
+
 /* ---- refusals ---- */
 
 static void test_refusals(void **state)
@@ -414,6 +480,7 @@ int main(void)
 		cmocka_unit_test(test_the_core_by_hand),
 		cmocka_unit_test(test_what_always_holds),
 		cmocka_unit_test(test_objectives_grow_with_the_capacity),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_a_draw_by_inverse_cdf),
 		cmocka_unit_test(test_a_draw_near_keeps_the_shares),

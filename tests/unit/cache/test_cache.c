@@ -200,7 +200,7 @@ static void test_victims(void **state)
 	int victims[8], n;
 	struct ps_cache *c = make(PS_CACHE_LRU, 30);
 	int a = tenant(c, "a", 1), x[4];
-	char key[8];
+	char key[16];
 
 	(void)state;
 	for (int j = 0; j < 4; j++) {

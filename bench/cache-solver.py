@@ -13,7 +13,8 @@ import subprocess
 
 from lib import figures, programs
 
-CHECK = pathlib.Path(programs.PERSEUS).parent / "bench/perseus-cache-check"
+BUILD = pathlib.Path(programs.PERSEUS).parent
+CHECK = BUILD / "bench/perseus-cache-check"
 SIZES = ((4, 20, 1e-3, 50), (20, 200, 50e-3, 20), (100, 2000, 2.0, 6))
 
 
@@ -74,6 +75,8 @@ def small():
                 f"{found['pf_utility']:.1e}")
 
 
+subprocess.run(["cmake", "--build", BUILD, "--target", "perseus-cache-check"], check=True,
+               stdout=subprocess.DEVNULL)
 for size in SIZES:
     with figures.part(f"cache: plan of {size[0]} x {size[1]}"):
         solver(*size)

@@ -19,8 +19,19 @@ static void escape(struct ps_strbuf *out, const char *s)
 }
 
 struct axis {
-	double low, high;
+	double low, high, step;
 };
+
+/* The least round step of which `span` has at most eight. */
+static double step_of(double span)
+{
+	static const double steps[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50};
+	size_t i = 0;
+
+	while (i + 1 < sizeof(steps) / sizeof(*steps) && span / steps[i] > 8)
+		i++;
+	return steps[i];
+}
 
 static double x_of(const struct axis *a, double v)
 {
@@ -35,7 +46,7 @@ static double y_of(const struct axis *a, double v)
 /* Round ends around what is shown, and around 1, which both axes are about. */
 static struct axis axis_of(const struct ps_cli_cache_simulated *s, enum ps_cli_cache_figure f)
 {
-	struct axis a = {1, 1};
+	struct axis a = {1, 1, 0};
 
 	for (int i = 0; i < s->n; i++) {
 		const struct ps_stats_interval *v = &s->row[i].figure[f];
@@ -44,8 +55,9 @@ static struct axis axis_of(const struct ps_cli_cache_simulated *s, enum ps_cli_c
 		a.low = fmin(a.low, v->has_interval ? v->lo : v->value);
 		a.high = fmax(a.high, v->has_interval ? v->hi : v->value);
 	}
-	a.low = fmax(0, floor(a.low * 10 - 0.5) / 10);
-	a.high = ceil(a.high * 10 + 0.5) / 10;
+	a.step = step_of(a.high - a.low);
+	a.low = fmax(0, (floor(a.low / a.step) - 1) * a.step);
+	a.high = (ceil(a.high / a.step) + 1) * a.step;
 	return a;
 }
 
@@ -57,44 +69,96 @@ static void line(struct ps_strbuf *out, double x1, double y1, double x2, double 
 			 class, x1, y1, x2, y2);
 }
 
+static int ticks_of(const struct axis *a)
+{
+	return (int)lround((a->high - a->low) / a->step);
+}
+
 static void ticks(const struct axis *x, const struct axis *y, struct ps_strbuf *out)
 {
-	for (int k = 0; k <= 5; k++) {
-		double v = x->low + (x->high - x->low) * k / 5;
+	for (int k = 0; k <= ticks_of(x); k++) {
+		double v = x->low + k * x->step;
 		line(out, x_of(x, v), TOP, x_of(x, v), HEIGHT - BOTTOM, "grid");
 		ps_strbuf_printf(out,
-				 "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.2f</text>\n",
+				 "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g</text>\n",
 				 x_of(x, v), HEIGHT - BOTTOM + 18, v);
-		v = y->low + (y->high - y->low) * k / 5;
+	}
+	for (int k = 0; k <= ticks_of(y); k++) {
+		double v = y->low + k * y->step;
 		line(out, LEFT, y_of(y, v), WIDTH - RIGHT, y_of(y, v), "grid");
-		ps_strbuf_printf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.2f</text>\n",
+		ps_strbuf_printf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n",
 				 LEFT - 8, y_of(y, v) + 4, v);
 	}
 	line(out, x_of(x, 1), TOP, x_of(x, 1), HEIGHT - BOTTOM, "one");
 	line(out, LEFT, y_of(y, 1), WIDTH - RIGHT, y_of(y, 1), "one");
 }
 
-static void point(const struct ps_cli_cache_row *r, const struct axis *x, const struct axis *y,
-		  struct ps_strbuf *out)
+static bool has_point(const struct ps_cli_cache_row *r)
 {
+	return !isnan(r->figure[PS_CLI_CACHE_WORST].value) &&
+	       !isnan(r->figure[PS_CLI_CACHE_AGAINST].value);
+}
+
+/* Where a policy's name goes: the first corner of its point that is free of others. */
+struct place {
+	double x, y; /* of its middle */
+};
+
+static bool is_free(const struct ps_cli_cache_simulated *s, int i, const struct axis *x,
+		    const struct axis *y, const struct place *names, struct place here)
+{
+	for (int k = 0; k < s->n; k++) {
+		const struct ps_stats_interval *v = s->row[k].figure;
+		if (k < i && fabs(names[k].x - here.x) < 34 && fabs(names[k].y - here.y) < 13)
+			return false;
+		if (k != i && has_point(&s->row[k]) &&
+		    fabs(x_of(x, v[PS_CLI_CACHE_WORST].value) - here.x) < 24 &&
+		    fabs(y_of(y, v[PS_CLI_CACHE_AGAINST].value) - here.y) < 12)
+			return false;
+	}
+	return true;
+}
+
+static struct place name_place(const struct ps_cli_cache_simulated *s, int i, const struct axis *x,
+			       const struct axis *y, const struct place *names, struct place point)
+{
+	static const struct place corners[] = {{24, -11}, {-24, -11}, {24, 11},
+					       {-24, 11}, {44, 0},    {-44, 0}};
+
+	for (size_t c = 0; c < sizeof(corners) / sizeof(*corners); c++) {
+		struct place here = {point.x + corners[c].x, point.y + corners[c].y};
+		if (is_free(s, i, x, y, names, here))
+			return here;
+	}
+	return (struct place){point.x + corners[0].x, point.y + corners[0].y};
+}
+
+static void point(const struct ps_cli_cache_simulated *s, int i, const struct axis *x,
+		  const struct axis *y, struct place *names, struct ps_strbuf *out)
+{
+	const struct ps_cli_cache_row *r = &s->row[i];
 	const struct ps_stats_interval *h = &r->figure[PS_CLI_CACHE_WORST];
 	const struct ps_stats_interval *v = &r->figure[PS_CLI_CACHE_AGAINST];
 
-	if (isnan(h->value) || isnan(v->value))
+	if (!has_point(r))
 		return;
-	double px = x_of(x, h->value), py = y_of(y, v->value);
+	struct place at = {x_of(x, h->value), y_of(y, v->value)};
+	names[i] = name_place(s, i, x, y, names, at);
 	if (h->has_interval)
-		line(out, x_of(x, h->lo), py, x_of(x, h->hi), py, "bar");
+		line(out, x_of(x, h->lo), at.y, x_of(x, h->hi), at.y, "bar");
 	if (v->has_interval)
-		line(out, px, y_of(y, v->lo), px, y_of(y, v->hi), "bar");
-	ps_strbuf_printf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\"/>\n", px, py);
-	ps_strbuf_printf(out, "<text class=\"name\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", px + 8,
-			 py - 7, ps_cache_policy_get(r->policy)->name);
+		line(out, at.x, y_of(y, v->lo), at.x, y_of(y, v->hi), "bar");
+	ps_strbuf_printf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\"/>\n", at.x, at.y);
+	ps_strbuf_printf(out,
+			 "<text class=\"name\" x=\"%.1f\" y=\"%.1f\" "
+			 "text-anchor=\"middle\">%s</text>\n",
+			 names[i].x, names[i].y + 4, ps_cache_policy_get(r->policy)->name);
 }
 
 static void chart(const struct ps_cli_cache_simulated *s, struct ps_strbuf *out)
 {
 	struct axis x = axis_of(s, PS_CLI_CACHE_WORST), y = axis_of(s, PS_CLI_CACHE_AGAINST);
+	struct place names[PS_CACHE_KINDS] = {{0}};
 
 	ps_strbuf_printf(out,
 			 "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Throughput against "
@@ -102,7 +166,7 @@ static void chart(const struct ps_cli_cache_simulated *s, struct ps_strbuf *out)
 			 WIDTH, HEIGHT);
 	ticks(&x, &y, out);
 	for (int i = 0; i < s->n; i++)
-		point(&s->row[i], &x, &y, out);
+		point(s, i, &x, &y, names, out);
 	ps_strbuf_printf(out,
 			 "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">fairness: the worst off "
 			 "tenant, in parts of its share</text>\n",
@@ -191,7 +255,7 @@ void ps_cli_cache_sim_page(const struct ps_cli_cache_simulated *s, struct ps_str
 		".grid{stroke:#8884}.one{stroke:#b4532a;stroke-dasharray:5 4}.bar{stroke:#2563a8}\n"
 		"table{border-collapse:collapse;display:block;overflow-x:auto}th,td{padding:.2rem "
 		".6rem;text-align:right;border-bottom:1px solid #8884}th:first-child{text-align:"
-		"left}small{opacity:.7}\n"
+		"left}small{opacity:.7;white-space:nowrap}\n"
 		"</style></head><body>\n<h1>Model memory: efficiency against fairness</h1>\n<p>");
 	escape(out, s->title);
 	ps_strbuf_printf(

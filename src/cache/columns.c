@@ -152,11 +152,11 @@ static bool plan_allocate(struct ps_cache_plan *p, int words)
 	if (!block)
 		return false;
 	p->block = block;
-	p->config = (struct ps_cache_config *)block;
-	p->utility = (double *)(block + configs);
+	p->config = (void *)block;
+	p->utility = (void *)(block + configs);
 	p->best = p->utility + tenants;
 	p->entitled = p->best + tenants;
-	uint64_t *has = (uint64_t *)(block + configs + reals);
+	uint64_t *has = (void *)(block + configs + reals);
 	for (size_t i = 0; i < n; i++)
 		p->config[i].has = has + i * (size_t)words;
 	return true;

@@ -206,7 +206,7 @@ struct work {
 	struct ps_cache_sim_options base;
 	int kinds[PS_CACHE_KINDS], n;
 	struct ps_cache_sim_result *result; /* [seeds * n] */
-	struct ps_cli_progress *progress;
+	struct ps_cli_progress progress;
 	atomic_int next, done;
 	pthread_mutex_t mutex; /* of what follows */
 	enum ps_status status;
@@ -267,7 +267,7 @@ static void *worker(void *arg)
 			w->err = err;
 			atomic_store(&w->next, (int)w->o->seeds);
 		}
-		ps_cli_progress_show(w->progress, "%d of %d seeds",
+		ps_cli_progress_show(&w->progress, "%d of %d seeds",
 				     atomic_fetch_add(&w->done, 1) + 1, (int)w->o->seeds);
 		pthread_mutex_unlock(&w->mutex);
 	}
@@ -277,13 +277,11 @@ static void *worker(void *arg)
 static enum ps_status run_all(struct work *w, struct ps_error *err)
 {
 	pthread_t threads[MAX_THREADS];
-	struct ps_cli_progress progress;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	int n = w->o->threads > 0 ? (int)w->o->threads : (int)(cpus > 0 ? cpus : 1), started = 0;
 
 	n = n < (int)w->o->seeds ? n : (int)w->o->seeds;
-	ps_cli_progress_init(&progress, !ps_cli_is_terminal(2));
-	w->progress = &progress;
+	ps_cli_progress_init(&w->progress, !ps_cli_is_terminal(2));
 	pthread_mutex_init(&w->mutex, NULL);
 	for (; started < n - 1 && started < MAX_THREADS; started++)
 		if (pthread_create(&threads[started], NULL, worker, w) != 0)
@@ -292,7 +290,7 @@ static enum ps_status run_all(struct work *w, struct ps_error *err)
 	for (int i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
 	pthread_mutex_destroy(&w->mutex);
-	ps_cli_progress_done(&progress);
+	ps_cli_progress_done(&w->progress);
 	if (w->status != PS_OK)
 		*err = w->err;
 	return w->status;

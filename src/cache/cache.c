@@ -63,6 +63,7 @@ void ps_cache_free(struct ps_cache *c)
 	free(c->scores.order);
 	ps_cache_plan_free(&c->plan);
 	free(c->wants);
+	free(c->gone);
 	free(c);
 }
 
@@ -325,8 +326,25 @@ static void forget_cell(struct ps_cache *c, int tenant, int item)
 	c->fresh[at] = c->past[at] = c->mean[at] = 0;
 }
 
+/* For a job that may be under way. */
+static void note_gone(struct ps_cache *c, int item)
+{
+	if (c->n_gone == c->gone_cap) {
+		int cap = c->gone_cap ? 2 * c->gone_cap : 16;
+		int *gone = realloc(c->gone, (size_t)cap * sizeof(*gone));
+		if (!gone) {
+			c->forgot = true;
+			return;
+		}
+		c->gone = gone;
+		c->gone_cap = cap;
+	}
+	c->gone[c->n_gone++] = item;
+}
+
 void ps_cache_drop_item(struct ps_cache *c, int item)
 {
+	note_gone(c, item);
 	for (int i = 0; i < c->tenants; i++)
 		forget_cell(c, i, item);
 	free(c->item_key[item]);

@@ -80,6 +80,19 @@ struct ps_cache_epoch {
  * failure the last decision stays in force. Errors of policy.h's plan. */
 enum ps_status ps_cache_epoch_end(struct ps_cache *c, struct ps_cache_epoch *ret_epoch,
 				  struct ps_error *err);
+/* The same in three steps, for a caller that others wait for: begin and commit are short (O(tenants
+ * x items)), and run, which may take long, touches nothing of the cache, so that it needs no mutex.
+ * One job at a time. *ret_job is NULL when nothing was ever asked for. Commit frees the job; one
+ * that is not run, or failed, is freed by ps_cache_job_free. Items that were dropped meanwhile are
+ * in no configuration; a plan that fits no more (less capacity, larger items, another pin) is given
+ * up: the number of the epoch stays. */
+struct ps_cache_job;
+enum ps_status ps_cache_epoch_begin(struct ps_cache *c, struct ps_cache_job **ret_job,
+				    struct ps_error *err);
+enum ps_status ps_cache_job_run(struct ps_cache_job *job, struct ps_error *err);
+enum ps_status ps_cache_epoch_commit(struct ps_cache *c, struct ps_cache_job *job,
+				     struct ps_cache_epoch *ret_epoch, struct ps_error *err);
+void ps_cache_job_free(struct ps_cache_job *job);
 /* ps_cache_last borrows the decision in force; number 0 before the first epoch. */
 const struct ps_cache_epoch *ps_cache_last(const struct ps_cache *c);
 /* ps_cache_wants says whether an item is in the configuration in force (pinned ones always are).

@@ -26,6 +26,10 @@ struct ps_cache {
 	uint64_t *wants; /* of item_cap */
 	struct ps_cache_epoch last;
 	struct ps_rng rng;
+
+	/* Items that were dropped since a job began; forgot: there was no memory to note one. */
+	int *gone, n_gone, gone_cap;
+	bool forgot;
 };
 
 static inline size_t ps_cache_cell_of(const struct ps_cache *c, int tenant, int item)

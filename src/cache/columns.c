@@ -225,6 +225,26 @@ enum ps_status ps_cache_columns_plan(const struct ps_cache_columns *c,
 	return PS_OK;
 }
 
+enum ps_status ps_cache_plan_copy(const struct ps_cache_plan *p, struct ps_cache_plan *ret_plan,
+				  struct ps_error *err)
+{
+	struct ps_cache_plan copy = *p;
+	size_t words = (size_t)ps_cache_words(p->items), tenants = (size_t)p->tenants;
+
+	if (!plan_allocate(&copy, (int)words))
+		return ps_error_set(err, PS_ENOMEM, "no memory for a plan of models");
+	for (int i = 0; i < p->n; i++) {
+		copy.config[i].share = p->config[i].share;
+		copy.config[i].bytes = p->config[i].bytes;
+		memcpy(copy.config[i].has, p->config[i].has, words * sizeof(uint64_t));
+	}
+	memcpy(copy.utility, p->utility, tenants * sizeof(double));
+	memcpy(copy.best, p->best, tenants * sizeof(double));
+	memcpy(copy.entitled, p->entitled, tenants * sizeof(double));
+	*ret_plan = copy;
+	return PS_OK;
+}
+
 void ps_cache_plan_free(struct ps_cache_plan *p)
 {
 	free(p->block);

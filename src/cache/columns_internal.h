@@ -43,4 +43,8 @@ static inline const uint64_t *ps_cache_columns_has(const struct ps_cache_columns
 enum ps_status ps_cache_columns_plan(const struct ps_cache_columns *c,
 				     struct ps_cache_plan *ret_plan, struct ps_error *err);
 
+/* ps_cache_plan_copy copies a plan. PS_ENOMEM. */
+enum ps_status ps_cache_plan_copy(const struct ps_cache_plan *p, struct ps_cache_plan *ret_plan,
+				  struct ps_error *err);
+
 #endif

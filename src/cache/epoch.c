@@ -1,6 +1,6 @@
-/* epoch.c - forget, plan, draw; and who has to go for a miss. */
+/* epoch.c - forget, plan, draw. Planning works on a copy, so that nobody has to wait for it. */
 #include "cache/cache_internal.h"
-#include "cache/game_internal.h"
+#include "cache/columns_internal.h"
 #include "cache/pf_internal.h"
 
 #include <math.h>
@@ -41,16 +41,104 @@ static double renewal(const struct ps_cache *c, const struct ps_cache_plan *p)
 	return cost > 0 ? fmin(1, c->o.load_share * spares / cost) : 1;
 }
 
-static enum ps_status plan(struct ps_cache *c, const struct ps_cache_problem *p,
-			   struct ps_cache_plan *ret_plan, bool *ret_kept, struct ps_error *err)
-{
-	const struct ps_cache_plan *before = c->plan.n ? &c->plan : NULL;
+/* ---- a job ---- */
 
-	*ret_kept = false;
-	if (c->o.policy == PS_CACHE_PF)
-		return ps_cache_pf(p, before, c->o.reuse_gap, ret_plan, ret_kept, err);
-	return c->policy->plan(p, &c->scores, before, ret_plan, err);
+struct ps_cache_job {
+	struct ps_cache_options o;
+	struct ps_cache_problem p; /* of what follows */
+	struct ps_cache_tenant *tenant;
+	struct ps_cache_item *item;
+	double *demand;
+	struct ps_cache_scores scores;
+	struct ps_cache_plan before; /* n 0: none */
+	uint64_t number;	     /* of the epoch before */
+	struct ps_cache_plan next;   /* n 0: not run */
+	bool kept;
+};
+
+void ps_cache_job_free(struct ps_cache_job *job)
+{
+	if (!job)
+		return;
+	free(job->tenant);
+	free(job->item);
+	free(job->demand);
+	free(job->scores.score);
+	free(job->scores.count);
+	free(job->scores.order);
+	ps_cache_plan_free(&job->before);
+	ps_cache_plan_free(&job->next);
+	free(job);
 }
+
+static void *copy_of(const void *from, size_t n, size_t size)
+{
+	void *to = malloc((n + 1) * size);
+
+	if (to && n > 0)
+		memcpy(to, from, n * size);
+	return to;
+}
+
+static bool copy_arrays(const struct ps_cache *c, struct ps_cache_job *job)
+{
+	size_t items = (size_t)c->item_cap;
+
+	job->tenant = copy_of(c->tenant, (size_t)c->tenants, sizeof(*job->tenant));
+	job->item = copy_of(c->item, items, sizeof(*job->item));
+	job->demand = copy_of(c->mean, (size_t)c->tenants * items, sizeof(*job->demand));
+	job->scores = c->scores;
+	job->scores.score = copy_of(c->scores.score, items, sizeof(double));
+	job->scores.count = copy_of(c->scores.count, items, sizeof(double));
+	job->scores.order = copy_of(c->scores.order, items, sizeof(double));
+	job->p.tenant = job->tenant;
+	job->p.item = job->item;
+	job->p.demand = job->demand;
+	return job->tenant && job->item && job->demand && job->scores.score && job->scores.count &&
+	       job->scores.order;
+}
+
+enum ps_status ps_cache_epoch_begin(struct ps_cache *c, struct ps_cache_job **ret_job,
+				    struct ps_error *err)
+{
+	enum ps_status st = PS_OK;
+
+	*ret_job = NULL;
+	/* Of nothing nothing is decided: what is in force stays. */
+	if (!(forget(c) > 0))
+		return PS_OK;
+	struct ps_cache_job *job = calloc(1, sizeof(*job));
+	if (!job)
+		return ps_error_set(err, PS_ENOMEM, "no memory for a plan");
+	job->o = c->o;
+	job->number = c->last.number;
+	ps_cache_problem_of(c, &job->p);
+	if (!copy_arrays(c, job))
+		st = ps_error_set(err, PS_ENOMEM, "no memory for a plan");
+	else if (c->plan.n > 0)
+		st = ps_cache_plan_copy(&c->plan, &job->before, err);
+	if (st != PS_OK) {
+		ps_cache_job_free(job);
+		return st;
+	}
+	c->n_gone = 0;
+	c->forgot = false;
+	*ret_job = job;
+	return PS_OK;
+}
+
+enum ps_status ps_cache_job_run(struct ps_cache_job *job, struct ps_error *err)
+{
+	const struct ps_cache_plan *before = job->before.n ? &job->before : NULL;
+	const struct ps_cache_policy *policy = ps_cache_policy_get(job->o.policy);
+
+	ps_cache_plan_free(&job->next);
+	if (job->o.policy == PS_CACHE_PF)
+		return ps_cache_pf(&job->p, before, job->o.reuse_gap, &job->next, &job->kept, err);
+	return policy->plan(&job->p, &job->scores, before, &job->next, err);
+}
+
+/* ---- the decision ---- */
 
 static double switch_cost(const struct ps_cache *c, const uint64_t *has)
 {
@@ -62,159 +150,100 @@ static double switch_cost(const struct ps_cache *c, const uint64_t *has)
 	return sum;
 }
 
-static void decide(struct ps_cache *c, struct ps_cache_plan *next, int drawn, bool kept)
+/* What went away while it was planned is in no configuration. */
+static void clear_gone(const struct ps_cache *c, struct ps_cache_plan *p)
 {
-	size_t bytes = (size_t)ps_cache_words(c->item_cap) * sizeof(*c->wants);
-	const uint64_t *has = next->config[drawn].has;
+	for (int k = 0; k < c->n_gone; k++)
+		for (int i = 0; i < p->n && c->gone[k] < p->items; i++)
+			p->config[i].has[c->gone[k] / 64] &= ~(UINT64_C(1) << (c->gone[k] % 64));
+}
 
-	c->last.switched = c->last.number == 0 || memcmp(c->wants, has, bytes) != 0;
-	c->last.loads_s = switch_cost(c, has);
-	memcpy(c->wants, has, bytes);
+/* As things are now: it fits, and holds what is pinned. */
+static bool still_fits(const struct ps_cache *c, const struct ps_cache_plan *p, int drawn)
+{
+	const uint64_t *has = p->config[drawn].has;
+	int64_t bytes = 0;
+
+	for (int j = 0; j < c->items; j++) {
+		bool in = j < p->items && ps_cache_has(has, j);
+		bytes += in ? c->item[j].bytes : 0;
+		if (c->item[j].pinned && !in)
+			return false;
+	}
+	return bytes <= c->o.capacity_bytes;
+}
+
+static void want(struct ps_cache *c, const struct ps_cache_plan *p, int drawn)
+{
+	int words = ps_cache_words(c->item_cap), known = ps_cache_words(p->items);
+	bool same = c->last.number > 0;
+
+	for (int w = 0; w < words; w++) {
+		uint64_t bits = w < known ? p->config[drawn].has[w] : 0;
+		same = same && bits == c->wants[w];
+		c->wants[w] = bits;
+	}
+	c->last.switched = !same;
+	c->last.loads_s = switch_cost(c, c->wants);
+}
+
+static void decide(struct ps_cache *c, struct ps_cache_job *job, int drawn)
+{
+	want(c, &job->next, drawn);
 	ps_cache_plan_free(&c->plan);
-	c->plan = *next;
+	c->plan = job->next;
+	job->next = (struct ps_cache_plan){0};
 	c->last.number++;
 	c->last.plan = &c->plan;
 	c->last.drawn = drawn;
 	c->last.wants = c->wants;
-	c->last.reused = kept;
+	c->last.reused = job->kept;
+}
+
+static enum ps_status commit(struct ps_cache *c, struct ps_cache_job *job, struct ps_error *err)
+{
+	const struct ps_cache_plan *before = c->plan.n ? &c->plan : NULL;
+	const double u[2] = {ps_rng_uniform(&c->rng), ps_rng_uniform(&c->rng)};
+	int drawn;
+
+	if (job->next.n == 0 || job->number != c->last.number || c->forgot)
+		return PS_OK;
+	clear_gone(c, &job->next);
+	double renew = renewal(c, &job->next);
+	enum ps_status st =
+		ps_cache_draw_near(&job->p, before, c->last.drawn, &job->next, renew, u, &drawn);
+	if (st != PS_OK)
+		return ps_error_set(err, st, "no memory for a draw");
+	if (!still_fits(c, &job->next, drawn))
+		return PS_OK;
+	c->last.renewed = !before || u[0] < renew;
+	c->last.renew = renew;
+	memcpy(c->last.u, u, sizeof(u));
+	decide(c, job, drawn);
+	return PS_OK;
+}
+
+enum ps_status ps_cache_epoch_commit(struct ps_cache *c, struct ps_cache_job *job,
+				     struct ps_cache_epoch *ret_epoch, struct ps_error *err)
+{
+	enum ps_status st = job ? commit(c, job, err) : PS_OK;
+
+	ps_cache_job_free(job);
+	if (st == PS_OK)
+		*ret_epoch = c->last;
+	return st;
 }
 
 enum ps_status ps_cache_epoch_end(struct ps_cache *c, struct ps_cache_epoch *ret_epoch,
 				  struct ps_error *err)
 {
-	struct ps_cache_problem p;
-	struct ps_cache_plan next;
-	bool kept;
-	int drawn;
-	double u[2] = {ps_rng_uniform(&c->rng), ps_rng_uniform(&c->rng)};
+	struct ps_cache_job *job;
+	enum ps_status st = ps_cache_epoch_begin(c, &job, err);
 
-	/* Of nothing nothing is decided: what is in force stays. */
-	if (!(forget(c) > 0)) {
-		*ret_epoch = c->last;
-		return PS_OK;
-	}
-	ps_cache_problem_of(c, &p);
-	enum ps_status st = plan(c, &p, &next, &kept, err);
-	if (st != PS_OK)
-		return st;
-	double renew = renewal(c, &next);
-	st = ps_cache_draw_near(&p, c->plan.n ? &c->plan : NULL, c->last.drawn, &next, renew, u,
-				&drawn);
-	if (st != PS_OK) {
-		ps_cache_plan_free(&next);
-		return ps_error_set(err, st, "no memory for a draw");
-	}
-	c->last.renewed = !c->plan.n || u[0] < renew;
-	c->last.renew = renew;
-	memcpy(c->last.u, u, sizeof(u));
-	decide(c, &next, drawn, kept);
-	*ret_epoch = c->last;
-	return PS_OK;
-}
-
-const struct ps_cache_epoch *ps_cache_last(const struct ps_cache *c)
-{
-	return &c->last;
-}
-
-bool ps_cache_wants(const struct ps_cache *c, int item)
-{
-	if (c->item[item].pinned)
-		return true;
-	return c->policy->per_request ? c->item[item].resident : ps_cache_has(c->wants, item);
-}
-
-/* ---- victims ---- */
-
-struct victim {
-	double harm, score, order;
-	int item;
-};
-
-/* The least worth first. */
-static int by_worth(const void *a, const void *b)
-{
-	const struct victim *x = a, *y = b;
-
-	if (x->harm != y->harm)
-		return x->harm < y->harm ? -1 : 1;
-	if (x->score != y->score)
-		return x->score < y->score ? -1 : 1;
-	if (x->order != y->order)
-		return x->order < y->order ? -1 : 1;
-	return x->item - y->item;
-}
-
-/* What the others lose per byte, each in parts of what the plan gives it. Never 0: what is wanted
- * goes after all that is not. */
-static double harm_of(const struct ps_cache *c, const struct ps_cache_problem *p, int tenant,
-		      int item)
-{
-	double sum = 1e-300;
-
-	for (int i = 0; i < p->tenants && i < c->plan.tenants; i++) {
-		double has = c->plan.utility[i] > 0 ? c->plan.utility[i] : c->plan.best[i];
-		if (i != tenant && has > 0)
-			sum += p->tenant[i].weight * ps_cache_unit(p, i, item) / has;
-	}
-	return sum / (double)(p->item[item].bytes > 0 ? p->item[item].bytes : 1);
-}
-
-static int candidates(const struct ps_cache *c, int tenant, int item, bool rob,
-		      bool (*may_go)(void *, int), void *ctx, struct victim *ret)
-{
-	struct ps_cache_problem p;
-	int n = 0;
-
-	ps_cache_problem_of(c, &p);
-	for (int j = 0; j < c->items; j++) {
-		bool wanted = !c->policy->per_request && c->wants && ps_cache_has(c->wants, j);
-		if (j == item || !c->item[j].resident || c->item[j].pinned || (wanted && !rob) ||
-		    (may_go && !may_go(ctx, j)))
-			continue;
-		ret[n++] = (struct victim){wanted ? harm_of(c, &p, tenant, j) : 0,
-					   c->scores.score[j], c->scores.order[j], j};
-	}
-	return n;
-}
-
-/* The first ones that suffice; then those that the later ones made needless stay. */
-static int choose(const struct ps_cache *c, struct victim *v, int n, int64_t need)
-{
-	int64_t sum = 0;
-	int taken = 0, left = 0;
-
-	while (taken < n && sum < need)
-		sum += c->item[v[taken++].item].bytes;
-	if (sum < need)
-		return 0;
-	for (int i = taken - 1; i >= 0; i--) {
-		int64_t bytes = c->item[v[i].item].bytes;
-		if (sum - bytes >= need) {
-			sum -= bytes;
-			v[i].item = -1;
-		}
-	}
-	for (int i = 0; i < taken; i++)
-		if (v[i].item >= 0)
-			v[left++] = v[i];
-	return left;
-}
-
-int ps_cache_victims(const struct ps_cache *c, int tenant, int item, int64_t need_bytes, bool rob,
-		     bool (*may_go)(void *ctx, int item), void *ctx, int *ret_items, int room)
-{
-	struct victim *v = malloc(((size_t)c->items + 1) * sizeof(*v));
-
-	/* Without memory for the list the answer is that it is not possible now. */
-	if (!v)
-		return 0;
-	int n = candidates(c, tenant, item, rob, may_go, ctx, v);
-	qsort(v, (size_t)n, sizeof(*v), by_worth);
-	n = choose(c, v, n, need_bytes);
-	n = n <= room ? n : 0;
-	for (int i = 0; i < n; i++)
-		ret_items[i] = v[i].item;
-	free(v);
-	return n;
+	if (st == PS_OK && job)
+		st = ps_cache_job_run(job, err);
+	if (st == PS_OK)
+		return ps_cache_epoch_commit(c, job, ret_epoch, err);
+	ps_cache_job_free(job);
+	return st;
 }

@@ -298,6 +298,47 @@ static void test_numbers_are_given_again(void **state)
 	ps_cache_free(c);
 }
 
+/* Planned while others go on: what changed meanwhile is heeded. */
+static void test_a_job_beside_the_cache(void **state)
+{
+	struct ps_cache *c = make(PS_CACHE_OPTP, 100);
+	int a = tenant(c, "a", 1), x = item(c, "x", 30), y = item(c, "y", 20);
+	struct ps_cache_job *job;
+	struct ps_cache_epoch e;
+	char key[16];
+
+	(void)state;
+	assert_int_equal(ps_cache_epoch_begin(c, &job, NULL), PS_OK);
+	assert_null(job);
+	assert_int_equal(ps_cache_epoch_commit(c, job, &e, NULL), PS_OK);
+	assert_true(e.number == 0);
+	ask(c, a, x, 2);
+	ask(c, a, y, 2);
+	assert_int_equal(ps_cache_epoch_begin(c, &job, NULL), PS_OK);
+	assert_int_equal(ps_cache_job_run(job, NULL), PS_OK);
+	/* One goes, its number comes back, and many come. */
+	ps_cache_drop_item(c, x);
+	for (int j = 0; j < 100; j++) {
+		snprintf(key, sizeof(key), "k%d", j);
+		(void)item(c, key, 5);
+	}
+	assert_int_equal(ps_cache_epoch_commit(c, job, &e, NULL), PS_OK);
+	assert_true(e.number == 1 && ps_cache_wants(c, y) && !ps_cache_wants(c, x));
+	/* What fits no more is given up; so is what was never run. */
+	ask(c, a, y, 9);
+	assert_int_equal(ps_cache_epoch_begin(c, &job, NULL), PS_OK);
+	assert_int_equal(ps_cache_job_run(job, NULL), PS_OK);
+	assert_int_equal(ps_cache_set_capacity(c, 10, NULL), PS_OK);
+	assert_int_equal(ps_cache_epoch_commit(c, job, &e, NULL), PS_OK);
+	assert_true(e.number == 1);
+	assert_int_equal(ps_cache_epoch_begin(c, &job, NULL), PS_OK);
+	assert_int_equal(ps_cache_epoch_commit(c, job, &e, NULL), PS_OK);
+	assert_true(e.number == 1);
+	assert_true(epoch(c).number == 2);
+	assert_false(ps_cache_wants(c, y));
+	ps_cache_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +352,7 @@ int main(void)
 		cmocka_unit_test(test_no_victim_is_needless),
 		cmocka_unit_test(test_a_planned_configuration_is_kept),
 		cmocka_unit_test(test_numbers_are_given_again),
+		cmocka_unit_test(test_a_job_beside_the_cache),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # figure: fair model memory: the policies under the published workload, 60 seeds
-# seconds: 30
+# seconds: 10
 """perseus cache simulate under the ROBUS workload (docs/cache.md has every parameter): the same
 requests for all policies in each seed, so throughputs compare by seed. Shares are those that a plan
 foresees over its draw. The scenario with a minority is examples/cache/minority.yaml."""

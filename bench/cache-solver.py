@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # figure: fair model memory: how long a plan takes, its certificate, and 10,000 small cases against every set
-# seconds: 40
+# seconds: 25
 """perseus-cache-check (bench/cache) solves random problems: models of 10 MB to 1 GB, memory for a
 third of their bytes, every tenant asking for every model by Zipf over its own ranking. The small
 cases (up to 4 tenants and 7 models, weights, pins, guarantees) are held against every set there is:

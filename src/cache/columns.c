@@ -143,14 +143,16 @@ void ps_cache_columns_values(const struct ps_cache_columns *c, double *ret_v)
 
 /* ---- the plan ---- */
 
-static bool plan_allocate(struct ps_cache_plan *p, int words)
+/* Returns the words of the first configuration, which those of the others follow; NULL: no memory.
+ */
+static uint64_t *plan_allocate(struct ps_cache_plan *p, int words)
 {
 	size_t tenants = (size_t)p->tenants + 1, n = (size_t)p->n;
 	size_t reals = 3 * tenants * sizeof(double), configs = n * sizeof(*p->config);
 	char *block = calloc(1, configs + reals + n * (size_t)words * sizeof(uint64_t));
 
 	if (!block)
-		return false;
+		return NULL;
 	p->block = block;
 	p->config = (void *)block;
 	p->utility = (void *)(block + configs);
@@ -159,7 +161,7 @@ static bool plan_allocate(struct ps_cache_plan *p, int words)
 	uint64_t *has = (void *)(block + configs + reals);
 	for (size_t i = 0; i < n; i++)
 		p->config[i].has = has + i * (size_t)words;
-	return true;
+	return has;
 }
 
 static void plan_values(const struct ps_cache_columns *c, double sum, struct ps_cache_plan *p)
@@ -231,12 +233,13 @@ enum ps_status ps_cache_plan_copy(const struct ps_cache_plan *p, struct ps_cache
 	struct ps_cache_plan copy = *p;
 	size_t words = (size_t)ps_cache_words(p->items), tenants = (size_t)p->tenants;
 
-	if (!plan_allocate(&copy, (int)words))
+	uint64_t *has = plan_allocate(&copy, (int)words);
+	if (!has)
 		return ps_error_set(err, PS_ENOMEM, "no memory for a plan of models");
 	for (int i = 0; i < p->n; i++) {
 		copy.config[i].share = p->config[i].share;
 		copy.config[i].bytes = p->config[i].bytes;
-		memcpy(copy.config[i].has, p->config[i].has, words * sizeof(uint64_t));
+		memcpy(has + (size_t)i * words, p->config[i].has, words * sizeof(*has));
 	}
 	memcpy(copy.utility, p->utility, tenants * sizeof(double));
 	memcpy(copy.best, p->best, tenants * sizeof(double));

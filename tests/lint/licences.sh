@@ -40,7 +40,7 @@ libgfortran         GPL-3.0-or-later WITH GCC-exception-3.1
 libquadmath         LGPL-2.1-or-later
 "
 bad=0
-# What `perseus predict` and `perseus plan` open while running (src/predict/numeric.c,
+# What `perseus predict`, `plan` and `cache` open while running (src/predict/numeric.c, src/cache/clp.c,
 # src/plan/solvers.c), with what that needs.
 opened=""
 for file in liblapacke.so.3 libsvm.so.3 libClp.so.1 libCbcSolver.so.3; do

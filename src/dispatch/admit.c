@@ -31,9 +31,8 @@ static enum ps_status check_instance(struct request_check *c)
 		return instance_is_known(d, instance);
 	}
 	const char *name = ps_repo_get(d->config.repo, r->model)->name;
-	int domain =
-		ps_tenancy_shares(d->config.tenancy, r->tenant) ? PS_REPO_SHARED : r->tenant + 1;
-	const struct ps_error *why = ps_repo_reason(d->config.repo, r->model, domain);
+	const struct ps_error *why =
+		ps_repo_reason(d->config.repo, r->model, domain_of(d, r->tenant));
 	if (why->status != PS_OK)
 		return REFUSE(c, PS_DISPATCH_REASON_NOT_READY, PS_EUNAVAIL,
 			      "model '%s' failed to load: %s", name, why->what);
@@ -57,9 +56,10 @@ static enum ps_status check_machine(struct request_check *c)
 	if (c->d->draining)
 		return REFUSE(c, PS_DISPATCH_REASON_DRAINING, PS_EUNAVAIL,
 			      "the server is shutting down");
-	if (most > 0 && c->d->waiting >= most)
+	int64_t waiting = c->d->waiting + c->d->parked;
+	if (most > 0 && waiting >= most)
 		return REFUSE(c, PS_DISPATCH_REASON_FULL, PS_EUNAVAIL,
-			      "the server is full: %lld requests wait", (long long)c->d->waiting);
+			      "the server is full: %lld requests wait", (long long)waiting);
 	return PS_OK;
 }
 
@@ -70,17 +70,20 @@ static enum ps_status check_quota(struct request_check *c)
 	int64_t limit = ps_tenancy_queue_limit(t, c->r->tenant);
 	int64_t concurrency = ps_tenancy_concurrency(t, c->r->tenant);
 	struct ps_tenancy_rate rate = ps_tenancy_rate(t, c->r->tenant);
+	int64_t waiting = own->waiting + own->parked;
+	if (c->r->paid) /* when it was parked */
+		return PS_OK;
 	if (rate.per_s > 0 && ps_tenancy_bucket_wait_ns(&own->rate, &rate, 1, c->now_ns) > 0)
 		return REFUSE(c, PS_DISPATCH_REASON_RATE, PS_EQUOTA,
 			      "tenant %s may send %g requests/s", tenant_name(c), rate.per_s);
-	if (concurrency > 0 && own->waiting + own->running >= concurrency)
+	if (concurrency > 0 && waiting + own->running >= concurrency)
 		return REFUSE(c, PS_DISPATCH_REASON_CONCURRENCY, PS_EQUOTA,
 			      "tenant %s may have %lld requests at the same time", tenant_name(c),
 			      (long long)concurrency);
-	if (own->waiting >= limit)
+	if (waiting >= limit)
 		return REFUSE(c, PS_DISPATCH_REASON_QUEUE, PS_EQUOTA,
 			      "the queue of tenant %s is full: %lld requests wait", tenant_name(c),
-			      (long long)own->waiting);
+			      (long long)waiting);
 	return PS_OK;
 }
 
@@ -102,7 +105,7 @@ static enum ps_status check_queue(struct request_check *c)
 /* How long it may wait, and until when it must be done. The first, where the model's configuration
  * bounds it, takes the client's `timeout` to itself: as its users know it, it is a time in the
  * queue there, and may only make the bound shorter. */
-static void fill_times(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns)
+void request_fill_times(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns)
 {
 	const struct ps_repo_queue_policy *q = queue_policy(d, r);
 	int64_t from_ns = r->account.received_ns ? r->account.received_ns : now_ns;
@@ -132,7 +135,7 @@ static int64_t run_deadline_ns(const struct ps_dispatch_request *r, int64_t now_
 
 static void fill_item(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns)
 {
-	fill_times(d, r, now_ns);
+	request_fill_times(d, r, now_ns);
 	ps_sched_item_init(&r->item);
 	r->item.tenant = r->tenant;
 	r->item.instance = r->instance;
@@ -165,6 +168,12 @@ static enum ps_status check_deadline(struct request_check *c)
 		      (double)(r->deadline_ns - c->now_ns) / 1e6);
 }
 
+static void pay(struct ps_dispatch *d, const struct ps_dispatch_request *r, int64_t now_ns)
+{
+	struct ps_tenancy_rate rate = ps_tenancy_rate(d->config.tenancy, r->tenant);
+	ps_tenancy_bucket_take(&d->tenants[r->tenant].rate, &rate, 1, now_ns);
+}
+
 enum ps_status admit_request(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns,
 			     enum ps_dispatch_reason *ret_reason, struct ps_error *err)
 {
@@ -181,9 +190,20 @@ enum ps_status admit_request(struct ps_dispatch *d, struct ps_dispatch_request *
 	if (s == PS_OK)
 		s = check_deadline(&c);
 	*ret_reason = c.reason;
-	if (s != PS_OK)
-		return s;
-	struct ps_tenancy_rate rate = ps_tenancy_rate(d->config.tenancy, r->tenant);
-	ps_tenancy_bucket_take(&d->tenants[r->tenant].rate, &rate, 1, now_ns);
-	return PS_OK;
+	if (s == PS_OK && !r->paid)
+		pay(d, r, now_ns);
+	return s;
+}
+
+enum ps_status admit_parked(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns,
+			    enum ps_dispatch_reason *ret_reason, struct ps_error *err)
+{
+	struct request_check c = {.d = d, .r = r, .now_ns = now_ns, .err = err};
+	enum ps_status s = check_machine(&c);
+	if (s == PS_OK)
+		s = check_quota(&c);
+	*ret_reason = c.reason;
+	if (s == PS_OK && !r->paid)
+		pay(d, r, now_ns);
+	return s;
 }

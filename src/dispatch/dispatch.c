@@ -13,6 +13,7 @@ static const char *const reason_names[PS_DISPATCH_REASON_COUNT] = {
 	[PS_DISPATCH_REASON_FULL] = "full",
 	[PS_DISPATCH_REASON_MODEL_QUEUE] = "model_queue",
 	[PS_DISPATCH_REASON_NOT_READY] = "not_ready",
+	[PS_DISPATCH_REASON_LOADING] = "loading",
 	[PS_DISPATCH_REASON_DRAINING] = "draining",
 	[PS_DISPATCH_REASON_DEADLINE] = "deadline",
 	[PS_DISPATCH_REASON_EXPIRED] = "expired",
@@ -50,6 +51,8 @@ static enum ps_status check_config(const struct ps_dispatch_config *c, struct ps
 		return ps_error_set(err, PS_EINVAL, "the floor of best-effort is not in 0..0.5");
 	if (c->max_waiting < 0 || c->here_max_ns < 0)
 		return ps_error_set(err, PS_EINVAL, "a limit is negative");
+	if (c->memory.budget_bytes < 0 || (c->memory.budget_bytes > 0 && c->memory.epoch_ns < 1))
+		return ps_error_set(err, PS_EINVAL, "the budget of memory is wrong");
 	return PS_OK;
 }
 
@@ -61,6 +64,8 @@ static enum ps_status init(struct ps_dispatch *d)
 	enum ps_status s = ps_sched_new(&o, &d->sched);
 	if (s == PS_OK)
 		s = tenants_set(d, d->config.tenancy);
+	if (s == PS_OK && d->config.memory.budget_bytes > 0)
+		s = residency_new(d);
 	if (s == PS_OK)
 		ps_dispatch_repo_changed(d);
 	return s;
@@ -89,6 +94,7 @@ void ps_dispatch_free(struct ps_dispatch *d)
 {
 	if (!d)
 		return;
+	residency_free(d);
 	ps_sched_free(d->sched);
 	ps_heap_fini(&d->deadlines);
 	free(d->tenants);
@@ -105,7 +111,7 @@ enum ps_status ps_dispatch_set_tenancy(struct ps_dispatch *d, const struct ps_te
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-static int domain_of(const struct ps_dispatch *d, int tenant)
+int domain_of(const struct ps_dispatch *d, int tenant)
 {
 	return ps_tenancy_shares(d->config.tenancy, tenant) ? PS_REPO_SHARED : tenant + 1;
 }
@@ -145,9 +151,11 @@ void ps_dispatch_request_init(struct ps_dispatch_request *r, int tenant, int mod
 }
 
 static const bool allowed[PS_DISPATCH_DONE + 1][PS_DISPATCH_DONE + 1] = {
-	[PS_DISPATCH_NEW] = {[PS_DISPATCH_WAITING] = true,
+	[PS_DISPATCH_NEW] = {[PS_DISPATCH_PARKED] = true,
+			     [PS_DISPATCH_WAITING] = true,
 			     [PS_DISPATCH_RUNNING] = true,
 			     [PS_DISPATCH_DONE] = true},
+	[PS_DISPATCH_PARKED] = {[PS_DISPATCH_NEW] = true, [PS_DISPATCH_DONE] = true},
 	[PS_DISPATCH_WAITING] = {[PS_DISPATCH_RUNNING] = true, [PS_DISPATCH_DONE] = true},
 	[PS_DISPATCH_RUNNING] = {[PS_DISPATCH_DONE] = true},
 };
@@ -162,6 +170,9 @@ static void count_state(struct ps_dispatch *d, const struct ps_dispatch_request 
 			queue_count(d, r, change);
 	} else if (r->state == PS_DISPATCH_RUNNING) {
 		t->running += change;
+	} else if (r->state == PS_DISPATCH_PARKED) {
+		d->parked += change;
+		t->parked += change;
 	}
 }
 
@@ -181,7 +192,9 @@ void request_end(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_s
 	if (ps_sched_queued(&r->item))
 		ps_sched_remove(d->sched, &r->item, r->account.finished_ns);
 	ps_heap_remove(&d->deadlines, &r->deadline);
-	if (r->state != PS_DISPATCH_NEW)
+	if (r->state == PS_DISPATCH_PARKED)
+		residency_unpark(d, r);
+	else if (r->state != PS_DISPATCH_NEW)
 		ps_repo_release(d->config.repo, r->instance);
 	request_set_state(d, r, PS_DISPATCH_DONE);
 	r->account.status = status;
@@ -282,6 +295,8 @@ enum ps_status ps_dispatch_arrive(struct ps_dispatch *d, struct ps_dispatch_requ
 			reason = PS_DISPATCH_REASON_FULL;
 		}
 	}
+	if (s == PS_OK && d->residency)
+		residency_hit(d, r, now_ns);
 	if (s != PS_OK) {
 		r->account.finished_ns = now_ns;
 		request_end(d, r, s, reason);
@@ -349,7 +364,7 @@ struct ps_dispatch_action ps_dispatch_cancel(struct ps_dispatch *d, struct ps_di
 {
 	if (r->state == PS_DISPATCH_RUNNING && r->stopped == PS_OK)
 		return stop_running(d, r, PS_ECANCELLED);
-	if (r->state != PS_DISPATCH_WAITING)
+	if (r->state != PS_DISPATCH_WAITING && r->state != PS_DISPATCH_PARKED)
 		return nothing;
 	r->account.finished_ns = now_ns;
 	request_end(d, r, PS_ECANCELLED, PS_DISPATCH_REASON_CANCELLED);
@@ -361,6 +376,8 @@ static struct ps_dispatch_action expire(struct ps_dispatch *d, struct ps_dispatc
 {
 	if (r->state == PS_DISPATCH_RUNNING)
 		return stop_running(d, r, PS_EDEADLINE);
+	if (r->state == PS_DISPATCH_PARKED && (!r->deadline_ns || r->deadline_ns > now_ns))
+		return residency_late(d, r, now_ns);
 	if (r->put_off && (!r->deadline_ns || r->deadline_ns > now_ns)) {
 		forget_start_by(d, r);
 		if (ps_sched_queued(&r->item))
@@ -375,6 +392,11 @@ static struct ps_dispatch_action expire(struct ps_dispatch *d, struct ps_dispatc
 struct ps_dispatch_action ps_dispatch_tick(struct ps_dispatch *d, int64_t now_ns)
 {
 	struct ps_heap_node *n;
+	if (d->residency) {
+		struct ps_dispatch_action a = residency_tick(d, now_ns);
+		if (a.kind != PS_DISPATCH_NOTHING)
+			return a;
+	}
 	while ((n = ps_heap_peek(&d->deadlines)) && n->key <= now_ns) {
 		struct ps_dispatch_action a = expire(d, REQUEST_OF_NODE(n), now_ns);
 		if (a.kind != PS_DISPATCH_NOTHING)
@@ -388,6 +410,8 @@ int64_t ps_dispatch_next_tick_ns(const struct ps_dispatch *d)
 {
 	const struct ps_heap_node *n = ps_heap_peek(&d->deadlines);
 	int64_t due = ps_sched_next_ns(d->sched);
+	int64_t residency = d->residency ? residency_next_ns(d) : INT64_MAX;
+	due = residency < due ? residency : due;
 	return n && n->key < due ? n->key : due;
 }
 
@@ -400,7 +424,7 @@ void ps_dispatch_drain(struct ps_dispatch *d)
 
 bool ps_dispatch_drained(const struct ps_dispatch *d)
 {
-	return d->draining && d->waiting == 0 && ps_sched_running(d->sched) == 0;
+	return d->draining && d->waiting == 0 && d->parked == 0 && ps_sched_running(d->sched) == 0;
 }
 
 static int64_t retry_after_ns(const struct ps_dispatch *d, int tenant, int64_t now_ns)

@@ -18,15 +18,20 @@
  *                                               in its batch wants any more
  *   loading           ps_dispatch_load_next     LOAD or UNLOAD an instance
  *                     ps_dispatch_load_done
+ *   no instance yet   ps_dispatch_await         a refusal is the status; else RESUME or REFUSE
+ *                                               comes of tick
+ *   memory            ps_dispatch_make_room     LOAD, OPEN and UNLOAD come of load_next
  *   new tenants       ps_dispatch_set_tenancy   none: what waits keeps its place
  *   drain             ps_dispatch_drain         none; new requests are refused from now on
  *
  * A request:
  *
  *      NEW --arrive--> WAITING --lane free--> RUNNING --finish--> DONE
- *       |                 |  \
- *       |                 |   +--tick, cancel--> DONE
- *       +--refused-------------------------------> DONE
+ *      ^| |               |  \
+ *      || |               |   +--tick, cancel--> DONE
+ *      || +--refused-----------------------------> DONE
+ *      |+--await--> PARKED --tick (REFUSE), cancel--> DONE
+ *      +--RESUME------+
  *
  * Requests for the same instance whose `shape_key`s agree may run as one batch; its cost is split
  * over the requests by rows.
@@ -46,10 +51,14 @@
 
 enum ps_dispatch_state {
 	PS_DISPATCH_NEW,
+	PS_DISPATCH_PARKED, /* waits for its model to be loaded */
 	PS_DISPATCH_WAITING,
 	PS_DISPATCH_RUNNING,
 	PS_DISPATCH_DONE,
 };
+
+/* What tick is about to say of a parked request. */
+enum ps_dispatch_told { PS_DISPATCH_UNTOLD, PS_DISPATCH_GOES_ON, PS_DISPATCH_IS_REFUSED };
 
 /* Why a request got no answer of the model: finer than its status, for metrics and messages. */
 enum ps_dispatch_reason {
@@ -61,6 +70,7 @@ enum ps_dispatch_reason {
 	PS_DISPATCH_REASON_MODEL_QUEUE, /* EUNAVAIL: as many of the tenant wait for the model as
 					 * its configuration lets */
 	PS_DISPATCH_REASON_NOT_READY,	/* EUNAVAIL: the model is not loaded */
+	PS_DISPATCH_REASON_LOADING,	/* EUNAVAIL: it is not loaded in time, or cannot be */
 	PS_DISPATCH_REASON_DRAINING,	/* EUNAVAIL: the server shuts down */
 	PS_DISPATCH_REASON_DEADLINE,	/* EDEADLINE: refused at arrival, it could not be met */
 	PS_DISPATCH_REASON_EXPIRED,	/* EDEADLINE: passed while it waited or ran */
@@ -78,7 +88,8 @@ struct ps_dispatch_account {
 	int tenant, model;
 	enum ps_status status; /* how it ended */
 	enum ps_dispatch_reason reason;
-	int64_t received_ns; /* the request was complete, body included. Caller's */
+	int64_t received_ns;  /* the request was complete, body included. Caller's */
+	int64_t load_wait_ns; /* that it waited for its model to be loaded. Caller's */
 	int64_t admitted_ns;
 	int64_t started_ns;   /* a lane took it */
 	int64_t input_ns;     /* its inputs stood ready for the engine. Caller's, before finish */
@@ -119,6 +130,7 @@ struct ps_dispatch_request {
 	int level;		/* priority within the tenant: 1 is first, 0 the default */
 	int64_t delivery_ns;	/* of the time to the deadline, how much goes by outside of runs and
 				 * queues: admission and order keep it free, up to a tenth */
+	bool paid;		/* it was parked: its quota is used already */
 	bool no_deadline_check; /* admit it even when its deadline cannot be met */
 	bool soft_deadline;	/* a run goes on when the deadline passes. Set by arrive where the
 				 * deadline is the SLA's: a late answer is worth more than none */
@@ -135,6 +147,10 @@ struct ps_dispatch_request {
 	struct ps_dispatch_batch *in;	/* while running */
 	struct ps_dispatch_batch batch; /* used when this request is the first of its batch */
 	struct ps_dispatch_request *batch_next;
+	int parked_for; /* while parked: what it waits for */
+	enum ps_dispatch_told told;
+	int64_t parked_ns;
+	struct ps_dispatch_request *park_next, *park_prev;
 	struct ps_dispatch_account account;
 };
 
@@ -146,7 +162,12 @@ enum ps_dispatch_action_kind {
 	PS_DISPATCH_EXPIRE, /* `request` is DONE: answer it with PS_EDEADLINE */
 	PS_DISPATCH_CANCEL, /* tell the engine to stop `batch`; finish still follows */
 	PS_DISPATCH_LOAD,   /* load `instance`; load_done follows */
+	PS_DISPATCH_OPEN,   /* there is room for `instance`, which was reserved: go on with it */
 	PS_DISPATCH_UNLOAD, /* close `instance`: nobody uses it; ps_dispatch_unload_done follows */
+	PS_DISPATCH_LOADS,  /* call ps_dispatch_make_room and load_next */
+	PS_DISPATCH_RESUME, /* the model of `request`, which is NEW again, is there: prepare it
+			     * anew, with `paid`; then ps_dispatch_resumed */
+	PS_DISPATCH_REFUSE, /* `request` is DONE: answer it with its account's status and `why` */
 };
 
 struct ps_dispatch_action {
@@ -155,7 +176,28 @@ struct ps_dispatch_action {
 	int instance;
 	struct ps_dispatch_batch *batch;
 	struct ps_dispatch_request *request;
+	const struct ps_error *why; /* REFUSE: borrowed until the next call */
+	int64_t wait_ns;	    /* REFUSE: when to come again; 0: unknown */
 };
+
+/* Which model goes first when room is wanted. */
+enum ps_dispatch_memory_policy {
+	PS_DISPATCH_LRU, /* that was not asked for for longest */
+	PS_DISPATCH_MEMORY_POLICY_COUNT
+};
+
+/* A budget of memory for loaded models. With one, what is wanted is loaded by its first request and
+ * evicted when others need its room; else what is wanted is loaded and stays. */
+struct ps_dispatch_memory {
+	int64_t budget_bytes; /* 0: none */
+	enum ps_dispatch_memory_policy policy;
+	int64_t epoch_ns;	  /* demand is halved so often */
+	int64_t min_residency_ns; /* what is loaded stays so long at least */
+	int64_t load_timeout_ns;  /* nobody waits longer for a load; 0: for ever */
+	int64_t load_pause_ns;	  /* no try so long after PS_DISPATCH_MAX_FAILURES in a row */
+};
+
+#define PS_DISPATCH_MAX_FAILURES 3
 
 struct ps_dispatch_config {
 	const struct ps_tenancy *tenancy; /* borrowed until set_tenancy replaces it */
@@ -171,6 +213,7 @@ struct ps_dispatch_config {
 	int64_t max_waiting; /* requests of all tenants; more is PS_EUNAVAIL. 0: none */
 	int64_t here_max_ns; /* a run whose learned p90 is at most this may be executed
 			      * where it arrived, when a lane is idle; 0: never */
+	struct ps_dispatch_memory memory;
 };
 
 struct ps_dispatch;
@@ -243,8 +286,77 @@ bool ps_dispatch_hashed(struct ps_dispatch *d, int instance,
 void ps_dispatch_load_done(struct ps_dispatch *d, int instance, enum ps_status status,
 			   const struct ps_error *why, const struct ps_repo_facts *facts,
 			   void *user);
-/* ps_dispatch_unload_done says that an UNLOAD has been performed. */
+/* ps_dispatch_unload_done says that an UNLOAD has been performed, and its memory is given back. */
 void ps_dispatch_unload_done(struct ps_dispatch *d, int instance);
+
+/* ---- a budget of memory ------------------------------------------------------------------- */
+
+/* ps_dispatch_on_demand says whether there is a budget: then requests without an instance go to
+ * ps_dispatch_await, and loaders to ps_dispatch_reserve. */
+bool ps_dispatch_on_demand(const struct ps_dispatch *d);
+/* ps_dispatch_set_memory changes the budget and its times. PS_EINVAL: it would begin or end to have
+ * one. Then ps_dispatch_make_room. */
+enum ps_status ps_dispatch_set_memory(struct ps_dispatch *d, const struct ps_dispatch_memory *m,
+				      struct ps_error *err);
+/* ps_dispatch_await parks a NEW request until its model is loaded, and has it loaded. A refusal (as
+ * with arrive) is the status: then *ret_wait_ns is when to come again, 0: unknown. Afterwards
+ * PS_DISPATCH_LOADS is due. */
+enum ps_status ps_dispatch_await(struct ps_dispatch *d, struct ps_dispatch_request *r,
+				 int64_t now_ns, int64_t *ret_wait_ns, struct ps_error *err);
+/* ps_dispatch_resumed says that a request of `tenant` for `model` that was resumed holds its
+ * instance now, or wants it no more: until then it is not evicted. */
+void ps_dispatch_resumed(struct ps_dispatch *d, int tenant, int model);
+/* ps_dispatch_fetch has a model loaded that nobody waits for: somebody asked by name, or will ask.
+ * Does nothing where there is no budget. Errors of ps_repo_fetch. */
+enum ps_status ps_dispatch_fetch(struct ps_dispatch *d, int model, int domain);
+
+/* What loading takes, as far as can be told before. */
+struct ps_dispatch_need {
+	int64_t resident_bytes; /* once it is loaded */
+	int64_t load_bytes;	/* at most while it is being loaded, in whatever process */
+};
+/* ps_dispatch_reserve says what a LOADING instance, hashed, needs: OPEN follows from load_next when
+ * there is room. PS_ETOOBIG: there never will be; load_done follows. */
+enum ps_status ps_dispatch_reserve(struct ps_dispatch *d, int instance,
+				   const struct ps_dispatch_need *need, struct ps_error *err);
+/* ps_dispatch_measured says whether an opened instance fits in the budget by itself. PS_ETOOBIG:
+ * close it; load_done follows. */
+enum ps_status ps_dispatch_measured(struct ps_dispatch *d, int instance,
+				    const struct ps_repo_facts *facts, struct ps_error *err);
+/* ps_dispatch_make_room evicts what has to go and looks who of the parked can go on. Call it before
+ * load_next, whenever something was loaded, unloaded or changed in the repository. */
+void ps_dispatch_make_room(struct ps_dispatch *d, int64_t now_ns);
+/* ps_dispatch_recall tells, after a restart, of demand that is remembered: requests per second. */
+void ps_dispatch_recall(struct ps_dispatch *d, int tenant, int model, double rps);
+/* ps_dispatch_refill fetches what is asked for most, as far as its size is known (`bytes` of the
+ * model's file where it was never loaded) and fits beside what is there. */
+void ps_dispatch_refill(struct ps_dispatch *d);
+
+struct ps_dispatch_memory_view {
+	int64_t budget_bytes;
+	int64_t used_bytes; /* what counts: loaded, reserved for loads, and not yet gone */
+	int64_t reserved_bytes, leaving_bytes; /* of them */
+	int64_t parked;			       /* requests */
+};
+void ps_dispatch_memory_view_get(const struct ps_dispatch *d,
+				 struct ps_dispatch_memory_view *ret_view);
+struct ps_dispatch_residency_view { /* of a tenant */
+	uint64_t hits, cold_starts; /* requests that found their model loaded, that did not */
+	int64_t load_wait_ns;	    /* that they waited for loads */
+	int64_t resident_bytes;	    /* of models that it has asked for lately */
+};
+void ps_dispatch_residency_view_get(const struct ps_dispatch *d, int tenant,
+				    struct ps_dispatch_residency_view *ret_view);
+/* How often a load for `by` evicted a model that `of` used most; -1: nobody. */
+struct ps_dispatch_evictions {
+	int by, of;
+	uint64_t n;
+};
+/* ps_dispatch_evictions_get returns the i-th pair; false: there are no more. */
+bool ps_dispatch_evictions_get(const struct ps_dispatch *d, int i,
+			       struct ps_dispatch_evictions *ret);
+/* ps_dispatch_pause_ns returns how long no request has a model loaded that failed; 0: it may. */
+int64_t ps_dispatch_pause_ns(const struct ps_dispatch *d, int model, int domain, int64_t now_ns);
 
 /* ps_dispatch_repo_changed takes over what the configurations of models say about batches, after
  * they were changed in the repository. O(instances). */

@@ -11,7 +11,9 @@
 /* What is kept of a tenant besides what sched keeps. */
 struct tenant {
 	struct ps_tenancy_bucket rate;
-	int64_t waiting, running; /* requests */
+	int64_t waiting, running, parked; /* requests */
+	uint64_t hits, cold_starts;
+	int64_t load_wait_ns;
 };
 
 /* What a (tenant, model) was found to be; a cache of what tenancy would say. */
@@ -44,9 +46,10 @@ struct ps_dispatch {
 	uint64_t *instance_ids; /* by instance: what sched was told about */
 	int n_instances;
 	struct ps_rng split;
-	int64_t waiting;
+	int64_t waiting, parked;
 	int loading;
 	bool draining;
+	struct residency *residency; /* NULL: there is no budget of memory */
 };
 
 #define REQUEST_OF_ITEM(it)                                                                        \
@@ -92,5 +95,37 @@ void request_end(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_s
  * and the request's item filled when it returns PS_OK. */
 enum ps_status admit_request(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns,
 			     enum ps_dispatch_reason *ret_reason, struct ps_error *err);
+
+/* admit_parked: what holds for a request before its instance is there: room of the machine, quotas.
+ * The quota is used when it returns PS_OK. */
+enum ps_status admit_parked(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns,
+			    enum ps_dispatch_reason *ret_reason, struct ps_error *err);
+/* request_fill_times fills r->deadline_ns and r->start_by_ns. */
+void request_fill_times(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns);
+
+/* domain_of returns the domain in which a tenant's models are. */
+int domain_of(const struct ps_dispatch *d, int tenant);
+
+/* ---- residency.c, room.c; all but _new are for machines that have a budget ---- */
+
+enum ps_status residency_new(struct ps_dispatch *d);
+void residency_free(struct ps_dispatch *d);
+/* residency_hit counts an admitted request, whose model is there. */
+void residency_hit(struct ps_dispatch *d, const struct ps_dispatch_request *r, int64_t now_ns);
+/* residency_unpark takes a request out of where it waits. */
+void residency_unpark(struct ps_dispatch *d, struct ps_dispatch_request *r);
+/* residency_late ends a parked request that has waited long enough: it gives the REFUSE. */
+struct ps_dispatch_action residency_late(struct ps_dispatch *d, struct ps_dispatch_request *r,
+					 int64_t now_ns);
+/* residency_tick returns RESUME, REFUSE or LOADS when one is due. */
+struct ps_dispatch_action residency_tick(struct ps_dispatch *d, int64_t now_ns);
+int64_t residency_next_ns(const struct ps_dispatch *d);
+/* residency_open returns an instance that has its room now, or -1. */
+int residency_open(struct ps_dispatch *d);
+/* residency_loading, _loaded: an instance began to load, was loaded or not (before the repository
+ * is told). */
+void residency_loading(struct ps_dispatch *d, int instance);
+void residency_loaded(struct ps_dispatch *d, int instance, enum ps_status status,
+		      const struct ps_repo_facts *facts);
 
 #endif

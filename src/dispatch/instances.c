@@ -69,12 +69,17 @@ struct ps_dispatch_action ps_dispatch_load_next(struct ps_dispatch *d, int max_l
 	if (instance >= 0)
 		return (struct ps_dispatch_action){.kind = PS_DISPATCH_UNLOAD,
 						   .instance = instance};
-	if (d->draining || d->loading >= max_loading)
+	instance = d->residency ? residency_open(d) : -1;
+	if (instance >= 0)
+		return (struct ps_dispatch_action){.kind = PS_DISPATCH_OPEN, .instance = instance};
+	if ((d->draining && d->parked == 0) || d->loading >= max_loading)
 		return nothing;
 	instance = ps_repo_next_load(d->config.repo);
 	if (instance < 0)
 		return nothing;
 	d->loading++;
+	if (d->residency)
+		residency_loading(d, instance);
 	return (struct ps_dispatch_action){.kind = PS_DISPATCH_LOAD, .instance = instance};
 }
 
@@ -91,6 +96,8 @@ void ps_dispatch_load_done(struct ps_dispatch *d, int instance, enum ps_status s
 			   void *user)
 {
 	d->loading--;
+	if (d->residency)
+		residency_loaded(d, instance, status, facts);
 	ps_repo_loaded(d->config.repo, instance, status, why, facts, user);
 	const struct ps_repo_instance *i = ps_repo_instance_get(d->config.repo, instance);
 	if (i && i->state == PS_REPO_INSTANCE_READY)

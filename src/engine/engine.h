@@ -67,6 +67,13 @@ struct ps_engine_memory {
 	int64_t load_ns;       /* time that open took */
 };
 
+/* What opening a model takes, forecast from its file. */
+struct ps_engine_need {
+	int64_t resident_bytes; /* private and mapped, once it is open */
+	int64_t load_bytes;	/* at most meanwhile, in this process and its helpers */
+	bool again;		/* a converted copy is there: opening maps it */
+};
+
 /* One run. Outputs: name, dtype, rank and dims are filled in by run. When `data` is not NULL it
  * must hold `bytes` bytes: results that fit are written there (exactly, without a copy where the
  * engine can), results that do not fit give PS_ETOOBIG. When `data` is NULL, run calls
@@ -114,6 +121,10 @@ struct ps_engine_ops {
 	 * Blocks for as long as loading takes. */
 	enum ps_status (*open)(struct ps_engine *e, const struct ps_engine_open *open,
 			       struct ps_engine_instance **ret_instance, struct ps_error *err);
+	/* need forecasts what opening takes; `e` NULL: by the file alone, as if for the first time.
+	 * Blocks as ps_engine_hash does. NULL: this engine has no forecast. Errors of open. */
+	enum ps_status (*need)(struct ps_engine *e, const char *path,
+			       struct ps_engine_need *ret_need, struct ps_error *err);
 	void (*describe)(const struct ps_engine_instance *i, struct ps_engine_describe *ret);
 	void (*memory)(const struct ps_engine_instance *i, struct ps_engine_memory *ret);
 	/* run executes one batch on the calling thread (and the pool when wide). PS_EINVAL (shape,

@@ -39,6 +39,7 @@ struct ps_oip_index_row {
 	const char *version;
 	const char *state; /* "READY", "UNAVAILABLE", "LOADING", "UNLOADING", or NULL: left out */
 	const char *reason;
+	const char *residency; /* JSON only: "resident", "on disk", ...; NULL: left out */
 };
 
 /* ps_oip_build_index appends the index: [{"name":...,"version":...,"state":...,"reason":...}] or a

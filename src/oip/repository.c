@@ -122,6 +122,10 @@ static void put_row(const struct ps_oip_index_row *row, struct ps_strbuf *out)
 		ps_strbuf_puts(out, ",\"reason\":");
 		ps_oip_build_string(row->reason, out);
 	}
+	if (row->state && row->residency) {
+		ps_strbuf_puts(out, ",\"residency\":");
+		ps_oip_build_string(row->residency, out);
+	}
 	ps_strbuf_putc(out, '}');
 }
 

@@ -21,10 +21,12 @@ static enum ps_status check_place(const struct ps_repo *r, int model, const stru
 	const int both[2] = {p->current, p->next};
 
 	*wanted += p->wanted;
-	*ready += p->wanted && p->current >= 0;
+	*ready += p->wanted && (p->current >= 0 || p->away);
 	if (!p->wanted && (p->current >= 0 || p->next >= 0))
 		return broken(err, "an unwanted model has an instance", model);
-	if (p->wanted && p->current < 0 && p->next < 0 && !p->failed)
+	if (p->away && (!p->wanted || p->current >= 0 || p->next >= 0 || p->failed))
+		return broken(err, "a model on disk is not", model);
+	if (p->wanted && p->current < 0 && p->next < 0 && !p->failed && !p->away)
 		return broken(err, "a wanted model is forgotten", model);
 	if ((p->current >= 0) != (p->config != NULL))
 		return broken(err, "a serving model has no configuration", model);

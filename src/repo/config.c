@@ -249,7 +249,8 @@ bool ps_repo_config_equal(const struct ps_repo_config *a, const struct ps_repo_c
 	       a->has_max_batch_size == b->has_max_batch_size &&
 	       a->max_batch_size == b->max_batch_size && a->instance_count == b->instance_count &&
 	       a->max_run_ns == b->max_run_ns && a->unshared == b->unshared &&
-	       a->warms_up == b->warms_up && a->warmup_runs == b->warmup_runs &&
+	       a->pinned == b->pinned && a->warms_up == b->warms_up &&
+	       a->warmup_runs == b->warmup_runs &&
 	       same_tensors(a->inputs, a->n_inputs, b->inputs, b->n_inputs) &&
 	       same_tensors(a->outputs, a->n_outputs, b->outputs, b->n_outputs) &&
 	       same_policy(a, b) && same_batching(&a->batching, &b->batching) && same_lists(a, b);

@@ -129,6 +129,7 @@ struct ps_repo_config {
 	int n_parameters;
 	int64_t max_run_ns; /* a batch may not be expected to run longer; 0: no limit */
 	bool unshared;	    /* no other name shares its instances, though the content be the same */
+	bool pinned;	    /* under a budget of memory: loaded at start, never evicted */
 	bool warms_up;	    /* it is said how often it runs on zeros before it is ready: */
 	int64_t warmup_runs;
 	char *warnings[PS_REPO_MAX_WARNINGS]; /* fields that were understood but have no effect */

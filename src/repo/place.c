@@ -1,7 +1,8 @@
 /* What is wanted of a model in a domain, and what serves it.
  *
  *	current  next   what clients see
- *	  -       -     UNLOADED, FAILED (the last try did), UNLOADING (the last one still runs)
+ *	  -       -     UNLOADED, FAILED (the last try did), UNLOADING (the last one still runs),
+ *	                ON_DISK (wanted, and loaded when it is fetched)
  *	  -       n     LOADING
  *	  c       -     READY
  *	  c       n     READY, and the new content loads beside it
@@ -57,7 +58,7 @@ enum ps_status ps_repo_place_need(struct ps_repo *r, int model, int domain,
 
 static void settle(struct ps_repo *r, struct ps_repo_place *p)
 {
-	bool ready = p->wanted && p->current >= 0;
+	bool ready = p->wanted && (p->current >= 0 || p->away);
 
 	r->n_wanted_ready += ready - p->ready_counted;
 	p->ready_counted = ready;
@@ -101,6 +102,12 @@ static void fail(struct ps_repo_place *p, const struct ps_error *why)
 	ps_repo_why_set(&p->error, why);
 }
 
+static void set_away(struct ps_repo *r, struct ps_repo_place *p, bool away)
+{
+	p->away = away;
+	settle(r, p);
+}
+
 /* Asks for an instance beside what serves now. */
 static enum ps_status begin(struct ps_repo *r, int model, struct ps_repo_place *p)
 {
@@ -109,6 +116,7 @@ static enum ps_status begin(struct ps_repo *r, int model, struct ps_repo_place *
 	enum ps_status st;
 
 	drop_next(r, model, p);
+	set_away(r, p, false);
 	if (s->family->unusable) {
 		fail(p, s->family->error);
 		return PS_OK;
@@ -126,19 +134,36 @@ static enum ps_status begin(struct ps_repo *r, int model, struct ps_repo_place *
 	return st;
 }
 
+/* Another version of the name serves in the domain: this one takes over from it. */
+static bool replaces(const struct ps_repo *r, int model, int domain)
+{
+	const struct ps_repo_family *f = r->slots[model]->family;
+
+	for (int i = 0; i < f->n; i++)
+		if (f->models[i] != model && ps_repo_serving(r, f->models[i], domain) >= 0)
+			return true;
+	return false;
+}
+
 enum ps_status ps_repo_place_start(struct ps_repo *r, int model, struct ps_repo_place *p)
 {
+	bool pinned = r->slots[model]->model.config->pinned;
+
 	set_wanted(r, p, true);
-	if (p->next >= 0 || (p->current >= 0 && !p->failed))
+	if ((p->away && !pinned) || p->next >= 0 || (p->current >= 0 && !p->failed))
 		return PS_OK;
-	return begin(r, model, p);
+	if (!r->on_demand || pinned || p->current >= 0 || replaces(r, model, p->domain))
+		return begin(r, model, p);
+	p->failed = false;
+	set_away(r, p, true);
+	return PS_OK;
 }
 
 void ps_repo_place_stop(struct ps_repo *r, int model, struct ps_repo_place *p)
 {
 	drop_next(r, model, p);
 	drop_current(r, model, p);
-	p->pinned = p->failed = false;
+	p->pinned = p->failed = p->away = false;
 	ps_repo_why_set(&p->error, NULL);
 	set_wanted(r, p, false);
 }
@@ -171,8 +196,13 @@ enum ps_status ps_repo_model_changed(struct ps_repo *r, int model)
 		enum ps_status st;
 
 		p->failed = false;
-		if (!p->wanted)
+		if (!p->wanted || p->away)
 			continue;
+		if (r->on_demand && p->current < 0 && p->next < 0) {
+			ps_repo_why_set(&p->error, NULL);
+			set_away(r, p, true);
+			continue;
+		}
 		st = begin(r, model, p);
 		if (first == PS_OK)
 			first = st;
@@ -336,4 +366,38 @@ enum ps_status ps_repo_want(struct ps_repo *r, int model, int domain, bool wante
 enum ps_status ps_repo_reload(struct ps_repo *r, int model)
 {
 	return ps_repo_model_changed(r, model);
+}
+
+/* ---- on demand ---- */
+
+void ps_repo_on_demand(struct ps_repo *r, bool on)
+{
+	r->on_demand = on;
+}
+
+enum ps_status ps_repo_fetch(struct ps_repo *r, int model, int domain)
+{
+	struct ps_repo_place *p = ps_repo_place_of(r, model, domain);
+
+	if (!p || !p->wanted)
+		return PS_ENOTFOUND;
+	if (p->current >= 0 || p->next >= 0)
+		return PS_OK;
+	return begin(r, model, p);
+}
+
+void ps_repo_evict(struct ps_repo *r, int instance)
+{
+	struct ps_repo_load *l = r->loads[instance];
+
+	for (int i = l->pub.n_users - 1; i >= 0; i--) {
+		int model = l->users[i];
+		struct ps_repo_place *p = ps_repo_place_of(r, model, l->pub.domain);
+
+		if (p->current != instance)
+			continue;
+		drop_current(r, model, p);
+		p->failed = false;
+		set_away(r, p, p->next < 0);
+	}
 }

@@ -413,9 +413,12 @@ int ps_repo_versions(const struct ps_repo *r, const char *name, int *ret_models,
 	return n;
 }
 
+/* It answers, if need be after it was loaded. */
 static bool is_ready(const struct ps_repo *r, int model, int domain)
 {
-	return model >= 0 && ps_repo_serving(r, model, domain) >= 0;
+	const struct ps_repo_place *p = model >= 0 ? ps_repo_place_of(r, model, domain) : NULL;
+
+	return p && (p->current >= 0 || p->away || (r->on_demand && p->next >= 0));
 }
 
 /* By weight among the versions that can answer; -1 when none of them can. */
@@ -480,8 +483,8 @@ int ps_repo_choose(const struct ps_repo *r, const char *name, size_t name_len, i
 
 const char *ps_repo_state_name(enum ps_repo_state s)
 {
-	static const char *const names[PS_REPO_STATE_COUNT] = {"UNLOADED", "LOADING", "READY",
-							       "FAILED", "UNLOADING"};
+	static const char *const names[PS_REPO_STATE_COUNT] = {"UNLOADED", "LOADING",	"READY",
+							       "FAILED",   "UNLOADING", "ON_DISK"};
 
 	return (unsigned)s < PS_REPO_STATE_COUNT ? names[s] : "?";
 }
@@ -490,6 +493,7 @@ const char *ps_repo_index_state(enum ps_repo_state s)
 {
 	switch (s) {
 	case PS_REPO_READY:
+	case PS_REPO_ON_DISK: /* whoever asks is answered */
 		return "READY";
 	case PS_REPO_LOADING:
 		return "LOADING";

@@ -57,6 +57,7 @@ enum ps_repo_state {
 	PS_REPO_READY,
 	PS_REPO_FAILED,
 	PS_REPO_UNLOADING,
+	PS_REPO_ON_DISK, /* wanted, and loaded by the first request (ps_repo_on_demand) */
 	PS_REPO_STATE_COUNT
 };
 
@@ -183,6 +184,19 @@ enum ps_status ps_repo_serve(struct ps_repo *r, const char *name, int domain, bo
 enum ps_status ps_repo_reload(struct ps_repo *r, int model);
 /* ps_repo_drop_domain wants nothing in a domain any more: its tenant is gone or shares now. */
 void ps_repo_drop_domain(struct ps_repo *r, int domain);
+
+/* ---- on demand ------------------------------------------------------------------------------ */
+
+/* ps_repo_on_demand says whether what is wanted is loaded at once (at first) or stays on disk until
+ * ps_repo_fetch. A version that takes over from one that is loaded is loaded at once either way.
+ * Before anything is wanted. */
+void ps_repo_on_demand(struct ps_repo *r, bool on);
+/* ps_repo_fetch begins to load a wanted model that is on disk or FAILED; for one that loads or is
+ * READY it does nothing. PS_ENOTFOUND (not wanted), PS_ENOMEM, PS_ETOOBIG. */
+enum ps_status ps_repo_fetch(struct ps_repo *r, int model, int domain);
+/* ps_repo_evict takes a READY instance from all that it serves: they are on disk, and it is
+ * unloaded once nobody holds it. */
+void ps_repo_evict(struct ps_repo *r, int instance);
 
 /* ---- loading ---------------------------------------------------------------------------- */
 

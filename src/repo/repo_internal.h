@@ -25,6 +25,7 @@ struct ps_repo_place {
 	bool wanted;	     /* changed by ps_repo_place_set_wanted only */
 	bool pinned;	     /* wanted by hand: the policy does not unwant it */
 	bool stopped;	     /* unwanted by hand: the policy does not want it */
+	bool away;	     /* wanted, and not loaded until it is fetched */
 	bool failed;	     /* the last try ended with `error`, and nothing has changed since */
 	bool ready_counted;  /* in r->n_wanted_ready */
 	int current, next;   /* instances; -1: none */
@@ -84,7 +85,8 @@ struct ps_repo {
 	int n_loads, cap_loads;
 	struct ps_repo_list waiting, idle;
 	int in_state[PS_REPO_INSTANCE_STATE_COUNT];
-	int n_wanted, n_wanted_ready;
+	int n_wanted, n_wanted_ready; /* what is away counts as ready */
+	bool on_demand;
 	uint64_t next_id, stamp;
 	struct ps_repo_shared_config *defaults;
 	void (*on_idle)(void *ctx); /* NULL: nobody watches */

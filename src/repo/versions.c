@@ -52,7 +52,8 @@ static enum ps_status want_chosen(struct ps_repo *r, struct ps_repo_family *f, i
 			if (first == PS_OK)
 				first = st;
 			(*ret_chosen)++;
-			*ret_all_ready = *ret_all_ready && (p->current >= 0 || p->stopped);
+			*ret_all_ready =
+				*ret_all_ready && (p->current >= 0 || p->stopped || p->away);
 		}
 		newer += !m->gone;
 	}

@@ -38,6 +38,8 @@ enum ps_repo_state ps_repo_state_of(const struct ps_repo *r, int model, int doma
 		return PS_REPO_LOADING;
 	if (p->failed)
 		return PS_REPO_FAILED;
+	if (p->away)
+		return PS_REPO_ON_DISK;
 	return is_leaving(r, p) ? PS_REPO_UNLOADING : PS_REPO_UNLOADED;
 }
 

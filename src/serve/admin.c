@@ -1,9 +1,11 @@
 /* admin.c - the routes beside the request path. What takes longer than a moment is made by the
  * observer's thread and answered from its I/O thread afterwards. */
+#include "base/clock.h"
 #include "oip/admin.h"
 #include "oip/grpc.h"
 #include "serve/admin_routes_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* --- answers --- */
@@ -113,6 +115,30 @@ static bool was_loaded(const struct ps_serve *s, const struct ps_tenancy *t, int
 		ps_serve_was_unloaded(s->admin, name, tenant));
 }
 
+/* Where a model is, for those who have a budget of memory. */
+static const char *residency_of(const struct ps_serve_call *c, enum ps_repo_state state)
+{
+	static const char *const names[PS_REPO_STATE_COUNT] = {
+		[PS_REPO_UNLOADED] = "unloaded", [PS_REPO_LOADING] = "loading",
+		[PS_REPO_READY] = "resident",	 [PS_REPO_FAILED] = "failed",
+		[PS_REPO_UNLOADING] = "leaving", [PS_REPO_ON_DISK] = "on disk"};
+	return ps_dispatch_on_demand(c->io->server->dispatch) ? names[state] : NULL;
+}
+
+/* Why it failed and, when that was often, when it is tried again. */
+static const char *reason_of(const struct ps_serve_call *c, int model, int domain,
+			     const struct ps_error *why)
+{
+	char text[1024], eta[PS_UNITS_SIZE];
+	int64_t pause_ns =
+		ps_dispatch_pause_ns(c->io->server->dispatch, model, domain, ps_clock_now_ns());
+	int n = snprintf(text, sizeof text, "%s", why->what);
+	if (pause_ns > 0 && n < (int)sizeof text)
+		n += snprintf(text + n, sizeof text - (size_t)n, " (tried again in %s)",
+			      ps_units_format_eta(pause_ns, eta));
+	return ps_arena_strndup(c->arena, text, strlen(text));
+}
+
 /* One row per version that was ever asked for; the name alone when none was. */
 static struct ps_oip_index_row row_of(const struct ps_serve_call *c, const struct ps_repo *r,
 				      int model, int domain)
@@ -127,13 +153,21 @@ static struct ps_oip_index_row row_of(const struct ps_serve_call *c, const struc
 		return row;
 	row.version = ps_arena_strndup(c->arena, m->version_text, strlen(m->version_text));
 	row.state = ps_repo_index_state(state);
+	row.residency = residency_of(c, state);
 	if (why->status != PS_OK)
-		row.reason = ps_arena_strndup(c->arena, why->what, strlen(why->what));
+		row.reason = reason_of(c, model, domain, why);
 	else if (state == PS_REPO_UNLOADED)
 		row.reason = "unloaded";
+	else if (state == PS_REPO_ON_DISK)
+		row.reason = "on disk: loaded by its first request";
 	if (!row.version || !row.reason)
 		row.name = NULL;
 	return row;
+}
+
+static bool is_ready(enum ps_repo_state state)
+{
+	return state == PS_REPO_READY || state == PS_REPO_ON_DISK;
 }
 
 static int list_rows(const struct ps_serve_call *c, const struct ps_tenancy *t,
@@ -144,7 +178,7 @@ static int list_rows(const struct ps_serve_call *c, const struct ps_tenancy *t,
 	for (int i = 0; i < n_all; i++) {
 		const struct ps_repo_model *m = ps_repo_get(r, i);
 		if (m->gone || !sees(t, c->tenant, m->name) ||
-		    (ready_only && ps_repo_state_of(r, i, domain) != PS_REPO_READY))
+		    (ready_only && !is_ready(ps_repo_state_of(r, i, domain))))
 			continue;
 		rows[n] = row_of(c, r, i, domain);
 		n += rows[n].name != NULL;

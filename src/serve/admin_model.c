@@ -201,7 +201,8 @@ void ps_serve_admin_model_config(struct ps_serve_call *c)
 	struct ps_serve *s = c->io->server;
 	struct ps_strbuf text;
 	if (ps_serve_find_model(c, true) != PS_OK) {
-		ps_serve_refuse(c);
+		if (!ps_serve_wait_for_model(c, ps_serve_admin_model_config))
+			ps_serve_refuse(c);
 		return;
 	}
 	ps_strbuf_init(&text);

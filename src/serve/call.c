@@ -221,12 +221,17 @@ static enum ps_status not_serving(struct ps_serve_call *c, int domain)
 	struct ps_serve *s = c->io->server;
 	c->d.account.reason = PS_DISPATCH_REASON_NOT_READY;
 	if (ps_repo_state_of(s->repo, c->model, domain) == PS_REPO_LOADING) {
-		ps_serve_add_retry_after(c, PS_NS_PER_SEC);
+		if (c->where == PS_SERVE_HERE) /* else it waits, or is told how long to */
+			ps_serve_add_retry_after(c, PS_NS_PER_SEC);
 		return ps_error_set(&c->err, PS_EUNAVAIL,
 				    "Request for unknown model: '%s' version %s is not at ready "
 				    "state: it is not loaded yet",
 				    c->model_name, c->version);
 	}
+	if (ps_repo_state_of(s->repo, c->model, domain) == PS_REPO_ON_DISK)
+		return ps_error_set(&c->err, PS_EUNAVAIL,
+				    "model '%s' version %s is on disk: a tenant's request loads it",
+				    c->model_name, c->version);
 	const struct ps_error *why = ps_repo_reason(s->repo, c->model, domain);
 	if (why->status != PS_OK)
 		return ps_error_set(&c->err, PS_ENOTFOUND,
@@ -235,6 +240,18 @@ static enum ps_status not_serving(struct ps_serve_call *c, int domain)
 	return ps_error_set(&c->err, PS_ENOTFOUND,
 			    "Request for unknown model: '%s' has no available versions",
 			    c->model_name);
+}
+
+/* With a budget of memory, what is wanted can be waited for. */
+static void note_absence(struct ps_serve_call *c)
+{
+	struct ps_serve *s = c->io->server;
+	int domain = ps_serve_domain(ps_dispatch_tenancy(s->dispatch), c->tenant);
+	if (ps_serve_is_admin(c) || !ps_dispatch_on_demand(s->dispatch) ||
+	    !ps_repo_wanted(s->repo, c->model, domain))
+		return;
+	bool failed = ps_repo_state_of(s->repo, c->model, domain) == PS_REPO_FAILED;
+	c->where = failed ? PS_SERVE_FAILED : PS_SERVE_ABSENT;
 }
 
 static enum ps_status find_locked(struct ps_serve_call *c, bool hold)
@@ -254,8 +271,11 @@ static enum ps_status find_locked(struct ps_serve_call *c, bool hold)
 	int domain = ps_serve_domain(c->io->snapshot->tenancy, c->tenant);
 	int number = ps_serve_is_admin(c) ? ps_repo_serving(s->repo, c->model, domain)
 					  : ps_dispatch_instance(s->dispatch, c->tenant, c->model);
-	if (number < 0)
+	c->where = PS_SERVE_HERE;
+	if (number < 0) {
+		note_absence(c);
 		return not_serving(c, domain);
+	}
 	/* Dispatch may work by a newer configuration already: its domain is the instance's. */
 	const struct ps_repo_instance *found = ps_repo_instance_get(s->repo, number);
 	struct ps_serve_instance *in = found->user;
@@ -273,6 +293,9 @@ enum ps_status ps_serve_find_model(struct ps_serve_call *c, bool hold)
 	struct ps_serve *s = c->io->server;
 	pthread_mutex_lock(&s->lock);
 	enum ps_status status = find_locked(c, hold);
+	if (c->resumed) /* it holds the instance now, or not */
+		ps_dispatch_resumed(s->dispatch, c->tenant, c->model);
+	c->resumed = false;
 	pthread_mutex_unlock(&s->lock);
 	return status;
 }
@@ -326,15 +349,17 @@ static int version_texts(struct ps_serve_call *c, char (*texts)[PS_SERVE_VERSION
 
 static void model_metadata(struct ps_serve_call *c, struct ps_strbuf *text)
 {
+	if (ps_serve_find_model(c, true) != PS_OK) {
+		if (!ps_serve_wait_for_model(c, ps_serve_route))
+			ps_serve_refuse(c);
+		return;
+	}
 	enum { N = PS_OIP_MAX_VERSIONS };
 	char(*texts)[PS_SERVE_VERSION_SIZE] = ps_arena_alloc(c->arena, N * sizeof *texts);
 	const char **versions = ps_arena_alloc(c->arena, N * sizeof *versions);
 	if (!texts || !versions) {
+		release_instance(c);
 		ps_error_set(&c->err, PS_ENOMEM, "out of memory");
-		ps_serve_refuse(c);
-		return;
-	}
-	if (ps_serve_find_model(c, true) != PS_OK) {
 		ps_serve_refuse(c);
 		return;
 	}
@@ -359,8 +384,8 @@ static void model_metadata(struct ps_serve_call *c, struct ps_strbuf *text)
 static void model_ready(struct ps_serve_call *c, struct ps_strbuf *text)
 {
 	enum ps_status status = ps_serve_find_model(c, true);
-	bool ready = status == PS_OK;
-	if (ready)
+	bool ready = status == PS_OK || c->where == PS_SERVE_ABSENT;
+	if (status == PS_OK)
 		release_instance(c);
 	else if (c->model < 0 && c->wire == PS_SERVE_HTTP) {
 		ps_serve_refuse(c);

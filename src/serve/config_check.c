@@ -249,6 +249,9 @@ static enum ps_status check_all(const struct ps_serve_config *c, const struct ps
 		status = check_lanes(c, err);
 	if (status == PS_OK)
 		status = check_bodies(c, err);
+	struct ps_dispatch_memory memory;
+	if (status == PS_OK)
+		status = ps_serve_memory_of(c, &memory, err);
 	if (status == PS_OK)
 		status = check_addresses(c, t, err);
 	if (status == PS_OK)

@@ -156,6 +156,11 @@ static const struct ps_conf_option model_rows[] = {
 	 .offset = MODEL(load),
 	 .def = "true",
 	 .help = "Load it at start; else when the API asks for it."},
+	{.name = "pin",
+	 .type = PS_CONF_BOOL,
+	 .offset = MODEL(pin),
+	 .def = "false",
+	 .help = "With model_memory: load it at start and never evict it."},
 	{.name = "warmup",
 	 .type = PS_CONF_INT,
 	 .offset = MODEL(warmup),
@@ -318,6 +323,15 @@ static const struct ps_conf_option tenant_rows[] = {
 	 .min = 0,
 	 .max = 1 << 30,
 	 .help = "Largest body of its requests; 0: the server's max_body."},
+	{.name = "memory",
+	 .type = PS_CONF_BYTES,
+	 .offset = TENANT(memory),
+	 .def = "0",
+	 .min = 0,
+	 .max = (double)(INT64_C(1) << 50),
+	 .help = "With model_memory: so much of the models that it uses stays loaded whatever "
+		 "others ask for; a model that several use counts for each of them. 0: nothing is "
+		 "guaranteed."},
 	{.name = "may-load",
 	 .type = PS_CONF_BOOL,
 	 .offset = TENANT(may_load),
@@ -380,6 +394,8 @@ static const struct ps_conf_schema tls_schema = {
 
 static const char *const widths[] = {"narrow", "wide", "auto", NULL};
 static const char *const loads[] = {"all", "none", NULL};
+/* In the order of enum ps_dispatch_memory_policy. */
+static const char *const memory_policies[] = {"lru", NULL};
 
 static const struct ps_conf_option serve_rows[] = {
 	{.name = "listen",
@@ -532,6 +548,50 @@ static const struct ps_conf_option serve_rows[] = {
 	 .choices = loads,
 	 .help = "What is loaded at start: all models, or none but those that the API had loaded "
 		 "before (see state)."},
+	{.name = "model-memory",
+	 .type = PS_CONF_TEXT,
+	 .offset = SERVE(model_memory),
+	 .metavar = "BYTES|SHARE",
+	 .help = "Memory of loaded models, as measured: bytes (4GiB) or a share (60%) of the "
+		 "memory that the process may use. Then a model is loaded by its first request and "
+		 "evicted when its room is wanted. Working memory of runs is not in it. Left out: "
+		 "all that is wanted is loaded and stays."},
+	{.name = "memory-policy",
+	 .type = PS_CONF_ENUM,
+	 .offset = SERVE(memory_policy),
+	 .def = "lru",
+	 .choices = memory_policies,
+	 .help = "Which models are evicted first; lru: those not used for longest."},
+	{.name = "memory-epoch",
+	 .type = PS_CONF_DURATION,
+	 .offset = SERVE(memory_epoch),
+	 .def = "10s",
+	 .min = 100e6,
+	 .max = 3600e9,
+	 .help = "How often the demand for models is looked at; it is halved each time."},
+	{.name = "min-residency",
+	 .type = PS_CONF_DURATION,
+	 .offset = SERVE(min_residency),
+	 .def = "1s",
+	 .min = 0,
+	 .max = 3600e9,
+	 .help = "With model_memory: how long a model stays at least once it is loaded."},
+	{.name = "load-timeout",
+	 .type = PS_CONF_DURATION,
+	 .offset = SERVE(load_timeout),
+	 .def = "5min",
+	 .min = 10e6,
+	 .max = 86400e9,
+	 .help = "With model_memory: requests wait no longer for a model to be loaded; they are "
+		 "answered with 503."},
+	{.name = "load-pause",
+	 .type = PS_CONF_DURATION,
+	 .offset = SERVE(load_pause),
+	 .def = "5min",
+	 .min = 0,
+	 .max = 86400e9,
+	 .help = "With model_memory: after three failed loads of a model in a row, how long "
+		 "requests do not try again."},
 	{.name = "max-body",
 	 .type = PS_CONF_BYTES,
 	 .offset = SERVE(max_body),

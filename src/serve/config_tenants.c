@@ -93,6 +93,7 @@ static struct ps_tenancy_tenant tenant_of(const struct ps_serve_tenant_config *f
 		.concurrency = from->concurrency,
 		.rate = rate_of(from),
 		.max_body_bytes = from->max_body,
+		.memory_bytes = from->memory,
 		.may_load = from->may_load,
 		.no_share = !from->share,
 	};

@@ -1,6 +1,7 @@
 /* The path of an inference:
  *
  *	parse -> find the instance and hold it -> decode -> arrive
+ *	          \ not in memory: wait for it (memory.c), find again
  *	                                                      | refused: answer
  *	                                                      | RUN: run it here, finish, answer
  *	                                                      v
@@ -70,6 +71,8 @@ static void add_timing(struct ps_serve_call *c)
 	at = put_ms(at, a->started_ns - a->admitted_ns);
 	at = stpcpy(at, ", compute;dur=");
 	at = put_ms(at, a->finished_ns - a->started_ns);
+	if (a->load_wait_ns > 0)
+		at = put_ms(stpcpy(at, ", load;dur="), a->load_wait_ns);
 	*at = '\0';
 	ps_serve_add_header(c, "Server-Timing", c->timing);
 }
@@ -249,7 +252,7 @@ void ps_serve_exec_callbacks(struct ps_serve *s, struct ps_exec_callbacks *ret_c
 
 /* --- arrival: I/O thread --- */
 
-static void set_tick(struct ps_serve_io *io, int64_t at_ns)
+void ps_serve_set_tick(struct ps_serve_io *io, int64_t at_ns)
 {
 	if (at_ns == INT64_MAX || (ps_evloop_timer_is_set(&io->tick) && io->tick.node.key <= at_ns))
 		return;
@@ -313,7 +316,9 @@ static void arrive_locked(struct ps_serve_call *c, struct arrival *a)
 	struct ps_dispatch_view view;
 	int64_t now_ns = ps_clock_now_ns();
 	int number = ps_dispatch_instance(s->dispatch, c->tenant, c->model);
-	*a = (struct arrival){.moved = number >= 0 && number != c->instance_number,
+	/* With a budget of memory it may have been evicted meanwhile: it is loaded again. */
+	*a = (struct arrival){.moved = number != c->instance_number &&
+				       (number >= 0 || ps_dispatch_on_demand(s->dispatch)),
 			      .next_tick_ns = INT64_MAX};
 	if (a->moved)
 		return;
@@ -361,7 +366,7 @@ static bool arrive(struct ps_serve_call *c)
 		run_here(c, a.task, a.lane);
 	else
 		probe_until(io, c->d.deadline_ns);
-	set_tick(io, a.next_tick_ns);
+	ps_serve_set_tick(io, a.next_tick_ns);
 	return true;
 }
 
@@ -376,7 +381,7 @@ static enum ps_status drop_instance(struct ps_serve_call *c, enum ps_status stat
 }
 
 /* gRPC's header is the client's own end; the parameter is for the model's queue to judge. */
-static void set_times(struct ps_serve_call *c)
+void ps_serve_set_times(struct ps_serve_call *c)
 {
 	int64_t header_ns = c->wire == PS_SERVE_GRPC ? ps_serve_grpc_deadline_ns(c) : 0;
 	if (header_ns > 0)
@@ -398,7 +403,9 @@ static enum ps_status prepare(struct ps_serve_call *c)
 	c->d.account.tenant = c->tenant;
 	c->d.account.model = c->model;
 	c->d.account.received_ns = c->received_ns;
-	set_times(c);
+	c->d.account.load_wait_ns = c->load_wait_ns;
+	c->d.paid = c->paid;
+	ps_serve_set_times(c);
 	c->d.level = c->oip.priority > INT32_MAX ? INT32_MAX : (int)c->oip.priority;
 	status = ps_serve_decode(c);
 	return status == PS_OK ? PS_OK : drop_instance(c, status);
@@ -407,17 +414,27 @@ static enum ps_status prepare(struct ps_serve_call *c)
 /* A model that is reloaded faster than requests are decoded is somebody's attack. */
 enum { MAX_TRIES = 4 };
 
-void ps_serve_infer(struct ps_serve_call *c)
+static void infer(struct ps_serve_call *c)
 {
-	enum ps_status status = ps_serve_parse(c);
+	enum ps_status status = PS_OK;
 	for (int i = 0; status == PS_OK && i < MAX_TRIES; i++) {
 		status = prepare(c);
 		if (status == PS_OK && arrive(c))
 			return;
 	}
+	if (status != PS_OK && ps_serve_wait_for_model(c, infer))
+		return;
 	if (status == PS_OK)
 		ps_error_set(&c->err, PS_EUNAVAIL, "model '%s' is changing", c->model_name);
 	ps_serve_refuse(c);
+}
+
+void ps_serve_infer(struct ps_serve_call *c)
+{
+	if (ps_serve_parse(c) == PS_OK)
+		infer(c);
+	else
+		ps_serve_refuse(c);
 }
 
 /* --- clients that leave, deadlines --- */
@@ -434,6 +451,23 @@ void ps_serve_infer_gone(struct ps_serve_call *c)
 		answer(c); /* still owed, though nobody reads it */
 }
 
+/* The model that it waited for is there. */
+static void on_resume(struct ps_evloop_task *task)
+{
+	struct ps_serve_call *c = task->ctx;
+	c->admitted = false;
+	c->paid = c->resumed = true;
+	c->load_wait_ns = c->d.account.load_wait_ns;
+	ps_error_clear(&c->err);
+	c->again(c);
+}
+
+static void resume(struct ps_serve_call *c)
+{
+	c->completion = (struct ps_evloop_task){.run = on_resume, .ctx = c};
+	ps_evloop_post(c->io->loop, &c->completion);
+}
+
 /* Any thread's timer sees what is due for all of them. */
 static void expire(struct ps_serve_io *io, struct ps_serve_call *c)
 {
@@ -442,6 +476,14 @@ static void expire(struct ps_serve_io *io, struct ps_serve_call *c)
 		answer(c);
 	else
 		post(c);
+}
+
+/* Under the lock: the reason is the dispatcher's. The call is nobody's until it is answered. */
+static void say_refused(const struct ps_dispatch_action *a)
+{
+	struct ps_serve_call *c = ps_serve_call_of(a->request);
+	c->err = *a->why;
+	ps_serve_add_retry_after(c, a->wait_ns);
 }
 
 void ps_serve_tick(struct ps_evloop_timer *t, int64_t now_ns)
@@ -455,10 +497,17 @@ void ps_serve_tick(struct ps_evloop_timer *t, int64_t now_ns)
 		a = ps_dispatch_tick(s->dispatch, now_ns);
 		if (a.kind == PS_DISPATCH_CANCEL)
 			ps_serve_batch_cancel(a.batch);
+		if (a.kind == PS_DISPATCH_REFUSE)
+			say_refused(&a);
 		next_ns = ps_dispatch_next_tick_ns(s->dispatch);
 		pthread_mutex_unlock(&s->lock);
-		if (a.kind == PS_DISPATCH_EXPIRE || a.kind == PS_DISPATCH_DROP)
+		if (a.kind == PS_DISPATCH_EXPIRE || a.kind == PS_DISPATCH_DROP ||
+		    a.kind == PS_DISPATCH_REFUSE)
 			expire(io, ps_serve_call_of(a.request));
+		if (a.kind == PS_DISPATCH_RESUME)
+			resume(ps_serve_call_of(a.request));
+		if (a.kind == PS_DISPATCH_LOADS)
+			ps_serve_wake_loaders(s);
 		if (a.kind == PS_DISPATCH_WAKE || a.wake)
 			ps_exec_wake(s->exec);
 	} while (a.kind != PS_DISPATCH_NOTHING);

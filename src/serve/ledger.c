@@ -185,8 +185,9 @@ static void write_pending(struct ps_serve_ledger *l, int64_t wall_ns)
 	atomic_store(&o->ledger_wall_ns, wall_ns);
 }
 
-/* Once a minute: what each tenant asked of each model, smoothed. */
-static void write_demand(struct ps_serve_ledger *l, int64_t minute, int64_t wall_ns)
+/* What each tenant asked of each model, smoothed: once a minute, and then `keep` is true. With a
+ * budget of memory also between, as if the minute were over: a server that is killed finds it. */
+static void write_demand(struct ps_serve_ledger *l, int64_t minute, bool keep, int64_t wall_ns)
 {
 	struct ps_state_demand_row *rows = calloc(l->n_entries + 1, sizeof *rows);
 	struct ps_error err;
@@ -197,9 +198,10 @@ static void write_demand(struct ps_serve_ledger *l, int64_t minute, int64_t wall
 		double rps = now ? (double)(e->usage.requests + e->usage.failed) / 60 : 0;
 		if (e->tenant < 0 || (rps == 0 && e->rps < 1e-6))
 			continue;
-		e->rps += SMOOTHING * (rps - e->rps);
+		rps = e->rps + SMOOTHING * (rps - e->rps);
+		e->rps = keep ? rps : e->rps;
 		rows[n++] = (struct ps_state_demand_row){e->tenant_name, e->model_name, e->version,
-							 e->rps};
+							 rps};
 	}
 	if (n > 0 && ps_state_put_demand(l->observe->state, rows, n, wall_ns, &err) != PS_OK)
 		ps_log_error(PS_LOG_WARN, "ledger", &err);
@@ -255,10 +257,11 @@ void ps_serve_ledger_flush(struct ps_serve_ledger *l, int64_t now_ns, int64_t wa
 		take_pair(l, i, minute);
 	ps_serve_ledger_memory(l, now_ns - l->last_ns, minute);
 	write_pending(l, wall_ns);
-	if (wall_ns / PS_STATE_NS_PER_MINUTE != minute && !l->failing) {
-		write_demand(l, minute, wall_ns);
+	bool over = wall_ns / PS_STATE_NS_PER_MINUTE != minute;
+	if (!l->failing && (over || ps_dispatch_on_demand(l->observe->server->dispatch)))
+		write_demand(l, minute, over, wall_ns);
+	if (over && !l->failing)
 		forget(l, wall_ns);
-	}
 	set_next(l, now_ns, wall_ns);
 }
 

@@ -20,6 +20,10 @@ enum ps_serve_metric {
 	PS_M_T_RUNNING,
 	PS_M_T_COST,
 	PS_M_T_LAG,
+	PS_M_T_HITS,
+	PS_M_T_COLD,
+	PS_M_T_LOAD_WAIT,
+	PS_M_T_RESIDENT,
 	PS_M_NV_SUCCESS,
 	PS_M_NV_FAILURE,
 	PS_M_NV_COUNT,
@@ -37,6 +41,10 @@ enum ps_serve_metric {
 	PS_M_LOAD_SECONDS,
 	PS_M_UNLOADS,
 	PS_M_RESIDENT,
+	PS_M_BUDGET,
+	PS_M_BUDGET_USED,
+	PS_M_PARKED,
+	PS_M_EVICTIONS,
 	PS_M_LANES,
 	PS_M_LANES_BUSY,
 	PS_M_LANE_BUSY,
@@ -105,6 +113,10 @@ struct ps_serve_page {
 };
 
 void ps_serve_begin(struct ps_serve_page *p, enum ps_serve_metric m);
+/* observe_memory.c: what a budget of memory does to tenants; then the operator's part of it.
+ * Nothing without a budget. */
+void ps_serve_put_residency(struct ps_serve_page *p, const int *tenants, size_t n);
+void ps_serve_put_memory(struct ps_serve_page *p);
 /* observe_machine.c: queues of the tenants on the page; the operator's part. */
 void ps_serve_put_tenants(struct ps_serve_page *p);
 void ps_serve_put_machine(struct ps_serve_page *p);

@@ -3,12 +3,13 @@
  * priority, that never takes the server's lock: a thread that hardly runs must not hold it.
  *
  *	kick -> load_next -> hash (thread) -> ps_repo_hashed -> open (thread) -> load_done -> kick
+ *	                     with a budget of memory: -> reserve -> load_next says OPEN -> open
  *	     -> load_next -> close (thread) -> unload_done -> kick
  */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "serve/observe_internal.h"
+#include "serve/observe_parts_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,8 +20,11 @@
 /* What a niceness of 19 leaves of a busy CPU is about 1.5 %: loading goes on, and nobody feels it.
  */
 enum { LOADER_NICE = 19 };
+/* Where requests wait for the load: a tenth of a busy CPU for a conversion; what is only mapped is
+ * over in a few milliseconds. */
+enum { AWAITED_NICE = 10, MAPPED_NICE = 0 };
 
-enum step { HASH, OPEN, CLOSE };
+enum step { HASH, ROOM, OPEN, CLOSE }; /* ROOM: no thread, it waits for memory */
 
 /* One load or unload under way. The thread of a step owns all but `next` until `done` comes. */
 struct job {
@@ -32,6 +36,8 @@ struct job {
 	int model;
 	struct ps_serve_opening opening;
 	unsigned char hash[PS_REPO_HASH_SIZE];
+	bool on_demand; /* there is a budget of memory, and `need` the forecast */
+	struct ps_engine_need need;
 	struct ps_serve_instance *instance;
 	bool refused; /* CLOSE of what the repository did not take */
 	int64_t began_ns;
@@ -65,20 +71,35 @@ static void start_engine(const struct job *j)
 	(void)ps_serve_engine_for(j->server, j->opening.path, &engine, &err);
 }
 
+static int niceness(const struct job *j)
+{
+	if (!j->on_demand)
+		return LOADER_NICE;
+	return j->need.again ? MAPPED_NICE : AWAITED_NICE;
+}
+
+static void perform(struct job *j)
+{
+	if (j->step == HASH) {
+		j->status = ps_engine_hash(j->opening.path, j->hash, &j->err);
+		if (j->status == PS_OK && j->on_demand)
+			j->status = ps_serve_need(j->server, j->opening.path, &j->need, &j->err);
+	} else if (j->step == OPEN) {
+		j->status = ps_serve_open(j->server, &j->opening, &j->instance, &j->err);
+	} else {
+		ps_serve_close_instance(j->instance);
+	}
+}
+
 static void *step_main(void *ctx)
 {
 	struct job *j = ctx;
 	pthread_setname_np(pthread_self(), "ps-loader");
 	ps_thread_step_back(0); /* an I/O thread has started it */
-	if (j->step == OPEN)
+	if (j->step == OPEN || (j->step == HASH && j->on_demand))
 		start_engine(j);
-	ps_thread_step_back(LOADER_NICE);
-	if (j->step == HASH)
-		j->status = ps_engine_hash(j->opening.path, j->hash, &j->err);
-	else if (j->step == OPEN)
-		j->status = ps_serve_open(j->server, &j->opening, &j->instance, &j->err);
-	else
-		ps_serve_close_instance(j->instance);
+	ps_thread_step_back(niceness(j));
+	perform(j);
 	ps_evloop_post(j->server->ios[0].loop, &j->done);
 	return NULL;
 }
@@ -94,12 +115,7 @@ static void start_step(struct job *j, enum step step)
 	/* Without a thread it is done here and now: late answers are better than a lost model. */
 	ps_log(PS_LOG_WARN, "serve", "no thread to load models with: %s", strerror(rc));
 	j->thread = 0;
-	if (step == HASH)
-		j->status = ps_engine_hash(j->opening.path, j->hash, &j->err);
-	else if (step == OPEN)
-		j->status = ps_serve_open(j->server, &j->opening, &j->instance, &j->err);
-	else
-		ps_serve_close_instance(j->instance);
+	perform(j);
 	ps_evloop_post(j->server->ios[0].loop, &j->done);
 }
 
@@ -168,7 +184,7 @@ static enum ps_status outcome(const struct ps_repo *r, struct ps_serve_wait *w)
 		w->err = *why;
 		return why->status;
 	}
-	if (w->loaded == (state == PS_REPO_READY))
+	if (w->loaded == (state == PS_REPO_READY || state == PS_REPO_ON_DISK))
 		return PS_OK;
 	return ps_error_set(&w->err, PS_EUNAVAIL, "somebody else wanted otherwise meanwhile");
 }
@@ -234,7 +250,10 @@ static enum ps_status fill_opening(struct ps_serve *s, struct job *j)
 	o->path = strdup(in->path);
 	memcpy(o->device, in->device, sizeof o->device);
 	snprintf(o->name, sizeof o->name, "%s", m->name);
-	o->warmup = s->ios[0].snapshot->config->warmup;
+	j->on_demand = ps_dispatch_on_demand(s->dispatch);
+	/* Once it has run, a model that was evicted need not show again that it can. */
+	o->warmup = s->ios[0].snapshot->config->warmup &&
+		    !(j->on_demand && ps_serve_was_loaded(s->observe, in->model));
 	o->wide_warmup = s->width > 1 && !s->loaded;
 	if (!o->path || ps_repo_config_copy(m->config, &o->config) != PS_OK)
 		return ps_error_set(&j->err, PS_ENOMEM, "out of memory");
@@ -253,6 +272,15 @@ static struct job *load_job(struct ps_serve *s, int number)
 	put_job(s, j, number);
 	s->loaders->n_loading++;
 	j->status = fill_opening(s, j);
+	return j;
+}
+
+/* Its instance has the room that it waits for. */
+static struct job *find_job(struct ps_serve *s, int number)
+{
+	struct job *j = s->loaders->jobs;
+	while (j && (j->number != number || j->step != ROOM))
+		j = j->next;
 	return j;
 }
 
@@ -277,6 +305,8 @@ static bool next_job(struct ps_serve *s, int max_loading, struct job **ret_job)
 	struct ps_dispatch_action a = ps_dispatch_load_next(s->dispatch, max_loading);
 	if (a.kind == PS_DISPATCH_LOAD)
 		*ret_job = load_job(s, a.instance);
+	else if (a.kind == PS_DISPATCH_OPEN)
+		*ret_job = find_job(s, a.instance);
 	else if (a.kind == PS_DISPATCH_UNLOAD)
 		*ret_job = unload_job(s, a.instance);
 	pthread_mutex_unlock(&s->lock);
@@ -287,6 +317,8 @@ static void begin(struct job *j)
 {
 	if (j->step == CLOSE) {
 		start_step(j, CLOSE);
+	} else if (j->step == ROOM) {
+		start_step(j, OPEN);
 	} else if (j->status == PS_OK) {
 		start_step(j, HASH);
 	} else {
@@ -308,17 +340,31 @@ static void check_start(struct ps_serve *s)
 		ps_serve_loaded(s);
 }
 
+/* Under a budget of memory: who has to go, and which requests go on. True: some do. */
+static bool make_room(struct ps_serve *s)
+{
+	pthread_mutex_lock(&s->lock);
+	bool on_demand = ps_dispatch_on_demand(s->dispatch);
+	if (on_demand)
+		ps_dispatch_make_room(s->dispatch, ps_clock_now_ns());
+	pthread_mutex_unlock(&s->lock);
+	return on_demand;
+}
+
 static void kick(struct ps_serve *s)
 {
 	struct job *j;
 	if (s->loaders->stopping)
 		return;
+	bool on_demand = make_room(s);
 	int max = (int)s->ios[0].snapshot->config->max_loading;
 	while (next_job(s, max, &j))
 		if (j)
 			begin(j);
 	check_waits(s);
 	check_start(s);
+	if (on_demand)
+		ps_serve_tick(&s->ios[0].tick, ps_clock_now_ns());
 }
 
 static void on_kick(struct ps_evloop_task *task)
@@ -331,7 +377,11 @@ static void on_kick(struct ps_evloop_task *task)
 /* Under the lock, on any thread: also a lane lets go of an instance that nobody wants any more. */
 static void on_idle(void *ctx)
 {
-	struct ps_serve *s = ctx;
+	ps_serve_wake_loaders(ctx);
+}
+
+void ps_serve_wake_loaders(struct ps_serve *s)
+{
 	if (!atomic_exchange(&s->loaders->kick_posted, true))
 		ps_evloop_post(s->ios[0].loop, &s->loaders->kick);
 }
@@ -339,8 +389,7 @@ static void on_idle(void *ctx)
 void ps_serve_kick_loaders(struct ps_serve *s)
 {
 	atomic_fetch_add(&s->models_generation, 1);
-	if (!atomic_exchange(&s->loaders->kick_posted, true))
-		ps_evloop_post(s->ios[0].loop, &s->loaders->kick);
+	ps_serve_wake_loaders(s);
 }
 
 /* --- steps that have ended: I/O thread 0 --- */
@@ -357,17 +406,28 @@ static void end_load(struct ps_serve *s, struct job *j)
 		ps_serve_fail(s, &j->err);
 }
 
+static enum ps_status reserve(struct job *j)
+{
+	const struct ps_dispatch_need need = {.resident_bytes = j->need.resident_bytes,
+					      .load_bytes = j->need.load_bytes};
+	return ps_dispatch_reserve(j->server->dispatch, j->number, &need, &j->err);
+}
+
 static void hashed(struct ps_serve *s, struct job *j)
 {
 	bool open = true;
 	pthread_mutex_lock(&s->lock);
+	if (j->status == PS_OK)
+		open = ps_dispatch_hashed(s->dispatch, j->number, j->hash);
+	if (j->status == PS_OK && open && j->on_demand)
+		j->status = reserve(j);
 	if (j->status != PS_OK)
 		ps_dispatch_load_done(s->dispatch, j->number, j->status, &j->err, NULL, NULL);
-	else
-		open = ps_dispatch_hashed(s->dispatch, j->number, j->hash);
 	pthread_mutex_unlock(&s->lock);
 	if (j->status == PS_OK && open) {
-		start_step(j, OPEN);
+		j->step = ROOM;
+		if (!j->on_demand)
+			start_step(j, OPEN);
 		return;
 	}
 	end_load(s, j);
@@ -393,6 +453,8 @@ static void opened(struct ps_serve *s, struct job *j)
 		};
 	pthread_mutex_lock(&s->lock);
 	int domain = ps_repo_instance_get(s->repo, j->number)->domain; /* it may be gone after */
+	if (j->status == PS_OK)
+		j->status = ps_dispatch_measured(s->dispatch, j->number, &facts, &j->err);
 	ps_dispatch_load_done(s->dispatch, j->number, j->status, &j->err,
 			      j->status == PS_OK ? &facts : NULL, in);
 	if (in) {

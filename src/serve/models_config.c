@@ -96,6 +96,7 @@ static enum ps_status put_section(const struct ps_serve_model_config *m, struct 
 	if (m->max_run > 0)
 		c->max_run_ns = m->max_run;
 	c->unshared = c->unshared || !m->share;
+	c->pinned = c->pinned || m->pin;
 	if (m->warmup >= 0) {
 		c->warms_up = true;
 		c->warmup_runs = m->warmup;
@@ -140,6 +141,7 @@ struct applied {
 	struct ps_repo_listing **listings;   /* by folder of the configuration */
 	struct ps_repo_identity *identities; /* by section with a path */
 	struct ps_serve_model_changes changes;
+	struct ps_dispatch_memory memory;
 	struct ps_error *err;
 };
 
@@ -152,6 +154,17 @@ static int source_of(struct ps_serve_admin *a, const char *folder)
 		return -1;
 	a->folders[a->n_folders] = strdup(folder);
 	return a->folders[a->n_folders] ? PS_SERVE_SOURCE_FOLDER + a->n_folders++ : -1;
+}
+
+/* One that can never be loaded is refused while somebody looks. */
+static void check_sizes(const struct applied *a, struct ps_repo_listing *l)
+{
+	for (int i = 0; i < l->n_entries; i++) {
+		struct ps_repo_entry *e = &l->entries[i];
+		for (int k = 0; e->status == PS_OK && k < e->n_files; k++)
+			e->status = ps_serve_check_size(
+				&a->memory, l->files[e->first_file + k].path, &e->error);
+	}
 }
 
 /* A broken model spoils the start when the configuration says so, and never a reload. */
@@ -181,8 +194,10 @@ static enum ps_status list_folders(struct applied *a)
 	enum ps_status status = PS_OK;
 	for (size_t i = 0; status == PS_OK && i < folders->len; i++) {
 		status = ps_repo_list(folders->items[i], &a->listings[i], a->err);
-		if (status == PS_OK)
+		if (status == PS_OK) {
+			check_sizes(a, a->listings[i]);
 			status = look_at_entries(a, a->listings[i]);
+		}
 		for (int k = 0; status == PS_OK && k < a->listings[i]->n_entries; k++)
 			if (a->listings[i]->entries[k].status == PS_OK)
 				status = put_sections(a->config, a->listings[i]->entries[k].name,
@@ -199,6 +214,8 @@ static enum ps_status identify_files(struct applied *a)
 		if (!m[i].path)
 			continue;
 		status = ps_repo_identify(m[i].path, &a->identities[i], a->err);
+		if (status == PS_OK)
+			status = ps_serve_check_size(&a->memory, m[i].path, a->err);
 		if (status != PS_OK)
 			ps_serve_config_at(a->config, &m[i].where, "models", a->err);
 	}
@@ -404,7 +421,7 @@ enum ps_status ps_serve_apply_models(struct ps_serve *s, const struct ps_serve_s
 		.listings = calloc(n_folders + 1, sizeof(struct ps_repo_listing *)),
 		.identities = calloc(p->config->models.len + 1, sizeof(struct ps_repo_identity)),
 		.err = err};
-	enum ps_status status = PS_OK;
+	enum ps_status status = ps_serve_memory_of(p->config, &a.memory, err);
 	if (!a.admin || !a.listings || !a.identities) {
 		ps_error_set(err, PS_ENOMEM, "out of memory");
 		status = PS_ENOMEM;

@@ -89,6 +89,12 @@ void ps_serve_put_tenants(struct ps_serve_page *p)
 			ps_metrics_real(&p->w, &l, 1, values[k]);
 		}
 	}
+	int *tenants = calloc(n + 1, sizeof *tenants);
+	for (size_t i = 0; tenants && i < n; i++)
+		tenants[i] = list[i].tenant;
+	if (tenants)
+		ps_serve_put_residency(p, tenants, n);
+	free(tenants);
 	free(list);
 }
 
@@ -139,6 +145,7 @@ static void put_states(struct ps_serve_page *p, const struct model_view *list, i
 			{"state", ps_repo_index_state((enum ps_repo_state)i)},
 			{"reason", i == PS_REPO_FAILED	   ? "failed"
 				   : i == PS_REPO_UNLOADED ? "unloaded"
+				   : i == PS_REPO_ON_DISK  ? "on_disk"
 							   : ""}};
 		ps_metrics_int(&p->w, l, 2, counts[i]);
 	}
@@ -371,6 +378,7 @@ static void put_process(struct ps_serve_page *p)
 void ps_serve_put_machine(struct ps_serve_page *p)
 {
 	put_models(p);
+	ps_serve_put_memory(p);
 	put_lanes(p);
 	put_ios(p);
 	put_server(p);

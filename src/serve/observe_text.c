@@ -44,6 +44,16 @@ const struct ps_metrics_family ps_serve_families[] = {
 			 "Lane time x CPUs charged to the tenant by the fair queue."},
 	[PS_M_T_LAG] = {"perseus_tenant_fair_lag_seconds", PS_METRICS_GAUGE,
 			"What the tenant is behind its fair share while it waits (> 0) or ahead."},
+	[PS_M_T_HITS] = {"perseus_model_hits_total", PS_METRICS_COUNTER,
+			 "Requests of the tenant that found their model loaded."},
+	[PS_M_T_COLD] = {"perseus_model_cold_starts_total", PS_METRICS_COUNTER,
+			 "Requests of the tenant whose model had to be loaded first."},
+	[PS_M_T_LOAD_WAIT] = {"perseus_model_load_wait_seconds_total", PS_METRICS_COUNTER,
+			      "Time that requests of the tenant waited for loads."},
+	[PS_M_T_RESIDENT] =
+		{"perseus_tenant_resident_bytes", PS_METRICS_GAUGE,
+		 "Memory of loaded models that the tenant has asked for lately; one that several "
+		 "use counts for each of them."},
 	[PS_M_NV_SUCCESS] = {"nv_inference_request_success", PS_METRICS_COUNTER,
 			     "Number of successful inference requests, all batch sizes"},
 	[PS_M_NV_FAILURE] = {"nv_inference_request_failure", PS_METRICS_COUNTER,
@@ -82,6 +92,18 @@ const struct ps_metrics_family ps_serve_families[] = {
 	[PS_M_UNLOADS] = {"perseus_model_unloads_total", PS_METRICS_COUNTER, "Unloads of a model."},
 	[PS_M_RESIDENT] = {"perseus_models_resident_bytes", PS_METRICS_GAUGE,
 			   "Memory of all loaded models; mapped files once."},
+	[PS_M_BUDGET] = {"perseus_model_memory_budget_bytes", PS_METRICS_GAUGE,
+			 "model_memory, in bytes."},
+	[PS_M_BUDGET_USED] =
+		{"perseus_model_memory_used_bytes", PS_METRICS_GAUGE,
+		 "What of the budget is taken: resident, reserved for loads that go on, leaving "
+		 "(evicted and not gone yet)."},
+	[PS_M_PARKED] = {"perseus_load_waiting_requests", PS_METRICS_GAUGE,
+			 "Requests that wait for their model to be loaded."},
+	[PS_M_EVICTIONS] = {"perseus_model_evictions_total", PS_METRICS_COUNTER,
+			    "Evicted models by the tenant whose load wanted the room (for) and the "
+			    "tenant that "
+			    "used the model most (of); -: nobody."},
 	[PS_M_LANES] = {"perseus_lanes", PS_METRICS_GAUGE, "Lanes: runs that may go on at once."},
 	[PS_M_LANES_BUSY] = {"perseus_lanes_busy", PS_METRICS_GAUGE, "Runs going on."},
 	[PS_M_LANE_BUSY] = {"perseus_lane_busy_seconds_total", PS_METRICS_COUNTER,

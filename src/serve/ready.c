@@ -166,4 +166,5 @@ void ps_serve_loaded(struct ps_serve *s)
 	       ps_exec_lanes(s->exec));
 	if (s->ready_fd >= 0)
 		write_ready_line(s, ready_line(s));
+	ps_serve_recall(s);
 }

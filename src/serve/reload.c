@@ -41,25 +41,18 @@ static bool same_texts(const struct ps_conf_texts *a, const struct ps_conf_texts
 /* Rows that a reload takes up; all others are fixed at start. */
 static bool is_live(const char *name)
 {
-	static const char *const live[] = {"tenants",
-					   "models",
-					   "model-repository",
-					   "admin-keys",
-					   "keys-file",
-					   "access-log",
-					   "access-log-file",
-					   "access-log-sample",
-					   "slow-request",
-					   "load",
-					   "warmup",
-					   "exit-on-error",
-					   "drain-timeout",
-					   "max-loading",
-					   "state-keep",
-					   "max-body",
-					   "max-buffered",
-					   "max-buffered-share",
-					   NULL};
+	static const char *const live[] = {"tenants",	       "models",
+					   "model-repository", "admin-keys",
+					   "keys-file",	       "access-log",
+					   "access-log-file",  "access-log-sample",
+					   "slow-request",     "load",
+					   "warmup",	       "exit-on-error",
+					   "drain-timeout",    "max-loading",
+					   "state-keep",       "max-body",
+					   "max-buffered",     "max-buffered-share",
+					   "model-memory",     "min-residency",
+					   "load-timeout",     "load-pause",
+					   "memory-epoch",     NULL};
 	for (int i = 0; live[i]; i++)
 		if (strcmp(live[i], name) == 0)
 			return true;
@@ -162,6 +155,7 @@ static enum ps_status put_in_force(struct ps_serve *s, struct ps_serve_snapshot 
 		status = put_models_in_force(s, p, old, r);
 	if (status == PS_OK) {
 		ps_serve_observe_settle(s->observe, p->config, log_fd);
+		ps_serve_set_memory(s, p->config);
 		count_tenants(old->tenancy, p->tenancy, r);
 		name_fixed(s->admin->reload->first->config, p->config, &r->restart);
 		r->generation = p->generation;

@@ -51,6 +51,7 @@ struct ps_serve_model_config {
 	int64_t max_run;		/* ns; 0: not said */
 	int64_t instances;		/* runs at the same time; 0: no limit of its own */
 	bool load;			/* at start; else when the API asks */
+	bool pin;			/* loaded at start and never evicted */
 	bool share;			/* its instances with other names of the same content */
 	int64_t warmup;			/* runs on zeros before it is ready; -1: not said */
 	int64_t priority_levels;	/* 0: not said */
@@ -81,6 +82,7 @@ struct ps_serve_tenant_config {
 	int64_t concurrency;	   /* 0: no limit */
 	int64_t queue_limit;
 	int64_t max_body; /* 0: the server's */
+	int64_t memory;	  /* bytes of models that stay loaded for it; 0: none */
 	bool may_load, share;
 	struct ps_conf_where where;
 };
@@ -120,6 +122,14 @@ struct ps_serve_config {
 			     */
 	int64_t max_loading; /* models that load at the same time */
 	int load; /* PS_SERVE_LOAD_ALL, _NONE: what of the repositories is loaded at start */
+
+	char *model_memory;    /* of loaded models: bytes or a share of the slice ("60%"); NULL: no
+				* bound, everything wanted is loaded */
+	int memory_policy;     /* enum ps_dispatch_memory_policy */
+	int64_t memory_epoch;  /* ns */
+	int64_t min_residency; /* ns that a loaded model stays at least */
+	int64_t load_timeout;  /* ns after which nobody waits for a load any more */
+	int64_t load_pause;    /* ns without a try after three failed loads of a model */
 
 	int64_t max_body, max_connections, max_connections_per_address, max_streams;
 	int64_t max_buffered;	   /* bytes of bodies; of one listener of one I/O thread */

@@ -11,6 +11,7 @@
  *	infer.c    the path of an inference: I/O thread -> lane (or here) -> I/O thread
  *	batch.c    several requests in one run: rows gathered, outputs split
  *	models.c   loading and unloading in the background, who waits for it
+ *	memory.c   the budget of memory; calls that wait for their model
  *	open.c     engines, opening an instance, warm-up: on the loaders' threads
  *	warmup.c   the same: runs before an instance is READY
  *	wake.c     how late I/O threads come to answers
@@ -124,6 +125,23 @@ void ps_serve_views_free(struct ps_serve_instance *in);
 void ps_serve_reshape(const struct ps_tensor_spec *to, int64_t rows, bool batched,
 		      struct ps_tensor *t);
 
+/* --- a budget of memory [memory.c] --- */
+
+/* ps_serve_memory_of reads what a configuration says; budget_bytes 0: nothing. PS_EINVAL. */
+enum ps_status ps_serve_memory_of(const struct ps_serve_config *c,
+				  struct ps_dispatch_memory *ret_memory, struct ps_error *err);
+/* ps_serve_check_size refuses a model's file that cannot be loaded within the budget: PS_ETOOBIG
+ * with both sizes. Without a budget, or a forecast, all are fine. Blocks on the disk. */
+enum ps_status ps_serve_check_size(const struct ps_dispatch_memory *m, const char *path,
+				   struct ps_error *err);
+/* ps_serve_need forecasts what a loader's next step takes. Blocks. A loader's thread. */
+enum ps_status ps_serve_need(struct ps_serve *s, const char *path, struct ps_engine_need *ret_need,
+			     struct ps_error *err);
+/* ps_serve_set_memory follows a configuration that was put in force. Any thread but a lane. */
+void ps_serve_set_memory(struct ps_serve *s, const struct ps_serve_config *c);
+/* ps_serve_recall has loaded again what was asked for before the last start. I/O thread 0. */
+void ps_serve_recall(struct ps_serve *s);
+
 struct ps_serve_engine {
 	const struct ps_engine_ops *ops;
 	struct ps_engine *engine;
@@ -155,6 +173,8 @@ void ps_serve_want(struct ps_serve *s, struct ps_serve_wait *w);
 /* ps_serve_kick_loaders performs what dispatch wants loaded or unloaded now: after the repository
  * was changed in another way (a reload, a scan). Any thread but a lane. [models.c] */
 void ps_serve_kick_loaders(struct ps_serve *s);
+/* ps_serve_wake_loaders does so where nothing of the repository was changed. */
+void ps_serve_wake_loaders(struct ps_serve *s);
 
 enum ps_status ps_serve_start_loaders(struct ps_serve *s, struct ps_error *err);
 /* ps_serve_fail_waits tells everybody who waits for a load that the server ends; later ones are
@@ -294,6 +314,12 @@ struct ps_serve_call {
 	bool counted;		      /* ps_serve_call_begin */
 	bool gone;		      /* nobody will read the answer */
 
+	/* Its model is wanted and not in memory: set by ps_serve_find_model. */
+	enum { PS_SERVE_HERE, PS_SERVE_ABSENT, PS_SERVE_FAILED } where;
+	bool paid, resumed; /* it has waited for it; it has not found it yet */
+	int64_t load_wait_ns;
+	void (*again)(struct ps_serve_call *c); /* when it is there */
+
 	/* Who and what. PS_TENANCY_NONE, PS_TENANCY_ADMIN for the operator; model -1: not known. */
 	int tenant, model;
 	const char *model_name;		     /* the repository's: lives as long as the server */
@@ -327,7 +353,7 @@ struct ps_serve_call {
 	/* From here on ps_serve_call_new zeroes nothing; `err` says PS_OK. */
 	struct ps_error err;
 	struct ps_net_header headers[PS_SERVE_MAX_HEADERS];
-	char timing[96], retry_after[24], retry_pushback[24];
+	char timing[128], retry_after[24], retry_pushback[24];
 };
 
 /* ps_serve_owner returns under what number net accounts for a tenant's bodies; 0 when nobody has
@@ -427,7 +453,16 @@ void ps_serve_sent(struct ps_serve_call *c, enum ps_status status, int64_t done_
 /* ps_serve_domain returns the domain of a tenant in the repository. */
 int ps_serve_domain(const struct ps_tenancy *t, int tenant);
 
+/* ps_serve_wait_for_model parks a call whose model is not HERE until it is; then `again` is called,
+ * on the call's I/O thread, or it is refused. False: there is nothing to wait for, answer it.
+ * [memory.c] */
+bool ps_serve_wait_for_model(struct ps_serve_call *c, void (*again)(struct ps_serve_call *c));
+
 /* infer.c */
+/* ps_serve_set_times puts what the call says about time into c->d; ps_serve_set_tick sees to it
+ * that dispatch's next tick is not missed. */
+void ps_serve_set_times(struct ps_serve_call *c);
+void ps_serve_set_tick(struct ps_serve_io *io, int64_t at_ns);
 void ps_serve_infer(struct ps_serve_call *c);
 void ps_serve_infer_gone(struct ps_serve_call *c);
 void ps_serve_tick(struct ps_evloop_timer *t, int64_t now_ns);

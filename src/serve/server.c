@@ -146,6 +146,10 @@ static enum ps_status pin_to_slice(const struct ps_serve *s, struct ps_error *er
 static enum ps_status make_dispatch(struct ps_serve *s, struct ps_error *err)
 {
 	const struct ps_serve_config *c = s->snapshot->config;
+	struct ps_dispatch_memory memory;
+	enum ps_status status = ps_serve_memory_of(c, &memory, err);
+	if (status != PS_OK)
+		return status;
 	const struct ps_dispatch_config config = {
 		.tenancy = s->snapshot->tenancy,
 		.repo = s->repo,
@@ -157,9 +161,10 @@ static enum ps_status make_dispatch(struct ps_serve *s, struct ps_error *err)
 		.best_effort_floor = c->best_effort_floor,
 		.max_waiting = c->max_waiting,
 		.here_max_ns = c->run_here_max,
+		.memory = memory,
 	};
 	struct ps_dispatch *d;
-	enum ps_status status = ps_dispatch_new(&config, &d, err);
+	status = ps_dispatch_new(&config, &d, err);
 	if (status != PS_OK)
 		return status;
 	pthread_mutex_lock(&s->lock); /* the lanes are asking already */

@@ -31,7 +31,8 @@ static enum ps_status check_model(const struct ps_sim_model *m, struct ps_error 
 	    !(m->slow_share >= 0 && m->slow_share <= 1 && positive(m->slow_factor)))
 		return ps_error_set(err, PS_EINVAL, "a slow share or factor is wrong");
 	if (!not_negative(m->row_ns) || !not_negative(m->wide_speedup) || m->max_batch < 0 ||
-	    m->max_delay_ns < 0 || m->max_run_ns < 0)
+	    m->max_delay_ns < 0 || m->max_run_ns < 0 || m->bytes < 0 || m->first_load_bytes < 0 ||
+	    m->first_load_ns < 0 || m->load_ns < 0 || m->unload_ns < 0)
 		return ps_error_set(err, PS_EINVAL, "a model's value is negative");
 	return PS_OK;
 }
@@ -68,8 +69,11 @@ static enum ps_status check_arrivals(const struct ps_sim_tenant *t, bool ends, s
 static enum ps_status check_tenant(const struct ps_sim_plan *p, const struct ps_sim_tenant *t,
 				   struct ps_error *err)
 {
-	if (t->model < 0 || t->model >= p->n_models)
+	if (t->n_mix == 0 && (t->model < 0 || t->model >= p->n_models))
 		return ps_error_set(err, PS_EINVAL, "a tenant has no model");
+	for (int k = 0; k < t->n_mix; k++)
+		if (t->mix[k] < 0 || t->mix[k] >= p->n_models || !not_negative(t->mix_shares[k]))
+			return ps_error_set(err, PS_EINVAL, "a tenant's mix is wrong");
 	if (t->queue_limit < 1 || t->weight < 1 || t->deadline_ns < 0 || t->sla_ns < 0 ||
 	    t->rows < 0)
 		return ps_error_set(err, PS_EINVAL, "a queue limit, weight or deadline is wrong");
@@ -126,6 +130,7 @@ static struct ps_tenancy_tenant row_of(const struct ps_sim_tenant *t, struct tex
 		.weight = t->weight,
 		.queue_limit = t->queue_limit,
 		.concurrency = t->concurrency,
+		.memory_bytes = t->memory_bytes,
 		.rate = t->rate,
 	};
 }
@@ -163,8 +168,6 @@ static enum ps_status add_model(struct sim *s, int i, struct ps_error *err)
 	ps_repo_config_fini(&c);
 	if (status == PS_OK)
 		status = ps_repo_put(s->repo, name, 1, NULL, NULL, 0, &s->models[i], err);
-	if (status == PS_OK)
-		status = ps_repo_want(s->repo, s->models[i], PS_REPO_SHARED, true);
 	return status;
 }
 
@@ -196,9 +199,17 @@ enum ps_status sim_make_dispatch(struct sim *s, struct ps_error *err)
 		.best_effort_floor = p->best_effort_floor,
 		.max_waiting = p->max_waiting,
 		.here_max_ns = p->here_max_ns,
+		.memory = p->memory,
 	};
 	if (status == PS_OK)
 		status = ps_dispatch_new(&c, &s->dispatch, err);
+	s->was_loaded = calloc((size_t)p->n_models, sizeof *s->was_loaded);
+	if (status == PS_OK && !s->was_loaded)
+		status = ps_error_set(err, PS_ENOMEM, "out of memory");
+	for (int i = 0; status == PS_OK && i < p->n_models; i++)
+		status = ps_repo_want(s->repo, s->models[i], PS_REPO_SHARED, true);
+	if (p->memory.budget_bytes > 0)
+		return status;
 	struct ps_dispatch_action a;
 	const struct ps_repo_facts facts = {.batch_axis = true};
 	while (status == PS_OK &&

@@ -5,6 +5,7 @@
 
 #define CLIENT_OF(n)   ((struct sim_client *)((char *)(n)-offsetof(struct sim_client, next)))
 #define LANE_OF(n)     ((struct sim_lane *)((char *)(n)-offsetof(struct sim_lane, done)))
+#define LOAD_OF(n)     ((struct sim_load *)((char *)(n)-offsetof(struct sim_load, done)))
 #define LEAVING_OF(n)  ((struct sim_request *)((char *)(n)-offsetof(struct sim_request, leaves)))
 #define REQUEST_OF(p)  ((struct sim_request *)((char *)(p)-offsetof(struct sim_request, d)))
 #define SOURCE_OF_R(r) ((r)->client->source)
@@ -35,25 +36,24 @@ static void lane_busy(struct sim *s, struct sim_lane *l)
 	s->n_idle--;
 }
 
-static int64_t run_ns(const struct sim *s, const struct ps_dispatch_batch *b)
+static int64_t run_ns(const struct ps_dispatch_batch *b)
 {
-	const struct sim_source *o = SOURCE_OF_R(REQUEST_OF(b->first));
+	const struct ps_sim_model *m = REQUEST_OF(b->first)->model;
 	double factors = 0, rows = 0;
 	for (const struct ps_dispatch_request *r = b->first; r; r = r->batch_next) {
 		factors += (double)r->rows * REQUEST_OF(r)->factor;
 		rows += (double)r->rows;
 	}
-	double ns = ps_sim_time_ns(o->model, (int64_t)rows) * factors / rows;
-	if (b->width > 1 && o->model->wide_speedup > 0)
-		ns /= o->model->wide_speedup;
-	(void)s;
+	double ns = ps_sim_time_ns(m, (int64_t)rows) * factors / rows;
+	if (b->width > 1 && m->wide_speedup > 0)
+		ns /= m->wide_speedup;
 	return ns < 1 ? 1 : (int64_t)(ns + 0.5);
 }
 
 static enum ps_status start(struct sim *s, struct ps_dispatch_batch *b)
 {
 	struct sim_lane *l = &s->lanes[b->lane];
-	int64_t ns = run_ns(s, b);
+	int64_t ns = run_ns(b);
 	lane_busy(s, l);
 	l->batch = b;
 	l->started_ns = s->now_ns;
@@ -159,6 +159,15 @@ static enum ps_status request_done(struct sim *s, struct sim_request *r, bool re
 	return sim_source_again(s, r->client, s->now_ns + sim_source_pause_ns(o, refused));
 }
 
+/* What the request says of itself, again when it was parked meanwhile. */
+static void say(struct sim_request *r, const struct ps_sim_tenant *t)
+{
+	r->d.rows = t->rows ? t->rows : 1;
+	r->d.no_deadline_check = t->unchecked;
+	if (t->deadline_ns)
+		r->d.deadline_ns = r->d.account.received_ns + t->deadline_ns;
+}
+
 static struct sim_request *make_request(struct sim *s, struct sim_client *c)
 {
 	struct sim_request *r = request_new(s);
@@ -166,17 +175,16 @@ static struct sim_request *make_request(struct sim *s, struct sim_client *c)
 	const struct ps_sim_tenant *t = o->tenant;
 	if (!r)
 		return NULL;
-	ps_dispatch_request_init(&r->d, (int)(o - s->sources), s->models[t->model]);
+	int model = sim_source_model(s, o);
+	ps_dispatch_request_init(&r->d, (int)(o - s->sources), s->models[model]);
 	ps_heap_node_init(&r->leaves);
+	r->model = o->model;
 	r->client = c;
 	r->id = s->n_arrivals - 1;
 	r->factor = sim_source_factor(o);
 	r->counted = r->id >= s->plan->warmup && s->now_ns >= s->plan->warmup_ns;
-	r->d.rows = t->rows ? t->rows : 1;
-	r->d.no_deadline_check = t->unchecked;
 	r->d.account.received_ns = s->now_ns;
-	if (t->deadline_ns)
-		r->d.deadline_ns = s->now_ns + t->deadline_ns;
+	say(r, t);
 	if (r->counted) {
 		o->result.arrived++;
 		if (s->summary.counted_from_ns == 0)
@@ -198,19 +206,44 @@ static enum ps_status maybe_leave(struct sim *s, struct sim_request *r)
 
 /* ---- events ------------------------------------------------------------------------------- */
 
-static enum ps_status arrival(struct sim *s, struct sim_client *c)
+static enum ps_status arrive(struct sim *s, struct sim_request *r)
 {
-	struct sim_request *r = make_request(s, c);
 	struct ps_dispatch_action a;
-	if (!r)
-		return PS_ENOMEM;
 	if (ps_dispatch_arrive(s->dispatch, &r->d, s->now_ns, &a, NULL) != PS_OK)
 		return request_done(s, r, true);
-	enum ps_status status = maybe_leave(s, r);
+	enum ps_status status = r->d.paid ? PS_OK : maybe_leave(s, r);
 	if (status == PS_OK && a.kind == PS_DISPATCH_RUN)
 		status = start(s, a.batch);
 	if (status == PS_OK && (a.kind == PS_DISPATCH_WAKE || a.wake))
 		status = wake(s);
+	return status;
+}
+
+static enum ps_status arrival(struct sim *s, struct sim_client *c)
+{
+	struct sim_request *r = make_request(s, c);
+	int64_t wait_ns;
+	if (!r)
+		return PS_ENOMEM;
+	if (!ps_dispatch_on_demand(s->dispatch) ||
+	    ps_dispatch_instance(s->dispatch, r->d.tenant, r->d.model) >= 0)
+		return arrive(s, r);
+	if (ps_dispatch_await(s->dispatch, &r->d, s->now_ns, &wait_ns, NULL) != PS_OK)
+		return request_done(s, r, true);
+	return maybe_leave(s, r); /* the loads come of the tick that is due now */
+}
+
+/* Its model is there. */
+static enum ps_status resume(struct sim *s, struct sim_request *r)
+{
+	const struct ps_dispatch_account was = r->d.account;
+	ps_dispatch_request_init(&r->d, was.tenant, was.model);
+	r->d.account.received_ns = was.received_ns;
+	r->d.account.load_wait_ns = was.load_wait_ns;
+	r->d.paid = true;
+	say(r, SOURCE_OF_R(r)->tenant);
+	enum ps_status status = arrive(s, r);
+	ps_dispatch_resumed(s->dispatch, was.tenant, was.model);
 	return status;
 }
 
@@ -254,6 +287,12 @@ static enum ps_status perform(struct sim *s, const struct ps_dispatch_action *a)
 	enum ps_status status = PS_OK;
 	if (a->kind == PS_DISPATCH_EXPIRE || a->kind == PS_DISPATCH_DROP)
 		status = request_done(s, REQUEST_OF(a->request), false);
+	else if (a->kind == PS_DISPATCH_REFUSE)
+		status = request_done(s, REQUEST_OF(a->request), true);
+	else if (a->kind == PS_DISPATCH_RESUME)
+		status = resume(s, REQUEST_OF(a->request));
+	else if (a->kind == PS_DISPATCH_LOADS)
+		status = sim_loads(s);
 	else if (a->kind == PS_DISPATCH_CANCEL)
 		status = stop(s, a->batch);
 	if (status == PS_OK && (a->kind == PS_DISPATCH_WAKE || a->wake))
@@ -324,11 +363,17 @@ static enum ps_status next_arrival(struct sim *s)
  * requests arrive. */
 static enum ps_status step(struct sim *s, bool *ret_more)
 {
+	int64_t load_ns = key_of(ps_heap_peek(&s->loads));
 	int64_t done_ns = key_of(ps_heap_peek(&s->completions));
 	int64_t tick_ns = ps_dispatch_next_tick_ns(s->dispatch);
 	int64_t leave_ns = key_of(ps_heap_peek(&s->leaving));
 	int64_t arrival_ns = key_of(ps_heap_peek(&s->arrivals));
 	s->summary.events++;
+	if (load_ns != INT64_MAX && load_ns <= done_ns && load_ns <= arrival_ns &&
+	    load_ns <= leave_ns && load_ns <= tick_ns) {
+		move_to(s, load_ns);
+		return sim_load_done(s, LOAD_OF(ps_heap_pop(&s->loads)));
+	}
 	if (done_ns <= arrival_ns && done_ns <= tick_ns && done_ns <= leave_ns &&
 	    done_ns != INT64_MAX) {
 		move_to(s, done_ns);
@@ -385,8 +430,16 @@ static void finish_results(struct sim *s, struct ps_sim_result *ret_results)
 			x->p50_ns = ps_hist_quantile_ns(&o->latencies, 0.5);
 			x->p99_ns = ps_hist_quantile_ns(&o->latencies, 0.99);
 		}
+		struct ps_dispatch_residency_view v;
+		ps_dispatch_residency_view_get(s->dispatch, i, &v);
+		x->hits = (int64_t)v.hits;
+		x->cold_starts = (int64_t)v.cold_starts;
+		x->load_wait_ns = (double)v.load_wait_ns;
 		ret_results[i] = *x;
 	}
+	struct ps_dispatch_evictions e;
+	for (int i = 0; ps_dispatch_evictions_get(s->dispatch, i, &e); i++)
+		s->summary.evictions += (int64_t)e.n;
 	s->summary.end_ns = s->now_ns;
 	if (s->last_arrival_ns > 0)
 		s->summary.waiting_mean = s->area / (double)s->last_arrival_ns;
@@ -419,6 +472,7 @@ static void fini(struct sim *s)
 	ps_heap_fini(&s->arrivals);
 	ps_heap_fini(&s->completions);
 	ps_heap_fini(&s->leaving);
+	sim_loads_fini(s);
 	ps_dispatch_free(s->dispatch);
 	ps_repo_free(s->repo);
 	ps_tenancy_unref(s->tenancy);
@@ -451,6 +505,7 @@ enum ps_status ps_sim_run(const struct ps_sim_plan *plan, struct ps_sim_result *
 	ps_heap_init(&s.arrivals);
 	ps_heap_init(&s.completions);
 	ps_heap_init(&s.leaving);
+	ps_heap_init(&s.loads);
 	status = run(&s, err);
 	if (status == PS_OK) {
 		finish_results(&s, ret_results);

@@ -41,6 +41,10 @@ struct ps_sim_model {
 	size_t n_recorded;
 	int64_t max_batch; /* rows; 0: no batches */
 	int64_t max_delay_ns, max_run_ns;
+	/* With a budget of memory: what it holds, what loading takes the first time (memory at
+	 * most, time) and again, and unloading. */
+	int64_t bytes, first_load_bytes;
+	int64_t first_load_ns, load_ns, unload_ns;
 };
 
 enum ps_sim_arrival {
@@ -59,6 +63,9 @@ struct ps_sim_phase {
 
 struct ps_sim_tenant {
 	int model;
+	const int *mix;		  /* instead: each request's model is drawn from these, */
+	const double *mix_shares; /* by these shares, which add up to 1 */
+	int n_mix;		  /* 0: `model` */
 	enum ps_sim_arrival arrival;
 	double rate_rps;	      /* > 0, but CLOSED and STREAM; BURSTS: while on */
 	double on_ns, off_ns;	      /* BURSTS: mean lengths */
@@ -76,9 +83,10 @@ struct ps_sim_tenant {
 	double patience_ns; /* after an exponential time of this mean */
 
 	enum ps_tenancy_class class;
-	int64_t weight;	     /* >= 1 */
-	int64_t queue_limit; /* >= 1 */
-	int64_t concurrency; /* 0: none */
+	int64_t weight;	      /* >= 1 */
+	int64_t queue_limit;  /* >= 1 */
+	int64_t concurrency;  /* 0: none */
+	int64_t memory_bytes; /* guaranteed; 0: none */
 	struct ps_tenancy_rate rate;
 	int64_t sla_ns;	     /* the limit of its agreement; 0: none */
 	double percentile;   /* of that; 0: 0.99 */
@@ -104,6 +112,8 @@ struct ps_sim_plan {
 	bool wide, auto_width;
 	double best_effort_floor;
 	int64_t max_waiting, here_max_ns;
+	struct ps_dispatch_memory memory; /* budget_bytes 0: every model is there */
+	int max_loading;		  /* with a budget: loads at the same time; 0: 1 */
 	int64_t stop_ns; /* a cancelled run ends so long after; 0: it runs to its end */
 	uint64_t seed;
 	/* Arrivals end after so many, or at that time, whichever is set and comes first; then what
@@ -129,8 +139,10 @@ struct ps_sim_result {
 	double service_mean_ns; /* finished - started */
 	double latency_mean_ns;
 	int64_t latency_max_ns;
-	int64_t p50_ns, p99_ns; /* of latency, when asked for */
-	double cost_ns;		/* lane time x CPUs held, its share of each batch */
+	int64_t p50_ns, p99_ns;	   /* of latency, when asked for */
+	double cost_ns;		   /* lane time x CPUs held, its share of each batch */
+	int64_t hits, cold_starts; /* of all requests: their model was there, or had to be loaded */
+	double load_wait_ns;	   /* sum of what they waited for that */
 };
 
 struct ps_sim_summary {
@@ -141,6 +153,8 @@ struct ps_sim_summary {
 	double waiting_mean; /* requests waiting, averaged over time until the last arrival */
 	double idle_ns;	     /* lane time idle while enough waited to use it */
 	int64_t wide_runs, here_runs;
+	int64_t loads, evictions;
+	int64_t memory_max_bytes;		   /* that counted at any time */
 	int64_t counted_from_ns, counted_until_ns; /* when the first and last counted arrived */
 };
 

@@ -17,8 +17,8 @@ struct sim_client {
 
 struct sim_source {
 	const struct ps_sim_tenant *tenant;
-	const struct ps_sim_model *model;
-	struct ps_rng gaps, services, leaves;
+	const struct ps_sim_model *model; /* of the request that arrives */
+	struct ps_rng gaps, services, leaves, models;
 	struct sim_client *clients;
 	int n_clients;
 	double next_ns; /* not rounded, so that rounding never adds up */
@@ -34,9 +34,18 @@ struct sim_request {
 	struct ps_heap_node leaves; /* keyed by the instant at which its client goes */
 	struct sim_request *next_free, *next_all;
 	struct sim_client *client;
+	const struct ps_sim_model *model;
 	int64_t id;
 	double factor;
 	bool counted;
+};
+
+/* A load or unload under way. */
+struct sim_load {
+	struct ps_heap_node done; /* keyed by the instant at which it ends */
+	struct sim_load *next_free, *next_all;
+	int instance;
+	bool unload;
 };
 
 struct sim_lane {
@@ -56,7 +65,9 @@ struct sim {
 	struct sim_source *sources;
 	struct sim_lane *lanes, *idle;
 	int n_idle;
-	struct ps_heap arrivals, completions, leaving;
+	struct ps_heap arrivals, completions, leaving, loads;
+	struct sim_load *free_loads, *all_loads;
+	bool *was_loaded; /* by the plan's model */
 	struct sim_request *free_requests, *all_requests;
 	int64_t n_arrivals; /* so far */
 	bool ended;	    /* no more arrivals */
@@ -82,5 +93,14 @@ enum ps_status sim_source_again(struct sim *s, struct sim_client *c, int64_t at_
 int64_t sim_source_pause_ns(const struct sim_source *o, bool refused);
 /* sim_source_factor draws what the next request needs. */
 double sim_source_factor(struct sim_source *o);
+
+/* sim_source_model draws the model of the next request; its number in the plan. */
+int sim_source_model(struct sim *s, struct sim_source *o);
+
+/* residency.c: loads and unloads. sim_loads performs what dispatch wants; sim_load_done ends the
+ * next one. Then what is due is ticked. PS_ENOMEM. */
+enum ps_status sim_loads(struct sim *s);
+enum ps_status sim_load_done(struct sim *s, struct sim_load *l);
+void sim_loads_fini(struct sim *s);
 
 #endif

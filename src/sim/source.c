@@ -141,7 +141,8 @@ enum ps_status sim_source_init(struct sim *s, int i)
 	uint64_t stream = STREAMS * (uint64_t)i;
 	bool closed = t->arrival == PS_SIM_CLOSED;
 	o->tenant = t;
-	o->model = &s->plan->models[t->model];
+	o->model = &s->plan->models[t->n_mix ? t->mix[0] : t->model];
+	ps_rng_init(&o->models, s->plan->seed, ps_rng_stream("sim/models") + (uint64_t)i);
 	ps_rng_init(&o->gaps, s->plan->seed, stream);
 	ps_rng_init(&o->services, s->plan->seed, stream + 1);
 	ps_rng_init(&o->leaves, s->plan->seed, stream + 2);
@@ -173,4 +174,19 @@ int64_t sim_source_pause_ns(const struct sim_source *o, bool refused)
 	if (!refused)
 		return t->think_ns;
 	return t->retry_ns ? t->retry_ns : default_retry_ns;
+}
+
+int sim_source_model(struct sim *s, struct sim_source *o)
+{
+	const struct ps_sim_tenant *t = o->tenant;
+	int model = t->model;
+	double u = t->n_mix ? ps_rng_uniform(&o->models) : 0;
+	for (int k = 0; k < t->n_mix; k++) {
+		model = t->mix[k];
+		u -= t->mix_shares[k];
+		if (u < 0)
+			break;
+	}
+	o->model = &s->plan->models[model];
+	return model;
 }

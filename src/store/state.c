@@ -75,6 +75,7 @@ static const char *const statements[PS_STATE_STATEMENTS] = {
 				" VALUES (?,?,?,?,?)",
 	[PS_STATE_DEMAND] =
 		"SELECT rps FROM demand WHERE tenant = ?1 AND model = ?2 AND version = ?3",
+	[PS_STATE_DEMANDS] = "SELECT tenant, model, version, rps FROM demand ORDER BY rps DESC",
 };
 
 /* --- errors --- */

@@ -125,6 +125,10 @@ struct ps_state_demand_row {
 /* ps_state_put_demand remembers the demand of tenants for models, in one transaction. */
 enum ps_status ps_state_put_demand(struct ps_state *s, const struct ps_state_demand_row *rows,
 				   size_t n, int64_t wall_ns, struct ps_error *err);
+/* ps_state_demands calls `row` for each that is remembered, until it returns false. */
+enum ps_status ps_state_demands(struct ps_state *s,
+				bool (*row)(void *ctx, const struct ps_state_demand_row *row),
+				void *ctx, struct ps_error *err);
 /* ps_state_demand returns it, 0 when nothing is known. */
 enum ps_status ps_state_demand(struct ps_state *s, const char *tenant, const char *model,
 			       int64_t version, double *ret_rps, struct ps_error *err);

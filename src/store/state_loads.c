@@ -78,6 +78,34 @@ enum ps_status ps_state_put_demand(struct ps_state *s, const struct ps_state_dem
 	return status;
 }
 
+enum ps_status ps_state_demands(struct ps_state *s,
+				bool (*row)(void *ctx, const struct ps_state_demand_row *row),
+				void *ctx, struct ps_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	enum ps_status status = ps_state_prepare(s, PS_STATE_DEMANDS, &stmt, err);
+	if (status != PS_OK)
+		return status;
+	int rc = SQLITE_DONE;
+	bool more = true;
+	while (more && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		const struct ps_state_demand_row r = {
+			.tenant = (const char *)sqlite3_column_text(stmt, 0),
+			.model = (const char *)sqlite3_column_text(stmt, 1),
+			.version = sqlite3_column_int64(stmt, 2),
+			.rps = sqlite3_column_double(stmt, 3)};
+		if (!r.tenant || !r.model) {
+			rc = SQLITE_NOMEM;
+			break;
+		}
+		more = row(ctx, &r);
+	}
+	if (more && rc != SQLITE_DONE)
+		status = ps_state_failed(s, rc, "read demand", err);
+	sqlite3_reset(stmt);
+	return status;
+}
+
 enum ps_status ps_state_demand(struct ps_state *s, const char *tenant, const char *model,
 			       int64_t version, double *ret_rps, struct ps_error *err)
 {

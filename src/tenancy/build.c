@@ -48,6 +48,8 @@ static enum ps_status check_limits(const struct ps_tenancy_tenant *from, struct 
 		return ps_error_set(err, PS_EINVAL, "the concurrency is negative");
 	if (from->max_body_bytes < 0)
 		return ps_error_set(err, PS_EINVAL, "the largest body is negative");
+	if (from->memory_bytes < 0)
+		return ps_error_set(err, PS_EINVAL, "the guaranteed memory is negative");
 	return check_rate(&from->rate, err);
 }
 
@@ -230,6 +232,7 @@ static enum ps_status add_tenant(struct ps_tenancy *t, const struct ps_tenancy_t
 		.queue_limit = from->queue_limit,
 		.concurrency = from->concurrency,
 		.max_body_bytes = from->max_body_bytes,
+		.memory_bytes = from->memory_bytes,
 		.rate = from->rate,
 	};
 	if (copy_models(t, e, from) != PS_OK)

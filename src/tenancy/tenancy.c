@@ -82,6 +82,11 @@ int64_t ps_tenancy_max_body_bytes(const struct ps_tenancy *t, int tenant, int64_
 	return own > 0 && own < server_bytes ? own : server_bytes;
 }
 
+int64_t ps_tenancy_memory_bytes(const struct ps_tenancy *t, int tenant)
+{
+	return ps_tenancy_exists(t, tenant) ? t->entries[tenant].memory_bytes : 0;
+}
+
 bool ps_tenancy_shares(const struct ps_tenancy *t, int tenant)
 {
 	return !t->entries[tenant].no_share;

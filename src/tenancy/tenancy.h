@@ -77,6 +77,7 @@ struct ps_tenancy_tenant {
 	int64_t concurrency;	     /* requests waiting and running at most; 0: no limit */
 	struct ps_tenancy_rate rate; /* requests */
 	int64_t max_body_bytes;	     /* 0: the server's */
+	int64_t memory_bytes;	     /* of models that it uses: others' loads leave it that much */
 	bool may_load;		     /* may load and unload the models that it sees */
 	bool no_share; /* identical files of other tenants are instances of their own */
 };
@@ -133,6 +134,9 @@ struct ps_tenancy_rate ps_tenancy_rate(const struct ps_tenancy *t, int tenant);
 /* ps_tenancy_max_body_bytes returns the largest body it may send, `server_bytes` when it has no
  * limit of its own or a larger one. PS_TENANCY_ADMIN is held to the server's. */
 int64_t ps_tenancy_max_body_bytes(const struct ps_tenancy *t, int tenant, int64_t server_bytes);
+/* ps_tenancy_memory_bytes returns how much of the models that it uses stays loaded whatever others
+ * ask for; 0: nothing is guaranteed. */
+int64_t ps_tenancy_memory_bytes(const struct ps_tenancy *t, int tenant);
 /* ps_tenancy_shares says whether identical files are one instance with other tenants. */
 bool ps_tenancy_shares(const struct ps_tenancy *t, int tenant);
 /* ps_tenancy_sla borrows the agreement for a model of that name: its own, else the tenant's

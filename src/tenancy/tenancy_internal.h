@@ -18,7 +18,7 @@ struct tenancy_entry {
 	bool all_models, may_load, no_share;
 	struct ps_sla sla;
 	enum ps_tenancy_class class;
-	int64_t weight, queue_limit, concurrency, max_body_bytes;
+	int64_t weight, queue_limit, concurrency, max_body_bytes, memory_bytes;
 	struct ps_tenancy_rate rate;
 };
 

@@ -393,6 +393,21 @@ static enum ps_status get(struct ps_engine *e, const char *model,
 	return st != PS_OK && saving ? go_without(model, err) : st;
 }
 
+bool ps_ort_cache_size(struct ps_engine *e, const char *model, int64_t *ret_bytes)
+{
+	char key[PS_ORT_KEY_SIZE], path[4200];
+	struct ps_engine_identity id;
+	struct ps_error err;
+
+	if (!e->cache_dir || ps_ort_key(&e->api, model, key, &err) != PS_OK)
+		return false;
+	snprintf(path, sizeof(path), "%s/%s.ort", e->cache_dir, key);
+	if (!ps_engine_identify(path, &id))
+		return false;
+	*ret_bytes = id.bytes;
+	return true;
+}
+
 enum ps_status ps_ort_cache_get(struct ps_engine *e, const char *model, struct ps_ort_map **ret_map,
 				struct ps_error *err)
 {

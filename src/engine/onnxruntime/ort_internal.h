@@ -139,6 +139,8 @@ void ps_ort_sha256(const void *data, size_t len, unsigned char ret_hash[PS_ORT_S
  * log): the caller then opens the model's own file. An error is the model's. */
 enum ps_status ps_ort_cache_get(struct ps_engine *e, const char *model, struct ps_ort_map **ret_map,
 				struct ps_error *err);
+/* ps_ort_cache_size says how large the converted form of `model` is; false: there is none yet. */
+bool ps_ort_cache_size(struct ps_engine *e, const char *model, int64_t *ret_bytes);
 /* ps_ort_map_unref unmaps with the last reference. */
 void ps_ort_map_unref(struct ps_engine *e, struct ps_ort_map *map);
 /* ps_ort_cache_discard deletes the file behind a map that the library refused. */

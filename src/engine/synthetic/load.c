@@ -24,7 +24,7 @@ struct file_conf {
 	int64_t mean_ns, each_row_ns, seed;
 	double wide_speedup;
 	bool echo;
-	int64_t load_ns, memory_bytes;
+	int64_t load_ns, memory_bytes, claims_bytes;
 	char *broken;
 	struct ps_conf_texts durations;
 	char *durations_file;
@@ -175,6 +175,13 @@ static const struct ps_conf_option file_rows[] = {
 	 .type = PS_CONF_BYTES,
 	 .offset = offsetof(struct file_conf, memory_bytes),
 	 .help = "Memory that the open model holds, all of it resident.",
+	 .def = "0",
+	 .min = 0,
+	 .max = (double)(INT64_C(1) << 36)},
+	{.name = "claims",
+	 .type = PS_CONF_BYTES,
+	 .offset = offsetof(struct file_conf, claims_bytes),
+	 .help = "Memory that is forecast before the model is opened; 0: what it will hold.",
 	 .def = "0",
 	 .min = 0,
 	 .max = (double)(INT64_C(1) << 36)},
@@ -402,6 +409,7 @@ static enum ps_status build(const char *path, const struct file_conf *c,
 	spec->echo = c->echo;
 	spec->load_ns = c->load_ns;
 	spec->memory_bytes = c->memory_bytes;
+	spec->claims_bytes = c->claims_bytes;
 	snprintf(spec->broken, sizeof(spec->broken), "%s", c->broken ? c->broken : "");
 	spec->seed = (uint64_t)c->seed;
 	spec->stall_at_ns = c->stall.at_ns;

@@ -146,6 +146,25 @@ static enum ps_status synthetic_open(struct ps_engine *e, const struct ps_engine
 	return PS_OK;
 }
 
+enum { LITTLE = 64 << 10 };
+
+static enum ps_status synthetic_need(struct ps_engine *e, const char *path,
+				     struct ps_engine_need *ret_need, struct ps_error *err)
+{
+	struct ps_synthetic_spec spec;
+	enum ps_status st = ps_synthetic_load(path, &spec, err);
+
+	(void)e;
+	if (st != PS_OK)
+		return st;
+	ret_need->resident_bytes =
+		(spec.claims_bytes > 0 ? spec.claims_bytes : spec.memory_bytes) + LITTLE;
+	ret_need->load_bytes = ret_need->resident_bytes;
+	ret_need->again = false;
+	ps_synthetic_fini(&spec);
+	return PS_OK;
+}
+
 static void synthetic_close(struct ps_engine_instance *i)
 {
 	if (i->ballast)
@@ -329,6 +348,7 @@ const struct ps_engine_ops ps_engine_synthetic = {
 	.start = synthetic_start,
 	.version = synthetic_version,
 	.open = synthetic_open,
+	.need = synthetic_need,
 	.describe = synthetic_describe,
 	.memory = synthetic_memory,
 	.run = synthetic_run,

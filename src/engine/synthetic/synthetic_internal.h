@@ -17,6 +17,7 @@
  *	stall: {at: 5s, for: 1s}      # once, counted from the first run: nothing proceeds
  *	load_time: 500ms              # opening takes so long
  *	memory: 64MiB                 # and holds so much
+ *	claims: 1MiB                  # though it is said beforehand to be so much
  *	broken: "text"                # or fails, with this reason
  *
  * A run of n rows takes (draw + n x each_row) / wide_speedup, where draw is one draw of the service
@@ -49,7 +50,7 @@ struct ps_synthetic_spec {
 	int64_t mean_ns, each_row_ns;
 	double wide_speedup;
 	bool echo;
-	int64_t load_ns, memory_bytes;
+	int64_t load_ns, memory_bytes, claims_bytes;
 	char broken[200]; /* "": it is not */
 	int64_t *durations_ns;
 	size_t n_durations;

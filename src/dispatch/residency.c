@@ -1,0 +1,533 @@
+/* Requests whose model is not in memory: they are parked with their item, the model is loaded once
+ * for all of them, and tick tells each of them to go on or why not.
+ */
+#include "base/units.h"
+#include "dispatch/residency_internal.h"
+
+#include <stdlib.h>
+
+static const struct ps_dispatch_action nothing = {.kind = PS_DISPATCH_NOTHING};
+
+/* What a load takes of which nothing is known but the size of its file: 200 MB/s. */
+static const double FIRST_NS_PER_BYTE = 5;
+static const double SMOOTHING = 0.3; /* of a load in what is expected of the next unknown one */
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+enum ps_status residency_new(struct ps_dispatch *d)
+{
+	struct residency *r = calloc(1, sizeof *r);
+	if (!r)
+		return PS_ENOMEM;
+	r->config = d->config.memory;
+	r->ns_per_byte = FIRST_NS_PER_BYTE;
+	r->retry_ns = r->epoch_ends_ns = INT64_MAX;
+	d->residency = r;
+	ps_repo_on_demand(d->config.repo, true);
+	return PS_OK;
+}
+
+void residency_free(struct ps_dispatch *d)
+{
+	struct residency *r = d->residency;
+	if (!r)
+		return;
+	index_fini(&r->item_of);
+	index_fini(&r->use_of);
+	index_fini(&r->eviction_of);
+	free(r->items);
+	free(r->uses);
+	free(r->evictions);
+	free(r->stocks);
+	free(r);
+	d->residency = NULL;
+}
+
+bool ps_dispatch_on_demand(const struct ps_dispatch *d)
+{
+	return d->residency != NULL;
+}
+
+enum ps_status ps_dispatch_set_memory(struct ps_dispatch *d, const struct ps_dispatch_memory *m,
+				      struct ps_error *err)
+{
+	if ((m->budget_bytes > 0) != (d->residency != NULL))
+		return ps_error_set(err, PS_EINVAL,
+				    "a budget of memory begins and ends with the server");
+	if (!d->residency)
+		return PS_OK;
+	d->residency->config = *m;
+	d->residency->loads_due = true;
+	return PS_OK;
+}
+
+/* ---- what is known of loads --------------------------------------------------------------- */
+
+static int64_t expected_ns(const struct residency *r, const struct item *it)
+{
+	return it->load_ns > 0 ? it->load_ns : (int64_t)((double)it->bytes * r->ns_per_byte);
+}
+
+/* When its load will be over, if nothing new comes before it. */
+static int64_t wait_ns(const struct residency *r, const struct item *it, int64_t now_ns)
+{
+	int64_t left = it->fetched_ns ? it->fetched_ns + it->queued_ns - now_ns
+				      : r->queued_ns + expected_ns(r, it);
+	return left > 0 ? left : 0;
+}
+
+static void begun(struct residency *r, struct item *it, int tenant, int64_t now_ns)
+{
+	it->for_tenant = tenant;
+	it->fetched_ns = now_ns > 0 ? now_ns : 1;
+	it->own_ns = expected_ns(r, it);
+	r->queued_ns += it->own_ns;
+	it->queued_ns = r->queued_ns;
+	r->loads_due = true;
+}
+
+static void over(struct residency *r, struct item *it)
+{
+	if (!it->fetched_ns)
+		return;
+	r->queued_ns -= it->own_ns;
+	it->fetched_ns = it->queued_ns = it->own_ns = 0;
+	it->hangs = false;
+}
+
+static void failed(struct residency *r, struct item *it, int64_t now_ns)
+{
+	it->failures++;
+	if (it->failures >= PS_DISPATCH_MAX_FAILURES)
+		it->pause_until_ns = now_ns + r->config.load_pause_ns;
+}
+
+/* ---- having it loaded --------------------------------------------------------------------- */
+
+static enum ps_status fetch(struct ps_dispatch *d, int item, int tenant, int64_t now_ns)
+{
+	struct residency *r = d->residency;
+	struct item *it = &r->items[item];
+	enum ps_repo_state state = ps_repo_state_of(d->config.repo, it->model, it->domain);
+	if (state == PS_REPO_ON_DISK)
+		it->failures = 0; /* another file, or it was fine the last time */
+	if (state == PS_REPO_LOADING || state == PS_REPO_READY) {
+		if (!it->fetched_ns && state == PS_REPO_LOADING)
+			begun(r, it, tenant, now_ns);
+		else if (it->fetched_ns == 1 &&
+			 now_ns > 1) /* begun when nobody looked at a clock */
+			it->fetched_ns = now_ns;
+		return PS_OK;
+	}
+	enum ps_status s = ps_repo_fetch(d->config.repo, it->model, it->domain);
+	over(r, it);
+	if (s == PS_OK)
+		begun(r, it, tenant, now_ns);
+	return s;
+}
+
+enum ps_status ps_dispatch_fetch(struct ps_dispatch *d, int model, int domain)
+{
+	if (!d->residency)
+		return PS_OK;
+	int item = item_need(d->residency, model, domain);
+	return item < 0 ? PS_ENOMEM : fetch(d, item, -1, 0);
+}
+
+/* ---- parking ------------------------------------------------------------------------------ */
+
+static void park(struct ps_dispatch *d, struct ps_dispatch_request *r, int item, int64_t now_ns)
+{
+	struct item *it = &d->residency->items[item];
+	r->parked_for = item;
+	r->parked_ns = now_ns;
+	r->told = PS_DISPATCH_UNTOLD;
+	r->park_next = NULL;
+	r->park_prev = it->last;
+	if (it->last)
+		it->last->park_next = r;
+	else
+		it->first = r;
+	it->last = r;
+	request_set_state(d, r, PS_DISPATCH_PARKED);
+}
+
+static void take_off(struct ps_dispatch *d, struct ps_dispatch_request *r)
+{
+	struct residency *x = d->residency;
+	struct item *it = &x->items[r->parked_for];
+	struct ps_dispatch_request **first = r->told ? &x->told_first : &it->first;
+	struct ps_dispatch_request **last = r->told ? &x->told_last : &it->last;
+	if (r->park_prev)
+		r->park_prev->park_next = r->park_next;
+	else
+		*first = r->park_next;
+	if (r->park_next)
+		r->park_next->park_prev = r->park_prev;
+	else
+		*last = r->park_prev;
+	r->park_next = r->park_prev = NULL;
+}
+
+void residency_unpark(struct ps_dispatch *d, struct ps_dispatch_request *r)
+{
+	struct item *it = &d->residency->items[r->parked_for];
+	take_off(d, r);
+	if (r->told == PS_DISPATCH_GOES_ON && it->resuming > 0)
+		it->resuming--; /* it will not come any more */
+}
+
+/* Why an item cannot be had; PS_OK in *why: it can. */
+static enum ps_status refusal(struct ps_dispatch *d, const struct item *it, int64_t now_ns,
+			      int64_t *ret_wait_ns, struct ps_error *why)
+{
+	const struct ps_repo *repo = d->config.repo;
+	const char *name = ps_repo_get(repo, it->model)->name;
+	const struct ps_error *reason = ps_repo_reason(repo, it->model, it->domain);
+	char left[PS_UNITS_SIZE];
+	*ret_wait_ns = 0;
+	if (!ps_repo_wanted(repo, it->model, it->domain))
+		return ps_error_set(why, PS_EUNAVAIL, "model '%s' is not loaded", name);
+	if (it->hangs && it->fetched_ns)
+		return ps_error_set(
+			why, PS_EUNAVAIL,
+			"model '%s' is not loaded: a load is under way and takes longer "
+			"than load_timeout",
+			name);
+	if (it->failures < PS_DISPATCH_MAX_FAILURES || it->pause_until_ns <= now_ns ||
+	    ps_repo_state_of(repo, it->model, it->domain) != PS_REPO_FAILED)
+		return PS_OK;
+	*ret_wait_ns = it->pause_until_ns - now_ns;
+	return ps_error_set(why, PS_EUNAVAIL,
+			    "model '%s' failed to load %d times, and is tried again in %s: %s",
+			    name, it->failures, ps_units_format_eta(*ret_wait_ns, left),
+			    reason->what);
+}
+
+/* The tokens of its quota are used; what follows refuses for other reasons. */
+static enum ps_status check_time(struct ps_dispatch *d, struct ps_dispatch_request *r,
+				 const struct item *it, int64_t now_ns, int64_t *ret_wait_ns,
+				 struct ps_error *err)
+{
+	char load[PS_UNITS_SIZE], has[PS_UNITS_SIZE];
+	int64_t wait = wait_ns(d->residency, it, now_ns);
+	request_fill_times(d, r, now_ns);
+	r->start_by_ns = d->residency->config.load_timeout_ns
+				 ? now_ns + d->residency->config.load_timeout_ns
+				 : 0;
+	r->put_off = false;
+	if (!r->deadline_ns || r->no_deadline_check || now_ns + wait < r->deadline_ns)
+		return PS_OK;
+	*ret_wait_ns = wait > 0 ? wait : 1;
+	return ps_error_set(err, PS_EUNAVAIL,
+			    "model '%s' is being loaded: it is expected in %s, and the deadline is "
+			    "in %s",
+			    ps_repo_get(d->config.repo, it->model)->name,
+			    ps_units_format_duration(wait, load),
+			    ps_units_format_duration(
+				    r->deadline_ns > now_ns ? r->deadline_ns - now_ns : 0, has));
+}
+
+static enum ps_status begin_wait(struct ps_dispatch *d, struct ps_dispatch_request *r, int item,
+				 int64_t now_ns, int64_t *ret_wait_ns, struct ps_error *err)
+{
+	enum ps_status s = refusal(d, &d->residency->items[item], now_ns, ret_wait_ns, err);
+	if (s != PS_OK)
+		return s;
+	s = fetch(d, item, r->tenant, now_ns);
+	if (s != PS_OK)
+		return ps_error_set(err, s == PS_ENOTFOUND ? PS_EUNAVAIL : s, "%s",
+				    ps_status_get(s)->meaning);
+	s = check_time(d, r, &d->residency->items[item], now_ns, ret_wait_ns, err);
+	if (s != PS_OK)
+		return s;
+	int64_t due = r->deadline_ns ? r->deadline_ns : INT64_MAX;
+	if (r->start_by_ns && r->start_by_ns < due)
+		due = r->start_by_ns;
+	if (due < INT64_MAX && ps_heap_push(&d->deadlines, &r->deadline, due) != PS_OK)
+		return ps_error_set(err, PS_ENOMEM, "out of memory");
+	park(d, r, item, now_ns);
+	return PS_OK;
+}
+
+enum ps_status ps_dispatch_await(struct ps_dispatch *d, struct ps_dispatch_request *r,
+				 int64_t now_ns, int64_t *ret_wait_ns, struct ps_error *err)
+{
+	struct ps_error own;
+	enum ps_dispatch_reason reason = PS_DISPATCH_REASON_NOT_READY;
+	err = err ? err : &own;
+	*ret_wait_ns = 0;
+	int item = item_need(d->residency, r->model, domain_of(d, r->tenant));
+	enum ps_status s = item < 0 ? ps_error_set(err, PS_ENOMEM, "out of memory")
+				    : admit_parked(d, r, now_ns, &reason, err);
+	if (s == PS_OK) {
+		if (!r->paid) {
+			d->tenants[r->tenant].cold_starts++;
+			usage_note(d, r->tenant, item, 1, now_ns);
+		}
+		reason = PS_DISPATCH_REASON_LOADING;
+		s = begin_wait(d, r, item, now_ns, ret_wait_ns, err);
+	}
+	if (s != PS_OK) {
+		r->account.finished_ns = now_ns;
+		request_end(d, r, s, reason);
+	}
+	return s;
+}
+
+/* ---- going on ----------------------------------------------------------------------------- */
+
+static void tell(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_dispatch_told what)
+{
+	struct residency *x = d->residency;
+	take_off(d, r);
+	r->told = what;
+	r->park_prev = x->told_last;
+	if (x->told_last)
+		x->told_last->park_next = r;
+	else
+		x->told_first = r;
+	x->told_last = r;
+}
+
+static void tell_all(struct ps_dispatch *d, struct item *it, bool good)
+{
+	while (it->first) {
+		it->resuming += good;
+		tell(d, it->first, good ? PS_DISPATCH_GOES_ON : PS_DISPATCH_IS_REFUSED);
+	}
+}
+
+/* Loads that are over without anybody's having told: the content was there already, the model was
+ * unloaded, its file is another one. */
+static void settle_item(struct ps_dispatch *d, int item, int64_t now_ns)
+{
+	struct residency *r = d->residency;
+	struct item *it = &r->items[item];
+	enum ps_repo_state state = ps_repo_state_of(d->config.repo, it->model, it->domain);
+	bool was_under_way = it->fetched_ns != 0;
+	if (state == PS_REPO_LOADING)
+		return;
+	over(r, it);
+	if (state == PS_REPO_FAILED && was_under_way)
+		failed(r, it, now_ns);
+	else if (state == PS_REPO_READY)
+		it->failures = 0;
+	if (!it->first)
+		return;
+	if (state == PS_REPO_ON_DISK && fetch(d, item, it->first->tenant, now_ns) == PS_OK)
+		return;
+	tell_all(d, it, state == PS_REPO_READY);
+}
+
+void residency_settle(struct ps_dispatch *d, int64_t now_ns)
+{
+	for (int i = 0; i < d->residency->n_items; i++)
+		if (d->residency->items[i].fetched_ns || d->residency->items[i].first)
+			settle_item(d, i, now_ns);
+}
+
+static void end_wait(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns)
+{
+	r->account.load_wait_ns += now_ns - r->parked_ns;
+	d->tenants[r->tenant].load_wait_ns += now_ns - r->parked_ns;
+}
+
+static struct ps_dispatch_action resume(struct ps_dispatch *d, struct ps_dispatch_request *r,
+					int64_t now_ns)
+{
+	ps_heap_remove(&d->deadlines, &r->deadline);
+	take_off(d, r);
+	end_wait(d, r, now_ns);
+	request_set_state(d, r, PS_DISPATCH_NEW);
+	r->start_by_ns = 0;
+	r->paid = true;
+	return (struct ps_dispatch_action){.kind = PS_DISPATCH_RESUME, .request = r};
+}
+
+static struct ps_dispatch_action refuse(struct ps_dispatch *d, struct ps_dispatch_request *r,
+					int64_t wait_ns, int64_t now_ns)
+{
+	end_wait(d, r, now_ns);
+	r->account.finished_ns = now_ns;
+	request_end(d, r, PS_EUNAVAIL, PS_DISPATCH_REASON_LOADING);
+	return (struct ps_dispatch_action){.kind = PS_DISPATCH_REFUSE,
+					   .request = r,
+					   .why = &d->residency->why,
+					   .wait_ns = wait_ns};
+}
+
+static struct ps_dispatch_action tell_next(struct ps_dispatch *d, struct ps_dispatch_request *r,
+					   int64_t now_ns)
+{
+	struct residency *x = d->residency;
+	struct item *it = &x->items[r->parked_for];
+	const struct ps_repo *repo = d->config.repo;
+	int64_t wait = 0;
+	if (r->told == PS_DISPATCH_GOES_ON)
+		return resume(d, r, now_ns);
+	if (refusal(d, it, now_ns, &wait, &x->why) == PS_OK)
+		ps_error_set(&x->why, PS_EUNAVAIL, "model '%s' failed to load: %s",
+			     ps_repo_get(repo, it->model)->name,
+			     ps_repo_reason(repo, it->model, it->domain)->what);
+	return refuse(d, r, wait, now_ns);
+}
+
+struct ps_dispatch_action residency_late(struct ps_dispatch *d, struct ps_dispatch_request *r,
+					 int64_t now_ns)
+{
+	struct residency *x = d->residency;
+	struct item *it = &x->items[r->parked_for];
+	char limit[PS_UNITS_SIZE];
+	if (r->told)
+		return tell_next(d, r, now_ns);
+	if (!it->hangs)
+		failed(x, it, now_ns);
+	it->hangs = true;
+	ps_error_set(&x->why, PS_EUNAVAIL, "model '%s' was not loaded within %s",
+		     ps_repo_get(d->config.repo, it->model)->name,
+		     ps_units_format_duration(x->config.load_timeout_ns, limit));
+	return refuse(d, r, 0, now_ns);
+}
+
+void ps_dispatch_resumed(struct ps_dispatch *d, int tenant, int model)
+{
+	int item = d->residency ? item_find(d->residency, model, domain_of(d, tenant)) : -1;
+	if (item >= 0 && d->residency->items[item].resuming > 0)
+		d->residency->items[item].resuming--;
+}
+
+void residency_hit(struct ps_dispatch *d, const struct ps_dispatch_request *r, int64_t now_ns)
+{
+	int item = item_need(d->residency, r->model, domain_of(d, r->tenant));
+	if (item < 0)
+		return;
+	if (r->paid) { /* counted when it was parked */
+		d->residency->items[item].used_ns = now_ns;
+		return;
+	}
+	d->tenants[r->tenant].hits++;
+	usage_note(d, r->tenant, item, 1, now_ns);
+}
+
+/* ---- loads -------------------------------------------------------------------------------- */
+
+void residency_loading(struct ps_dispatch *d, int instance)
+{
+	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
+	struct stock *s = stock_of(d, instance);
+	int item = item_find(d->residency, in->model, in->domain);
+	if (s && item >= 0)
+		s->for_tenant = d->residency->items[item].for_tenant;
+}
+
+static void loaded(struct residency *r, struct item *it, const struct ps_repo_facts *facts)
+{
+	int64_t ns = facts->load_ns > 0 ? facts->load_ns : 1;
+	over(r, it);
+	it->bytes = facts->private_bytes + facts->mapped_bytes;
+	if (it->bytes > 0)
+		r->ns_per_byte += SMOOTHING * ((double)ns / (double)it->bytes - r->ns_per_byte);
+	it->load_ns = ns;
+	it->failures = 0;
+}
+
+void residency_loaded(struct ps_dispatch *d, int instance, enum ps_status status,
+		      const struct ps_repo_facts *facts)
+{
+	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
+	d->residency->loads_due = true;
+	for (int k = 0; status == PS_OK && facts && k < in->n_users; k++) {
+		int item = item_need(d->residency, in->users[k], in->domain);
+		if (item >= 0)
+			loaded(d->residency, &d->residency->items[item], facts);
+	}
+}
+
+int64_t ps_dispatch_pause_ns(const struct ps_dispatch *d, int model, int domain, int64_t now_ns)
+{
+	int item = d->residency ? item_find(d->residency, model, domain) : -1;
+	const struct item *it = item >= 0 ? &d->residency->items[item] : NULL;
+	bool paused = it && it->failures >= PS_DISPATCH_MAX_FAILURES &&
+		      it->pause_until_ns > now_ns &&
+		      ps_repo_state_of(d->config.repo, model, domain) == PS_REPO_FAILED;
+	return paused ? it->pause_until_ns - now_ns : 0;
+}
+
+/* ---- time --------------------------------------------------------------------------------- */
+
+struct ps_dispatch_action residency_tick(struct ps_dispatch *d, int64_t now_ns)
+{
+	struct residency *r = d->residency;
+	if (r->told_first)
+		return tell_next(d, r->told_first, now_ns);
+	if (r->epoch_ends_ns <= now_ns) {
+		r->epoch_ends_ns = INT64_MAX; /* until somebody asks again */
+		usage_decay(r);
+	}
+	if (!r->loads_due && r->retry_ns > now_ns)
+		return nothing;
+	r->loads_due = false;
+	r->retry_ns = INT64_MAX;
+	return (struct ps_dispatch_action){.kind = PS_DISPATCH_LOADS};
+}
+
+int64_t residency_next_ns(const struct ps_dispatch *d)
+{
+	const struct residency *r = d->residency;
+	if (r->told_first || r->loads_due)
+		return 0;
+	return r->retry_ns < r->epoch_ends_ns ? r->retry_ns : r->epoch_ends_ns;
+}
+
+/* ---- after a restart ---------------------------------------------------------------------- */
+
+void ps_dispatch_recall(struct ps_dispatch *d, int tenant, int model, double rps)
+{
+	struct residency *r = d->residency;
+	int item = r && rps > 0 ? item_need(r, model, domain_of(d, tenant)) : -1;
+	if (item >= 0)
+		usage_note(d, tenant, item, rps * (double)r->config.epoch_ns * 1e-9, 0);
+}
+
+static double demand_of(const struct residency *r, const struct item *it)
+{
+	double sum = 0;
+	for (int u = it->first_use; u >= 0; u = r->uses[u].next)
+		sum += r->uses[u].demand;
+	return sum;
+}
+
+static int64_t bytes_of(const struct ps_dispatch *d, const struct item *it)
+{
+	return it->bytes > 0 ? it->bytes : ps_repo_get(d->config.repo, it->model)->identity.bytes;
+}
+
+/* The item on disk that is asked for most, and fits; -1: none. */
+static int most_wanted(const struct ps_dispatch *d, int64_t room)
+{
+	const struct residency *r = d->residency;
+	double most = 0;
+	int best = -1;
+	for (int i = 0; i < r->n_items; i++) {
+		const struct item *it = &r->items[i];
+		if (ps_repo_state_of(d->config.repo, it->model, it->domain) == PS_REPO_ON_DISK &&
+		    bytes_of(d, it) <= room && demand_of(r, it) > most) {
+			most = demand_of(r, it);
+			best = i;
+		}
+	}
+	return best;
+}
+
+void ps_dispatch_refill(struct ps_dispatch *d)
+{
+	struct residency *r = d->residency;
+	int64_t room = r ? r->config.budget_bytes - room_used(d, -1) : 0;
+	int best;
+	while (r && (best = most_wanted(d, room)) >= 0) {
+		room -= bytes_of(d, &r->items[best]);
+		if (fetch(d, best, -1, 0) != PS_OK)
+			break;
+	}
+}

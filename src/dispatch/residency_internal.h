@@ -1,0 +1,107 @@
+/* residency_internal.h - which models are in memory: the books.   Inside dispatch/ only.
+ *
+ *	residency.c   who asks for what, who is parked, what they are told
+ *	room.c        what takes memory, who is evicted
+ *	usage.c       what tenants ask for and what it cost them
+ *
+ * An *item* is a model in a domain: what requests wait for. A *stock* is an instance of the
+ * repository, by its number: what takes memory. Items of one content share a stock.
+ */
+#ifndef PS_DISPATCH_RESIDENCY_INTERNAL_H
+#define PS_DISPATCH_RESIDENCY_INTERNAL_H
+
+#include "dispatch/dispatch_internal.h"
+
+/* Numbers by key; a key is never taken out. */
+struct index {
+	struct index_slot *slots;
+	size_t n_slots, len;
+};
+
+struct item {
+	int model, domain;
+	int64_t bytes;	 /* as last measured or, until then, forecast; 0: unknown */
+	int64_t load_ns; /* of the last load; 0: there was none */
+	int64_t used_ns; /* when it was last asked for */
+	int failures;	 /* in a row */
+	int64_t pause_until_ns;
+	bool hangs;				  /* its load was given up; it may still end */
+	int for_tenant;				  /* who had it loaded; -1: nobody in particular */
+	int64_t fetched_ns;			  /* when; 0: nothing is under way */
+	int64_t own_ns;				  /* what its load is expected to take by itself, */
+	int64_t queued_ns;			  /* and with those before it */
+	int resuming;				  /* requests on their way to it */
+	struct ps_dispatch_request *first, *last; /* parked */
+	int first_use;				  /* of its uses; -1: none */
+};
+
+/* What a tenant asks of an item. */
+struct use {
+	int tenant, item, next; /* next: of the same item; -1: none */
+	double demand;		/* requests, halved each epoch */
+};
+
+struct stock {
+	uint64_t id;		/* of the instance: numbers are given again */
+	int64_t reserved_bytes; /* while it loads */
+	bool waits;		/* for room */
+	bool open;		/* there is room, and load_next has not said so yet */
+	bool timed;		/* ready_ns is known */
+	int64_t ready_ns;
+	int for_tenant;
+};
+
+struct residency {
+	struct ps_dispatch_memory config;
+	struct item *items;
+	int n_items, cap_items;
+	struct use *uses;
+	int n_uses, cap_uses;
+	struct ps_dispatch_evictions *evictions;
+	int n_evictions, cap_evictions;
+	struct stock *stocks; /* by instance */
+	int n_stocks;
+	struct index item_of, use_of, eviction_of;
+	struct ps_dispatch_request *told_first, *told_last; /* whom tick tells of */
+	double ns_per_byte;				    /* of loads without a history */
+	int64_t queued_ns;				    /* of all that is under way */
+	bool guarantees;				    /* some tenant has guaranteed bytes */
+	bool loads_due;	       /* make_room and load_next have something to do */
+	int64_t retry_ns;      /* or may have from then on; INT64_MAX: no */
+	int64_t epoch_ends_ns; /* INT64_MAX: nobody has asked since the last one */
+	struct ps_error why;   /* of the last REFUSE */
+};
+
+/* usage.c */
+/* index_get returns the number of a key, or -1. O(1). */
+int index_get(const struct index *x, uint64_t key);
+/* index_put adds a key that is not there. PS_ENOMEM. */
+enum ps_status index_put(struct index *x, uint64_t key, int number);
+void index_fini(struct index *x);
+/* item_find returns the item of a model in a domain, or -1; item_need makes it. -1: no memory. */
+int item_find(const struct residency *r, int model, int domain);
+int item_need(struct residency *r, int model, int domain);
+/* usage_note counts a request for an item. */
+void usage_note(struct ps_dispatch *d, int tenant, int item, double requests, int64_t now_ns);
+/* usage_decay halves all demand. */
+void usage_decay(struct residency *r);
+/* usage_main returns the tenant that asks most for the items of an instance, or -1. */
+int usage_main(const struct ps_dispatch *d, int instance);
+/* usage_of says whether a tenant asks for one of them. */
+bool usage_of(const struct ps_dispatch *d, int instance, int tenant);
+/* usage_evicted counts an eviction. */
+void usage_evicted(struct residency *r, int by, int of);
+
+/* room.c */
+/* room_used adds up what counts, without what `except` has reserved (-1: nothing is left out). */
+int64_t room_used(const struct ps_dispatch *d, int except);
+/* room_bytes returns what an instance would give back. */
+int64_t room_bytes(const struct ps_dispatch *d, int instance);
+/* stock_of returns the books of an instance; NULL: no memory. */
+struct stock *stock_of(struct ps_dispatch *d, int instance);
+
+/* residency.c */
+/* residency_settle looks who of the parked can go on, or has to be told otherwise. */
+void residency_settle(struct ps_dispatch *d, int64_t now_ns);
+
+#endif

@@ -1,0 +1,414 @@
+/* What takes memory, and who has to go. Memory counts from the moment that a load may begin until
+ * its instance is closed: a mapped file once for all instances of one content.
+ */
+#include "base/units.h"
+#include "dispatch/residency_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what counts -------------------------------------------------------------------------- */
+
+struct stock *stock_of(struct ps_dispatch *d, int instance)
+{
+	struct residency *r = d->residency;
+	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
+	if (instance >= r->n_stocks) {
+		int n = r->n_stocks ? r->n_stocks : 16;
+		while (n <= instance)
+			n *= 2;
+		struct stock *more = realloc(r->stocks, (size_t)n * sizeof *more);
+		if (!more)
+			return NULL;
+		r->stocks = more;
+		for (; r->n_stocks < n; r->n_stocks++)
+			r->stocks[r->n_stocks] = (struct stock){.id = UINT64_MAX};
+	}
+	struct stock *s = &r->stocks[instance];
+	if (s->id != in->id)
+		*s = (struct stock){.id = in->id, .for_tenant = -1};
+	return s;
+}
+
+/* What is known of an instance without making books for it. */
+static const struct stock *stock_get(const struct ps_dispatch *d, int instance)
+{
+	static const struct stock none = {.for_tenant = -1};
+	const struct residency *r = d->residency;
+	if (instance >= r->n_stocks ||
+	    r->stocks[instance].id != ps_repo_instance_get(d->config.repo, instance)->id)
+		return &none;
+	return &r->stocks[instance];
+}
+
+static bool is_held(const struct ps_repo_instance *in)
+{
+	return in->state == PS_REPO_INSTANCE_READY || in->state == PS_REPO_INSTANCE_UNLOADING;
+}
+
+static bool same_content(const struct ps_repo_instance *a, const struct ps_repo_instance *b)
+{
+	return a->hashed && b->hashed && memcmp(a->hash, b->hash, sizeof a->hash) == 0;
+}
+
+/* Whether another instance maps the same file: one before this one, or any. */
+static bool is_mapped_too(const struct ps_dispatch *d, int instance, int until)
+{
+	const struct ps_repo *repo = d->config.repo;
+	const struct ps_repo_instance *in = ps_repo_instance_get(repo, instance);
+	for (int i = 0; in->facts.mapped_bytes > 0 && i < until; i++) {
+		const struct ps_repo_instance *o = ps_repo_instance_get(repo, i);
+		if (i != instance && is_held(o) && o->facts.mapped_bytes > 0 && same_content(in, o))
+			return true;
+	}
+	return false;
+}
+
+int64_t room_used(const struct ps_dispatch *d, int except)
+{
+	const struct ps_repo *repo = d->config.repo;
+	int64_t sum = 0;
+	for (int i = 0; i < ps_repo_instances(repo); i++) {
+		const struct ps_repo_instance *in = ps_repo_instance_get(repo, i);
+		if (is_held(in)) {
+			sum += in->facts.private_bytes;
+			sum += is_mapped_too(d, i, i) ? 0 : in->facts.mapped_bytes;
+		} else if (in->state == PS_REPO_INSTANCE_LOADING && i != except) {
+			sum += stock_get(d, i)->waits ? 0 : stock_get(d, i)->reserved_bytes;
+		}
+	}
+	return sum;
+}
+
+int64_t room_bytes(const struct ps_dispatch *d, int instance)
+{
+	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
+	if (!is_held(in))
+		return 0;
+	bool shared = is_mapped_too(d, instance, ps_repo_instances(d->config.repo));
+	return in->facts.private_bytes + (shared ? 0 : in->facts.mapped_bytes);
+}
+
+/* What was evicted and is not gone: it has no users, and drains or is being closed. */
+static bool is_leaving(const struct ps_repo_instance *in)
+{
+	return is_held(in) && in->n_users == 0;
+}
+
+static int64_t leaving_bytes(const struct ps_dispatch *d)
+{
+	int64_t sum = 0;
+	for (int i = 0; i < ps_repo_instances(d->config.repo); i++)
+		if (is_leaving(ps_repo_instance_get(d->config.repo, i)))
+			sum += room_bytes(d, i);
+	return sum;
+}
+
+/* ---- who may go --------------------------------------------------------------------------- */
+
+/* For whom room is wanted. */
+struct want {
+	int tenant; /* -1: nobody's; the budget is exceeded */
+	bool rob;   /* also what has just come: it does not fit at all */
+	int64_t now_ns;
+	int64_t retry_ns; /* when somebody may go who may not yet; INT64_MAX: nobody */
+};
+
+static bool is_pinned(const struct ps_dispatch *d, const struct ps_repo_instance *in)
+{
+	for (int k = 0; k < in->n_users; k++)
+		if (ps_repo_get(d->config.repo, in->users[k])->config->pinned)
+			return true;
+	return false;
+}
+
+/* A request was told that its model is there. */
+static bool is_awaited(const struct ps_dispatch *d, const struct ps_repo_instance *in)
+{
+	for (int k = 0; k < in->n_users; k++) {
+		int item = item_find(d->residency, in->users[k], in->domain);
+		if (item >= 0 && d->residency->items[item].resuming > 0)
+			return true;
+	}
+	return false;
+}
+
+static int64_t resident_of(const struct ps_dispatch *d, int tenant)
+{
+	struct ps_dispatch_residency_view v;
+	ps_dispatch_residency_view_get(d, tenant, &v);
+	return v.resident_bytes;
+}
+
+/* Nobody but the tenant itself takes it below its guarantee. */
+static bool is_guaranteed(const struct ps_dispatch *d, int instance, int for_tenant)
+{
+	const struct ps_tenancy *t = d->config.tenancy;
+	for (int i = 0; d->residency->guarantees && i < ps_tenancy_count(t); i++) {
+		int64_t guaranteed = ps_tenancy_memory_bytes(t, i);
+		if (guaranteed == 0 || i == for_tenant || !usage_of(d, instance, i))
+			continue;
+		if (resident_of(d, i) - room_bytes(d, instance) < guaranteed)
+			return true;
+	}
+	return false;
+}
+
+static bool may_go(const struct ps_dispatch *d, int instance, struct want *w)
+{
+	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
+	if (in->state != PS_REPO_INSTANCE_READY || in->n_users == 0 || is_pinned(d, in) ||
+	    is_awaited(d, in) || (!w->rob && is_guaranteed(d, instance, w->tenant)))
+		return false;
+	const struct stock *s = stock_get(d, instance);
+	int64_t until_ns = s->timed ? s->ready_ns + d->residency->config.min_residency_ns
+				    : w->now_ns + d->residency->config.min_residency_ns;
+	if (w->rob || until_ns <= w->now_ns)
+		return true;
+	if (until_ns < w->retry_ns)
+		w->retry_ns = until_ns;
+	return false;
+}
+
+/* ---- who goes ----------------------------------------------------------------------------- */
+
+static int64_t used_ns(const struct ps_dispatch *d, const struct ps_repo_instance *in)
+{
+	int64_t last = 0;
+	for (int k = 0; k < in->n_users; k++) {
+		int item = item_find(d->residency, in->users[k], in->domain);
+		if (item >= 0 && d->residency->items[item].used_ns > last)
+			last = d->residency->items[item].used_ns;
+	}
+	return last;
+}
+
+/* The longest unused of those that may go, idle ones before busy ones; -1: there is none. */
+static int victim(const struct ps_dispatch *d, struct want *w)
+{
+	int best = -1;
+	bool best_busy = false;
+	int64_t best_ns = 0;
+	for (int i = 0; i < ps_repo_instances(d->config.repo); i++) {
+		const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, i);
+		if (!may_go(d, i, w))
+			continue;
+		bool busy = in->holds > 0;
+		int64_t ns = used_ns(d, in);
+		if (best >= 0 && (busy > best_busy || (busy == best_busy && ns >= best_ns)))
+			continue;
+		best = i;
+		best_busy = busy;
+		best_ns = ns;
+	}
+	return best;
+}
+
+static void evict(struct ps_dispatch *d, int instance, int by)
+{
+	usage_evicted(d->residency, by, usage_main(d, instance));
+	ps_repo_evict(d->config.repo, instance);
+}
+
+/* Evicts until `bytes` beside what else counts fit in the budget once all that goes is gone. False:
+ * they will not, as things are. Nothing is evicted in vain. */
+static bool evict_for(struct ps_dispatch *d, int except, int64_t bytes, struct want *w)
+{
+	int64_t over =
+		room_used(d, except) - leaving_bytes(d) + bytes - d->residency->config.budget_bytes;
+	int64_t most = 0;
+	for (int i = 0; over > 0 && i < ps_repo_instances(d->config.repo); i++)
+		most += may_go(d, i, w) ? room_bytes(d, i) : 0;
+	if (over > most)
+		return false;
+	while (over > 0) {
+		int v = victim(d, w);
+		if (v < 0)
+			return false;
+		over -= room_bytes(d, v);
+		evict(d, v, w->tenant);
+	}
+	return true;
+}
+
+static void retry_at(struct ps_dispatch *d, const struct want *w)
+{
+	if (w->retry_ns < d->residency->retry_ns)
+		d->residency->retry_ns = w->retry_ns;
+}
+
+/* It was promised room, in the order in which they asked: a small one does not overtake for ever a
+ * large one that waits. */
+static bool try_open(struct ps_dispatch *d, int instance, int64_t now_ns)
+{
+	struct stock *s = &d->residency->stocks[instance];
+	struct want w = {.tenant = s->for_tenant, .now_ns = now_ns, .retry_ns = INT64_MAX};
+	bool fits = room_used(d, instance) + s->reserved_bytes <= d->residency->config.budget_bytes;
+	if (!fits) {
+		(void)evict_for(d, instance, s->reserved_bytes, &w);
+		retry_at(d, &w);
+		return false;
+	}
+	s->waits = false;
+	s->open = true;
+	return true;
+}
+
+static void open_waiting(struct ps_dispatch *d, int64_t now_ns)
+{
+	bool opened = true;
+	while (opened) {
+		int first = -1;
+		for (int i = 0; i < ps_repo_instances(d->config.repo); i++) {
+			const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, i);
+			if (in->state == PS_REPO_INSTANCE_LOADING && stock_get(d, i)->waits &&
+			    (first < 0 || in->id < ps_repo_instance_get(d->config.repo, first)->id))
+				first = i;
+		}
+		opened = first >= 0 && try_open(d, first, now_ns);
+	}
+}
+
+/* More than was forecast came in, or the budget is another one. */
+static void trim(struct ps_dispatch *d, int64_t now_ns)
+{
+	struct want w = {.tenant = -1, .now_ns = now_ns, .retry_ns = INT64_MAX};
+	if (!evict_for(d, -1, 0, &w)) {
+		w.rob = true;
+		while (!evict_for(d, -1, 0, &w)) {
+			int v = victim(d, &w);
+			if (v < 0)
+				break;
+			evict(d, v, -1);
+		}
+	}
+}
+
+/* A load has no clock; what it brought is dated when somebody looks. */
+static void date_stocks(struct ps_dispatch *d, int64_t now_ns)
+{
+	for (int i = 0; i < ps_repo_instances(d->config.repo); i++) {
+		if (ps_repo_instance_get(d->config.repo, i)->state != PS_REPO_INSTANCE_READY)
+			continue;
+		struct stock *s = stock_of(d, i);
+		if (s && !s->timed) {
+			s->timed = true;
+			s->ready_ns = now_ns;
+		}
+	}
+}
+
+static bool has_guarantees(const struct ps_dispatch *d)
+{
+	const struct ps_tenancy *t = d->config.tenancy;
+	for (int i = 0; i < ps_tenancy_count(t); i++)
+		if (ps_tenancy_memory_bytes(t, i) > 0)
+			return true;
+	return false;
+}
+
+void ps_dispatch_make_room(struct ps_dispatch *d, int64_t now_ns)
+{
+	struct residency *r = d->residency;
+	if (!r)
+		return;
+	r->loads_due = false;
+	r->retry_ns = INT64_MAX;
+	r->guarantees = has_guarantees(d);
+	date_stocks(d, now_ns);
+	residency_settle(d, now_ns);
+	trim(d, now_ns);
+	open_waiting(d, now_ns);
+}
+
+/* ---- loads -------------------------------------------------------------------------------- */
+
+static enum ps_status too_big(const struct ps_dispatch *d, const char *what, int64_t bytes,
+			      struct ps_error *err)
+{
+	char need[PS_UNITS_SIZE], has[PS_UNITS_SIZE];
+	return ps_error_set(err, PS_ETOOBIG, "%s %s, and model_memory is %s", what,
+			    ps_units_format_bytes(bytes, need),
+			    ps_units_format_bytes(d->residency->config.budget_bytes, has));
+}
+
+static void note_bytes(struct ps_dispatch *d, int instance, int64_t bytes)
+{
+	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
+	for (int k = 0; k < in->n_users; k++) {
+		int item = item_need(d->residency, in->users[k], in->domain);
+		if (item >= 0)
+			d->residency->items[item].bytes = bytes;
+	}
+}
+
+/* What was measured goes before a forecast. */
+static int64_t resident_bytes(const struct ps_dispatch *d, int instance,
+			      const struct ps_dispatch_need *need)
+{
+	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
+	int64_t known = 0;
+	for (int k = 0; k < in->n_users; k++) {
+		int item = item_find(d->residency, in->users[k], in->domain);
+		if (item >= 0 && d->residency->items[item].load_ns > 0)
+			known = d->residency->items[item].bytes;
+	}
+	return known > need->resident_bytes ? known : need->resident_bytes;
+}
+
+enum ps_status ps_dispatch_reserve(struct ps_dispatch *d, int instance,
+				   const struct ps_dispatch_need *need, struct ps_error *err)
+{
+	struct stock *s = stock_of(d, instance);
+	if (!s)
+		return ps_error_set(err, PS_ENOMEM, "out of memory");
+	int64_t bytes = resident_bytes(d, instance, need);
+	if (bytes > d->residency->config.budget_bytes)
+		return too_big(d, "it is expected to hold", bytes, err);
+	if (need->load_bytes > d->residency->config.budget_bytes)
+		return too_big(d, "loading it for the first time is expected to take",
+			       need->load_bytes, err);
+	s->reserved_bytes = bytes > need->load_bytes ? bytes : need->load_bytes;
+	s->waits = true;
+	d->residency->loads_due = true;
+	return PS_OK;
+}
+
+enum ps_status ps_dispatch_measured(struct ps_dispatch *d, int instance,
+				    const struct ps_repo_facts *facts, struct ps_error *err)
+{
+	int64_t bytes = facts->private_bytes + facts->mapped_bytes;
+	if (!d->residency || bytes <= d->residency->config.budget_bytes)
+		return PS_OK;
+	note_bytes(d, instance, bytes);
+	return too_big(d, "it holds", bytes, err);
+}
+
+int residency_open(struct ps_dispatch *d)
+{
+	for (int i = 0; i < d->residency->n_stocks && i < ps_repo_instances(d->config.repo); i++) {
+		struct stock *s = &d->residency->stocks[i];
+		if (!s->open || s->id != ps_repo_instance_get(d->config.repo, i)->id)
+			continue;
+		s->open = false;
+		return i;
+	}
+	return -1;
+}
+
+/* ---- what can be seen --------------------------------------------------------------------- */
+
+void ps_dispatch_memory_view_get(const struct ps_dispatch *d,
+				 struct ps_dispatch_memory_view *ret_view)
+{
+	*ret_view = (struct ps_dispatch_memory_view){.parked = d->parked};
+	if (!d->residency)
+		return;
+	ret_view->budget_bytes = d->residency->config.budget_bytes;
+	ret_view->used_bytes = room_used(d, -1);
+	ret_view->leaving_bytes = leaving_bytes(d);
+	for (int i = 0; i < ps_repo_instances(d->config.repo); i++)
+		if (ps_repo_instance_get(d->config.repo, i)->state == PS_REPO_INSTANCE_LOADING &&
+		    !stock_get(d, i)->waits)
+			ret_view->reserved_bytes += stock_get(d, i)->reserved_bytes;
+}

@@ -1,0 +1,279 @@
+/* memory.c - the budget of memory for loaded models: what the configuration says, what opening a
+ * model takes, and calls that wait for their model. What to load and whom to evict dispatch
+ * decides.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "serve/admin_internal.h"
+#include "serve/observe_parts_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- the memory of the slice --- */
+
+/* The limit in a file of a control group; INT64_MAX: it says none. */
+static int64_t read_limit(const char *path)
+{
+	char text[64];
+	int64_t bytes = INT64_MAX;
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return INT64_MAX;
+	if (!fgets(text, sizeof text, f))
+		text[0] = '\0';
+	fclose(f);
+	text[strcspn(text, "\n")] = '\0';
+	if (ps_units_parse_int(text, &bytes, NULL) != PS_OK || bytes <= 0)
+		return INT64_MAX; /* "max" */
+	return bytes;
+}
+
+/* The least of the limits from a group up to the root. `group` is cut on the way. */
+static int64_t least_limit(const char *mount, char *group, const char *file)
+{
+	int64_t least = INT64_MAX;
+	char path[4400];
+	for (;;) {
+		snprintf(path, sizeof path, "%s%s/%s", mount, group, file);
+		int64_t limit = read_limit(path);
+		least = limit < least ? limit : least;
+		char *slash = strrchr(group, '/');
+		if (!slash)
+			return least;
+		*slash = '\0';
+	}
+}
+
+/* What the process may use: its control group's limit, or the machine's memory. */
+static int64_t slice_bytes(void)
+{
+	int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE);
+	char line[4200];
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	while (f && fgets(line, sizeof line, f)) {
+		int64_t limit = INT64_MAX;
+		char *group = strrchr(line, ':');
+		line[strcspn(line, "\n")] = '\0';
+		if (strncmp(line, "0::", 3) == 0)
+			limit = least_limit("/sys/fs/cgroup", group + 1, "memory.max");
+		else if (group && strstr(line, ":memory:"))
+			limit = least_limit("/sys/fs/cgroup/memory", group + 1,
+					    "memory.limit_in_bytes");
+		bytes = limit < bytes ? limit : bytes;
+	}
+	if (f)
+		fclose(f);
+	return bytes;
+}
+
+static enum ps_status parse_budget(const char *text, int64_t *ret_bytes, struct ps_error *err)
+{
+	size_t n = strlen(text);
+	char number[32];
+	double percent;
+	if (n > 1 && n < sizeof number && text[n - 1] == '%') {
+		snprintf(number, sizeof number, "%.*s", (int)n - 1, text);
+		enum ps_status status = ps_units_parse_double(number, &percent, err);
+		if (status == PS_OK && !(percent > 0 && percent <= 100))
+			status = ps_error_set(err, PS_EINVAL, "a share is in (0%%, 100%%]");
+		if (status == PS_OK)
+			*ret_bytes = (int64_t)(percent / 100 * (double)slice_bytes());
+		return status;
+	}
+	enum ps_status status = ps_units_parse_bytes(text, ret_bytes, err);
+	if (status == PS_OK && *ret_bytes < 1)
+		status = ps_error_set(err, PS_EINVAL, "a budget of 0 holds no model");
+	return status;
+}
+
+enum ps_status ps_serve_memory_of(const struct ps_serve_config *c,
+				  struct ps_dispatch_memory *ret_memory, struct ps_error *err)
+{
+	enum ps_status status = PS_OK;
+	*ret_memory = (struct ps_dispatch_memory){
+		.policy = (enum ps_dispatch_memory_policy)c->memory_policy,
+		.epoch_ns = c->memory_epoch,
+		.min_residency_ns = c->min_residency,
+		.load_timeout_ns = c->load_timeout,
+		.load_pause_ns = c->load_pause,
+	};
+	if (c->model_memory)
+		status = parse_budget(c->model_memory, &ret_memory->budget_bytes, err);
+	if (status != PS_OK)
+		ps_error_where(err, "model_memory");
+	return status;
+}
+
+/* More may be pinned than fits; it stays. */
+static void warn_of_pinned(struct ps_serve *s)
+{
+	struct ps_dispatch_memory_view v;
+	char used[PS_UNITS_SIZE], budget[PS_UNITS_SIZE];
+	pthread_mutex_lock(&s->lock);
+	ps_dispatch_make_room(s->dispatch, ps_clock_now_ns());
+	ps_dispatch_memory_view_get(s->dispatch, &v);
+	pthread_mutex_unlock(&s->lock);
+	if (v.used_bytes - v.leaving_bytes > v.budget_bytes)
+		ps_log(PS_LOG_WARN, "models",
+		       "model_memory is %s, and models that are pinned or being used hold %s",
+		       ps_units_format_bytes(v.budget_bytes, budget),
+		       ps_units_format_bytes(v.used_bytes - v.leaving_bytes, used));
+}
+
+void ps_serve_set_memory(struct ps_serve *s, const struct ps_serve_config *c)
+{
+	struct ps_dispatch_memory m;
+	struct ps_error err;
+	enum ps_status status = ps_serve_memory_of(c, &m, &err);
+	pthread_mutex_lock(&s->lock);
+	if (status == PS_OK)
+		status = ps_dispatch_set_memory(s->dispatch, &m, &err);
+	pthread_mutex_unlock(&s->lock);
+	if (status != PS_OK)
+		ps_log(PS_LOG_WARN, "reload", "model_memory needs a restart: %s", err.what);
+	else if (m.budget_bytes > 0)
+		warn_of_pinned(s);
+}
+
+/* --- what opening takes --- */
+
+static enum ps_status need_of(struct ps_engine *e, const struct ps_engine_ops *ops,
+			      const char *path, struct ps_engine_need *ret_need,
+			      struct ps_error *err)
+{
+	*ret_need = (struct ps_engine_need){0};
+	return ops && ops->need ? ops->need(e, path, ret_need, err) : PS_OK;
+}
+
+enum ps_status ps_serve_check_size(const struct ps_dispatch_memory *m, const char *path,
+				   struct ps_error *err)
+{
+	struct ps_engine_need need;
+	struct ps_error own;
+	char takes[PS_UNITS_SIZE], budget[PS_UNITS_SIZE];
+	if (m->budget_bytes == 0 ||
+	    need_of(NULL, ps_engine_for_path(path), path, &need, &own) != PS_OK ||
+	    need.resident_bytes <= m->budget_bytes)
+		return PS_OK; /* what is wrong with the file, loading says */
+	return ps_error_set(err, PS_ETOOBIG,
+			    "%s is expected to hold %s once it is loaded, and model_memory is %s",
+			    path, ps_units_format_bytes(need.resident_bytes, takes),
+			    ps_units_format_bytes(m->budget_bytes, budget));
+}
+
+enum ps_status ps_serve_need(struct ps_serve *s, const char *path, struct ps_engine_need *ret_need,
+			     struct ps_error *err)
+{
+	struct ps_serve_engine engine = {0};
+	enum ps_status status = ps_serve_engine_for(s, path, &engine, err);
+	return status == PS_OK ? need_of(engine.engine, engine.ops, path, ret_need, err) : status;
+}
+
+/* --- calls that wait for their model: their I/O thread --- */
+
+/* What one stay under the lock brought. */
+struct wait {
+	enum ps_status status;
+	int64_t retry_ns, next_tick_ns;
+};
+
+static void await(struct ps_serve_call *c, struct wait *w)
+{
+	struct ps_serve *s = c->io->server;
+	struct ps_dispatch_view view;
+	int64_t now_ns = ps_clock_now_ns();
+	pthread_mutex_lock(&s->lock);
+	w->status = ps_dispatch_await(s->dispatch, &c->d, now_ns, &w->retry_ns, &c->err);
+	c->admitted = w->status == PS_OK;
+	ps_dispatch_view_get(s->dispatch, c->tenant, now_ns, &view);
+	w->next_tick_ns = ps_dispatch_next_tick_ns(s->dispatch);
+	pthread_mutex_unlock(&s->lock);
+	if (w->retry_ns == 0)
+		w->retry_ns = view.retry_after_ns;
+}
+
+bool ps_serve_wait_for_model(struct ps_serve_call *c, void (*again)(struct ps_serve_call *c))
+{
+	struct wait w;
+	if (c->where == PS_SERVE_HERE)
+		return false;
+	ps_error_clear(&c->err);
+	ps_dispatch_request_init(&c->d, c->tenant, c->model);
+	c->d.account.received_ns = c->received_ns;
+	c->d.account.load_wait_ns = c->load_wait_ns;
+	c->d.paid = c->paid;
+	ps_serve_set_times(c);
+	c->again = again;
+	await(c, &w);
+	if (w.status == PS_EQUOTA || w.status == PS_EUNAVAIL)
+		ps_serve_add_retry_after(c, w.retry_ns);
+	if (w.status != PS_OK)
+		ps_serve_refuse(c);
+	ps_serve_set_tick(c->io, w.next_tick_ns);
+	return true;
+}
+
+/* --- after a restart: the observer's thread reads, and tells dispatch --- */
+
+struct recall {
+	struct ps_serve_job job;
+	struct ps_serve *server;
+	struct ps_serve_snapshot *snapshot;
+	int rows;
+};
+
+static bool recall_row(void *ctx, const struct ps_state_demand_row *row)
+{
+	struct recall *r = ctx;
+	struct ps_serve *s = r->server;
+	int tenant = ps_tenancy_find(r->snapshot->tenancy, row->tenant, strlen(row->tenant));
+	pthread_mutex_lock(&s->lock);
+	int model = ps_repo_find(s->repo, row->model, strlen(row->model), row->version);
+	if (tenant >= 0 && model >= 0) {
+		ps_dispatch_recall(s->dispatch, tenant, model, row->rps);
+		r->rows++;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return true;
+}
+
+static void recall_work(struct ps_serve_job *job)
+{
+	struct recall *r = (struct recall *)job;
+	struct ps_serve *s = r->server;
+	struct ps_error err;
+	if (ps_state_demands(s->observe->state, recall_row, r, &err) != PS_OK)
+		ps_log_error(PS_LOG_WARN, "models", &err);
+	pthread_mutex_lock(&s->lock);
+	ps_dispatch_refill(s->dispatch);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void recall_done(struct ps_serve_job *job)
+{
+	struct recall *r = (struct recall *)job;
+	if (r->rows > 0)
+		ps_log(PS_LOG_INFO, "models", "loading by the demand that is remembered: %d rows",
+		       r->rows);
+	ps_serve_kick_loaders(r->server);
+	ps_serve_snapshot_unref(r->snapshot);
+	free(r);
+}
+
+void ps_serve_recall(struct ps_serve *s)
+{
+	struct recall *r = s->observe->state && ps_dispatch_on_demand(s->dispatch)
+				   ? calloc(1, sizeof *r)
+				   : NULL;
+	if (!r)
+		return;
+	r->job = (struct ps_serve_job){
+		.work = recall_work, .done = recall_done, .loop = s->ios[0].loop};
+	r->server = s;
+	r->snapshot = ps_serve_newest(s);
+	ps_serve_observe_post(s->observe, &r->job);
+}

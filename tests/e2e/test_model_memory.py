@@ -1,0 +1,272 @@
+# timeout: 180
+"""Models on demand, under a budget of memory: loaded by their first request, evicted when others need
+their room, and what is said when that does not work."""
+import concurrent.futures
+import itertools
+import json
+import os
+import pathlib
+import re
+import signal
+import sqlite3
+import tempfile
+import threading
+import time
+import unittest
+import urllib.request
+
+import yaml
+
+from support.perseus import Server, StartError, needs_onnxruntime, run, synthetic, until
+
+X = [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}]
+MIB = 2 ** 20
+NAME = "resnet18"
+
+
+seeds = itertools.count()
+
+
+def held(mib, **more):
+    """A model that holds so much, and has a content of its own."""
+    return synthetic(memory=f"{mib}MiB", seed=next(seeds), **more)
+
+
+class Budget(Server):
+    """A server with a budget; m0.synthetic.yaml and so on lie in its folder."""
+
+    def __init__(self, models, memory, config=None, **more):
+        super().__init__(models=models, **more,
+                         config={"model_memory": memory, "min_residency": 0, **(config or {})})
+
+    def ask(self, model, **more):
+        status, head, body = self.infer(model, X, **more)
+        return status, head, body
+
+    def index(self):
+        rows = json.loads(self.get("/v2/repository/index", "POST", b"")[2])
+        return {r["name"]: r for r in rows}
+
+    def where(self, *names):
+        index = self.index()
+        return [index[n]["residency"] for n in names]
+
+    def metric(self, name, **labels):
+        with urllib.request.urlopen("http://" + self.ready["metrics"] + "/metrics") as answer:
+            text = answer.read().decode()
+        total = 0
+        for line in text.splitlines():
+            m = re.fullmatch(rf"{name}(?:{{(.*)}})? (\S+)", line)
+            if m and all(f'{k}="{v}"' in (m[1] or "") for k, v in labels.items()):
+                total += float(m[2])
+        return total
+
+    def rewrite(self, **changes):
+        path = self.dir / "serve.yaml"
+        config = {**yaml.safe_load(path.read_text()), **changes}
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        generation = self.metric("perseus_config_generation")
+        self.process.send_signal(signal.SIGHUP)
+        until(lambda: self.metric("perseus_config_generation") > generation)
+
+
+class OnDemand(unittest.TestCase):
+    def test_the_first_request_loads(self):
+        models = {f"m{i}": held(20, load_time="300ms") for i in range(3)}
+        with Budget(models, "45MiB") as s:
+            self.assertEqual(s.where("m0", "m1", "m2"), ["on disk"] * 3)
+            self.assertEqual(s.index()["m0"]["state"], "READY")
+            self.assertEqual(s.get("/v2/models/m0/ready")[0], 200)
+            self.assertEqual(s.metric("perseus_model_memory_used_bytes"), 0)
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                answers = list(pool.map(lambda _: s.ask("m0"), range(8)))
+            self.assertEqual([a[0] for a in answers], [200] * 8)
+            self.assertIn("load;dur=", answers[0][1]["Server-Timing"])
+            self.assertEqual(s.metric("perseus_model_loads_total", model="m0", result="ok"), 1)
+            self.assertEqual(s.metric("perseus_model_cold_starts_total", tenant="default"), 8)
+            self.assertGreater(s.metric("perseus_model_load_wait_seconds_total"), 0.25)
+            self.assertNotIn("load;dur=", s.ask("m0")[1]["Server-Timing"])
+            self.assertEqual(s.metric("perseus_model_hits_total", tenant="default"), 1)
+            # The longest unused goes.
+            self.assertEqual(s.ask("m1")[0], 200)
+            self.assertEqual(s.ask("m0")[0], 200)
+            self.assertEqual(s.ask("m2")[0], 200)
+            self.assertEqual(s.where("m0", "m1", "m2"), ["resident", "on disk", "resident"])
+            self.assertLessEqual(s.metric("perseus_model_memory_used_bytes"), 45 * MIB)
+            self.assertEqual(s.metric("perseus_model_memory_budget_bytes"), 45 * MIB)
+            self.assertEqual(s.metric("perseus_model_evictions_total",
+                                      **{"for": "default", "of": "default"}), 1)
+            # Metadata needs the model, too.
+            status, _, body = s.get("/v2/models/m1")
+            self.assertEqual((status, json.loads(body)["name"]), (200, "m1"))
+            self.assertEqual(s.where("m1"), ["resident"])
+            # By name, over the API.
+            until(lambda: s.where("m0", "m1", "m2").count("resident") == 2)
+            gone = [m for m in ("m0", "m2") if s.where(m) == ["on disk"]][0]
+            self.assertEqual(s.get(f"/v2/repository/models/{gone}/load", "POST", b"")[0], 200)
+            self.assertEqual(s.where(gone), ["resident"])
+
+    def test_deadlines(self):
+        models = {f"m{i}": held(20, load_time="400ms") for i in range(2)}
+        with Budget(models, "25MiB") as s:
+            self.assertEqual([s.ask("m0")[0], s.ask("m1")[0]], [200, 200])  # now it is known
+            status, head, body = s.ask("m0", parameters={"timeout": 100000})
+            self.assertEqual(status, 503, body)
+            self.assertEqual(head["Retry-After"], "1")
+            self.assertIn("is being loaded: it is expected in 4", body["error"])
+            self.assertEqual(s.ask("m0", parameters={"timeout": 5000000})[0], 200)
+            self.assertEqual(s.metric("perseus_requests_total", outcome="loading"), 1)
+
+    def test_a_load_that_fails(self):
+        with Budget({"m0": held(1, broken="the weights are missing")}, "25MiB",
+                    {"load_pause": "1h"}) as s:
+            for _ in range(3):
+                status, _, body = s.ask("m0")
+                self.assertEqual(status, 503)
+                self.assertIn("the weights are missing", body["error"])
+            status, head, body = s.ask("m0")
+            self.assertEqual(status, 503)
+            self.assertIn("failed to load 3 times, and is tried again in", body["error"])
+            self.assertGreater(int(head["Retry-After"]), 3500)
+            row = s.index()["m0"]
+            self.assertEqual((row["state"], row["residency"]), ("UNAVAILABLE", "failed"))
+            self.assertIn("the weights are missing (tried again in", row["reason"])
+            self.assertEqual(s.metric("perseus_model_loads_total", result="failed"), 3)
+            self.assertEqual(s.get("/v2/models/m0/ready")[0], 400)
+
+    def test_a_load_that_hangs_and_one_that_stops(self):
+        with Budget({"m0": held(1, load_time="600s"), "m1": held(1)}, "25MiB",
+                    {"load_timeout": "200ms", "max_loading": 2}) as s:
+            status, _, body = s.ask("m0")
+            self.assertEqual(status, 503)
+            self.assertIn("was not loaded within 200 ms", body["error"])
+            self.assertIn("takes longer than load_timeout", s.ask("m0")[2]["error"])
+            self.assertEqual(s.where("m0"), ["loading"])
+            self.assertEqual(s.ask("m1")[0], 200)  # others go on
+
+    def test_what_waits_is_finished_at_the_end(self):
+        with Budget({"m0": held(1, load_time="500ms")}, "25MiB") as s:
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                answer = pool.submit(s.ask, "m0")
+                until(lambda: s.metric("perseus_load_waiting_requests") == 1)
+                s.process.send_signal(signal.SIGTERM)
+                self.assertEqual(answer.result()[0], 200)
+
+    def test_sizes(self):
+        with self.assertRaises(StartError) as e:
+            Budget({"m0": held(20), "m1": held(30)}, "25MiB")
+        self.assertIn("m1.synthetic.yaml is expected to hold 30", str(e.exception))
+        self.assertIn("and model_memory is 25", str(e.exception))
+        # One that holds more than is said of it.
+        with Budget({"m0": held(30, claims="10MiB"), "m1": held(15, claims="5MiB"),
+                     "m2": held(10)}, "25MiB") as s:
+            status, _, body = s.ask("m0")
+            self.assertEqual(status, 503)
+            self.assertIn("it holds 30.0 MiB, and model_memory is 25.0 MiB", body["error"])
+            self.assertEqual([s.ask("m2")[0], s.ask("m1")[0]], [200, 200])
+            until(lambda: s.where("m1", "m2") == ["resident", "on disk"])
+            self.assertLessEqual(s.metric("perseus_model_memory_used_bytes"), 25 * MIB)
+
+    def test_a_lower_budget(self):
+        with Budget({f"m{i}": held(20) for i in range(3)}, "65MiB") as s:
+            for i in range(3):
+                self.assertEqual(s.ask(f"m{i}")[0], 200)
+            s.rewrite(model_memory="25MiB")
+            until(lambda: s.where("m0", "m1", "m2") == ["on disk", "on disk", "resident"])
+            until(lambda: s.metric("perseus_model_memory_used_bytes") <= 25 * MIB)
+            self.assertEqual(s.ask("m0")[0], 200)
+
+    def test_the_pinned_stay(self):
+        with Budget({f"m{i}": held(20) for i in range(4)}, "65MiB") as s:
+            rows = yaml.safe_load((s.dir / "serve.yaml").read_text())["models"]
+            s.rewrite(models=[{**row, "pin": row["name"] == "m0"} for row in rows])
+            until(lambda: s.where("m0") == ["resident"])  # nobody has asked for it
+            for _ in range(2):
+                for i in range(1, 4):
+                    self.assertEqual(s.ask(f"m{i}")[0], 200)
+            self.assertEqual(s.where("m0"), ["resident"])
+            self.assertEqual(s.metric("perseus_model_loads_total", model="m0", result="ok"), 1)
+
+    def test_under_load_nothing_fails(self):
+        models = {f"m{i}": held(8, load_time="5ms", mean="2ms") for i in range(6)}
+        with Budget(models, "20MiB") as s:
+            end = time.monotonic() + 3
+            used, codes = [], []
+
+            def ask(k):
+                i = k
+                while time.monotonic() < end:
+                    codes.append(s.ask(f"m{i % 6}")[0])
+                    i += 1 + k
+
+            threads = [threading.Thread(target=ask, args=(k,)) for k in range(4)]
+            for t in threads:
+                t.start()
+            while time.monotonic() < end:
+                used.append(s.metric("perseus_model_memory_used_bytes"))
+                time.sleep(0.05)
+            for t in threads:
+                t.join()
+            self.assertEqual(set(codes), {200})
+            self.assertLessEqual(max(used), 20 * MIB)
+            self.assertGreater(s.metric("perseus_model_evictions_total"), 10)
+
+    def test_a_file_that_goes(self):
+        with Budget({"m0": held(20), "m1": held(20)}, "25MiB") as s:
+            self.assertEqual(s.ask("m0")[0], 200)
+            (s.dir / "m0.synthetic.yaml").unlink()
+            self.assertEqual(s.ask("m0")[0], 200)  # it is loaded
+            self.assertEqual(s.ask("m1")[0], 200)
+            status, _, body = s.ask("m0")
+            self.assertEqual(status, 503, body)
+            self.assertIn("failed to load", body["error"])
+
+    def test_after_a_crash_what_was_asked_for_is_loaded_again(self):
+        with tempfile.TemporaryDirectory() as state:
+            models = {f"m{i}": held(20) for i in range(3)}
+            with Budget(models, "45MiB", {"state": state}) as s:
+                for _ in range(5):
+                    self.assertEqual([s.ask("m2")[0], s.ask("m1")[0]], [200, 200])
+                path = os.path.join(state, "perseus-state.db")
+
+                def remembered():
+                    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+                        return db.execute("SELECT count(*) FROM demand").fetchone()[0] == 2
+                until(remembered)
+                s.process.kill()
+                s.process.wait()
+                s.code = 0
+            with Budget(models, "45MiB", {"state": state}) as s:
+                until(lambda: s.where("m0", "m1", "m2") == ["on disk", "resident", "resident"])
+                self.assertEqual(s.metric("perseus_model_cold_starts_total"), 0)
+
+
+@needs_onnxruntime
+class Mapped(unittest.TestCase):
+    def test_the_second_load_maps_the_converted_file(self):
+        with tempfile.TemporaryDirectory(prefix="perseus-memory-") as d:
+            done = run("zoo", "write", NAME, "--dir", d)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            size = (pathlib.Path(d) / f"{NAME}.onnx").stat().st_size
+            with Budget({}, str(3 * size), {"model_repository": [d], "cache": d + "/cache"}) as s:
+                took = []
+                for _ in range(2):
+                    before = s.metric("perseus_model_load_seconds_total")
+                    self.assertEqual(s.get(f"/v2/models/{NAME}")[0], 200)
+                    took.append(s.metric("perseus_model_load_seconds_total") - before)
+                    self.assertGreater(s.metric("perseus_model_memory_bytes", kind="mapped"),
+                                       0.9 * size)
+                    self.assertEqual(
+                        s.get(f"/v2/repository/models/{NAME}/unload", "POST", b"")[0], 200)
+                    self.assertEqual(
+                        s.get(f"/v2/repository/models/{NAME}/load", "POST", b"")[0], 200)
+                self.assertLess(took[1], took[0] / 2, took)
+            # Its conversion takes more memory than there may be.
+            with Budget({}, str(2 * size), {"model_repository": [d], "cache": d + "/none"}) as s:
+                status, _, body = s.get(f"/v2/models/{NAME}")
+                self.assertEqual(status, 503)
+                self.assertIn(b"loading it for the first time is expected to take", body)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,543 @@
+/* A budget of memory: who waits, who is loaded, who goes. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "unit/dispatch/memory_world.h"
+
+#include "base/rng.h"
+
+#define START(m, bytes)                                                                            \
+	struct ps_dispatch_memory memory = budget(bytes);                                          \
+	struct machine m;                                                                          \
+	start_machine(&m, &memory, 0, 0, 0)
+
+static void one_load_serves_all_who_wait(void **state)
+{
+	(void)state;
+	START(m, 25);
+	struct ps_dispatch_request a, b;
+	assert_int_equal(state_of(&m, 0), PS_REPO_ON_DISK);
+	assert_true(ps_repo_ready(m.repo)); /* what is on disk is as good as there */
+	assert_int_equal(await(&m, &a, A, 0, 0), PS_OK);
+	assert_int_equal(await(&m, &b, B, 0, 0), PS_OK);
+	assert_int_equal(a.state, PS_DISPATCH_PARKED);
+	assert_int_equal(m.n_opening, 1);
+	assert_int_equal(state_of(&m, 0), PS_REPO_LOADING);
+	m.now += 100 * MS;
+	end_load(&m, PS_OK);
+	assert_int_equal(m.n_resumed, 2);
+	assert_ptr_equal(m.resumed[0], &a);
+	assert_int_equal(a.state, PS_DISPATCH_NEW);
+	assert_true(a.paid);
+	assert_true(a.account.load_wait_ns == 100 * MS);
+	assert_int_equal(used(&m), 10);
+	struct ps_dispatch_residency_view v;
+	ps_dispatch_residency_view_get(m.d, A, &v);
+	assert_int_equal(v.cold_starts, 1);
+	assert_true(v.load_wait_ns == 100 * MS);
+	use(&m, A, 0);
+	ps_dispatch_residency_view_get(m.d, A, &v);
+	assert_int_equal(v.hits, 1);
+	assert_int_equal(v.resident_bytes, 10);
+	stop_machine(&m);
+}
+
+static void the_longest_unused_goes_and_counts_until_it_is_gone(void **state)
+{
+	(void)state;
+	START(m, 25);
+	struct ps_dispatch_request r;
+	have(&m, A, 0);
+	have(&m, A, 1);
+	use(&m, A, 0);
+	assert_int_equal(await(&m, &r, B, 2, 0), PS_OK);
+	assert_int_equal(state_of(&m, 1), PS_REPO_ON_DISK);
+	assert_true(is_there(&m, 0));
+	assert_int_equal(m.n_closing, 1);
+	assert_int_equal(m.n_opening, 0); /* its room is not free yet */
+	assert_int_equal(used(&m), 20);
+	end_unload(&m);
+	assert_int_equal(m.n_opening, 1);
+	assert_int_equal(used(&m), 20); /* one of them is reserved */
+	end_load(&m, PS_OK);
+	assert_true(is_there(&m, 2));
+	struct ps_dispatch_evictions e;
+	assert_true(ps_dispatch_evictions_get(m.d, 0, &e));
+	assert_int_equal(e.by, B);
+	assert_int_equal(e.of, A);
+	assert_int_equal(e.n, 1);
+	assert_false(ps_dispatch_evictions_get(m.d, 1, &e));
+	stop_machine(&m);
+}
+
+static void a_run_is_never_interrupted(void **state)
+{
+	(void)state;
+	START(m, 10);
+	struct ps_dispatch_request r, next;
+	struct ps_dispatch_action a;
+	have(&m, A, 0);
+	ps_dispatch_request_init(&r, A, m.models[0]);
+	assert_int_equal(ps_dispatch_arrive(m.d, &r, m.now, &a, &m.err), PS_OK);
+	a = ps_dispatch_lane_free(m.d, 0, m.now);
+	assert_int_equal(await(&m, &next, B, 1, 0), PS_OK);
+	assert_false(is_there(&m, 0)); /* for new requests */
+	assert_int_equal(m.n_closing, 0);
+	assert_int_equal(m.n_opening, 0);
+	ps_dispatch_finish(m.d, a.batch, PS_OK, m.now, m.now);
+	assert_int_equal(r.account.status, PS_OK);
+	kick(&m);
+	assert_int_equal(m.n_closing, 1);
+	end_unload(&m);
+	end_load(&m, PS_OK);
+	assert_ptr_equal(m.resumed[(m.n_resumed - 1) % MANY], &next);
+	stop_machine(&m);
+}
+
+static void who_is_told_finds_its_model(void **state)
+{
+	(void)state;
+	START(m, 10);
+	struct ps_dispatch_request a, b;
+	assert_int_equal(await(&m, &a, A, 0, 0), PS_OK);
+	end_load(&m, PS_OK); /* told, and not there yet */
+	assert_int_equal(await(&m, &b, B, 1, 0), PS_OK);
+	assert_true(is_there(&m, 0));
+	ps_dispatch_resumed(m.d, A, m.models[0]);
+	kick(&m);
+	assert_false(is_there(&m, 0));
+	stop_machine(&m);
+}
+
+/* One that is told and leaves before it is there keeps nobody out. */
+static void who_leaves_holds_nothing(void **state)
+{
+	(void)state;
+	START(m, 10);
+	struct ps_dispatch_request a, b, c;
+	assert_int_equal(await(&m, &a, A, 0, 0), PS_OK);
+	assert_int_equal(await(&m, &b, A, 0, 0), PS_OK);
+	assert_int_equal(ps_dispatch_cancel(m.d, &a, m.now).kind, PS_DISPATCH_DROP);
+	assert_int_equal(a.state, PS_DISPATCH_DONE);
+	/* Loaded, but tick has not spoken yet. */
+	const struct ps_repo_facts facts = {.private_bytes = 10, .load_ns = 1};
+	ps_dispatch_load_done(m.d, m.opening[--m.n_opening], PS_OK, NULL, &facts, NULL);
+	ps_dispatch_make_room(m.d, m.now);
+	assert_int_equal(ps_dispatch_cancel(m.d, &b, m.now).kind, PS_DISPATCH_DROP);
+	assert_int_equal(await(&m, &c, B, 1, 0), PS_OK);
+	assert_false(is_there(&m, 0));
+	assert_int_equal(m.n_resumed, 0);
+	stop_machine(&m);
+}
+
+static void the_pinned_stay(void **state)
+{
+	(void)state;
+	struct ps_dispatch_memory memory = budget(20);
+	struct machine m;
+	start_machine(&m, &memory, 0, 0, 2);
+	struct ps_dispatch_request r;
+	kick(&m); /* they are loaded without anybody's asking */
+	end_load(&m, PS_OK);
+	end_load(&m, PS_OK);
+	assert_true(is_there(&m, 0) && is_there(&m, 1));
+	assert_int_equal(await(&m, &r, A, 2, 0), PS_OK);
+	assert_int_equal(m.n_closing + m.n_opening, 0);
+	m.now += 60 * SEC;
+	take_ticks(&m);
+	assert_int_equal(m.n_refused, 1);
+	assert_int_equal(r.account.status, PS_EUNAVAIL);
+	assert_int_equal(r.account.reason, PS_DISPATCH_REASON_LOADING);
+	assert_string_equal(m.why.what, "model 'm2' was not loaded within 60.0 s");
+	stop_machine(&m);
+}
+
+static void what_has_just_come_stays_for_a_while(void **state)
+{
+	(void)state;
+	struct ps_dispatch_memory memory = budget(10);
+	memory.min_residency_ns = 5 * SEC;
+	struct machine m;
+	start_machine(&m, &memory, 0, 0, 0);
+	struct ps_dispatch_request r;
+	have(&m, A, 0);
+	int64_t came_ns = m.now - MS;
+	assert_int_equal(await(&m, &r, B, 1, 0), PS_OK);
+	assert_true(is_there(&m, 0));
+	assert_true(ps_dispatch_next_tick_ns(m.d) == came_ns + 5 * SEC);
+	m.now = came_ns + 5 * SEC;
+	assert_int_equal(ps_dispatch_tick(m.d, m.now).kind, PS_DISPATCH_LOADS);
+	kick(&m);
+	assert_false(is_there(&m, 0));
+	stop_machine(&m);
+}
+
+static void a_guarantee_holds_against_others(void **state)
+{
+	(void)state;
+	struct ps_dispatch_memory memory = budget(30);
+	struct machine m;
+	start_machine(&m, &memory, 20, 0, 0);
+	struct ps_dispatch_request r;
+	have(&m, A, 0);
+	have(&m, A, 1);
+	have(&m, B, 2); /* the one that was used last */
+	assert_int_equal(await(&m, &r, B, 3, 0), PS_OK);
+	assert_true(is_there(&m, 0) && is_there(&m, 1));
+	assert_false(is_there(&m, 2));
+	end_unload(&m);
+	end_load(&m, PS_OK);
+	ps_dispatch_resumed(m.d, B, m.models[3]);
+	/* Not against its own loads. */
+	m.now += MS;
+	use(&m, B, 3);
+	assert_int_equal(await(&m, &r, A, 4, 0), PS_OK);
+	assert_false(is_there(&m, 0));
+	stop_machine(&m);
+}
+
+static void a_deadline_that_the_load_does_not_meet(void **state)
+{
+	(void)state;
+	START(m, 10);
+	struct ps_dispatch_request r;
+	have(&m, A, 0);
+	have(&m, A, 1); /* so that it is known what a load takes: 100 ms */
+	assert_int_equal(await(&m, &r, B, 0, m.now + 50 * MS), PS_EUNAVAIL);
+	assert_int_equal(r.account.reason, PS_DISPATCH_REASON_LOADING);
+	assert_true(m.wait_ns == 100 * MS);
+	assert_string_equal(m.err.what, "model 'm0' is being loaded: it is expected in 100 ms, and "
+					"the deadline is in 50.0 ms");
+	assert_int_equal(m.n_closing, 1); /* it is loaded all the same: the client comes again */
+	assert_int_equal(await(&m, &r, B, 0, m.now + 150 * MS), PS_OK);
+	m.now += 150 * MS;
+	assert_int_equal(ps_dispatch_tick(m.d, m.now).kind, PS_DISPATCH_EXPIRE);
+	assert_int_equal(r.account.status, PS_EDEADLINE);
+	stop_machine(&m);
+}
+
+static void parked_requests_count_for_the_queue(void **state)
+{
+	(void)state;
+	START(m, 10);
+	struct ps_dispatch_request r[4];
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(await(&m, &r[i], A, 0, 0), PS_OK);
+	assert_int_equal(await(&m, &r[3], A, 0, 0), PS_EQUOTA);
+	assert_int_equal(r[3].account.reason, PS_DISPATCH_REASON_QUEUE);
+	/* Those that waited get in, though as many wait again. */
+	end_load(&m, PS_OK);
+	for (int i = 0; i < 3; i++) {
+		struct ps_dispatch_action a;
+		ps_dispatch_request_init(&r[i], A, m.models[0]);
+		r[i].paid = true;
+		assert_int_equal(ps_dispatch_arrive(m.d, &r[i], m.now, &a, &m.err), PS_OK);
+		ps_dispatch_resumed(m.d, A, m.models[0]);
+	}
+	for (int i = 0; i < 3; i++)
+		ps_dispatch_cancel(m.d, &r[i], m.now);
+	stop_machine(&m);
+}
+
+static void three_failures_and_a_pause(void **state)
+{
+	(void)state;
+	START(m, 10);
+	struct ps_dispatch_request r;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(await(&m, &r, A, 0, 0), PS_OK);
+		end_load(&m, PS_EENGINE);
+		assert_int_equal(m.n_refused, i + 1);
+		assert_non_null(strstr(m.why.what, "broken"));
+	}
+	assert_string_equal(m.why.what, "model 'm0' failed to load 3 times, and is tried again in "
+					"5m00s: broken");
+	assert_true(m.wait_ns == 300 * SEC);
+	assert_int_equal(await(&m, &r, A, 0, 0), PS_EUNAVAIL);
+	assert_int_equal(m.n_opening, 0);
+	assert_true(ps_dispatch_pause_ns(m.d, m.models[0], PS_REPO_SHARED, m.now) == 300 * SEC);
+	m.now += 300 * SEC;
+	assert_int_equal(await(&m, &r, A, 0, 0), PS_OK);
+	end_load(&m, PS_EENGINE); /* once is enough now */
+	assert_int_equal(await(&m, &r, A, 0, 0), PS_EUNAVAIL);
+	/* Another file, another chance. */
+	assert_int_equal(ps_repo_put(m.repo, "m0", 1, "other", NULL, 0, NULL, &m.err), PS_OK);
+	assert_int_equal(await(&m, &r, A, 0, 0), PS_OK);
+	end_load(&m, PS_OK);
+	assert_int_equal(m.n_resumed, 1);
+	stop_machine(&m);
+}
+
+static void a_load_that_hangs(void **state)
+{
+	(void)state;
+	START(m, 10);
+	struct ps_dispatch_request r;
+	assert_int_equal(await(&m, &r, A, 0, 0), PS_OK);
+	assert_true(ps_dispatch_next_tick_ns(m.d) == m.now + 10 * SEC); /* the epoch's end */
+	m.now += 60 * SEC;
+	take_ticks(&m);
+	assert_int_equal(m.n_refused, 1);
+	assert_int_equal(await(&m, &r, A, 0, 0), PS_EUNAVAIL);
+	assert_non_null(strstr(m.err.what, "takes longer than load_timeout"));
+	assert_int_equal(used(&m), 10); /* what it reserved is not anybody else's */
+	end_load(&m, PS_OK);
+	use(&m, A, 0);
+	stop_machine(&m);
+}
+
+static void what_never_fits(void **state)
+{
+	(void)state;
+	START(m, 25);
+	struct ps_dispatch_request r;
+	m.bytes[0] = 26;
+	assert_int_equal(await(&m, &r, A, 0, 0), PS_OK);
+	assert_string_equal(m.why.what, "model 'm0' failed to load: it is expected to hold 26 B, "
+					"and model_memory is 25 B");
+	m.load_takes[1] = 30;
+	assert_int_equal(await(&m, &r, A, 1, 0), PS_OK);
+	assert_non_null(strstr(m.why.what, "for the first time is expected to take 30 B"));
+	m.bytes[2] = 40; /* it lies */
+	m.says[2] = 10;
+	assert_int_equal(await(&m, &r, A, 2, 0), PS_OK);
+	end_load(&m, PS_OK);
+	assert_int_equal(m.n_refused, 3);
+	assert_non_null(strstr(m.why.what, "it holds 40 B, and model_memory is 25 B"));
+	assert_int_equal(used(&m), 0);
+	stop_machine(&m);
+}
+
+static void the_peak_of_a_first_load_counts(void **state)
+{
+	(void)state;
+	START(m, 30);
+	struct ps_dispatch_request r;
+	have(&m, A, 0);
+	m.load_takes[1] = 26;
+	assert_int_equal(await(&m, &r, A, 1, 0), PS_OK);
+	assert_false(is_there(&m, 0));
+	end_unload(&m);
+	assert_int_equal(used(&m), 26);
+	end_load(&m, PS_OK);
+	assert_int_equal(used(&m), 10);
+	stop_machine(&m);
+}
+
+static void more_than_was_forecast(void **state)
+{
+	(void)state;
+	START(m, 30);
+	struct ps_dispatch_request r;
+	have(&m, A, 0);
+	have(&m, A, 1);
+	m.says[2] = 10;
+	m.bytes[2] = 15;
+	assert_int_equal(await(&m, &r, A, 2, 0), PS_OK);
+	end_load(&m, PS_OK); /* 35 of 30 */
+	assert_true(is_there(&m, 2));
+	assert_false(is_there(&m, 0));
+	end_unload(&m);
+	assert_int_equal(used(&m), 25);
+	stop_machine(&m);
+}
+
+static void a_lower_budget(void **state)
+{
+	(void)state;
+	START(m, 30);
+	have(&m, A, 0);
+	have(&m, A, 1);
+	have(&m, A, 2);
+	struct ps_dispatch_memory less = budget(10), none = budget(0);
+	assert_int_equal(ps_dispatch_set_memory(m.d, &none, &m.err), PS_EINVAL);
+	assert_int_equal(ps_dispatch_set_memory(m.d, &less, &m.err), PS_OK);
+	kick(&m);
+	assert_int_equal(m.n_closing, 2);
+	assert_true(is_there(&m, 2));
+	struct ps_dispatch_evictions e;
+	assert_true(ps_dispatch_evictions_get(m.d, 0, &e));
+	assert_int_equal(e.by, -1);
+	stop_machine(&m);
+}
+
+static void one_content_is_one_load(void **state)
+{
+	(void)state;
+	START(m, 30);
+	struct ps_dispatch_request a, b;
+	m.content[1] = m.content[0];
+	have(&m, A, 0);
+	assert_int_equal(await(&m, &b, B, 1, 0), PS_OK);
+	assert_int_equal(m.n_opening, 0);
+	assert_ptr_equal(m.resumed[(m.n_resumed - 1) % MANY], &b);
+	ps_dispatch_resumed(m.d, B, m.models[1]);
+	assert_int_equal(used(&m), 10);
+	/* They go together. */
+	m.bytes[2] = 25;
+	assert_int_equal(await(&m, &a, A, 2, 0), PS_OK);
+	assert_int_equal(state_of(&m, 0), PS_REPO_ON_DISK);
+	assert_int_equal(state_of(&m, 1), PS_REPO_ON_DISK);
+	assert_int_equal(m.n_closing, 1);
+	stop_machine(&m);
+}
+
+static void an_unload_ends_the_wait(void **state)
+{
+	(void)state;
+	START(m, 30);
+	struct ps_dispatch_request r;
+	assert_int_equal(await(&m, &r, A, 0, 0), PS_OK);
+	assert_int_equal(ps_repo_want(m.repo, m.models[0], PS_REPO_SHARED, false), PS_OK);
+	kick(&m);
+	assert_int_equal(m.n_refused, 1);
+	assert_string_equal(m.why.what, "model 'm0' is not loaded");
+	stop_machine(&m);
+}
+
+static void what_was_asked_for_most_comes_back(void **state)
+{
+	(void)state;
+	START(m, 20);
+	for (int i = 0; i < MODELS; i++)
+		ps_dispatch_recall(m.d, i % 2, m.models[i], i == 4 ? 9 : i);
+	ps_dispatch_refill(m.d); /* nothing is known of sizes: all of them are fetched in order */
+	kick(&m);
+	assert_int_equal(model_of(&m, m.opening[0]), 4);
+	end_load(&m, PS_OK);
+	assert_int_equal(model_of(&m, m.opening[0]), 5);
+	stop_machine(&m);
+}
+
+/* ---- whatever happens --------------------------------------------------------------------- */
+
+struct history {
+	struct machine m;
+	struct ps_rng rng;
+	struct ps_dispatch_request r[MANY];
+	bool live[MANY];
+	int64_t waited, went_on, refused, left, evicted;
+};
+
+static int below(struct history *h, int n)
+{
+	return (int)ps_rng_below(&h->rng, (uint64_t)n);
+}
+
+static void ended(struct history *h)
+{
+	struct machine *m = &h->m;
+	for (int i = 0; i < m->n_resumed; i++) {
+		int k = (int)(m->resumed[i] - h->r);
+		assert_true(h->live[k]);
+		h->live[k] = false;
+		h->went_on++;
+		assert_true(is_there(m, h->r[k].model - m->models[0]));
+		ps_dispatch_resumed(m->d, h->r[k].tenant, h->r[k].model);
+	}
+	for (int i = 0; i < m->n_refused; i++) {
+		int k = (int)(m->refused[i] - h->r);
+		assert_true(h->live[k]);
+		assert_int_equal(h->r[k].state, PS_DISPATCH_DONE);
+		h->live[k] = false;
+		h->refused++;
+	}
+	m->n_resumed = m->n_refused = 0;
+}
+
+static void random_step(struct history *h)
+{
+	struct machine *m = &h->m;
+	int k = below(h, MANY), what = below(h, 10);
+	if (what < 5) {
+		int model = below(h, MODELS);
+		if (is_there(m, model))
+			use(m, A, model);
+		else if (!h->live[k])
+			h->live[k] = await(m, &h->r[k], B, model, 0) == PS_OK;
+		h->waited += h->live[k];
+	} else if (what < 7 && m->n_opening > 0) {
+		end_load(m, below(h, 8) ? PS_OK : PS_EENGINE);
+	} else if (what < 9 && m->n_closing > 0) {
+		end_unload(m);
+	} else if (h->live[k] && h->r[k].state == PS_DISPATCH_PARKED) {
+		ps_dispatch_cancel(m->d, &h->r[k], m->now);
+		h->live[k] = false;
+		h->left++;
+	}
+}
+
+struct tally {
+	int64_t went_on, evicted;
+};
+
+static void history(uint64_t seed, struct tally *all)
+{
+	struct ps_dispatch_memory memory = budget(35);
+	struct history *h = calloc(1, sizeof *h);
+	memory.min_residency_ns = 3 * MS;
+	memory.load_pause_ns = 20 * MS;
+	start_machine(&h->m, &memory, 10, 0, 1);
+	ps_rng_init(&h->rng, seed, 1);
+	for (int i = 0; i < MODELS; i++)
+		h->m.bytes[i] = 5 + below(h, 15);
+	h->m.content[5] = h->m.content[4];
+	h->m.bytes[5] = h->m.bytes[4];
+	for (int step = 0; step < 2000; step++) {
+		h->m.now += below(h, 3) * MS;
+		random_step(h);
+		kick(&h->m);
+		ended(h);
+		assert_in_range(used(&h->m), 0, 35);
+	}
+	struct ps_dispatch_evictions e;
+	for (int i = 0; ps_dispatch_evictions_get(h->m.d, i, &e); i++)
+		h->evicted += (int64_t)e.n;
+	*all = (struct tally){all->went_on + h->went_on, all->evicted + h->evicted};
+	for (int k = 0; k < MANY; k++)
+		if (h->live[k])
+			ps_dispatch_cancel(h->m.d, &h->r[k], h->m.now);
+	stop_machine(&h->m);
+	free(h);
+}
+
+static void the_budget_holds_whatever_happens(void **state)
+{
+	(void)state;
+	struct tally all = {0};
+	for (uint64_t seed = 1; seed <= 20; seed++)
+		history(seed, &all);
+	/* Where the pinned and the guaranteed fill the budget, the others get little. */
+	assert_true(all.went_on > 4000 && all.evicted > 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_load_serves_all_who_wait),
+		cmocka_unit_test(the_longest_unused_goes_and_counts_until_it_is_gone),
+		cmocka_unit_test(a_run_is_never_interrupted),
+		cmocka_unit_test(who_is_told_finds_its_model),
+		cmocka_unit_test(who_leaves_holds_nothing),
+		cmocka_unit_test(the_pinned_stay),
+		cmocka_unit_test(what_has_just_come_stays_for_a_while),
+		cmocka_unit_test(a_guarantee_holds_against_others),
+		cmocka_unit_test(a_deadline_that_the_load_does_not_meet),
+		cmocka_unit_test(parked_requests_count_for_the_queue),
+		cmocka_unit_test(three_failures_and_a_pause),
+		cmocka_unit_test(a_load_that_hangs),
+		cmocka_unit_test(what_never_fits),
+		cmocka_unit_test(the_peak_of_a_first_load_counts),
+		cmocka_unit_test(more_than_was_forecast),
+		cmocka_unit_test(a_lower_budget),
+		cmocka_unit_test(one_content_is_one_load),
+		cmocka_unit_test(an_unload_ends_the_wait),
+		cmocka_unit_test(what_was_asked_for_most_comes_back),
+		cmocka_unit_test(the_budget_holds_whatever_happens),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

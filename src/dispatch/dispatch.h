@@ -1,5 +1,5 @@
 /* dispatch.h - the policy of the server as one state machine.   Layer 4, pure. Uses base, tenancy,
- * repo, sched.
+ * repo, sched, cache.
  *
  * Events come in as calls, actions go out as values; nothing here waits, reads a clock or does I/O.
  * serve/ performs the actions with sockets and lanes, sim/ performs the same ones in virtual time.
@@ -41,6 +41,7 @@
 
 #include "base/error.h"
 #include "base/heap.h"
+#include "cache/cache.h"
 #include "repo/repo.h"
 #include "sched/sched.h"
 #include "tenancy/tenancy.h"
@@ -180,20 +181,15 @@ struct ps_dispatch_action {
 	int64_t wait_ns;	    /* REFUSE: when to come again; 0: unknown */
 };
 
-/* Which model goes first when room is wanted. */
-enum ps_dispatch_memory_policy {
-	PS_DISPATCH_LRU, /* that was not asked for for longest */
-	PS_DISPATCH_MEMORY_POLICY_COUNT
-};
-
 /* A budget of memory for loaded models. With one, what is wanted is loaded by its first request and
  * evicted when others need its room; else what is wanted is loaded and stays. */
 struct ps_dispatch_memory {
 	int64_t budget_bytes; /* 0: none */
-	enum ps_dispatch_memory_policy policy;
-	int64_t epoch_ns;	  /* demand is halved so often */
+	enum ps_cache_kind policy;
+	int64_t epoch_ns;	  /* the policy decides, and demand is halved, so often */
 	int64_t min_residency_ns; /* what is loaded stays so long at least */
 	int64_t load_timeout_ns;  /* nobody waits longer for a load; 0: for ever */
+	uint64_t seed;		  /* of the policy's draws */
 	int64_t load_pause_ns;	  /* no try so long after PS_DISPATCH_MAX_FAILURES in a row */
 };
 
@@ -355,6 +351,28 @@ struct ps_dispatch_evictions {
 /* ps_dispatch_evictions_get returns the i-th pair; false: there are no more. */
 bool ps_dispatch_evictions_get(const struct ps_dispatch *d, int i,
 			       struct ps_dispatch_evictions *ret);
+/* What the policy's plan in force gives a tenant, in seconds of loads spared per epoch: now, with
+ * the whole memory to itself, and its share of that by weight. False: it takes no part. */
+struct ps_dispatch_fairness {
+	double given_s, alone_s, share_s;
+};
+bool ps_dispatch_fairness(const struct ps_dispatch *d, int tenant,
+			  struct ps_dispatch_fairness *ret_fairness);
+struct ps_dispatch_policy_view {
+	const char *name;
+	int64_t epochs, failed_epochs;
+	const struct ps_error *why; /* the last one failed; NULL: none did. Borrowed */
+	int configurations, drawn;  /* of the plan in force; 0: there is none yet */
+	double gap;		    /* how far from the best it may be: cache/policy.h */
+	double worst_share;	    /* the least of given over share */
+	double jain;		    /* of given over alone */
+};
+void ps_dispatch_policy_view_get(const struct ps_dispatch *d,
+				 struct ps_dispatch_policy_view *ret_view);
+/* ps_dispatch_configuration returns the chance of the i-th configuration, and at most `max` of its
+ * models, each content once; -1: there are no more. */
+double ps_dispatch_configuration(const struct ps_dispatch *d, int i, int *ret_models, int max,
+				 int *ret_n);
 /* ps_dispatch_pause_ns returns how long no request has a model loaded that failed; 0: it may. */
 int64_t ps_dispatch_pause_ns(const struct ps_dispatch *d, int model, int domain, int64_t now_ns);
 

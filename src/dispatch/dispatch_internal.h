@@ -14,6 +14,8 @@ struct tenant {
 	int64_t waiting, running, parked; /* requests */
 	uint64_t hits, cold_starts;
 	int64_t load_wait_ns;
+	int fair;	  /* cache's number + 1; 0: none */
+	uint64_t fair_at; /* the tenancy that it was told of */
 };
 
 /* What a (tenant, model) was found to be; a cache of what tenancy would say. */
@@ -110,6 +112,8 @@ int domain_of(const struct ps_dispatch *d, int tenant);
 
 enum ps_status residency_new(struct ps_dispatch *d);
 void residency_free(struct ps_dispatch *d);
+/* residency_new_tenants: the tenancy is another one. */
+void residency_new_tenants(struct ps_dispatch *d);
 /* residency_hit counts an admitted request, whose model is there. */
 void residency_hit(struct ps_dispatch *d, const struct ps_dispatch_request *r, int64_t now_ns);
 /* residency_unpark takes a request out of where it waits. */

@@ -22,9 +22,10 @@ enum ps_status residency_new(struct ps_dispatch *d)
 	r->config = d->config.memory;
 	r->ns_per_byte = FIRST_NS_PER_BYTE;
 	r->retry_ns = r->epoch_ends_ns = INT64_MAX;
+	r->tenants_at = 1;
 	d->residency = r;
 	ps_repo_on_demand(d->config.repo, true);
-	return PS_OK;
+	return fair_new(r, r->config.seed);
 }
 
 void residency_free(struct ps_dispatch *d)
@@ -39,6 +40,8 @@ void residency_free(struct ps_dispatch *d)
 	free(r->uses);
 	free(r->evictions);
 	free(r->stocks);
+	free(r->item_of_fair);
+	ps_cache_free(r->cache);
 	free(r);
 	d->residency = NULL;
 }
@@ -56,9 +59,17 @@ enum ps_status ps_dispatch_set_memory(struct ps_dispatch *d, const struct ps_dis
 				    "a budget of memory begins and ends with the server");
 	if (!d->residency)
 		return PS_OK;
+	if (m->policy != d->residency->config.policy)
+		return ps_error_set(err, PS_EINVAL, "the policy stays until the server ends");
 	d->residency->config = *m;
 	d->residency->loads_due = true;
+	fair_set_capacity(d->residency);
 	return PS_OK;
+}
+
+void residency_new_tenants(struct ps_dispatch *d)
+{
+	d->residency->tenants_at++;
 }
 
 /* ---- what is known of loads --------------------------------------------------------------- */
@@ -264,6 +275,7 @@ enum ps_status ps_dispatch_await(struct ps_dispatch *d, struct ps_dispatch_reque
 		if (!r->paid) {
 			d->tenants[r->tenant].cold_starts++;
 			usage_note(d, r->tenant, item, 1, now_ns);
+			fair_ask(d, r->tenant, item);
 		}
 		reason = PS_DISPATCH_REASON_LOADING;
 		s = begin_wait(d, r, item, now_ns, ret_wait_ns, err);
@@ -408,6 +420,7 @@ void residency_hit(struct ps_dispatch *d, const struct ps_dispatch_request *r, i
 	}
 	d->tenants[r->tenant].hits++;
 	usage_note(d, r->tenant, item, 1, now_ns);
+	fair_ask(d, r->tenant, item);
 }
 
 /* ---- loads -------------------------------------------------------------------------------- */
@@ -437,10 +450,17 @@ void residency_loaded(struct ps_dispatch *d, int instance, enum ps_status status
 {
 	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
 	d->residency->loads_due = true;
+	int first = -1;
 	for (int k = 0; status == PS_OK && facts && k < in->n_users; k++) {
 		int item = item_need(d->residency, in->users[k], in->domain);
-		if (item >= 0)
-			loaded(d->residency, &d->residency->items[item], facts);
+		if (item < 0)
+			continue;
+		loaded(d->residency, &d->residency->items[item], facts);
+		if (first >= 0)
+			fair_join(d, item, first);
+		else
+			first = item;
+		fair_item(d, item);
 	}
 }
 
@@ -454,6 +474,17 @@ int64_t ps_dispatch_pause_ns(const struct ps_dispatch *d, int model, int domain,
 	return paused ? it->pause_until_ns - now_ns : 0;
 }
 
+/* What the policy wants kept and is not there: its load is nobody's, and evicts only what it does
+ * not want. */
+static void fetch_wanted(struct ps_dispatch *d, int64_t now_ns)
+{
+	struct residency *r = d->residency;
+	for (int i = 0; i < r->n_items; i++)
+		if (fair_wants(r, i) && ps_repo_state_of(d->config.repo, r->items[i].model,
+							 r->items[i].domain) == PS_REPO_ON_DISK)
+			(void)fetch(d, i, -1, now_ns);
+}
+
 /* ---- time --------------------------------------------------------------------------------- */
 
 struct ps_dispatch_action residency_tick(struct ps_dispatch *d, int64_t now_ns)
@@ -464,6 +495,8 @@ struct ps_dispatch_action residency_tick(struct ps_dispatch *d, int64_t now_ns)
 	if (r->epoch_ends_ns <= now_ns) {
 		r->epoch_ends_ns = INT64_MAX; /* until somebody asks again */
 		usage_decay(r);
+		fair_epoch(d);
+		fetch_wanted(d, now_ns);
 	}
 	if (!r->loads_due && r->retry_ns > now_ns)
 		return nothing;
@@ -482,12 +515,18 @@ int64_t residency_next_ns(const struct ps_dispatch *d)
 
 /* ---- after a restart ---------------------------------------------------------------------- */
 
+static void note_recalled(struct ps_dispatch *d, int tenant, int item, double requests)
+{
+	usage_note(d, tenant, item, requests, 0);
+	fair_recall(d, tenant, item, requests);
+}
+
 void ps_dispatch_recall(struct ps_dispatch *d, int tenant, int model, double rps)
 {
 	struct residency *r = d->residency;
 	int item = r && rps > 0 ? item_need(r, model, domain_of(d, tenant)) : -1;
 	if (item >= 0)
-		usage_note(d, tenant, item, rps * (double)r->config.epoch_ns * 1e-9, 0);
+		note_recalled(d, tenant, item, rps * (double)r->config.epoch_ns * 1e-9);
 }
 
 static double demand_of(const struct residency *r, const struct item *it)

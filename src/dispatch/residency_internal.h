@@ -3,6 +3,7 @@
  *	residency.c   who asks for what, who is parked, what they are told
  *	room.c        what takes memory, who is evicted
  *	usage.c       what tenants ask for and what it cost them
+ *	fair.c        the policy: cache/
  *
  * An *item* is a model in a domain: what requests wait for. A *stock* is an instance of the
  * repository, by its number: what takes memory. Items of one content share a stock.
@@ -30,6 +31,8 @@ struct item {
 	int64_t fetched_ns;			  /* when; 0: nothing is under way */
 	int64_t own_ns;				  /* what its load is expected to take by itself, */
 	int64_t queued_ns;			  /* and with those before it */
+	int fair;				  /* cache's number; -1: it does not know it */
+	bool resident;				  /* as cache was told */
 	int resuming;				  /* requests on their way to it */
 	struct ps_dispatch_request *first, *last; /* parked */
 	int first_use;				  /* of its uses; -1: none */
@@ -63,9 +66,16 @@ struct residency {
 	int n_stocks;
 	struct index item_of, use_of, eviction_of;
 	struct ps_dispatch_request *told_first, *told_last; /* whom tick tells of */
-	double ns_per_byte;				    /* of loads without a history */
-	int64_t queued_ns;				    /* of all that is under way */
-	bool guarantees;				    /* some tenant has guaranteed bytes */
+	struct ps_cache *cache;
+	int *item_of_fair; /* by cache's number: the item; -1: none */
+	int n_fair;
+	int64_t largest_bytes; /* of any item */
+	uint64_t tenants_at;   /* one more with each tenancy */
+	int64_t epochs, failed_epochs;
+	struct ps_error epoch_err;
+	double ns_per_byte;    /* of loads without a history */
+	int64_t queued_ns;     /* of all that is under way */
+	bool guarantees;       /* some tenant has guaranteed bytes */
 	bool loads_due;	       /* make_room and load_next have something to do */
 	int64_t retry_ns;      /* or may have from then on; INT64_MAX: no */
 	int64_t epoch_ends_ns; /* INT64_MAX: nobody has asked since the last one */
@@ -99,6 +109,37 @@ int64_t room_used(const struct ps_dispatch *d, int except);
 int64_t room_bytes(const struct ps_dispatch *d, int instance);
 /* stock_of returns the books of an instance; NULL: no memory. */
 struct stock *stock_of(struct ps_dispatch *d, int instance);
+
+/* For whom room is wanted. */
+struct want {
+	int tenant;   /* -1: nobody's; the budget is exceeded, or nobody waits */
+	int item;     /* -1: none */
+	bool must;    /* also what has just come, or is guaranteed: it does not fit at all */
+	bool may_rob; /* somebody waits: also what the plan keeps */
+	int64_t now_ns;
+	int64_t retry_ns; /* when somebody may go who may not yet; INT64_MAX: nobody */
+};
+/* room_may_go says whether an instance can be evicted now, and else perhaps when. */
+bool room_may_go(const struct ps_dispatch *d, int instance, struct want *w);
+
+/* fair.c */
+enum ps_status fair_new(struct residency *r, uint64_t seed);
+/* fair_set_capacity follows the budget, and the largest item. */
+void fair_set_capacity(struct residency *r);
+/* fair_item tells the policy of an item, as it is known now. */
+void fair_item(struct ps_dispatch *d, int item);
+/* fair_join: `item` has the content of `with`. */
+void fair_join(struct ps_dispatch *d, int item, int with);
+void fair_ask(struct ps_dispatch *d, int tenant, int item);
+void fair_recall(struct ps_dispatch *d, int tenant, int item, double requests);
+/* fair_look tells the policy what is there. */
+void fair_look(struct ps_dispatch *d);
+/* fair_epoch lets it decide anew; fair_wants says whether it wants an item kept. */
+void fair_epoch(struct ps_dispatch *d);
+bool fair_wants(const struct residency *r, int item);
+/* fair_victims names instances that give `bytes` together, at most `room`; 0: there are none. */
+int fair_victims(struct ps_dispatch *d, struct want *w, int64_t bytes, int *ret_instances,
+		 int room);
 
 /* residency.c */
 /* residency_settle looks who of the parked can go on, or has to be told otherwise. */

@@ -106,14 +106,6 @@ static int64_t leaving_bytes(const struct ps_dispatch *d)
 
 /* ---- who may go --------------------------------------------------------------------------- */
 
-/* For whom room is wanted. */
-struct want {
-	int tenant; /* -1: nobody's; the budget is exceeded */
-	bool rob;   /* also what has just come: it does not fit at all */
-	int64_t now_ns;
-	int64_t retry_ns; /* when somebody may go who may not yet; INT64_MAX: nobody */
-};
-
 static bool is_pinned(const struct ps_dispatch *d, const struct ps_repo_instance *in)
 {
 	for (int k = 0; k < in->n_users; k++)
@@ -154,16 +146,16 @@ static bool is_guaranteed(const struct ps_dispatch *d, int instance, int for_ten
 	return false;
 }
 
-static bool may_go(const struct ps_dispatch *d, int instance, struct want *w)
+bool room_may_go(const struct ps_dispatch *d, int instance, struct want *w)
 {
 	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
 	if (in->state != PS_REPO_INSTANCE_READY || in->n_users == 0 || is_pinned(d, in) ||
-	    is_awaited(d, in) || (!w->rob && is_guaranteed(d, instance, w->tenant)))
+	    is_awaited(d, in) || (!w->must && is_guaranteed(d, instance, w->tenant)))
 		return false;
 	const struct stock *s = stock_get(d, instance);
 	int64_t until_ns = s->timed ? s->ready_ns + d->residency->config.min_residency_ns
 				    : w->now_ns + d->residency->config.min_residency_ns;
-	if (w->rob || until_ns <= w->now_ns)
+	if (w->must || until_ns <= w->now_ns)
 		return true;
 	if (until_ns < w->retry_ns)
 		w->retry_ns = until_ns;
@@ -183,15 +175,26 @@ static int64_t used_ns(const struct ps_dispatch *d, const struct ps_repo_instanc
 	return last;
 }
 
-/* The longest unused of those that may go, idle ones before busy ones; -1: there is none. */
-static int victim(const struct ps_dispatch *d, struct want *w)
+static bool is_known(const struct ps_dispatch *d, const struct ps_repo_instance *in)
+{
+	for (int k = 0; k < in->n_users; k++) {
+		int item = item_find(d->residency, in->users[k], in->domain);
+		if (item >= 0 && d->residency->items[item].fair >= 0)
+			return true;
+	}
+	return false;
+}
+
+/* The longest unused of those that may go and that the policy does not know; `all`: of all. -1:
+ * there is none. */
+static int longest_unused(const struct ps_dispatch *d, struct want *w, bool all)
 {
 	int best = -1;
 	bool best_busy = false;
 	int64_t best_ns = 0;
 	for (int i = 0; i < ps_repo_instances(d->config.repo); i++) {
 		const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, i);
-		if (!may_go(d, i, w))
+		if (!room_may_go(d, i, w) || (!all && is_known(d, in)))
 			continue;
 		bool busy = in->holds > 0;
 		int64_t ns = used_ns(d, in);
@@ -210,6 +213,24 @@ static void evict(struct ps_dispatch *d, int instance, int by)
 	ps_repo_evict(d->config.repo, instance);
 }
 
+enum { MAX_VICTIMS = 256 }; /* at a time */
+
+/* What the policy does not know first, then whom it names. Returns how much that gives. */
+static int64_t evict_some(struct ps_dispatch *d, int64_t bytes, struct want *w)
+{
+	int victims[MAX_VICTIMS];
+	int64_t gone = 0;
+	int n = 1;
+	victims[0] = longest_unused(d, w, false);
+	if (victims[0] < 0)
+		n = fair_victims(d, w, bytes, victims, MAX_VICTIMS);
+	for (int i = 0; i < n; i++) {
+		gone += room_bytes(d, victims[i]);
+		evict(d, victims[i], w->tenant);
+	}
+	return gone;
+}
+
 /* Evicts until `bytes` beside what else counts fit in the budget once all that goes is gone. False:
  * they will not, as things are. Nothing is evicted in vain. */
 static bool evict_for(struct ps_dispatch *d, int except, int64_t bytes, struct want *w)
@@ -218,15 +239,14 @@ static bool evict_for(struct ps_dispatch *d, int except, int64_t bytes, struct w
 		room_used(d, except) - leaving_bytes(d) + bytes - d->residency->config.budget_bytes;
 	int64_t most = 0;
 	for (int i = 0; over > 0 && i < ps_repo_instances(d->config.repo); i++)
-		most += may_go(d, i, w) ? room_bytes(d, i) : 0;
+		most += room_may_go(d, i, w) ? room_bytes(d, i) : 0;
 	if (over > most)
 		return false;
 	while (over > 0) {
-		int v = victim(d, w);
-		if (v < 0)
+		int64_t gone = evict_some(d, over, w);
+		if (gone == 0)
 			return false;
-		over -= room_bytes(d, v);
-		evict(d, v, w->tenant);
+		over -= gone;
 	}
 	return true;
 }
@@ -237,12 +257,30 @@ static void retry_at(struct ps_dispatch *d, const struct want *w)
 		d->residency->retry_ns = w->retry_ns;
 }
 
+/* The item that an instance is loaded for; one that somebody waits for, if there is such a one. */
+static int item_of(const struct ps_dispatch *d, int instance)
+{
+	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
+	int found = -1;
+	for (int k = 0; k < in->n_users; k++) {
+		int item = item_find(d->residency, in->users[k], in->domain);
+		if (item >= 0 && (found < 0 || d->residency->items[item].first))
+			found = item;
+	}
+	return found;
+}
+
 /* It was promised room, in the order in which they asked: a small one does not overtake for ever a
  * large one that waits. */
 static bool try_open(struct ps_dispatch *d, int instance, int64_t now_ns)
 {
 	struct stock *s = &d->residency->stocks[instance];
-	struct want w = {.tenant = s->for_tenant, .now_ns = now_ns, .retry_ns = INT64_MAX};
+	int item = item_of(d, instance);
+	struct want w = {.tenant = s->for_tenant,
+			 .item = item,
+			 .may_rob = item >= 0 && d->residency->items[item].first,
+			 .now_ns = now_ns,
+			 .retry_ns = INT64_MAX};
 	bool fits = room_used(d, instance) + s->reserved_bytes <= d->residency->config.budget_bytes;
 	if (!fits) {
 		(void)evict_for(d, instance, s->reserved_bytes, &w);
@@ -272,11 +310,12 @@ static void open_waiting(struct ps_dispatch *d, int64_t now_ns)
 /* More than was forecast came in, or the budget is another one. */
 static void trim(struct ps_dispatch *d, int64_t now_ns)
 {
-	struct want w = {.tenant = -1, .now_ns = now_ns, .retry_ns = INT64_MAX};
+	struct want w = {
+		.tenant = -1, .item = -1, .may_rob = true, .now_ns = now_ns, .retry_ns = INT64_MAX};
 	if (!evict_for(d, -1, 0, &w)) {
-		w.rob = true;
+		w.must = true;
 		while (!evict_for(d, -1, 0, &w)) {
-			int v = victim(d, &w);
+			int v = longest_unused(d, &w, true);
 			if (v < 0)
 				break;
 			evict(d, v, -1);
@@ -317,6 +356,7 @@ void ps_dispatch_make_room(struct ps_dispatch *d, int64_t now_ns)
 	r->guarantees = has_guarantees(d);
 	date_stocks(d, now_ns);
 	residency_settle(d, now_ns);
+	fair_look(d);
 	trim(d, now_ns);
 	open_waiting(d, now_ns);
 }

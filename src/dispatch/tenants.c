@@ -111,6 +111,8 @@ enum ps_status tenants_set(struct ps_dispatch *d, const struct ps_tenancy *tenan
 			return s;
 	}
 	d->config.tenancy = tenancy;
+	if (d->residency)
+		residency_new_tenants(d);
 	pairs_clear(d);
 	return PS_OK;
 }

@@ -100,8 +100,8 @@ int item_need(struct residency *r, int model, int domain)
 	if (!has_room((void **)&r->items, &r->cap_items, r->n_items, sizeof *r->items) ||
 	    index_put(&r->item_of, key_of(model, domain), r->n_items) != PS_OK)
 		return -1;
-	r->items[r->n_items] =
-		(struct item){.model = model, .domain = domain, .for_tenant = -1, .first_use = -1};
+	r->items[r->n_items] = (struct item){
+		.model = model, .domain = domain, .for_tenant = -1, .first_use = -1, .fair = -1};
 	return r->n_items++;
 }
 

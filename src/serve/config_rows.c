@@ -394,8 +394,9 @@ static const struct ps_conf_schema tls_schema = {
 
 static const char *const widths[] = {"narrow", "wide", "auto", NULL};
 static const char *const loads[] = {"all", "none", NULL};
-/* In the order of enum ps_dispatch_memory_policy. */
-static const char *const memory_policies[] = {"lru", NULL};
+/* In the order of enum ps_cache_kind. */
+static const char *const memory_policies[] = {"static", "lru",	"lfu", "gdsf", "rsd",
+					      "optp",	"mmf", "pf",  NULL};
 
 static const struct ps_conf_option serve_rows[] = {
 	{.name = "listen",
@@ -522,7 +523,7 @@ static const struct ps_conf_option serve_rows[] = {
 	 .def = "1",
 	 .min = 0,
 	 .max = 9e15,
-	 .help = "Seed of the service times of synthetic models."},
+	 .help = "Seed of the service times of synthetic models, and of what memory_policy draws."},
 	{.name = "warmup",
 	 .type = PS_CONF_BOOL,
 	 .offset = SERVE(warmup),
@@ -559,9 +560,12 @@ static const struct ps_conf_option serve_rows[] = {
 	{.name = "memory-policy",
 	 .type = PS_CONF_ENUM,
 	 .offset = SERVE(memory_policy),
-	 .def = "lru",
+	 .def = "pf",
 	 .choices = memory_policies,
-	 .help = "Which models are evicted first; lru: those not used for longest."},
+	 .help = "Which models stay, with model_memory. pf: proportionally fair among tenants, by "
+		 "their weights; mmf: the least is made greatest; optp: the most loads spared, "
+		 "whosesoever; rsd: tenants choose in random order; static: each has its part of "
+		 "the bytes; lru, lfu, gdsf: by the last use, by requests, by requests and size."},
 	{.name = "memory-epoch",
 	 .type = PS_CONF_DURATION,
 	 .offset = SERVE(memory_epoch),

@@ -95,11 +95,12 @@ enum ps_status ps_serve_memory_of(const struct ps_serve_config *c,
 {
 	enum ps_status status = PS_OK;
 	*ret_memory = (struct ps_dispatch_memory){
-		.policy = (enum ps_dispatch_memory_policy)c->memory_policy,
+		.policy = (enum ps_cache_kind)c->memory_policy,
 		.epoch_ns = c->memory_epoch,
 		.min_residency_ns = c->min_residency,
 		.load_timeout_ns = c->load_timeout,
 		.load_pause_ns = c->load_pause,
+		.seed = (uint64_t)c->seed,
 	};
 	if (c->model_memory)
 		status = parse_budget(c->model_memory, &ret_memory->budget_bytes, err);

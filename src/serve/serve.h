@@ -125,7 +125,7 @@ struct ps_serve_config {
 
 	char *model_memory;    /* of loaded models: bytes or a share of the slice ("60%"); NULL: no
 				* bound, everything wanted is loaded */
-	int memory_policy;     /* enum ps_dispatch_memory_policy */
+	int memory_policy;     /* enum ps_cache_kind */
 	int64_t memory_epoch;  /* ns */
 	int64_t min_residency; /* ns that a loaded model stays at least */
 	int64_t load_timeout;  /* ns after which nobody waits for a load any more */

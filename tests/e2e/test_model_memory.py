@@ -37,7 +37,8 @@ class Budget(Server):
 
     def __init__(self, models, memory, config=None, **more):
         super().__init__(models=models, **more,
-                         config={"model_memory": memory, "min_residency": 0, **(config or {})})
+                         config={"model_memory": memory, "min_residency": 0,
+                                 "memory_policy": "lru", **(config or {})})
 
     def ask(self, model, **more):
         status, head, body = self.infer(model, X, **more)

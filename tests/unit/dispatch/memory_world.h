@@ -68,6 +68,7 @@ static inline void set_pinned(struct machine *m, int model)
 static inline struct ps_dispatch_memory budget(int64_t bytes)
 {
 	return (struct ps_dispatch_memory){.budget_bytes = bytes,
+					   .policy = PS_CACHE_LRU,
 					   .epoch_ns = 10 * SEC,
 					   .load_timeout_ns = 60 * SEC,
 					   .load_pause_ns = 300 * SEC};

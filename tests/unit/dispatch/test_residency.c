@@ -412,6 +412,78 @@ static void what_was_asked_for_most_comes_back(void **state)
 	stop_machine(&m);
 }
 
+/* ---- plans -------------------------------------------------------------------------------- */
+
+static void end_epoch(struct machine *m)
+{
+	m->now += 10 * SEC;
+	take_ticks(m);
+	kick(m);
+}
+
+/* Tenant a lives on m0; b walks through all the others. */
+static void the_plan_is_not_touched_by_what_it_does_not_want(void **state)
+{
+	(void)state;
+	struct ps_dispatch_memory memory = budget(30);
+	memory.policy = PS_CACHE_PF;
+	struct machine m;
+	start_machine(&m, &memory, 0, 0, 0);
+	struct ps_dispatch_fairness f;
+	struct ps_dispatch_policy_view v;
+	assert_false(ps_dispatch_fairness(m.d, A, &f));
+	have(&m, A, 0);
+	for (int i = 0; i < 50; i++)
+		use(&m, A, 0);
+	for (int i = 1; i < MODELS; i++)
+		have(&m, B, i);
+	end_epoch(&m);
+	ps_dispatch_policy_view_get(m.d, &v);
+	assert_string_equal(v.name, "pf");
+	assert_int_equal(v.epochs, 1);
+	assert_int_equal(v.failed_epochs, 0);
+	assert_true(v.configurations > 0 && v.worst_share >= 1 - 1e-6 && v.jain > 0);
+	assert_true(ps_dispatch_fairness(m.d, A, &f));
+	assert_true(f.given_s >= f.share_s * (1 - 1e-6) && f.alone_s >= f.given_s);
+	while (m.n_opening + m.n_closing > 0) /* what the plan wants comes by itself */
+		m.n_closing > 0 ? end_unload(&m) : end_load(&m, PS_OK);
+	assert_true(is_there(&m, 0));
+	for (int round = 0; round < 3; round++)
+		for (int i = 1; i < MODELS; i++)
+			if (!is_there(&m, i))
+				have(&m, B, i);
+	assert_true(is_there(&m, 0));
+	int models[MODELS], n;
+	double shares = 0, share;
+	for (int i = 0; (share = ps_dispatch_configuration(m.d, i, models, MODELS, &n)) >= 0; i++) {
+		shares += share;
+		assert_in_range(n, 1, 2);
+	}
+	assert_true(shares > 1 - 1e-9 && shares < 1 + 1e-9);
+	stop_machine(&m);
+}
+
+/* What the plan keeps goes for a request that could not be served else. */
+static void the_plan_gives_way_before_a_refusal(void **state)
+{
+	(void)state;
+	struct ps_dispatch_memory memory = budget(30);
+	memory.policy = PS_CACHE_PF;
+	struct machine m;
+	start_machine(&m, &memory, 0, 0, 0);
+	struct ps_dispatch_request r;
+	have(&m, A, 0);
+	have(&m, A, 1);
+	end_epoch(&m);
+	m.load_takes[2] = 25; /* the first time */
+	assert_int_equal(await(&m, &r, B, 2, 0), PS_OK);
+	while (m.n_closing > 0)
+		end_unload(&m);
+	end_load(&m, PS_OK);
+	assert_true(is_there(&m, 2));
+	stop_machine(&m);
+}
+
 /* ---- whatever happens --------------------------------------------------------------------- */
 
 struct history {
@@ -474,11 +546,13 @@ struct tally {
 	int64_t went_on, evicted;
 };
 
-static void history(uint64_t seed, struct tally *all)
+static void history(uint64_t seed, enum ps_cache_kind policy, struct tally *all)
 {
 	struct ps_dispatch_memory memory = budget(35);
 	struct history *h = calloc(1, sizeof *h);
 	memory.min_residency_ns = 3 * MS;
+	memory.policy = policy;
+	memory.epoch_ns = 50 * MS;
 	memory.load_pause_ns = 20 * MS;
 	start_machine(&h->m, &memory, 10, 0, 1);
 	ps_rng_init(&h->rng, seed, 1);
@@ -509,7 +583,7 @@ static void the_budget_holds_whatever_happens(void **state)
 	(void)state;
 	struct tally all = {0};
 	for (uint64_t seed = 1; seed <= 20; seed++)
-		history(seed, &all);
+		history(seed, (enum ps_cache_kind)(seed % PS_CACHE_KINDS), &all);
 	/* Where the pinned and the guaranteed fill the budget, the others get little. */
 	assert_true(all.went_on > 4000 && all.evicted > 1000);
 }
@@ -536,6 +610,8 @@ int main(void)
 		cmocka_unit_test(one_content_is_one_load),
 		cmocka_unit_test(an_unload_ends_the_wait),
 		cmocka_unit_test(what_was_asked_for_most_comes_back),
+		cmocka_unit_test(the_plan_is_not_touched_by_what_it_does_not_want),
+		cmocka_unit_test(the_plan_gives_way_before_a_refusal),
 		cmocka_unit_test(the_budget_holds_whatever_happens),
 	};
 

@@ -52,6 +52,7 @@ static void set(struct scene *s, int64_t budget)
 				       .n_models = MODELS,
 				       .n_lanes = 2,
 				       .memory = {.budget_bytes = budget,
+						  .policy = PS_CACHE_LRU,
 						  .epoch_ns = 10 * S,
 						  .load_timeout_ns = 60 * S,
 						  .load_pause_ns = S},
@@ -129,12 +130,49 @@ static void a_scanner_robs_and_a_guarantee_helps(void **state)
 	assert_in_range(robbed.results[STEADY].cold_starts, 1, 3);
 }
 
+/* The same under the policies that plan: after the first epoch the steady tenant has its model
+ * whatever the scanner does, and the scanner is served all the same. */
+static void plans_keep_what_a_tenant_lives_on(void **state)
+{
+	static const enum ps_cache_kind kinds[] = {PS_CACHE_PF, PS_CACHE_STATIC};
+	struct scene s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		set(&s, 300 * MIB);
+		s.plan.memory.policy = kinds[i];
+		run(&s);
+		assert_in_range(s.summary.memory_max_bytes, 200 * MIB, 300 * MIB);
+		assert_int_equal(s.results[SCANNER].served, s.results[SCANNER].arrived);
+		if (JUDGED)
+			assert_true(s.results[STEADY].cold_starts < s.results[STEADY].arrived / 50);
+	}
+}
+
+static void every_policy_holds_the_budget(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	for (int kind = 0; kind < PS_CACHE_KINDS; kind++) {
+		set(&s, 350 * MIB);
+		s.plan.memory.policy = (enum ps_cache_kind)kind;
+		s.plan.arrivals = 4000 / FEWER;
+		run(&s);
+		assert_in_range(s.summary.memory_max_bytes, 100 * MIB, 350 * MIB);
+		for (int i = 0; i < TENANTS; i++)
+			assert_int_equal(s.results[i].served, s.results[i].arrived);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(room_for_all_is_one_load_each),
 		cmocka_unit_test(the_budget_holds_and_nobody_is_refused),
 		cmocka_unit_test(the_same_plan_gives_the_same_numbers),
+		cmocka_unit_test(plans_keep_what_a_tenant_lives_on),
+		cmocka_unit_test(every_policy_holds_the_budget),
 		cmocka_unit_test(a_scanner_robs_and_a_guarantee_helps),
 	};
 

@@ -1,0 +1,317 @@
+/* The budget's policy: cache/ is told what is asked for and what is there, and says what to keep
+ * and who goes first. What it does not know (over its limits, or larger than what it may plan with)
+ * is loaded all the same where there is room, and goes before everything else, the longest unused
+ * first.
+ */
+#include "dispatch/residency_internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { KEY_SIZE = 32 };
+
+static const double SECONDS = 1e-9;
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+static bool is_planned(const struct residency *r)
+{
+	return !ps_cache_policy_get(r->config.policy)->per_request;
+}
+
+/* A planned policy leaves room for the largest model: anybody's can be loaded beside what it keeps.
+ */
+static int64_t capacity(const struct residency *r)
+{
+	int64_t kept = is_planned(r) ? r->largest_bytes : 0;
+	return r->config.budget_bytes > kept ? r->config.budget_bytes - kept : 0;
+}
+
+enum ps_status fair_new(struct residency *r, uint64_t seed)
+{
+	const struct ps_cache_options o = {
+		.policy = r->config.policy, .capacity_bytes = capacity(r), .seed = seed};
+	struct ps_error err;
+	return ps_cache_new(&o, &r->cache, &err);
+}
+
+/* What is pinned and guaranteed may be more than that: then the old capacity stays. */
+void fair_set_capacity(struct residency *r)
+{
+	struct ps_error err;
+	(void)ps_cache_set_capacity(r->cache, capacity(r), &err);
+}
+
+/* ---- tenants and items -------------------------------------------------------------------- */
+
+/* The cache's number of a tenant, or -1: there are too many. */
+static int tenant_of(struct ps_dispatch *d, int tenant)
+{
+	const struct ps_tenancy *t = d->config.tenancy;
+	struct tenant *own = &d->tenants[tenant];
+	struct ps_cache_tenant v = {.weight = (double)ps_tenancy_weight(t, tenant),
+				    .guaranteed_bytes = ps_tenancy_memory_bytes(t, tenant)};
+	struct ps_error err;
+	if (own->fair > 0 && own->fair_at == d->residency->tenants_at)
+		return own->fair - 1;
+	const char *name = ps_tenancy_name(t, tenant);
+	enum ps_status s = ps_cache_set_tenant(d->residency->cache, name, &v, &own->fair, &err);
+	if (s == PS_ETOOBIG && v.guaranteed_bytes > 0) { /* room.c holds to it all the same */
+		v.guaranteed_bytes = 0;
+		s = ps_cache_set_tenant(d->residency->cache, name, &v, &own->fair, &err);
+	}
+	own->fair = s == PS_OK ? own->fair + 1 : 0;
+	own->fair_at = d->residency->tenants_at;
+	return own->fair - 1;
+}
+
+/* Remembers whose number of the cache this is. */
+static bool note_item(struct residency *r, int fair, int item)
+{
+	if (fair >= r->n_fair) {
+		int n = r->n_fair ? r->n_fair : 16;
+		while (n <= fair)
+			n *= 2;
+		int *more = realloc(r->item_of_fair, (size_t)n * sizeof *more);
+		if (!more)
+			return false;
+		r->item_of_fair = more;
+		while (r->n_fair < n)
+			r->item_of_fair[r->n_fair++] = -1;
+	}
+	r->item_of_fair[fair] = item;
+	return true;
+}
+
+static struct ps_cache_item values_of(const struct ps_dispatch *d, const struct item *it)
+{
+	const struct ps_repo_model *m = ps_repo_get(d->config.repo, it->model);
+	int64_t bytes = it->bytes > 0 ? it->bytes : m->identity.bytes;
+	int64_t ns = it->load_ns > 0 ? it->load_ns
+				     : (int64_t)((double)bytes * d->residency->ns_per_byte);
+	return (struct ps_cache_item){.bytes = bytes,
+				      .load_s = (double)ns * SECONDS,
+				      .resident = it->resident,
+				      .pinned = m->config->pinned};
+}
+
+static void drop_item(struct residency *r, int item)
+{
+	struct item *it = &r->items[item];
+	if (it->fair < 0)
+		return;
+	int fair = it->fair;
+	it->fair = -1;
+	if (r->item_of_fair[fair] != item)
+		return;
+	ps_cache_drop_item(r->cache, fair);
+	r->item_of_fair[fair] = -1;
+	for (int i = 0; i < r->n_items; i++) /* its number may come to mean another one */
+		if (r->items[i].fair == fair)
+			r->items[i].fair = -1;
+}
+
+void fair_item(struct ps_dispatch *d, int item)
+{
+	struct residency *r = d->residency;
+	struct item *it = &r->items[item];
+	struct ps_cache_item v = values_of(d, it);
+	struct ps_error err;
+	char key[KEY_SIZE];
+	int fair;
+	if (v.bytes > r->largest_bytes) {
+		r->largest_bytes = v.bytes;
+		fair_set_capacity(r);
+	}
+	if (it->fair >= 0 && r->item_of_fair[it->fair] != item)
+		item = r->item_of_fair[it->fair]; /* one content, under its first name */
+	snprintf(key, sizeof key, "%d/%d", r->items[item].model, r->items[item].domain);
+	if (ps_cache_set_item(r->cache, key, &v, &fair, &err) != PS_OK ||
+	    !note_item(r, fair, item)) {
+		drop_item(r, item);
+		return;
+	}
+	r->items[item].fair = fair;
+}
+
+/* Both were found to be one content: what was asked of one is asked of the other. */
+void fair_join(struct ps_dispatch *d, int item, int with)
+{
+	struct residency *r = d->residency;
+	int from = r->items[item].fair, to = r->items[with].fair;
+	if (to < 0 || from == to)
+		return;
+	for (int t = 0; from >= 0 && t < ps_cache_tenants(r->cache); t++)
+		ps_cache_set_demand(r->cache, t, to,
+				    ps_cache_demand(r->cache, t, to) +
+					    ps_cache_demand(r->cache, t, from));
+	drop_item(r, item);
+	r->items[item].fair = to;
+}
+
+void fair_ask(struct ps_dispatch *d, int tenant, int item)
+{
+	struct residency *r = d->residency;
+	int who = tenant_of(d, tenant);
+	if (r->items[item].fair < 0)
+		fair_item(d, item);
+	if (who >= 0 && r->items[item].fair >= 0)
+		ps_cache_ask(r->cache, who, r->items[item].fair);
+}
+
+void fair_recall(struct ps_dispatch *d, int tenant, int item, double requests)
+{
+	struct residency *r = d->residency;
+	int who = tenant_of(d, tenant);
+	if (r->items[item].fair < 0)
+		fair_item(d, item);
+	if (who >= 0 && r->items[item].fair >= 0)
+		ps_cache_set_demand(r->cache, who, r->items[item].fair, requests);
+}
+
+void fair_look(struct ps_dispatch *d)
+{
+	struct residency *r = d->residency;
+	for (int i = 0; i < r->n_items; i++) {
+		struct item *it = &r->items[i];
+		bool there = ps_repo_serving(d->config.repo, it->model, it->domain) >= 0;
+		if (there == it->resident)
+			continue;
+		it->resident = there;
+		if (it->fair >= 0)
+			ps_cache_set_resident(r->cache, it->fair, there);
+	}
+}
+
+/* ---- epochs ------------------------------------------------------------------------------- */
+
+bool fair_wants(const struct residency *r, int item)
+{
+	int fair = r->items[item].fair;
+	return fair >= 0 && is_planned(r) && ps_cache_last(r->cache)->number > 0 &&
+	       ps_cache_wants(r->cache, fair);
+}
+
+void fair_epoch(struct ps_dispatch *d)
+{
+	struct residency *r = d->residency;
+	struct ps_cache_epoch e;
+	fair_look(d);
+	r->epochs++;
+	if (ps_cache_epoch_end(r->cache, &e, &r->epoch_err) != PS_OK)
+		r->failed_epochs++;
+}
+
+/* ---- who goes ----------------------------------------------------------------------------- */
+
+struct asked {
+	const struct ps_dispatch *d;
+	struct want *want;
+	bool busy; /* those that run may go, too */
+};
+
+static int instance_of(const struct ps_dispatch *d, int fair)
+{
+	const struct residency *r = d->residency;
+	int item = fair < r->n_fair ? r->item_of_fair[fair] : -1;
+	return item < 0 ? -1
+			: ps_repo_serving(d->config.repo, r->items[item].model,
+					  r->items[item].domain);
+}
+
+static bool may_go(void *ctx, int fair)
+{
+	const struct asked *a = ctx;
+	int instance = instance_of(a->d, fair);
+	return instance >= 0 && room_may_go(a->d, instance, a->want) &&
+	       (a->busy || ps_repo_instance_get(a->d->config.repo, instance)->holds == 0);
+}
+
+static int ask_for(struct ps_dispatch *d, struct want *w, int64_t bytes, bool busy, bool rob,
+		   int *ret_items, int room)
+{
+	struct residency *r = d->residency;
+	struct asked a = {.d = d, .want = w, .busy = busy};
+	int tenant = w->tenant >= 0 ? tenant_of(d, w->tenant) : -1;
+	int item = w->item >= 0 ? r->items[w->item].fair : -1;
+	return ps_cache_victims(r->cache, tenant, item, bytes, rob, may_go, &a, ret_items, room);
+}
+
+/* Idle ones before busy ones; what is kept by the plan only where somebody waits who could not be
+ * served else. */
+int fair_victims(struct ps_dispatch *d, struct want *w, int64_t bytes, int *ret_instances, int room)
+{
+	int n = ask_for(d, w, bytes, false, false, ret_instances, room);
+	if (n == 0)
+		n = ask_for(d, w, bytes, true, false, ret_instances, room);
+	if (n == 0 && w->may_rob)
+		n = ask_for(d, w, bytes, false, true, ret_instances, room);
+	if (n == 0 && w->may_rob)
+		n = ask_for(d, w, bytes, true, true, ret_instances, room);
+	for (int i = 0; i < n; i++)
+		ret_instances[i] = instance_of(d, ret_instances[i]);
+	return n;
+}
+
+/* ---- what can be seen --------------------------------------------------------------------- */
+
+bool ps_dispatch_fairness(const struct ps_dispatch *d, int tenant,
+			  struct ps_dispatch_fairness *ret_fairness)
+{
+	const struct residency *r = d->residency;
+	const struct ps_cache_plan *p = r ? ps_cache_last(r->cache)->plan : NULL;
+	int who = tenant < d->n_tenants ? d->tenants[tenant].fair - 1 : -1;
+	if (!p || who < 0 || who >= p->tenants)
+		return false;
+	*ret_fairness = (struct ps_dispatch_fairness){
+		.given_s = p->utility[who], .alone_s = p->best[who], .share_s = p->entitled[who]};
+	return true;
+}
+
+static double jain_of(const struct ps_cache_plan *p)
+{
+	double *x = calloc((size_t)p->tenants + 1, sizeof *x);
+	int n = 0;
+	for (int i = 0; x && i < p->tenants; i++)
+		if (p->best[i] > 0)
+			x[n++] = p->utility[i] / p->best[i];
+	double jain = x ? ps_cache_jain(x, n) : NAN;
+	free(x);
+	return jain;
+}
+
+void ps_dispatch_policy_view_get(const struct ps_dispatch *d,
+				 struct ps_dispatch_policy_view *ret_view)
+{
+	const struct residency *r = d->residency;
+	*ret_view = (struct ps_dispatch_policy_view){.jain = 1, .worst_share = 1};
+	if (!r)
+		return;
+	const struct ps_cache_plan *p = ps_cache_last(r->cache)->plan;
+	ret_view->name = ps_cache_policy_get(r->config.policy)->name;
+	ret_view->epochs = r->epochs;
+	ret_view->failed_epochs = r->failed_epochs;
+	ret_view->why = r->failed_epochs ? &r->epoch_err : NULL;
+	if (!p)
+		return;
+	ret_view->configurations = p->n;
+	ret_view->drawn = ps_cache_last(r->cache)->drawn;
+	ret_view->gap = p->gap;
+	ret_view->worst_share = ps_cache_worst_share(p, NULL);
+	ret_view->jain = jain_of(p);
+}
+
+double ps_dispatch_configuration(const struct ps_dispatch *d, int i, int *ret_models, int max,
+				 int *ret_n)
+{
+	const struct residency *r = d->residency;
+	const struct ps_cache_plan *p = r ? ps_cache_last(r->cache)->plan : NULL;
+	*ret_n = 0;
+	if (!p || i >= p->n)
+		return -1;
+	for (int k = 0; k < p->items && k < r->n_fair; k++)
+		if (ps_cache_has(p->config[i].has, k) && r->item_of_fair[k] >= 0 && *ret_n < max)
+			ret_models[(*ret_n)++] = r->items[r->item_of_fair[k]].model;
+	return p->config[i].share;
+}

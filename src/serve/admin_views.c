@@ -55,8 +55,10 @@ static void put_models(struct ps_serve *s, struct ps_strbuf *out)
 		}
 		ps_strbuf_putc(out, '}');
 	}
-	pthread_mutex_unlock(&s->lock);
 	ps_strbuf_putc(out, ']');
+	if (ps_dispatch_on_demand(s->dispatch))
+		ps_serve_put_plan(s, out);
+	pthread_mutex_unlock(&s->lock);
 }
 
 static void put_lanes(struct ps_serve *s, struct ps_strbuf *out)

@@ -193,6 +193,11 @@ void ps_serve_log_flush(struct ps_serve_observe *o);
 /* ps_serve_metrics_text writes the page for `viewer` (PS_TENANCY_ADMIN: everything). Any thread. */
 void ps_serve_metrics_text(struct ps_serve *s, int viewer, struct ps_strbuf *out);
 
+/* observe_memory.c */
+/* ps_serve_put_plan appends the member "model_memory" of the operator's status: what is kept, and
+ * how fair that is. For a server with a budget of memory, under its lock. */
+void ps_serve_put_plan(struct ps_serve *s, struct ps_strbuf *out);
+
 /* observe_stats.c */
 /* ps_serve_stats_build appends the statistics of the model of that name ("": all) and version (0:
  * all) that `viewer` may see. PS_ENOTFOUND. Any thread. */

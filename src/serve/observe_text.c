@@ -54,6 +54,11 @@ const struct ps_metrics_family ps_serve_families[] = {
 		{"perseus_tenant_resident_bytes", PS_METRICS_GAUGE,
 		 "Memory of loaded models that the tenant has asked for lately; one that several "
 		 "use counts for each of them."},
+	[PS_M_T_UTILITY] =
+		{"perseus_tenant_memory_utility_seconds", PS_METRICS_GAUGE,
+		 "Seconds of loads that the plan in force spares the tenant per epoch (given), "
+		 "that "
+		 "the whole memory would alone (alone), and its share of that by weight (share)."},
 	[PS_M_NV_SUCCESS] = {"nv_inference_request_success", PS_METRICS_COUNTER,
 			     "Number of successful inference requests, all batch sizes"},
 	[PS_M_NV_FAILURE] = {"nv_inference_request_failure", PS_METRICS_COUNTER,
@@ -104,6 +109,14 @@ const struct ps_metrics_family ps_serve_families[] = {
 			    "Evicted models by the tenant whose load wanted the room (for) and the "
 			    "tenant that "
 			    "used the model most (of); -: nobody."},
+	[PS_M_EPOCHS] = {"perseus_model_memory_epochs_total", PS_METRICS_COUNTER,
+			 "Decisions of memory_policy by result."},
+	[PS_M_CONFIGURATIONS] = {"perseus_model_memory_configurations", PS_METRICS_GAUGE,
+				 "Sets of models between which the plan in force draws."},
+	[PS_M_JAIN] = {"perseus_model_memory_jain_index", PS_METRICS_GAUGE,
+		       "Jain's index of the tenants' given over alone; 1: all have the same part."},
+	[PS_M_WORST] = {"perseus_model_memory_worst_share", PS_METRICS_GAUGE,
+			"The least of the tenants' given over share; below 1 somebody is robbed."},
 	[PS_M_LANES] = {"perseus_lanes", PS_METRICS_GAUGE, "Lanes: runs that may go on at once."},
 	[PS_M_LANES_BUSY] = {"perseus_lanes_busy", PS_METRICS_GAUGE, "Runs going on."},
 	[PS_M_LANE_BUSY] = {"perseus_lane_busy_seconds_total", PS_METRICS_COUNTER,

@@ -17,7 +17,8 @@ import urllib.request
 
 import yaml
 
-from support.perseus import Server, StartError, needs_onnxruntime, run, synthetic, until
+from support.perseus import (Server, StartError, needs_onnxruntime, new_key, run, synthetic,
+                             until)
 
 X = [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}]
 MIB = 2 ** 20
@@ -33,7 +34,8 @@ def held(mib, **more):
 
 
 class Budget(Server):
-    """A server with a budget; m0.synthetic.yaml and so on lie in its folder."""
+    """A server with a budget; m0.synthetic.yaml and so on lie in its folder. key: the operator's."""
+    key = None
 
     def __init__(self, models, memory, config=None, **more):
         super().__init__(models=models, **more,
@@ -53,7 +55,10 @@ class Budget(Server):
         return [index[n]["residency"] for n in names]
 
     def metric(self, name, **labels):
-        with urllib.request.urlopen("http://" + self.ready["metrics"] + "/metrics") as answer:
+        request = urllib.request.Request(
+            "http://" + self.ready["metrics"] + "/metrics",
+            headers={"Authorization": f"Bearer {self.key}"} if self.key else {})
+        with urllib.request.urlopen(request) as answer:
             text = answer.read().decode()
         total = 0
         for line in text.splitlines():
@@ -211,6 +216,29 @@ class OnDemand(unittest.TestCase):
             self.assertEqual(set(codes), {200})
             self.assertLessEqual(max(used), 20 * MIB)
             self.assertGreater(s.metric("perseus_model_evictions_total"), 10)
+
+    def test_a_plan_and_how_fair_it_is(self):
+        key, digest = new_key()
+        models = {f"m{i}": held(10) for i in range(4)}
+        with Budget(models, "35MiB", {"memory_policy": "pf", "memory_epoch": "200ms",
+                                      "admin_keys": [digest]}) as s:
+            s.key = key
+            for i in range(4):
+                self.assertEqual(s.ask(f"m{i}")[0], 200)
+
+            def decided():
+                s.ask("m0")
+                return s.metric("perseus_model_memory_epochs_total", result="ok") > 2
+            until(decided)
+            status, _, body = s.get("/v2/perseus/status", headers={"Authorization": f"Bearer {key}"})
+            self.assertEqual(status, 200, body)
+            plan = json.loads(body)["model_memory"]
+            self.assertEqual((plan["policy"], plan["why"]), ("pf", ""))
+            self.assertGreater(plan["worst_share"], 1 - 1e-6)
+            self.assertAlmostEqual(sum(c["share"] for c in plan["plan"]), 1)
+            self.assertIn("m0/1", plan["plan"][plan["drawn"]]["models"])
+            self.assertGreater(s.metric("perseus_tenant_memory_utility_seconds", kind="given"), 0)
+            self.assertEqual(s.metric("perseus_model_memory_epochs_total", result="failed"), 0)
 
     def test_a_file_that_goes(self):
         with Budget({"m0": held(20), "m1": held(20)}, "25MiB") as s:

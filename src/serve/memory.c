@@ -199,6 +199,7 @@ static void await(struct ps_serve_call *c, struct wait *w)
 
 bool ps_serve_wait_for_model(struct ps_serve_call *c, void (*again)(struct ps_serve_call *c))
 {
+	struct ps_serve_io *io = c->io;
 	struct wait w;
 	if (c->where == PS_SERVE_HERE)
 		return false;
@@ -213,8 +214,8 @@ bool ps_serve_wait_for_model(struct ps_serve_call *c, void (*again)(struct ps_se
 	if (w.status == PS_EQUOTA || w.status == PS_EUNAVAIL)
 		ps_serve_add_retry_after(c, w.retry_ns);
 	if (w.status != PS_OK)
-		ps_serve_refuse(c);
-	ps_serve_set_tick(c->io, w.next_tick_ns);
+		ps_serve_refuse(c); /* it may be gone afterwards */
+	ps_serve_set_tick(io, w.next_tick_ns);
 	return true;
 }
 

@@ -395,7 +395,7 @@ static const struct ps_conf_schema tls_schema = {
 static const char *const widths[] = {"narrow", "wide", "auto", NULL};
 static const char *const loads[] = {"all", "none", NULL};
 /* In the order of enum ps_cache_kind. */
-static const char *const memory_policies[] = {"static", "lru",	"lfu", "gdsf", "rsd",
+static const char *const memory_policies[] = {"static", "lru", "lfu", "gdsf", "rsd",
 					      "optp",	"mmf", "pf",  NULL};
 
 static const struct ps_conf_option serve_rows[] = {

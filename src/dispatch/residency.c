@@ -264,7 +264,7 @@ static enum ps_status begin_wait(struct ps_dispatch *d, struct ps_dispatch_reque
 enum ps_status ps_dispatch_await(struct ps_dispatch *d, struct ps_dispatch_request *r,
 				 int64_t now_ns, int64_t *ret_wait_ns, struct ps_error *err)
 {
-	struct ps_error own;
+	struct ps_error own = {0};
 	enum ps_dispatch_reason reason = PS_DISPATCH_REASON_NOT_READY;
 	err = err ? err : &own;
 	*ret_wait_ns = 0;

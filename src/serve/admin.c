@@ -134,8 +134,8 @@ static const char *reason_of(const struct ps_serve_call *c, int model, int domai
 		ps_dispatch_pause_ns(c->io->server->dispatch, model, domain, ps_clock_now_ns());
 	int n = snprintf(text, sizeof text, "%s", why->what);
 	if (pause_ns > 0 && n < (int)sizeof text)
-		n += snprintf(text + n, sizeof text - (size_t)n, " (tried again in %s)",
-			      ps_units_format_eta(pause_ns, eta));
+		snprintf(text + n, sizeof text - (size_t)n, " (tried again in %s)",
+			 ps_units_format_eta(pause_ns, eta));
 	return ps_arena_strndup(c->arena, text, strlen(text));
 }
 

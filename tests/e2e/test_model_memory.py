@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import sqlite3
 import tempfile
 import threading
@@ -15,7 +16,10 @@ import time
 import unittest
 import urllib.request
 
+import numpy as np
+import tritonclient.grpc as tgrpc
 import yaml
+from tritonclient.utils import InferenceServerException
 
 from support.perseus import (Server, StartError, needs_onnxruntime, new_key, run, synthetic,
                              until)
@@ -157,6 +161,32 @@ class OnDemand(unittest.TestCase):
                 until(lambda: s.metric("perseus_load_waiting_requests") == 1)
                 s.process.send_signal(signal.SIGTERM)
                 self.assertEqual(answer.result()[0], 200)
+
+    def test_grpc_waits_too(self):
+        with Budget({"m0": held(20, load_time="300ms"), "m1": held(20, load_time="300ms")},
+                    "25MiB") as s:
+            client = tgrpc.InferenceServerClient(s.ready["grpc"])
+            x = tgrpc.InferInput("x", [1, 4], "FP32")
+            x.set_data_from_numpy(np.ones((1, 4), np.float32))
+            for model in ("m0", "m1"):
+                self.assertTrue(client.is_model_ready(model))
+                self.assertEqual(client.infer(model, [x]).as_numpy("y").shape, (1, 4))
+            self.assertEqual(client.get_model_metadata("m0").name, "m0")
+            with self.assertRaises(InferenceServerException) as e:
+                client.infer("m1", [x], client_timeout=0.1)
+            self.assertIn("DEADLINE", e.exception.status() + e.exception.message().upper())
+            client.close()
+
+    def test_who_leaves_is_forgotten(self):
+        with Budget({"m0": held(20, load_time="1s"), "m1": held(20)}, "25MiB") as s:
+            body = json.dumps({"inputs": X}).encode()
+            with socket.create_connection(s.address) as c:
+                c.sendall(b"POST /v2/models/m0/infer HTTP/1.1\r\nHost: x\r\n"
+                          b"Content-Length: %d\r\n\r\n" % len(body) + body)
+                until(lambda: s.metric("perseus_load_waiting_requests") == 1)
+            until(lambda: s.metric("perseus_load_waiting_requests") == 0)
+            self.assertEqual(s.metric("perseus_requests_total", outcome="cancelled"), 1)
+            self.assertEqual(s.ask("m1")[0], 200)
 
     def test_sizes(self):
         with self.assertRaises(StartError) as e:

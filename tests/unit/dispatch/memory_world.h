@@ -84,7 +84,7 @@ static inline void start_machine(struct machine *m, const struct ps_dispatch_mem
 		.tenancy = m->tenancy, .repo = m->repo, .n_lanes = LANES, .memory = *memory};
 	assert_int_equal(ps_dispatch_new(&c, &m->d, &m->err), PS_OK);
 	for (int i = 0; i < MODELS; i++) {
-		char name[8];
+		char name[16];
 		snprintf(name, sizeof name, "m%d", i);
 		assert_int_equal(
 			ps_repo_put(m->repo, name, 1, NULL, NULL, 0, &m->models[i], &m->err),

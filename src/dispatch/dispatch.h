@@ -361,12 +361,16 @@ bool ps_dispatch_fairness(const struct ps_dispatch *d, int tenant,
 struct ps_dispatch_policy_view {
 	const char *name;
 	int64_t epochs, failed_epochs;
-	const struct ps_error *why; /* the last one failed; NULL: none did. Borrowed */
+	const struct ps_error *why; /* of the last that failed; NULL: none did. Borrowed */
+	bool failed, switched;	    /* the last epoch: failed; has another configuration in force */
+	double u[2], loads_s;	    /* its random numbers; what its loads take */
 	int configurations, drawn;  /* of the plan in force; 0: there is none yet */
 	double gap;		    /* how far from the best it may be: cache/policy.h */
 	double worst_share;	    /* the least of given over share */
 	double jain;		    /* of given over alone */
 };
+/* ps_dispatch_epochs returns how many there have been. O(1). */
+int64_t ps_dispatch_epochs(const struct ps_dispatch *d);
 void ps_dispatch_policy_view_get(const struct ps_dispatch *d,
 				 struct ps_dispatch_policy_view *ret_view);
 /* ps_dispatch_configuration returns the chance of the i-th configuration, and at most `max` of its

@@ -199,8 +199,9 @@ void fair_epoch(struct ps_dispatch *d)
 	struct ps_cache_epoch e;
 	fair_look(d);
 	r->epochs++;
-	if (ps_cache_epoch_end(r->cache, &e, &r->epoch_err) != PS_OK)
-		r->failed_epochs++;
+	r->loads_due = true;
+	r->epoch_failed = ps_cache_epoch_end(r->cache, &e, &r->epoch_err) != PS_OK;
+	r->failed_epochs += r->epoch_failed;
 }
 
 /* ---- who goes ----------------------------------------------------------------------------- */
@@ -281,6 +282,11 @@ static double jain_of(const struct ps_cache_plan *p)
 	return jain;
 }
 
+int64_t ps_dispatch_epochs(const struct ps_dispatch *d)
+{
+	return d->residency ? d->residency->epochs : 0;
+}
+
 void ps_dispatch_policy_view_get(const struct ps_dispatch *d,
 				 struct ps_dispatch_policy_view *ret_view)
 {
@@ -293,8 +299,14 @@ void ps_dispatch_policy_view_get(const struct ps_dispatch *d,
 	ret_view->epochs = r->epochs;
 	ret_view->failed_epochs = r->failed_epochs;
 	ret_view->why = r->failed_epochs ? &r->epoch_err : NULL;
+	ret_view->failed = r->epoch_failed;
 	if (!p)
 		return;
+	const struct ps_cache_epoch *e = ps_cache_last(r->cache);
+	ret_view->switched = e->switched;
+	ret_view->u[0] = e->u[0];
+	ret_view->u[1] = e->u[1];
+	ret_view->loads_s = e->loads_s;
 	ret_view->configurations = p->n;
 	ret_view->drawn = ps_cache_last(r->cache)->drawn;
 	ret_view->gap = p->gap;

@@ -72,6 +72,7 @@ struct residency {
 	int64_t largest_bytes; /* of any item */
 	uint64_t tenants_at;   /* one more with each tenancy */
 	int64_t epochs, failed_epochs;
+	bool epoch_failed; /* the last one */
 	struct ps_error epoch_err;
 	double ns_per_byte;    /* of loads without a history */
 	int64_t queued_ns;     /* of all that is under way */

@@ -90,6 +90,47 @@ static enum ps_status parse_budget(const char *text, int64_t *ret_bytes, struct 
 	return status;
 }
 
+/* What is promised to tenants must fit. */
+static enum ps_status check_guarantees(const struct ps_serve_config *c, int64_t budget_bytes,
+				       struct ps_error *err)
+{
+	const struct ps_serve_tenant_config *t = c->tenants.items;
+	char sum[PS_UNITS_SIZE], budget[PS_UNITS_SIZE];
+	int64_t left = budget_bytes;
+	for (size_t i = 0; i < c->tenants.len; i++) {
+		left -= t[i].memory;
+		if (left >= 0)
+			continue;
+		ps_error_set(err, PS_EINVAL,
+			     "tenants are guaranteed %s of memory so far, and model_memory is %s",
+			     ps_units_format_bytes(budget_bytes - left, sum),
+			     ps_units_format_bytes(budget_bytes, budget));
+		return ps_serve_config_at(c, &t[i].where, "memory", err);
+	}
+	return PS_OK;
+}
+
+/* A policy may need a library: better known now than at the end of the first epoch. */
+static enum ps_status check_policy(enum ps_cache_kind kind, struct ps_error *err)
+{
+	const struct ps_cache_tenant tenant = {.weight = 1};
+	const struct ps_cache_item item = {.bytes = 1, .load_s = 1};
+	const double demand = 1;
+	const struct ps_cache_problem p = {.tenants = 1,
+					   .items = 1,
+					   .capacity_bytes = 1,
+					   .tenant = &tenant,
+					   .item = &item,
+					   .demand = &demand};
+	struct ps_cache_plan plan;
+	enum ps_status status = ps_cache_plan_make(kind, &p, NULL, &plan, err);
+	if (status == PS_OK)
+		ps_cache_plan_free(&plan);
+	else
+		ps_error_where(err, "memory_policy");
+	return status;
+}
+
 enum ps_status ps_serve_memory_of(const struct ps_serve_config *c,
 				  struct ps_dispatch_memory *ret_memory, struct ps_error *err)
 {
@@ -106,7 +147,38 @@ enum ps_status ps_serve_memory_of(const struct ps_serve_config *c,
 		status = parse_budget(c->model_memory, &ret_memory->budget_bytes, err);
 	if (status != PS_OK)
 		ps_error_where(err, "model_memory");
-	return status;
+	if (status != PS_OK || !c->model_memory)
+		return status;
+	status = check_guarantees(c, ret_memory->budget_bytes, err);
+	return status == PS_OK ? check_policy(ret_memory->policy, err) : status;
+}
+
+/* Once an epoch: what was drawn, when that is another set than before, and what went wrong. */
+void ps_serve_say_epoch(struct ps_serve *s)
+{
+	struct ps_dispatch_policy_view v;
+	int64_t said = atomic_load(&s->epochs_said);
+	pthread_mutex_lock(&s->lock);
+	int64_t epochs = ps_dispatch_epochs(s->dispatch);
+	struct ps_error why = {0};
+	if (epochs != said) {
+		ps_dispatch_policy_view_get(s->dispatch, &v);
+		why = v.failed ? *v.why : why;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (epochs == said)
+		return;
+	atomic_store(&s->epochs_said, epochs);
+	if (v.failed)
+		ps_log(PS_LOG_WARN, "models", "memory_policy %s decides nothing: %s", v.name,
+		       why.what);
+	else if (v.switched)
+		ps_log(PS_LOG_INFO, "models",
+		       "memory_policy %s, epoch %lld: configuration %d of %d, drawn by %.6f and "
+		       "%.6f; "
+		       "its loads take %.3g s",
+		       v.name, (long long)v.epochs, v.drawn + 1, v.configurations, v.u[0], v.u[1],
+		       v.loads_s);
 }
 
 /* More may be pinned than fits; it stays. */

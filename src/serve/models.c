@@ -364,6 +364,8 @@ static void kick(struct ps_serve *s)
 	check_waits(s);
 	check_start(s);
 	if (on_demand)
+		ps_serve_say_epoch(s);
+	if (on_demand)
 		ps_serve_tick(&s->ios[0].tick, ps_clock_now_ns());
 }
 

@@ -215,6 +215,16 @@ static void evict(struct ps_dispatch *d, int instance, int by)
 
 enum { MAX_VICTIMS = 256 }; /* at a time */
 
+/* The content that the load is to replace: it serves until then, where there is room for both. */
+static int own_victim(const struct ps_dispatch *d, struct want *w, int *ret_instance)
+{
+	if (w->item < 0)
+		return 0;
+	const struct item *it = &d->residency->items[w->item];
+	*ret_instance = ps_repo_serving(d->config.repo, it->model, it->domain);
+	return *ret_instance >= 0 && room_may_go(d, *ret_instance, w) ? 1 : 0;
+}
+
 /* What the policy does not know first, then whom it names. Returns how much that gives. */
 static int64_t evict_some(struct ps_dispatch *d, int64_t bytes, struct want *w)
 {
@@ -224,6 +234,8 @@ static int64_t evict_some(struct ps_dispatch *d, int64_t bytes, struct want *w)
 	victims[0] = longest_unused(d, w, false);
 	if (victims[0] < 0)
 		n = fair_victims(d, w, bytes, victims, MAX_VICTIMS);
+	if (n == 0)
+		n = own_victim(d, w, victims);
 	for (int i = 0; i < n; i++) {
 		gone += room_bytes(d, victims[i]);
 		evict(d, victims[i], w->tenant);

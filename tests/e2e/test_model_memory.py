@@ -311,6 +311,13 @@ class OnDemand(unittest.TestCase):
                 self.assertEqual(s.metric("perseus_model_cold_starts_total"), 0)
 
 
+def run_elsewhere(folder):
+    """The same network with other weights."""
+    done = run("zoo", "write", NAME, "--dir", folder + "/other", "--seed", 7)
+    assert done.returncode == 0, done.stderr
+    return pathlib.Path(folder, "other", f"{NAME}.onnx")
+
+
 @needs_onnxruntime
 class Mapped(unittest.TestCase):
     def test_the_second_load_maps_the_converted_file(self):
@@ -331,6 +338,19 @@ class Mapped(unittest.TestCase):
                     self.assertEqual(
                         s.get(f"/v2/repository/models/{NAME}/load", "POST", b"")[0], 200)
                 self.assertLess(took[1], took[0] / 2, took)
+                # The converted file goes under the mapping, and the model's own is another one.
+                for path in pathlib.Path(d, "cache").glob("*.ort"):
+                    path.unlink()
+                x = [{"name": "input", "datatype": "FP32", "shape": [1, 3, 224, 224],
+                      "data": [0.5] * (3 * 224 * 224)}]
+                before = s.infer(NAME, x)
+                self.assertEqual(before[0], 200)
+                os.replace(run_elsewhere(d), pathlib.Path(d, f"{NAME}.onnx"))
+                self.assertEqual(s.infer(NAME, x)[2]["outputs"], before[2]["outputs"])
+                self.assertEqual(
+                    s.get(f"/v2/repository/models/{NAME}/load", "POST", b"")[0], 200)
+                until(lambda: s.infer(NAME, x)[2]["outputs"] != before[2]["outputs"])
+                self.assertEqual(len(list(pathlib.Path(d, "cache").glob("*.ort"))), 1)
             # Its conversion takes more memory than there may be.
             with Budget({}, str(2 * size), {"model_repository": [d], "cache": d + "/none"}) as s:
                 status, _, body = s.get(f"/v2/models/{NAME}")

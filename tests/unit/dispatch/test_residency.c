@@ -385,6 +385,31 @@ static void one_content_is_one_load(void **state)
 	stop_machine(&m);
 }
 
+/* A new content takes the place of the old one where there is no room for both. */
+static void another_file_of_what_is_there(void **state)
+{
+	(void)state;
+	START(m, 15);
+	have(&m, A, 0);
+	m.content[0] = 77;
+	assert_int_equal(ps_repo_put(m.repo, "m0", 1, "other", NULL, 0, NULL, &m.err), PS_OK);
+	kick(&m);
+	assert_false(is_there(&m, 0));
+	end_unload(&m);
+	end_load(&m, PS_OK);
+	assert_true(is_there(&m, 0));
+	struct ps_dispatch_memory more = budget(25);
+	assert_int_equal(ps_dispatch_set_memory(m.d, &more, &m.err), PS_OK);
+	m.content[0] = 78;
+	assert_int_equal(ps_repo_put(m.repo, "m0", 1, "third", NULL, 0, NULL, &m.err), PS_OK);
+	kick(&m);
+	assert_true(is_there(&m, 0)); /* it serves until the other one is there */
+	end_load(&m, PS_OK);
+	assert_true(is_there(&m, 0));
+	assert_int_equal(m.n_closing, 1);
+	stop_machine(&m);
+}
+
 static void an_unload_ends_the_wait(void **state)
 {
 	(void)state;
@@ -608,6 +633,7 @@ int main(void)
 		cmocka_unit_test(more_than_was_forecast),
 		cmocka_unit_test(a_lower_budget),
 		cmocka_unit_test(one_content_is_one_load),
+		cmocka_unit_test(another_file_of_what_is_there),
 		cmocka_unit_test(an_unload_ends_the_wait),
 		cmocka_unit_test(what_was_asked_for_most_comes_back),
 		cmocka_unit_test(the_plan_is_not_touched_by_what_it_does_not_want),

@@ -500,6 +500,20 @@ static void test_batch_axis(void **state)
 	}
 }
 
+/* What is said of the model that was opened last before it is opened. */
+static void check_forecast(int64_t bytes)
+{
+	char path[128];
+	struct ps_engine_need need;
+	struct ps_error err;
+
+	snprintf(path, sizeof(path), "%s/m.synthetic.yaml", dir);
+	assert_int_equal(ops->need(NULL, path, &need, &err), PS_OK);
+	assert_in_range(need.resident_bytes, bytes, bytes + 65536);
+	assert_int_equal(need.load_bytes, need.resident_bytes);
+	assert_int_equal(ops->need(NULL, "/nowhere.synthetic.yaml", &need, &err), PS_ENOTFOUND);
+}
+
 static void test_loading_costs_what_is_declared(void **state)
 {
 	struct ps_engine_instance *i = open_ok(TENSORS "load_time: 30ms\nmemory: 8MiB\n");
@@ -511,6 +525,9 @@ static void test_loading_costs_what_is_declared(void **state)
 	assert_true(m.load_ns >= 30000000);
 	assert_in_range(m.private_bytes, 8 << 20, (8 << 20) + 65536);
 	ops->close(i);
+	check_forecast(8 << 20);
+	ops->close(open_ok(TENSORS "memory: 8MiB\nclaims: 2MiB\n"));
+	check_forecast(2 << 20);
 	assert_int_equal(open_text(TENSORS "broken: \"the graph has a cycle\"\n", &i, &err),
 			 PS_EPARSE);
 	assert_string_equal(err.what, "the graph has a cycle");

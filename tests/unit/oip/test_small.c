@@ -187,8 +187,10 @@ static void the_index(void **state)
 {
 	(void)state;
 	struct ps_strbuf out;
-	static const struct ps_oip_index_row rows[] = {
-		{"a", "1", "READY", ""}, {"b", "", NULL, ""}, {"c", "2", "UNAVAILABLE", "broken"}};
+	static const struct ps_oip_index_row rows[] = {{"a", "1", "READY", "", NULL},
+						       {"b", "", NULL, "", NULL},
+						       {"c", "2", "UNAVAILABLE", "broken", NULL}};
+	static const struct ps_oip_index_row there = {"d", "1", "READY", "", "on disk"};
 	ps_strbuf_init(&out);
 	ps_oip_build_index(rows, 3, PS_OIP_PROTOBUF, &out);
 	check_hex(&out, "0a0d0a01611201311a0552454144590a030a01620a1b0a01631201321a0b554e4156"
@@ -197,6 +199,9 @@ static void the_index(void **state)
 	check_text(&out, "[{\"name\":\"a\",\"version\":\"1\",\"state\":\"READY\"},{\"name\":\"b\"},"
 			 "{\"name\":\"c\",\"version\":\"2\",\"state\":\"UNAVAILABLE\",\"reason\":"
 			 "\"broken\"}]");
+	ps_oip_build_index(&there, 1, PS_OIP_JSON, &out);
+	check_text(&out, "[{\"name\":\"d\",\"version\":\"1\",\"state\":\"READY\",\"residency\":"
+			 "\"on disk\"}]");
 	ps_oip_build_index(NULL, 0, PS_OIP_JSON, &out);
 	check_text(&out, "[]");
 	ps_oip_build_index(NULL, 0, PS_OIP_PROTOBUF, &out);

@@ -184,6 +184,15 @@ static double demand_of(struct ps_state *s, const char *tenant, int64_t version)
 	return rps;
 }
 
+static bool add_demand(void *ctx, const struct ps_state_demand_row *row)
+{
+	char *text = ctx;
+	size_t n = strlen(text);
+	snprintf(text + n, 200 - n, "%s/%s/%lld/%g ", row->tenant, row->model,
+		 (long long)row->version, row->rps);
+	return true;
+}
+
 /* Each version has its own; it is there after a restart. */
 static void test_demand(void **state)
 {
@@ -198,6 +207,9 @@ static void test_demand(void **state)
 	s = open_state(2);
 	assert_true(demand_of(s, "a", 1) == 11 && demand_of(s, "a", 2) == 3);
 	assert_true(demand_of(s, "b", 1) == 4 && demand_of(s, "b", 2) == 0);
+	char text[200] = "";
+	assert_int_equal(ps_state_demands(s, add_demand, text, &err), PS_OK);
+	assert_string_equal(text, "a/m/1/11 b/m/1/4 a/m/2/3 "); /* the most first */
 	ps_state_close(s);
 }
 

@@ -157,18 +157,19 @@ struct ps_dispatch_request {
 
 enum ps_dispatch_action_kind {
 	PS_DISPATCH_NOTHING,
-	PS_DISPATCH_WAKE,   /* a lane is idle and a batch can run: let one ask (lane_free) */
-	PS_DISPATCH_RUN,    /* run `batch` on `batch->lane`; finish follows */
-	PS_DISPATCH_DROP,   /* `request` is DONE without an answer: nobody is there to read it */
-	PS_DISPATCH_EXPIRE, /* `request` is DONE: answer it with PS_EDEADLINE */
-	PS_DISPATCH_CANCEL, /* tell the engine to stop `batch`; finish still follows */
-	PS_DISPATCH_LOAD,   /* load `instance`; load_done follows */
-	PS_DISPATCH_OPEN,   /* there is room for `instance`, which was reserved: go on with it */
-	PS_DISPATCH_UNLOAD, /* close `instance`: nobody uses it; ps_dispatch_unload_done follows */
-	PS_DISPATCH_LOADS,  /* call ps_dispatch_make_room and load_next */
-	PS_DISPATCH_RESUME, /* the model of `request`, which is NEW again, is there: prepare it
-			     * anew, with `paid`; then ps_dispatch_resumed */
-	PS_DISPATCH_REFUSE, /* `request` is DONE: answer it with its account's status and `why` */
+	PS_DISPATCH_WAKE,    /* a lane is idle and a batch can run: let one ask (lane_free) */
+	PS_DISPATCH_RUN,     /* run `batch` on `batch->lane`; finish follows */
+	PS_DISPATCH_DROP,    /* `request` is DONE without an answer: nobody is there to read it */
+	PS_DISPATCH_EXPIRE,  /* `request` is DONE: answer it with PS_EDEADLINE */
+	PS_DISPATCH_CANCEL,  /* tell the engine to stop `batch`; finish still follows */
+	PS_DISPATCH_LOAD,    /* load `instance`; load_done follows */
+	PS_DISPATCH_OPEN,    /* there is room for `instance`, which was reserved: go on with it */
+	PS_DISPATCH_NO_ROOM, /* there was none for `instance` in time: load_done with an error */
+	PS_DISPATCH_UNLOAD,  /* close `instance`: nobody uses it; ps_dispatch_unload_done follows */
+	PS_DISPATCH_LOADS,   /* call ps_dispatch_make_room and load_next */
+	PS_DISPATCH_RESUME,  /* the model of `request`, which is NEW again, is there: prepare it
+			      * anew, with `paid`; then ps_dispatch_resumed */
+	PS_DISPATCH_REFUSE,  /* `request` is DONE: answer it with its account's status and `why` */
 };
 
 struct ps_dispatch_action {
@@ -312,7 +313,8 @@ struct ps_dispatch_need {
 	int64_t load_bytes;	/* at most while it is being loaded, in whatever process */
 };
 /* ps_dispatch_reserve says what a LOADING instance, hashed, needs: OPEN follows from load_next when
- * there is room. PS_ETOOBIG: there never will be; load_done follows. */
+ * there is room, or NO_ROOM after load_timeout; until then others may load. PS_ETOOBIG: there never
+ * will be; load_done follows. */
 enum ps_status ps_dispatch_reserve(struct ps_dispatch *d, int instance,
 				   const struct ps_dispatch_need *need, struct ps_error *err);
 /* ps_dispatch_measured says whether an opened instance fits in the budget by itself. PS_ETOOBIG:

@@ -124,8 +124,11 @@ struct ps_dispatch_action residency_late(struct ps_dispatch *d, struct ps_dispat
 /* residency_tick returns RESUME, REFUSE or LOADS when one is due. */
 struct ps_dispatch_action residency_tick(struct ps_dispatch *d, int64_t now_ns);
 int64_t residency_next_ns(const struct ps_dispatch *d);
-/* residency_open returns an instance that has its room now, or -1. */
-int residency_open(struct ps_dispatch *d);
+/* residency_max_loading: how many loads may go on at once. */
+void residency_max_loading(struct ps_dispatch *d, int max_loading);
+/* residency_open returns OPEN for an instance that has its room now, or NO_ROOM: it is loading
+ * then. */
+struct ps_dispatch_action residency_open(struct ps_dispatch *d);
 /* residency_loading, _loaded: an instance began to load, was loaded or not (before the repository
  * is told). */
 void residency_loading(struct ps_dispatch *d, int instance);

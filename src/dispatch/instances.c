@@ -69,9 +69,13 @@ struct ps_dispatch_action ps_dispatch_load_next(struct ps_dispatch *d, int max_l
 	if (instance >= 0)
 		return (struct ps_dispatch_action){.kind = PS_DISPATCH_UNLOAD,
 						   .instance = instance};
-	instance = d->residency ? residency_open(d) : -1;
-	if (instance >= 0)
-		return (struct ps_dispatch_action){.kind = PS_DISPATCH_OPEN, .instance = instance};
+	if (d->residency)
+		residency_max_loading(d, max_loading);
+	if (d->residency && d->loading < max_loading) {
+		struct ps_dispatch_action a = residency_open(d);
+		if (a.kind != PS_DISPATCH_NOTHING)
+			return a;
+	}
 	if ((d->draining && d->parked == 0) || d->loading >= max_loading)
 		return nothing;
 	instance = ps_repo_next_load(d->config.repo);

@@ -23,6 +23,7 @@ enum ps_status residency_new(struct ps_dispatch *d)
 	r->ns_per_byte = FIRST_NS_PER_BYTE;
 	r->retry_ns = r->epoch_ends_ns = INT64_MAX;
 	r->tenants_at = 1;
+	r->max_loading = 1;
 	d->residency = r;
 	ps_repo_on_demand(d->config.repo, true);
 	return fair_new(r, r->config.seed);

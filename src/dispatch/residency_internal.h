@@ -49,6 +49,8 @@ struct stock {
 	int64_t reserved_bytes; /* while it loads */
 	bool waits;		/* for room */
 	bool open;		/* there is room, and load_next has not said so yet */
+	bool no_room;		/* it waited for too long, likewise */
+	int64_t since_ns;	/* that it waits for room; 0: nobody has looked yet */
 	bool timed;		/* ready_ns is known */
 	int64_t ready_ns;
 	int for_tenant;
@@ -74,6 +76,7 @@ struct residency {
 	int64_t epochs, failed_epochs;
 	bool epoch_failed; /* the last one */
 	struct ps_error epoch_err;
+	int max_loading;       /* as load_next was told last */
 	double ns_per_byte;    /* of loads without a history */
 	int64_t queued_ns;     /* of all that is under way */
 	bool guarantees;       /* some tenant has guaranteed bytes */

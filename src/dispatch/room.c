@@ -41,6 +41,11 @@ static const struct stock *stock_get(const struct ps_dispatch *d, int instance)
 	return &r->stocks[instance];
 }
 
+static int64_t reserved_bytes(const struct stock *s)
+{
+	return s->waits || s->no_room ? 0 : s->reserved_bytes;
+}
+
 static bool is_held(const struct ps_repo_instance *in)
 {
 	return in->state == PS_REPO_INSTANCE_READY || in->state == PS_REPO_INSTANCE_UNLOADING;
@@ -74,7 +79,7 @@ int64_t room_used(const struct ps_dispatch *d, int except)
 			sum += in->facts.private_bytes;
 			sum += is_mapped_too(d, i, i) ? 0 : in->facts.mapped_bytes;
 		} else if (in->state == PS_REPO_INSTANCE_LOADING && i != except) {
-			sum += stock_get(d, i)->waits ? 0 : stock_get(d, i)->reserved_bytes;
+			sum += reserved_bytes(stock_get(d, i));
 		}
 	}
 	return sum;
@@ -282,9 +287,24 @@ static int item_of(const struct ps_dispatch *d, int instance)
 	return found;
 }
 
-/* It was promised room, in the order in which they asked: a small one does not overtake for ever a
- * large one that waits. */
-static bool try_open(struct ps_dispatch *d, int instance, int64_t now_ns)
+/* Nothing can go for it now. */
+static void wait_on(struct ps_dispatch *d, struct stock *s, int64_t now_ns)
+{
+	int64_t timeout_ns = d->residency->config.load_timeout_ns;
+	if (s->since_ns == 0)
+		s->since_ns = now_ns > 0 ? now_ns : 1;
+	if (timeout_ns == 0)
+		return;
+	if (now_ns - s->since_ns >= timeout_ns) {
+		s->waits = false;
+		s->no_room = true;
+	} else if (s->since_ns + timeout_ns < d->residency->retry_ns) {
+		d->residency->retry_ns = s->since_ns + timeout_ns;
+	}
+}
+
+/* Opens an instance if it fits. True: it does not yet, but what goes for it is on its way. */
+static bool waits_for_eviction(struct ps_dispatch *d, int instance, int64_t now_ns)
 {
 	struct stock *s = &d->residency->stocks[instance];
 	int item = item_of(d, instance);
@@ -295,27 +315,53 @@ static bool try_open(struct ps_dispatch *d, int instance, int64_t now_ns)
 			 .retry_ns = INT64_MAX};
 	bool fits = room_used(d, instance) + s->reserved_bytes <= d->residency->config.budget_bytes;
 	if (!fits) {
-		(void)evict_for(d, instance, s->reserved_bytes, &w);
+		bool comes = evict_for(d, instance, s->reserved_bytes, &w);
 		retry_at(d, &w);
-		return false;
+		if (!comes)
+			wait_on(d, s, now_ns);
+		return comes;
 	}
 	s->waits = false;
 	s->open = true;
-	return true;
+	return false;
 }
 
+/* The one that has waited for longest and came after `id`; -1: none. */
+static int next_waiting(const struct ps_dispatch *d, int after)
+{
+	const struct ps_repo *repo = d->config.repo;
+	int found = -1;
+	for (int i = 0; i < ps_repo_instances(repo); i++) {
+		const struct ps_repo_instance *in = ps_repo_instance_get(repo, i);
+		if (in->state != PS_REPO_INSTANCE_LOADING || !stock_get(d, i)->waits ||
+		    (after >= 0 && in->id <= ps_repo_instance_get(repo, after)->id))
+			continue;
+		if (found < 0 || in->id < ps_repo_instance_get(repo, found)->id)
+			found = i;
+	}
+	return found;
+}
+
+/* Nobody goes for a load that would not begin yet. */
+static bool can_begin(const struct ps_dispatch *d)
+{
+	int n = d->loading;
+	for (int i = 0; i < d->residency->n_stocks && i < ps_repo_instances(d->config.repo); i++)
+		n += d->residency->stocks[i].open &&
+		     d->residency->stocks[i].id == ps_repo_instance_get(d->config.repo, i)->id;
+	return n < d->residency->max_loading;
+}
+
+/* In the order in which they asked: a small one does not overtake for ever a large one for which
+ * room is being made. Those for which none can be made hold up nobody. */
 static void open_waiting(struct ps_dispatch *d, int64_t now_ns)
 {
-	bool opened = true;
-	while (opened) {
-		int first = -1;
-		for (int i = 0; i < ps_repo_instances(d->config.repo); i++) {
-			const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, i);
-			if (in->state == PS_REPO_INSTANCE_LOADING && stock_get(d, i)->waits &&
-			    (first < 0 || in->id < ps_repo_instance_get(d->config.repo, first)->id))
-				first = i;
-		}
-		opened = first >= 0 && try_open(d, first, now_ns);
+	int i = next_waiting(d, -1);
+	while (i >= 0 && can_begin(d)) {
+		int after = i;
+		if (waits_for_eviction(d, i, now_ns))
+			return;
+		i = next_waiting(d, after);
 	}
 }
 
@@ -422,6 +468,7 @@ enum ps_status ps_dispatch_reserve(struct ps_dispatch *d, int instance,
 			       need->load_bytes, err);
 	s->reserved_bytes = bytes > need->load_bytes ? bytes : need->load_bytes;
 	s->waits = true;
+	d->loading--; /* until it is opened */
 	d->residency->loads_due = true;
 	return PS_OK;
 }
@@ -436,16 +483,25 @@ enum ps_status ps_dispatch_measured(struct ps_dispatch *d, int instance,
 	return too_big(d, "it holds", bytes, err);
 }
 
-int residency_open(struct ps_dispatch *d)
+void residency_max_loading(struct ps_dispatch *d, int max_loading)
+{
+	d->residency->max_loading = max_loading;
+}
+
+struct ps_dispatch_action residency_open(struct ps_dispatch *d)
 {
 	for (int i = 0; i < d->residency->n_stocks && i < ps_repo_instances(d->config.repo); i++) {
 		struct stock *s = &d->residency->stocks[i];
-		if (!s->open || s->id != ps_repo_instance_get(d->config.repo, i)->id)
+		if ((!s->open && !s->no_room) ||
+		    s->id != ps_repo_instance_get(d->config.repo, i)->id)
 			continue;
-		s->open = false;
-		return i;
+		enum ps_dispatch_action_kind kind =
+			s->open ? PS_DISPATCH_OPEN : PS_DISPATCH_NO_ROOM;
+		s->open = s->no_room = false;
+		d->loading++;
+		return (struct ps_dispatch_action){.kind = kind, .instance = i};
 	}
-	return -1;
+	return (struct ps_dispatch_action){.kind = PS_DISPATCH_NOTHING};
 }
 
 /* ---- what can be seen --------------------------------------------------------------------- */
@@ -460,7 +516,6 @@ void ps_dispatch_memory_view_get(const struct ps_dispatch *d,
 	ret_view->used_bytes = room_used(d, -1);
 	ret_view->leaving_bytes = leaving_bytes(d);
 	for (int i = 0; i < ps_repo_instances(d->config.repo); i++)
-		if (ps_repo_instance_get(d->config.repo, i)->state == PS_REPO_INSTANCE_LOADING &&
-		    !stock_get(d, i)->waits)
-			ret_view->reserved_bytes += stock_get(d, i)->reserved_bytes;
+		if (ps_repo_instance_get(d->config.repo, i)->state == PS_REPO_INSTANCE_LOADING)
+			ret_view->reserved_bytes += reserved_bytes(stock_get(d, i));
 }

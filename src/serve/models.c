@@ -276,11 +276,15 @@ static struct job *load_job(struct ps_serve *s, int number)
 }
 
 /* Its instance has the room that it waits for. */
-static struct job *find_job(struct ps_serve *s, int number)
+static struct job *find_job(struct ps_serve *s, int number, bool room)
 {
 	struct job *j = s->loaders->jobs;
 	while (j && (j->number != number || j->step != ROOM))
 		j = j->next;
+	if (j && !room)
+		j->status = ps_error_set(&j->err, PS_EUNAVAIL,
+					 "no room could be made for it: what is loaded is pinned, "
+					 "guaranteed to others or being used");
 	return j;
 }
 
@@ -305,8 +309,8 @@ static bool next_job(struct ps_serve *s, int max_loading, struct job **ret_job)
 	struct ps_dispatch_action a = ps_dispatch_load_next(s->dispatch, max_loading);
 	if (a.kind == PS_DISPATCH_LOAD)
 		*ret_job = load_job(s, a.instance);
-	else if (a.kind == PS_DISPATCH_OPEN)
-		*ret_job = find_job(s, a.instance);
+	else if (a.kind == PS_DISPATCH_OPEN || a.kind == PS_DISPATCH_NO_ROOM)
+		*ret_job = find_job(s, a.instance, a.kind == PS_DISPATCH_OPEN);
 	else if (a.kind == PS_DISPATCH_UNLOAD)
 		*ret_job = unload_job(s, a.instance);
 	pthread_mutex_unlock(&s->lock);
@@ -317,7 +321,7 @@ static void begin(struct job *j)
 {
 	if (j->step == CLOSE) {
 		start_step(j, CLOSE);
-	} else if (j->step == ROOM) {
+	} else if (j->step == ROOM && j->status == PS_OK) {
 		start_step(j, OPEN);
 	} else if (j->status == PS_OK) {
 		start_step(j, HASH);

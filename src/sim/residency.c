@@ -82,6 +82,9 @@ static enum ps_status perform(struct sim *s, bool *ret_more)
 		*ret_more = true;
 		if (a.kind == PS_DISPATCH_LOAD)
 			begin(s, a.instance);
+		else if (a.kind == PS_DISPATCH_NO_ROOM)
+			ps_dispatch_load_done(s->dispatch, a.instance, PS_EUNAVAIL, NULL, NULL,
+					      NULL);
 		else
 			status = take(s, a.instance, a.kind == PS_DISPATCH_UNLOAD);
 	}

@@ -161,6 +161,9 @@ static inline void kick(struct machine *m)
 			more = true;
 			if (a.kind == PS_DISPATCH_LOAD)
 				begin_load(m, a.instance);
+			else if (a.kind == PS_DISPATCH_NO_ROOM)
+				ps_dispatch_load_done(m->d, a.instance, PS_EUNAVAIL, NULL, NULL,
+						      NULL);
 			else if (a.kind == PS_DISPATCH_OPEN)
 				m->opening[m->n_opening++] = a.instance;
 			else

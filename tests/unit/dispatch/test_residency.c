@@ -155,6 +155,35 @@ static void the_pinned_stay(void **state)
 	stop_machine(&m);
 }
 
+/* A load for which no room can be made holds up no other, and is given up in the end. */
+static void no_room_is_nobody_elses_trouble(void **state)
+{
+	(void)state;
+	struct ps_dispatch_memory memory = budget(25);
+	struct machine m;
+	start_machine(&m, &memory, 0, 0, 1);
+	struct ps_dispatch_request a, b;
+	kick(&m);
+	end_load(&m, PS_OK); /* 10 of 25 for good */
+	m.bytes[1] = 20;
+	assert_int_equal(await(&m, &a, A, 1, 0), PS_OK);
+	assert_int_equal(m.n_opening + m.n_closing, 0);
+	assert_int_equal(await(&m, &b, B, 2, 0), PS_OK);
+	assert_int_equal(m.n_opening, 1);
+	end_load(&m, PS_OK);
+	assert_ptr_equal(m.resumed[m.n_resumed - 1], &b);
+	ps_dispatch_resumed(m.d, B, m.models[2]);
+	ps_dispatch_cancel(m.d, &a, m.now); /* nobody waits any more */
+	kick(&m);
+	assert_int_equal(state_of(&m, 1), PS_REPO_LOADING);
+	m.now += 60 * SEC;
+	assert_int_equal(ps_dispatch_tick(m.d, m.now).kind, PS_DISPATCH_LOADS);
+	kick(&m);
+	assert_int_equal(state_of(&m, 1), PS_REPO_FAILED);
+	have(&m, A, 3);
+	stop_machine(&m);
+}
+
 static void what_has_just_come_stays_for_a_while(void **state)
 {
 	(void)state;
@@ -622,6 +651,7 @@ int main(void)
 		cmocka_unit_test(who_is_told_finds_its_model),
 		cmocka_unit_test(who_leaves_holds_nothing),
 		cmocka_unit_test(the_pinned_stay),
+		cmocka_unit_test(no_room_is_nobody_elses_trouble),
 		cmocka_unit_test(what_has_just_come_stays_for_a_while),
 		cmocka_unit_test(a_guarantee_holds_against_others),
 		cmocka_unit_test(a_deadline_that_the_load_does_not_meet),

@@ -167,6 +167,7 @@ enum ps_dispatch_action_kind {
 	PS_DISPATCH_NO_ROOM, /* there was none for `instance` in time: load_done with an error */
 	PS_DISPATCH_UNLOAD,  /* close `instance`: nobody uses it; ps_dispatch_unload_done follows */
 	PS_DISPATCH_LOADS,   /* call ps_dispatch_make_room and load_next */
+	PS_DISPATCH_PLAN,    /* run `plan` (ps_cache_job_run), without the mutex; planned follows */
 	PS_DISPATCH_RESUME,  /* the model of `request`, which is NEW again, is there: prepare it
 			      * anew, with `paid`; then ps_dispatch_resumed */
 	PS_DISPATCH_REFUSE,  /* `request` is DONE: answer it with its account's status and `why` */
@@ -179,6 +180,7 @@ struct ps_dispatch_action {
 	struct ps_dispatch_batch *batch;
 	struct ps_dispatch_request *request;
 	const struct ps_error *why; /* REFUSE: borrowed until the next call */
+	struct ps_cache_job *plan;  /* PLAN: dispatch's still */
 	int64_t wait_ns;	    /* REFUSE: when to come again; 0: unknown */
 };
 
@@ -324,6 +326,10 @@ enum ps_status ps_dispatch_measured(struct ps_dispatch *d, int instance,
 /* ps_dispatch_make_room evicts what has to go and looks who of the parked can go on. Call it before
  * load_next, whenever something was loaded, unloaded or changed in the repository. */
 void ps_dispatch_make_room(struct ps_dispatch *d, int64_t now_ns);
+/* ps_dispatch_planned says that a PLAN was run (`why`: not read with PS_OK), and takes it up. Then
+ * LOADS is due. */
+void ps_dispatch_planned(struct ps_dispatch *d, enum ps_status status, const struct ps_error *why,
+			 int64_t now_ns);
 /* ps_dispatch_recall tells, after a restart, of demand that is remembered: requests per second. */
 void ps_dispatch_recall(struct ps_dispatch *d, int tenant, int model, double rps);
 /* ps_dispatch_refill fetches what is asked for most, as far as its size is known (`bytes` of the

@@ -193,15 +193,40 @@ bool fair_wants(const struct residency *r, int item)
 	       ps_cache_wants(r->cache, fair);
 }
 
-void fair_epoch(struct ps_dispatch *d)
+static void failed(struct residency *r, const struct ps_error *why)
+{
+	r->epoch_err = *why;
+	r->epoch_failed = true;
+	r->failed_epochs++;
+}
+
+struct ps_cache_job *fair_plan(struct ps_dispatch *d)
+{
+	struct residency *r = d->residency;
+	struct ps_error err;
+	fair_look(d);
+	if (ps_cache_epoch_begin(r->cache, &r->plan, &err) != PS_OK) {
+		r->plan = NULL;
+		r->epochs++;
+		failed(r, &err);
+	}
+	return r->plan;
+}
+
+void fair_planned(struct ps_dispatch *d, enum ps_status status, const struct ps_error *why)
 {
 	struct residency *r = d->residency;
 	struct ps_cache_epoch e;
-	fair_look(d);
+	struct ps_error err;
 	r->epochs++;
-	r->loads_due = true;
-	r->epoch_failed = ps_cache_epoch_end(r->cache, &e, &r->epoch_err) != PS_OK;
-	r->failed_epochs += r->epoch_failed;
+	r->epoch_failed = false;
+	if (status != PS_OK) {
+		failed(r, why);
+		ps_cache_job_free(r->plan);
+	} else if (ps_cache_epoch_commit(r->cache, r->plan, &e, &err) != PS_OK) {
+		failed(r, &err);
+	}
+	r->plan = NULL;
 }
 
 /* ---- who goes ----------------------------------------------------------------------------- */

@@ -42,6 +42,7 @@ void residency_free(struct ps_dispatch *d)
 	free(r->evictions);
 	free(r->stocks);
 	free(r->item_of_fair);
+	ps_cache_job_free(r->plan);
 	ps_cache_free(r->cache);
 	free(r);
 	d->residency = NULL;
@@ -488,16 +489,23 @@ static void fetch_wanted(struct ps_dispatch *d, int64_t now_ns)
 
 /* ---- time --------------------------------------------------------------------------------- */
 
+/* An epoch lasts until the plan of the one before is there. */
+static int64_t epoch_ends_ns(const struct residency *r)
+{
+	return r->plan ? INT64_MAX : r->epoch_ends_ns;
+}
+
 struct ps_dispatch_action residency_tick(struct ps_dispatch *d, int64_t now_ns)
 {
 	struct residency *r = d->residency;
 	if (r->told_first)
 		return tell_next(d, r->told_first, now_ns);
-	if (r->epoch_ends_ns <= now_ns) {
+	if (epoch_ends_ns(r) <= now_ns) {
 		r->epoch_ends_ns = INT64_MAX; /* until somebody asks again */
 		usage_decay(r);
-		fair_epoch(d);
-		fetch_wanted(d, now_ns);
+		struct ps_cache_job *plan = fair_plan(d);
+		if (plan)
+			return (struct ps_dispatch_action){.kind = PS_DISPATCH_PLAN, .plan = plan};
 	}
 	if (!r->loads_due && r->retry_ns > now_ns)
 		return nothing;
@@ -511,7 +519,15 @@ int64_t residency_next_ns(const struct ps_dispatch *d)
 	const struct residency *r = d->residency;
 	if (r->told_first || r->loads_due)
 		return 0;
-	return r->retry_ns < r->epoch_ends_ns ? r->retry_ns : r->epoch_ends_ns;
+	return r->retry_ns < epoch_ends_ns(r) ? r->retry_ns : epoch_ends_ns(r);
+}
+
+void ps_dispatch_planned(struct ps_dispatch *d, enum ps_status status, const struct ps_error *why,
+			 int64_t now_ns)
+{
+	fair_planned(d, status, why);
+	fetch_wanted(d, now_ns);
+	d->residency->loads_due = true;
 }
 
 /* ---- after a restart ---------------------------------------------------------------------- */

@@ -71,8 +71,9 @@ struct residency {
 	struct ps_cache *cache;
 	int *item_of_fair; /* by cache's number: the item; -1: none */
 	int n_fair;
-	int64_t largest_bytes; /* of any item */
-	uint64_t tenants_at;   /* one more with each tenancy */
+	int64_t largest_bytes;	   /* of any item */
+	uint64_t tenants_at;	   /* one more with each tenancy */
+	struct ps_cache_job *plan; /* under way */
 	int64_t epochs, failed_epochs;
 	bool epoch_failed; /* the last one */
 	struct ps_error epoch_err;
@@ -138,8 +139,10 @@ void fair_ask(struct ps_dispatch *d, int tenant, int item);
 void fair_recall(struct ps_dispatch *d, int tenant, int item, double requests);
 /* fair_look tells the policy what is there. */
 void fair_look(struct ps_dispatch *d);
-/* fair_epoch lets it decide anew; fair_wants says whether it wants an item kept. */
-void fair_epoch(struct ps_dispatch *d);
+/* fair_plan begins an epoch's plan, NULL: there is nothing to plan; fair_planned ends it.
+ * fair_wants says whether the policy wants an item kept. */
+struct ps_cache_job *fair_plan(struct ps_dispatch *d);
+void fair_planned(struct ps_dispatch *d, enum ps_status status, const struct ps_error *why);
 bool fair_wants(const struct residency *r, int item);
 /* fair_victims names instances that give `bytes` together, at most `room`; 0: there are none. */
 int fair_victims(struct ps_dispatch *d, struct want *w, int64_t bytes, int *ret_instances,

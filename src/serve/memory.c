@@ -153,6 +153,50 @@ enum ps_status ps_serve_memory_of(const struct ps_serve_config *c,
 	return status == PS_OK ? check_policy(ret_memory->policy, err) : status;
 }
 
+/* --- plans: the observer's thread --- */
+
+struct ps_serve_planning {
+	struct ps_serve_job job;
+	struct ps_serve *server;
+	struct ps_cache_job *plan;
+};
+
+static void plan_work(struct ps_serve_job *job)
+{
+	struct ps_serve_planning *p = (struct ps_serve_planning *)job;
+	struct ps_serve *s = p->server;
+	struct ps_error err;
+	enum ps_status status = ps_cache_job_run(p->plan, &err);
+	pthread_mutex_lock(&s->lock);
+	ps_dispatch_planned(s->dispatch, status, &err, ps_clock_now_ns());
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void plan_done(struct ps_serve_job *job)
+{
+	ps_serve_wake_loaders(((struct ps_serve_planning *)job)->server);
+}
+
+/* Dispatch has one plan under way at a time. */
+void ps_serve_plan(struct ps_serve *s, struct ps_cache_job *plan)
+{
+	struct ps_error err;
+	if (!s->planning)
+		s->planning = calloc(1, sizeof *s->planning);
+	if (!s->planning) {
+		ps_error_set(&err, PS_ENOMEM, "out of memory");
+		pthread_mutex_lock(&s->lock);
+		ps_dispatch_planned(s->dispatch, PS_ENOMEM, &err, ps_clock_now_ns());
+		pthread_mutex_unlock(&s->lock);
+		return;
+	}
+	s->planning->job =
+		(struct ps_serve_job){.work = plan_work, .done = plan_done, .loop = s->ios[0].loop};
+	s->planning->server = s;
+	s->planning->plan = plan;
+	ps_serve_observe_post(s->observe, &s->planning->job);
+}
+
 /* Once an epoch: what was drawn, when that is another set than before, and what went wrong. */
 void ps_serve_say_epoch(struct ps_serve *s)
 {

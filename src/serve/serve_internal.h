@@ -139,6 +139,8 @@ enum ps_status ps_serve_need(struct ps_serve *s, const char *path, struct ps_eng
 			     struct ps_error *err);
 /* ps_serve_set_memory follows a configuration that was put in force. Any thread but a lane. */
 void ps_serve_set_memory(struct ps_serve *s, const struct ps_serve_config *c);
+/* ps_serve_plan has a PLAN run by the observer's thread. I/O threads. */
+void ps_serve_plan(struct ps_serve *s, struct ps_cache_job *plan);
 /* ps_serve_say_epoch logs what the policy decided since it was called last. I/O thread 0. */
 void ps_serve_say_epoch(struct ps_serve *s);
 /* ps_serve_recall has loaded again what was asked for before the last start. I/O thread 0. */
@@ -258,6 +260,7 @@ struct ps_serve {
 	struct ps_serve_snapshot *snapshot; /* the newest */
 	struct ps_exec *exec;
 	int width;			    /* CPUs of a wide run; 1: there are none */
+	struct ps_serve_planning *planning; /* memory.c's; one at a time */
 	_Atomic int64_t epochs_said;	    /* of the policy of model memory: logged */
 	_Atomic uint64_t models_generation; /* one more with each change of the repository */
 	pthread_mutex_t engines_lock;

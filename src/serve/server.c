@@ -294,6 +294,7 @@ void ps_serve_free(struct ps_serve *s)
 	if (!s)
 		return;
 	stop(s);
+	free(s->planning);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->snapshot_lock);
 	pthread_mutex_destroy(&s->engines_lock);

@@ -120,6 +120,13 @@ enum ps_status sim_load_done(struct sim *s, struct sim_load *l)
 	return sim_loads(s);
 }
 
+void sim_plan(struct sim *s, struct ps_cache_job *plan)
+{
+	struct ps_error err;
+	enum ps_status status = ps_cache_job_run(plan, &err);
+	ps_dispatch_planned(s->dispatch, status, &err, s->now_ns);
+}
+
 void sim_loads_fini(struct sim *s)
 {
 	for (struct sim_load *l = s->all_loads, *next; l; l = next) {

@@ -291,6 +291,8 @@ static enum ps_status perform(struct sim *s, const struct ps_dispatch_action *a)
 		status = request_done(s, REQUEST_OF(a->request), true);
 	else if (a->kind == PS_DISPATCH_RESUME)
 		status = resume(s, REQUEST_OF(a->request));
+	else if (a->kind == PS_DISPATCH_PLAN)
+		sim_plan(s, a->plan);
 	else if (a->kind == PS_DISPATCH_LOADS)
 		status = sim_loads(s);
 	else if (a->kind == PS_DISPATCH_CANCEL)

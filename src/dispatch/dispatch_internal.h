@@ -108,7 +108,7 @@ void request_fill_times(struct ps_dispatch *d, struct ps_dispatch_request *r, in
 /* domain_of returns the domain in which a tenant's models are. */
 int domain_of(const struct ps_dispatch *d, int tenant);
 
-/* ---- residency.c, room.c; all but _new are for machines that have a budget ---- */
+/* ---- residency.c and others; all but _new are for machines that have a budget ---- */
 
 enum ps_status residency_new(struct ps_dispatch *d);
 void residency_free(struct ps_dispatch *d);

@@ -117,7 +117,7 @@ static void failed(struct residency *r, struct item *it, int64_t now_ns)
 
 /* ---- having it loaded --------------------------------------------------------------------- */
 
-static enum ps_status fetch(struct ps_dispatch *d, int item, int tenant, int64_t now_ns)
+enum ps_status residency_fetch(struct ps_dispatch *d, int item, int tenant, int64_t now_ns)
 {
 	struct residency *r = d->residency;
 	struct item *it = &r->items[item];
@@ -144,7 +144,7 @@ enum ps_status ps_dispatch_fetch(struct ps_dispatch *d, int model, int domain)
 	if (!d->residency)
 		return PS_OK;
 	int item = item_need(d->residency, model, domain);
-	return item < 0 ? PS_ENOMEM : fetch(d, item, -1, 0);
+	return item < 0 ? PS_ENOMEM : residency_fetch(d, item, -1, 0);
 }
 
 /* ---- parking ------------------------------------------------------------------------------ */
@@ -247,7 +247,7 @@ static enum ps_status begin_wait(struct ps_dispatch *d, struct ps_dispatch_reque
 	enum ps_status s = refusal(d, &d->residency->items[item], now_ns, ret_wait_ns, err);
 	if (s != PS_OK)
 		return s;
-	s = fetch(d, item, r->tenant, now_ns);
+	s = residency_fetch(d, item, r->tenant, now_ns);
 	if (s != PS_OK)
 		return ps_error_set(err, s == PS_ENOTFOUND ? PS_EUNAVAIL : s, "%s",
 				    ps_status_get(s)->meaning);
@@ -329,7 +329,8 @@ static void settle_item(struct ps_dispatch *d, int item, int64_t now_ns)
 		it->failures = 0;
 	if (!it->first)
 		return;
-	if (state == PS_REPO_ON_DISK && fetch(d, item, it->first->tenant, now_ns) == PS_OK)
+	if (state == PS_REPO_ON_DISK &&
+	    residency_fetch(d, item, it->first->tenant, now_ns) == PS_OK)
 		return;
 	tell_all(d, it, state == PS_REPO_READY);
 }
@@ -476,17 +477,6 @@ int64_t ps_dispatch_pause_ns(const struct ps_dispatch *d, int model, int domain,
 	return paused ? it->pause_until_ns - now_ns : 0;
 }
 
-/* What the policy wants kept and is not there: its load is nobody's, and evicts only what it does
- * not want. */
-static void fetch_wanted(struct ps_dispatch *d, int64_t now_ns)
-{
-	struct residency *r = d->residency;
-	for (int i = 0; i < r->n_items; i++)
-		if (fair_wants(r, i) && ps_repo_state_of(d->config.repo, r->items[i].model,
-							 r->items[i].domain) == PS_REPO_ON_DISK)
-			(void)fetch(d, i, -1, now_ns);
-}
-
 /* ---- time --------------------------------------------------------------------------------- */
 
 /* An epoch lasts until the plan of the one before is there. */
@@ -526,64 +516,6 @@ void ps_dispatch_planned(struct ps_dispatch *d, enum ps_status status, const str
 			 int64_t now_ns)
 {
 	fair_planned(d, status, why);
-	fetch_wanted(d, now_ns);
+	residency_fetch_wanted(d, now_ns);
 	d->residency->loads_due = true;
-}
-
-/* ---- after a restart ---------------------------------------------------------------------- */
-
-static void note_recalled(struct ps_dispatch *d, int tenant, int item, double requests)
-{
-	usage_note(d, tenant, item, requests, 0);
-	fair_recall(d, tenant, item, requests);
-}
-
-void ps_dispatch_recall(struct ps_dispatch *d, int tenant, int model, double rps)
-{
-	struct residency *r = d->residency;
-	int item = r && rps > 0 ? item_need(r, model, domain_of(d, tenant)) : -1;
-	if (item >= 0)
-		note_recalled(d, tenant, item, rps * (double)r->config.epoch_ns * 1e-9);
-}
-
-static double demand_of(const struct residency *r, const struct item *it)
-{
-	double sum = 0;
-	for (int u = it->first_use; u >= 0; u = r->uses[u].next)
-		sum += r->uses[u].demand;
-	return sum;
-}
-
-static int64_t bytes_of(const struct ps_dispatch *d, const struct item *it)
-{
-	return it->bytes > 0 ? it->bytes : ps_repo_get(d->config.repo, it->model)->identity.bytes;
-}
-
-/* The item on disk that is asked for most, and fits; -1: none. */
-static int most_wanted(const struct ps_dispatch *d, int64_t room)
-{
-	const struct residency *r = d->residency;
-	double most = 0;
-	int best = -1;
-	for (int i = 0; i < r->n_items; i++) {
-		const struct item *it = &r->items[i];
-		if (ps_repo_state_of(d->config.repo, it->model, it->domain) == PS_REPO_ON_DISK &&
-		    bytes_of(d, it) <= room && demand_of(r, it) > most) {
-			most = demand_of(r, it);
-			best = i;
-		}
-	}
-	return best;
-}
-
-void ps_dispatch_refill(struct ps_dispatch *d)
-{
-	struct residency *r = d->residency;
-	int64_t room = r ? r->config.budget_bytes - room_used(d, -1) : 0;
-	int best;
-	while (r && (best = most_wanted(d, room)) >= 0) {
-		room -= bytes_of(d, &r->items[best]);
-		if (fetch(d, best, -1, 0) != PS_OK)
-			break;
-	}
 }

@@ -1,7 +1,9 @@
 /* residency_internal.h - which models are in memory: the books.   Inside dispatch/ only.
  *
  *	residency.c   who asks for what, who is parked, what they are told
- *	room.c        what takes memory, who is evicted
+ *	room.c        what takes memory, and what may go
+ *	evict.c       who goes, and which load has its room
+ *	recall.c      loads that nobody waits for
  *	usage.c       what tenants ask for and what it cost them
  *	fair.c        the policy: cache/
  *
@@ -114,6 +116,10 @@ int64_t room_used(const struct ps_dispatch *d, int except);
 int64_t room_bytes(const struct ps_dispatch *d, int instance);
 /* stock_of returns the books of an instance; NULL: no memory. */
 struct stock *stock_of(struct ps_dispatch *d, int instance);
+/* stock_get returns what is known of it, without making books. */
+const struct stock *stock_get(const struct ps_dispatch *d, int instance);
+/* room_leaving adds up what was evicted and is not gone. */
+int64_t room_leaving(const struct ps_dispatch *d);
 
 /* For whom room is wanted. */
 struct want {
@@ -148,7 +154,13 @@ bool fair_wants(const struct residency *r, int item);
 int fair_victims(struct ps_dispatch *d, struct want *w, int64_t bytes, int *ret_instances,
 		 int room);
 
+/* recall.c */
+/* residency_fetch_wanted fetches what the policy wants kept and is on disk. */
+void residency_fetch_wanted(struct ps_dispatch *d, int64_t now_ns);
+
 /* residency.c */
+/* residency_fetch has an item loaded; -1: for no tenant. now_ns 0: nobody looked at a clock. */
+enum ps_status residency_fetch(struct ps_dispatch *d, int item, int tenant, int64_t now_ns);
 /* residency_settle looks who of the parked can go on, or has to be told otherwise. */
 void residency_settle(struct ps_dispatch *d, int64_t now_ns);
 

@@ -1,0 +1,79 @@
+/* kernel_internal.h - what one instruction set does for the loop: products of a block and the end
+ * of a step. All kernels are made from kernel_body.h with another width of vectors.
+ *
+ * A block is 16 hidden units. Its weights lie as [k / group][gates][16][group]: 64 bytes per gate
+ * in each precision, so one order of loads serves every width. Its pre-activations are a row of
+ * `slots` times 16 floats per row of the batch.
+ */
+#ifndef PS_ENGINE_RNN_KERNEL_INTERNAL_H
+#define PS_ENGINE_RNN_KERNEL_INTERNAL_H
+
+#include "engine/rnn/rnn.h"
+
+#define PS_RNN_BLOCK 16
+
+/* acc[row][gate][16] += sum over k of in[row][k] * weights[k][gate][16], times scales in int8. */
+struct ps_rnn_product {
+	const void *weights;
+	const float *scales; /* int8: [gates][16], of the weights */
+	int64_t k;
+	int gates;
+	int64_t rows;
+	const void *const *in;	/* [rows], of k values; int8: k rounded up to 4, zeros there */
+	const float *in_scales; /* int8: [rows] */
+	float *const *acc;	/* [rows], at the first of `gates` slots; 64-byte aligned */
+};
+
+/* k values that lie together, and the bytes of a weight: float32 1 x 4, bf16 2 x 2, int8 4 x 1.
+ * What is multiplied with them is float32, but bytes in int8. */
+static inline int ps_rnn_group(enum ps_rnn_precision p)
+{
+	return p == PS_RNN_INT8 ? 4 : p == PS_RNN_BFLOAT16 ? 2 : 1;
+}
+
+/* Where the slots of a row of pre-activations are. A GRU has its gates in the order n z r, so that
+ * what W fills (n z r) and what R fills (z r, and n apart) are each in one piece. */
+enum {
+	PS_RNN_SLOT_N = 0, /* GRU: candidate, from x; and from r*h when not linear before reset */
+	PS_RNN_SLOT_Z = 1,
+	PS_RNN_SLOT_R = 2,
+	PS_RNN_SLOT_NH = 3, /* GRU, linear before reset: candidate from h */
+	PS_RNN_SLOT_I = 0,  /* LSTM, ONNX's order */
+	PS_RNN_SLOT_O = 1,
+	PS_RNN_SLOT_F = 2,
+	PS_RNN_SLOT_C = 3
+};
+
+/* The end of a step for one block of one row. */
+struct ps_rnn_finish {
+	const struct ps_rnn_spec *spec;
+	const struct ps_rnn_functions *functions;
+	const float *p; /* [3][16] peepholes i o f of the block; NULL: none */
+	const float *acc;
+	const float *h; /* [16] before the step */
+	float *c;	/* [16] LSTM: read and written */
+	float *next;	/* [16] */
+};
+
+struct ps_rnn_kernel {
+	const char *name;
+	bool (*works)(void); /* whether this processor can */
+	void (*product[PS_RNN_PRECISIONS])(const struct ps_rnn_product *p);
+	/* int8: to[i] = from[i] * scale, rounded, within 127; whether there was no NaN */
+	bool (*to_int8)(const float *from, int64_t n, float scale, int8_t *to);
+	void (*lstm)(const struct ps_rnn_finish *f);
+	void (*gru)(const struct ps_rnn_finish *f);
+	/* reset of a classic GRU: next = r * h, before the candidate's product */
+	void (*reset)(const struct ps_rnn_finish *f);
+	void (*plain)(const struct ps_rnn_finish *f);
+	/* one activation over n floats, n a multiple of 16; for tests */
+	void (*apply)(const struct ps_rnn_function *f, float *v, size_t n);
+};
+
+extern const struct ps_rnn_kernel ps_rnn_kernel_plain, ps_rnn_kernel_avx2, ps_rnn_kernel_avx512;
+
+/* ps_rnn_kernel_best is the widest that this processor has; PERSEUS_RNN_ISA ("plain", "avx2",
+ * "avx512") in its place where it works. */
+const struct ps_rnn_kernel *ps_rnn_kernel_best(void);
+
+#endif

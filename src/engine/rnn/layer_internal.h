@@ -1,0 +1,66 @@
+/* layer_internal.h - a packed recurrent layer and the room that its runs use. */
+#ifndef PS_ENGINE_RNN_LAYER_INTERNAL_H
+#define PS_ENGINE_RNN_LAYER_INTERNAL_H
+
+#include "engine/rnn/kernel_internal.h"
+#include "engine/rnn/team.h"
+
+/* One direction's weights, block by block as the kernels read them. */
+struct ps_rnn_packed {
+	struct ps_rnn_matrix {
+		void *weights; /* [block][k / group][gates][16][group] */
+		float *scales; /* int8: [block][gates][16] */
+		int64_t k;
+		int gates, slot; /* the first slot that it fills */
+	} w, r, n;		 /* n: classic GRU's candidate, from r * h; else no weights */
+	float *start;		 /* [block][slots][16]: biases that a step begins with */
+	float *p;		 /* [block][3][16] peepholes; NULL: none */
+};
+
+/* Which part of a direction a thread has. */
+struct ps_rnn_share {
+	int direction;
+	int64_t from, to; /* blocks */
+	int first, n;	  /* threads that have this direction, to meet with */
+};
+
+struct ps_rnn {
+	struct ps_rnn_spec spec;
+	enum ps_rnn_precision precision;
+	const struct ps_rnn_kernel *kernel;
+	struct ps_rnn_team *team;
+	int directions, gates;
+	int slots; /* pre-activations kept per unit */
+	int64_t blocks;
+	struct ps_rnn_packed packed[2];
+	size_t packed_bytes;
+
+	/* room for runs: grown, never shrunk. Of each direction; rows are 16 * blocks long. */
+	struct ps_rnn_room {
+		float *h[2];  /* [N]: before and after a step, by turns */
+		float *c;     /* [N] */
+		float *gated; /* [N], classic GRU: r * h */
+		float *acc;   /* [block][steps at once * N][slots][16] */
+		/* int8: what the products read in place of h, gated and x */
+		int8_t *h8[2], *gated8; /* [N] */
+		int8_t *x8;	       /* per thread: [steps at once * N][inputs rounded up to 4] */
+		float *h_scales;       /* [N] */
+		unsigned char *broken; /* per thread: [3][N]: its part of h8[0], h8[1] or gated8
+					* stands for a NaN */
+		/* per thread: [steps at once * N] */
+		const void **in;
+		float **to, *in_scales;
+	} room[2];
+	int64_t room_rows, room_states; /* that fit */
+};
+
+/* ps_rnn_share_of says what thread `i` does in its `turn`-th direction; false: nothing more. With
+ * more threads than directions each thread has one direction only, so that fewer meet. */
+bool ps_rnn_share_of(const struct ps_rnn *r, int i, int turn, struct ps_rnn_share *ret_share);
+/* ps_rnn_room_fit makes room for `rows` rows of pre-activations and `states` rows of states.
+ * PS_ENOMEM. */
+enum ps_status ps_rnn_room_fit(struct ps_rnn *r, int64_t rows, int64_t states,
+			       struct ps_error *err);
+void ps_rnn_room_fini(struct ps_rnn *r);
+
+#endif

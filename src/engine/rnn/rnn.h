@@ -1,0 +1,139 @@
+/* rnn.h - recurrent layers (LSTM, GRU, plain RNN) as one fused loop.   Layer 2. Uses base.
+ *
+ * A layer is made once from its description and weights (ps_rnn_new packs them into memory of its
+ * own; the caller's may go), and then run any number of times. It computes what ONNX's operators
+ * LSTM, GRU and RNN (opset 14 and later) define: directions, initial states, peepholes, clip,
+ * activations with alpha and beta, sequence lengths, layout 0 and 1, any batch and any length.
+ *
+ * Shapes, D directions (1 or 2), G gates (LSTM 4 in the order i o f c, GRU 3 in the order z r h,
+ * plain 1), H hidden units, I inputs, T steps, N rows of the batch, row-major float32:
+ *
+ *   W [D][G*H][I]   R [D][G*H][H]   B [D][2*G*H] (of W, then of R)   P [D][3*H] (i o f)
+ *   layout 0: X [T][N][I]   Y [T][D][N][H]   initial and last h, c [D][N][H]
+ *   layout 1: X [N][T][I]   Y [N][T][D][H]   initial and last h, c [N][D][H]
+ *
+ * Threads: new and free from any thread. run from one thread at a time per layer; different layers
+ * are independent unless they share a team (team.h), which runs one at a time.
+ */
+#ifndef PS_ENGINE_RNN_RNN_H
+#define PS_ENGINE_RNN_RNN_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PS_RNN_MAX_HIDDEN 65536 /* units, and inputs, of a layer; more is PS_ETOOBIG */
+#define PS_RNN_MAX_BATCH  4096
+#define PS_RNN_MAX_STEPS  (INT64_C(1) << 24)
+
+enum ps_rnn_cell { PS_RNN_PLAIN, PS_RNN_GRU, PS_RNN_LSTM };
+enum ps_rnn_direction { PS_RNN_FORWARD, PS_RNN_REVERSE, PS_RNN_BOTH };
+enum ps_rnn_activation {
+	PS_RNN_RELU,
+	PS_RNN_TANH,
+	PS_RNN_SIGMOID,
+	PS_RNN_AFFINE,		 /* alpha x + beta */
+	PS_RNN_LEAKY_RELU,	 /* x < 0: alpha x */
+	PS_RNN_THRESHOLDED_RELU, /* x < alpha: 0 */
+	PS_RNN_SCALED_TANH,	 /* alpha tanh(beta x) */
+	PS_RNN_HARD_SIGMOID,	 /* alpha x + beta, within 0 and 1 */
+	PS_RNN_ELU,		 /* x < 0: alpha (e^x - 1) */
+	PS_RNN_SOFTSIGN,	 /* x / (1 + |x|) */
+	PS_RNN_SOFTPLUS,	 /* log(1 + e^x) */
+	PS_RNN_ACTIVATIONS
+};
+
+struct ps_rnn_function {
+	enum ps_rnn_activation kind;
+	float alpha, beta;
+};
+
+/* What ONNX calls f, g and h: f for the gates, g for the candidate, h for the cell's output (LSTM
+ * only). A plain RNN has f only, a GRU f and g. */
+struct ps_rnn_functions {
+	struct ps_rnn_function f, g, h;
+};
+
+/* How weights, and what they are multiplied with, are kept. Sums, states and activations are always
+ * float32. */
+enum ps_rnn_precision {
+	PS_RNN_FLOAT32,
+	PS_RNN_BFLOAT16, /* weights rounded to 8 bits of fraction */
+	PS_RNN_INT8,	 /* weights with a scale per row of the matrix, x with one per row, h with a
+			  * fixed one: needs |h| <= max(1, |h0|), see ps_rnn_can */
+	PS_RNN_PRECISIONS
+};
+
+struct ps_rnn_spec {
+	enum ps_rnn_cell cell;
+	enum ps_rnn_direction direction;
+	int layout; /* 0 or 1 */
+	int64_t inputs, hidden;
+	struct ps_rnn_functions functions[2]; /* forward (or the only direction), backward */
+	float clip;			      /* of what goes into f and g; 0: none */
+	bool linear_before_reset;	      /* GRU */
+	bool input_forget;		      /* LSTM: the forget gate is 1 - the input gate */
+};
+
+/* Borrowed during the call. */
+struct ps_rnn_weights {
+	const float *w, *r;
+	const float *b, *p; /* NULL: zeros */
+};
+
+/* Borrowed during the call; must not overlap, except that the last states may be written over the
+ * initial ones. */
+struct ps_rnn_run {
+	int64_t steps, batch;
+	const float *x;
+	const int32_t *lens;  /* [N], 0 to steps each; NULL: all are steps. A row of 0 steps has
+			       * zeros for its last states, as in ONNX Runtime */
+	const float *h0, *c0; /* NULL: zeros */
+	float *y, *y_h, *y_c; /* NULL: not wanted */
+};
+
+struct ps_rnn;
+struct ps_rnn_team; /* team.h */
+
+/* ps_rnn_spec_default fills a description with ONNX's defaults (f sigmoid, g and h tanh; a plain
+ * RNN's f tanh) for a cell of these sizes. */
+struct ps_rnn_spec ps_rnn_spec_default(enum ps_rnn_cell cell, int64_t inputs, int64_t hidden);
+/* ps_rnn_function_named finds an activation by ONNX's name ("Tanh", any case), with ONNX's default
+ * alpha and beta. PS_ENOTFOUND. */
+enum ps_status ps_rnn_function_named(const char *name, struct ps_rnn_function *ret_function,
+				     struct ps_error *err);
+/* ps_rnn_uses_alpha and _beta: whether the activation reads it (ONNX's lists of alphas and betas
+ * hold values for those only). */
+bool ps_rnn_uses_alpha(enum ps_rnn_activation a);
+bool ps_rnn_uses_beta(enum ps_rnn_activation a);
+/* ps_rnn_gates: 1, 3 or 4. */
+int ps_rnn_gates(enum ps_rnn_cell cell);
+/* ps_rnn_spec_check says whether the description makes sense. PS_EINVAL (sizes below 1, a negative
+ * or NaN clip, an unknown value), PS_ETOOBIG. */
+enum ps_status ps_rnn_spec_check(const struct ps_rnn_spec *spec, struct ps_error *err);
+/* ps_rnn_can says whether a layer can be computed in this precision: int8 wants outputs that stay
+ * within 1, which the usual activations give. PS_EUNSUPPORTED with the reason. */
+enum ps_status ps_rnn_can(const struct ps_rnn_spec *spec, enum ps_rnn_precision precision,
+			  struct ps_error *err);
+
+/* ps_rnn_new packs the weights for a team's threads, each of which copies its part. The team must
+ * outlive the layer. What ps_rnn_spec_check and ps_rnn_can say; PS_ENOMEM. Free with ps_rnn_free.
+ */
+enum ps_status ps_rnn_new(const struct ps_rnn_spec *spec, enum ps_rnn_precision precision,
+			  const struct ps_rnn_weights *weights, struct ps_rnn_team *team,
+			  struct ps_rnn **ret_rnn, struct ps_error *err);
+/* ps_rnn_free may be given NULL; no run may be inside. */
+void ps_rnn_free(struct ps_rnn *r);
+/* ps_rnn_run computes a batch of sequences. Results do not depend on the number of threads.
+ * PS_EINVAL (batch or steps below 0, a length outside 0 to steps), PS_ETOOBIG (the limits above),
+ * PS_ENOMEM.
+ */
+enum ps_status ps_rnn_run(struct ps_rnn *r, const struct ps_rnn_run *run, struct ps_error *err);
+/* ps_rnn_kernel_name says what computes: "avx512", "avx2", "plain". */
+const char *ps_rnn_kernel_name(const struct ps_rnn *r);
+/* ps_rnn_bytes: of packed weights and of room for runs as it has grown. */
+size_t ps_rnn_bytes(const struct ps_rnn *r);
+
+#endif

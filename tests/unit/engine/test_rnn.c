@@ -1,0 +1,437 @@
+/* Recurrent layers against the double-precision reference: thousands of drawn layers with all that
+ * ONNX's operators may have, on each instruction set that this processor has. */
+#include "engine/rnn/team.h"
+#include "support/rnn_oracle.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+// clang-format off
+#include <cmocka.h>
+// clang-format on
+
+#define CASES	  1500 /* of each precision and instruction set */
+#define MOST_TEAM 3
+
+static struct ps_rnn_team *teams[MOST_TEAM + 1];
+static uint64_t state;
+
+static double uniform(void)
+{
+	state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (double)(state >> 11) / 9007199254740992.0;
+}
+
+static int64_t pick(int64_t lo, int64_t hi)
+{
+	return lo + (int64_t)(uniform() * (double)(hi - lo + 1));
+}
+
+static bool one_in(int n)
+{
+	return pick(1, n) == 1;
+}
+
+static float *numbers(int64_t n, double scale)
+{
+	float *v = malloc((size_t)(n + 1) * sizeof *v);
+
+	for (int64_t i = 0; i < n; i++)
+		v[i] = (float)((uniform() * 2 - 1) * scale);
+	return v;
+}
+
+/* Everything of one drawn layer and run. */
+struct drawn {
+	struct ps_rnn_spec spec;
+	struct ps_rnn_weights weights;
+	struct ps_rnn_run run;
+	int32_t lens[16];
+	int threads;
+	float *owned[10];
+	int n_owned;
+	double *y, *y_h, *y_c;
+	int64_t n_y, n_state;
+};
+
+static float *own(struct drawn *d, float *v)
+{
+	d->owned[d->n_owned++] = v;
+	return v;
+}
+
+/* `smooth`: no activation whose result jumps, which a rounded weight may push over the edge, and
+ * none that grows without bound. */
+static void draw_functions(struct ps_rnn_spec *s, bool smooth)
+{
+	static const enum ps_rnn_activation calm[] = {PS_RNN_TANH, PS_RNN_SIGMOID, PS_RNN_SOFTSIGN,
+						      PS_RNN_HARD_SIGMOID, PS_RNN_SCALED_TANH};
+
+	for (int d = 0; d < 2; d++) {
+		struct ps_rnn_function *f[] = {&s->functions[d].f, &s->functions[d].g,
+					       &s->functions[d].h};
+		for (int i = 0; i < 3; i++) {
+			f[i]->kind =
+				smooth ? calm[pick(0, 4)]
+				       : (enum ps_rnn_activation)pick(0, PS_RNN_ACTIVATIONS - 1);
+			f[i]->alpha = (float)(uniform() * 0.8 + 0.1);
+			f[i]->beta = (float)(uniform() * 0.8);
+		}
+	}
+}
+
+static struct ps_rnn_spec draw_spec(bool smooth)
+{
+	static const int sizes[] = {1, 2, 3, 5, 7, 15, 16, 17, 31, 32, 33, 48, 64, 67, 100};
+	struct ps_rnn_spec s = ps_rnn_spec_default((enum ps_rnn_cell)pick(0, 2), sizes[pick(0, 14)],
+						   sizes[pick(0, 14)]);
+
+	s.direction = (enum ps_rnn_direction)pick(0, 2);
+	s.layout = (int)pick(0, 1);
+	s.clip = one_in(3) ? (float)(uniform() * 2 + 0.05) : 0;
+	s.linear_before_reset = one_in(2);
+	s.input_forget = one_in(3);
+	if (one_in(3))
+		draw_functions(&s, smooth);
+	return s;
+}
+
+static void draw(struct drawn *d, bool smooth)
+{
+	*d = (struct drawn){.spec = draw_spec(smooth), .threads = (int)pick(1, MOST_TEAM)};
+	const struct ps_rnn_spec *s = &d->spec;
+	int64_t H = s->hidden, I = s->inputs, G = ps_rnn_gates(s->cell);
+	int64_t D = oracle_directions(s), T = pick(0, 12), N = pick(1, 16);
+	double scale = 1 / sqrt((double)(H + I));
+
+	d->weights.w = own(d, numbers(D * G * H * I, scale));
+	d->weights.r = own(d, numbers(D * G * H * H, scale));
+	d->weights.b = one_in(5) ? NULL : own(d, numbers(D * 2 * G * H, 0.5));
+	d->weights.p = one_in(2) ? NULL : own(d, numbers(D * 3 * H, 0.5));
+	for (int n = 0; n < 16; n++)
+		d->lens[n] = (int32_t)pick(0, T);
+	d->n_y = T * D * N * H;
+	d->n_state = D * N * H;
+	d->run = (struct ps_rnn_run){.steps = T,
+				     .batch = N,
+				     .x = own(d, numbers(T * N * I, 1)),
+				     .lens = one_in(2) ? d->lens : NULL,
+				     .h0 = one_in(2) ? own(d, numbers(d->n_state, 1)) : NULL,
+				     .c0 = one_in(2) ? own(d, numbers(d->n_state, 1)) : NULL,
+				     .y = own(d, numbers(d->n_y, 9)),
+				     .y_h = own(d, numbers(d->n_state, 9)),
+				     .y_c = own(d, numbers(d->n_state, 9))};
+	d->y = malloc((size_t)(d->n_y + 1) * sizeof *d->y);
+	d->y_h = malloc((size_t)d->n_state * sizeof *d->y_h);
+	d->y_c = malloc((size_t)d->n_state * sizeof *d->y_c);
+	oracle_run(s, &d->weights, &d->run, d->y, d->y_h, d->y_c);
+}
+
+static void drop(struct drawn *d)
+{
+	for (int i = 0; i < d->n_owned; i++)
+		free(d->owned[i]);
+	free(d->y);
+	free(d->y_h);
+	free(d->y_c);
+}
+
+static double farthest(const double *want, const float *is, int64_t n)
+{
+	double most = 0;
+
+	for (int64_t i = 0; i < n; i++) {
+		double off = fabs(want[i] - (double)is[i]) / (1 + fabs(want[i]));
+		if (off != off)
+			return off;
+		most = fmax(most, off);
+	}
+	return most;
+}
+
+static void print_case(int i, const struct drawn *d, double off)
+{
+	const struct ps_rnn_spec *s = &d->spec;
+
+	print_error("case %d is %g off: cell %d direction %d layout %d, %lld inputs, %lld hidden,"
+		    " %lld steps, %lld rows, lens %d, linear before reset %d, input forget %d, clip"
+		    " %g, peepholes %d, %d threads, f %d g %d h %d\n",
+		    i, off, s->cell, s->direction, s->layout, (long long)s->inputs,
+		    (long long)s->hidden, (long long)d->run.steps, (long long)d->run.batch,
+		    d->run.lens != NULL, s->linear_before_reset, s->input_forget, (double)s->clip,
+		    d->weights.p != NULL, d->threads, s->functions[0].f.kind,
+		    s->functions[0].g.kind, s->functions[0].h.kind);
+}
+
+static double off_by(const struct drawn *d, enum ps_rnn_precision precision)
+{
+	struct ps_rnn *r;
+	struct ps_error err;
+
+	if (ps_rnn_new(&d->spec, precision, &d->weights, teams[d->threads], &r, &err) != PS_OK ||
+	    ps_rnn_run(r, &d->run, &err) != PS_OK)
+		fail_msg("%s", err.what);
+	ps_rnn_free(r);
+	double y = farthest(d->y, d->run.y, d->n_y), h = farthest(d->y_h, d->run.y_h, d->n_state);
+	double c = d->spec.cell == PS_RNN_LSTM ? farthest(d->y_c, d->run.y_c, d->n_state) : 0;
+	return y + h + c; /* a NaN of any stays */
+}
+
+static void check_precision(enum ps_rnn_precision precision, double limit)
+{
+	int tried = 0;
+
+	state = 20261123;
+	for (int i = 0; i < CASES; i++) {
+		struct drawn d;
+		draw(&d, true);
+		if (ps_rnn_can(&d.spec, precision, NULL) == PS_OK) {
+			double off = off_by(&d, precision);
+			tried++;
+			if (!(off <= limit)) {
+				print_case(i, &d, off);
+				fail();
+			}
+		}
+		drop(&d);
+	}
+	assert_true(tried > CASES / 2);
+}
+
+static void check_all(void)
+{
+	check_precision(PS_RNN_FLOAT32, 2e-5);
+	check_precision(PS_RNN_BFLOAT16, 2e-2);
+	check_precision(PS_RNN_INT8, 6e-2);
+}
+
+static void test_best(void **unused)
+{
+	(void)unused;
+	unsetenv("PERSEUS_RNN_ISA");
+	check_all();
+}
+
+static void test_plain(void **unused)
+{
+	(void)unused;
+	setenv("PERSEUS_RNN_ISA", "plain", 1);
+	check_all();
+	unsetenv("PERSEUS_RNN_ISA");
+}
+
+/* All activations, also those that jump and grow: one step of float32, where nothing adds up. */
+static void test_every_activation(void **unused)
+{
+	(void)unused;
+	state = 7;
+	for (int i = 0; i < CASES; i++) {
+		struct drawn d;
+		draw(&d, false);
+		if (d.run.steps <= 1) {
+			double off = off_by(&d, PS_RNN_FLOAT32);
+			if (!(off <= 2e-5)) {
+				print_case(i, &d, off);
+				fail();
+			}
+		}
+		drop(&d);
+	}
+}
+
+/* The same bits each time, and whatever the number of threads. */
+static void test_same_bits(void **unused)
+{
+	(void)unused;
+	state = 3;
+	for (int i = 0; i < 100; i++) {
+		struct drawn d;
+		draw(&d, true);
+		float *first = malloc((size_t)(d.n_y + 1) * sizeof *first);
+		for (d.threads = 1; d.threads <= MOST_TEAM; d.threads++) {
+			off_by(&d, PS_RNN_FLOAT32);
+			if (d.threads == 1)
+				memcpy(first, d.run.y, (size_t)d.n_y * sizeof *first);
+			assert_memory_equal(first, d.run.y, (size_t)d.n_y * sizeof *first);
+		}
+		free(first);
+		drop(&d);
+	}
+}
+
+static bool any_nan(const float *v, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		if (v[i] != v[i])
+			return true;
+	}
+	return false;
+}
+
+/* A NaN of x reaches what comes after it in its row, and no other row, in each precision. */
+static void test_nan_goes_on(void **unused)
+{
+	(void)unused;
+	for (int p = 0; p < PS_RNN_PRECISIONS; p++) {
+		for (int cell = PS_RNN_PLAIN; cell <= PS_RNN_LSTM; cell++) {
+			enum { H = 40, I = 5, T = 4, N = 2 };
+			struct ps_rnn_spec s = ps_rnn_spec_default((enum ps_rnn_cell)cell, I, H);
+			struct ps_rnn *r;
+			float *w = numbers(4 * H * I, 0.1), *u = numbers(4 * H * H, 0.1);
+			float *x = numbers(T * N * I, 1), y[T * N * H];
+			x[(1 * N + 0) * I + 2] = NAN; /* step 1 of row 0 */
+			assert_int_equal(ps_rnn_new(&s, (enum ps_rnn_precision)p,
+						    &(struct ps_rnn_weights){.w = w, .r = u},
+						    teams[2], &r, NULL),
+					 PS_OK);
+			assert_int_equal(ps_rnn_run(r,
+						    &(struct ps_rnn_run){
+							    .steps = T, .batch = N, .x = x, .y = y},
+						    NULL),
+					 PS_OK);
+			for (int t = 0; t < T; t++) {
+				assert_int_equal(any_nan(y + (t * N + 0) * H, H), t >= 1);
+				assert_false(any_nan(y + (t * N + 1) * H, H));
+			}
+			ps_rnn_free(r);
+			free(w);
+			free(u);
+			free(x);
+		}
+	}
+}
+
+/* Ten thousand steps: what each step rounds off must not add up. */
+static void test_long(void **unused)
+{
+	(void)unused;
+	enum { H = 24, I = 3, T = 10000 };
+	for (int cell = PS_RNN_PLAIN; cell <= PS_RNN_LSTM; cell++) {
+		struct ps_rnn_spec s = ps_rnn_spec_default((enum ps_rnn_cell)cell, I, H);
+		struct ps_rnn *r;
+		state = 11;
+		float *w = numbers(4 * H * I, 0.3), *u = numbers(4 * H * H, 0.3);
+		float *x = numbers(T * I, 1), *y = numbers(T * H, 1);
+		const struct ps_rnn_weights weights = {.w = w, .r = u};
+		const struct ps_rnn_run run = {.steps = T, .batch = 1, .x = x, .y = y};
+		double *want = calloc(T * H, sizeof *want), h[H], c[H];
+		oracle_run(&s, &weights, &run, want, h, c);
+		assert_int_equal(ps_rnn_new(&s, PS_RNN_FLOAT32, &weights, teams[2], &r, NULL),
+				 PS_OK);
+		assert_int_equal(ps_rnn_run(r, &run, NULL), PS_OK);
+		assert_true(farthest(want, y, (int64_t)T * H) < 1e-5);
+		ps_rnn_free(r);
+		free(w);
+		free(u);
+		free(x);
+		free(y);
+		free(want);
+	}
+}
+
+static void test_refused(void **unused)
+{
+	(void)unused;
+	struct ps_error err;
+	float w[64] = {0};
+	const struct ps_rnn_weights weights = {.w = w, .r = w};
+	static const struct {
+		int64_t inputs, hidden;
+		float clip;
+		int layout;
+		enum ps_status status;
+	} cases[] = {
+		{0, 1, 0, 0, PS_EINVAL},  {1, 0, 0, 0, PS_EINVAL},
+		{1, -3, 0, 0, PS_EINVAL}, {1, PS_RNN_MAX_HIDDEN + 1, 0, 0, PS_ETOOBIG},
+		{1, 1, -1, 0, PS_EINVAL}, {1, 1, NAN, 0, PS_EINVAL},
+		{1, 1, 0, 2, PS_EINVAL},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct ps_rnn_spec s =
+			ps_rnn_spec_default(PS_RNN_LSTM, cases[i].inputs, cases[i].hidden);
+		struct ps_rnn *r = NULL;
+		s.clip = cases[i].clip;
+		s.layout = cases[i].layout;
+		assert_int_equal(ps_rnn_new(&s, PS_RNN_FLOAT32, &weights, teams[1], &r, &err),
+				 cases[i].status);
+		assert_null(r);
+	}
+	struct ps_rnn_spec s = ps_rnn_spec_default(PS_RNN_LSTM, 2, 2);
+	s.functions[0].h.kind = PS_RNN_RELU;
+	assert_int_equal(ps_rnn_can(&s, PS_RNN_INT8, &err), PS_EUNSUPPORTED);
+	assert_int_equal(ps_rnn_can(&s, PS_RNN_BFLOAT16, &err), PS_OK);
+}
+
+static void test_run_refused(void **unused)
+{
+	(void)unused;
+	struct ps_rnn_spec s = ps_rnn_spec_default(PS_RNN_GRU, 2, 2);
+	float w[64] = {0}, x[64] = {0};
+	struct ps_rnn *r;
+	static const struct {
+		int64_t steps, batch;
+		int32_t len;
+		enum ps_status status;
+	} cases[] = {
+		{-1, 1, 0, PS_EINVAL},
+		{1, -1, 0, PS_EINVAL},
+		{PS_RNN_MAX_STEPS + 1, 1, 0, PS_ETOOBIG},
+		{1, PS_RNN_MAX_BATCH + 1, 0, PS_ETOOBIG},
+		{2, 1, 3, PS_EINVAL},
+		{2, 1, -1, PS_EINVAL},
+		{0, 1, 0, PS_OK},
+		{2, 0, 0, PS_OK},
+		{2, 1, 2, PS_OK},
+	};
+
+	assert_int_equal(ps_rnn_new(&s, PS_RNN_FLOAT32, &(struct ps_rnn_weights){.w = w, .r = w},
+				    teams[1], &r, NULL),
+			 PS_OK);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct ps_rnn_run run = {.steps = cases[i].steps,
+					       .batch = cases[i].batch,
+					       .x = x,
+					       .lens = &cases[i].len};
+		struct ps_error err;
+		assert_int_equal(ps_rnn_run(r, &run, &err), cases[i].status);
+	}
+	ps_rnn_free(r);
+}
+
+static int set_up(void **unused)
+{
+	struct ps_cpus anywhere = {0};
+
+	(void)unused;
+	for (int i = 1; i <= MOST_TEAM; i++)
+		assert_int_equal(ps_rnn_team_new(i, &anywhere, &teams[i], NULL), PS_OK);
+	return 0;
+}
+
+static int tear_down(void **unused)
+{
+	(void)unused;
+	for (int i = 1; i <= MOST_TEAM; i++)
+		ps_rnn_team_free(teams[i]);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_best),
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_every_activation),
+		cmocka_unit_test(test_same_bits),
+		cmocka_unit_test(test_nan_goes_on),
+		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_run_refused),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -125,9 +125,15 @@ INLINE vf sigmoid(vf x)
 {
 	vf e = exponential(bits(bits_of(x) | INT32_MIN)); /* of -|x| */
 	vf over = choose(x < 0, e, all(1)), under = 1 + e, lost = e - (under - 1);
+#if defined __FMA__
 	vf inverse = 1 / under, q = over * inverse;
 
 	return q + ((over - q * under) - q * lost) * inverse; /* one step of Newton's */
+#else
+	vf q = over / under; /* what is left over could not be had exactly */
+
+	return q - q * lost / under;
+#endif
 }
 
 INLINE vf hyperbolic_tangent(vf x)

@@ -26,6 +26,9 @@ static void take_field(struct ps_stored *t, const struct ps_wire_field *f)
 {
 	if (ps_wire_is(f, 2, PS_WIRE_VARINT)) {
 		t->type = (int64_t)(f->value & 0xffff);
+	} else if (ps_wire_is(f, 4, PS_WIRE_BYTES)) {
+		t->floats = f->data;
+		t->floats_len = f->len;
 	} else if (ps_wire_is(f, 7, PS_WIRE_BYTES)) {
 		t->int64s = f->data;
 		t->int64s_len = f->len;

@@ -16,6 +16,8 @@ struct ps_stored {
 	int64_t raw_bytes;
 	const uint8_t *int64s; /* packed, when they are there in that form */
 	size_t int64s_len;
+	const uint8_t *floats; /* packed, when they are there in that form */
+	size_t floats_len;
 	bool external;
 };
 

@@ -1,9 +1,11 @@
 #include "engine/engine.h"
 #include "engine/engine_internal.h"
+#include "engine/rnn/node.h"
 
 #include <string.h>
 
-static const struct ps_engine_ops *const engines[] = {&ps_engine_onnxruntime, &ps_engine_synthetic};
+static const struct ps_engine_ops *const engines[] = {&ps_engine_onnxruntime, &ps_engine_synthetic,
+						      &ps_engine_rnn};
 
 const struct ps_engine_ops *ps_engine_find(const char *name)
 {
@@ -27,6 +29,20 @@ const struct ps_engine_ops *ps_engine_for_path(const char *path)
 	if (ends_with(path, ".synthetic.yaml"))
 		return &ps_engine_synthetic;
 	return NULL;
+}
+
+const struct ps_engine_ops *ps_engine_for_model(const char *path, const char *rnn)
+{
+	if (rnn && rnn[0] && ends_with(path, ".onnx") && ps_engine_rnn_can(path))
+		return &ps_engine_rnn;
+	return ps_engine_for_path(path);
+}
+
+enum ps_status ps_engine_rnn_check(const char *rnn, double max_error, struct ps_error *err)
+{
+	struct ps_rnn_wish wish;
+
+	return rnn && rnn[0] ? ps_rnn_wish_read(rnn, max_error, &wish, err) : PS_OK;
 }
 
 /* A BYTES tensor comes from outside: its lengths must add up before anybody walks them. */

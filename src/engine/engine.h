@@ -1,8 +1,8 @@
 /* engine.h - what runs models: one table of functions per engine.   Layer 2. Uses base, conf,
  * model.
  *
- * An engine is found by name ("onnxruntime", "synthetic"). It opens a model from a file into an
- * instance; an instance describes its tensors and runs batches with inputs and outputs that the
+ * An engine is found by name ("onnxruntime", "synthetic", "rnn"). It opens a model from a file into
+ * an instance; an instance describes its tensors and runs batches with inputs and outputs that the
  * caller owns, on the CPUs and with the width that it is given.
  *
  * Threads: open and close may be called from any thread, one call per instance at a time. run may
@@ -41,12 +41,19 @@ struct ps_engine_options {
 };
 
 struct ps_engine_open {
-	const char *path;    /* of the model's file; synthetic: path of a .synthetic.yaml file */
-	bool wide;	     /* prepare for wide runs too (narrow ones always work) */
-	const char *device;  /* "cpu" or NULL; "cuda:N": PS_EUNSUPPORTED where the engine or its
-			      * library has none, PS_ENOTFOUND when that device is not there */
-	const char *profile; /* prefix of a file for the engine's own profiler, which slows narrow
-			      * runs from now on; NULL: none. See ops->profile */
+	const char *path;     /* of the model's file; synthetic: path of a .synthetic.yaml file */
+	bool wide;	      /* prepare for wide runs too (narrow ones always work) */
+	const char *device;   /* "cpu" or NULL; "cuda:N": PS_EUNSUPPORTED where the engine or its
+			       * library has none, PS_ENOTFOUND when that device is not there */
+	const char *profile;  /* prefix of a file for the engine's own profiler, which slows narrow
+			       * runs from now on; NULL: none. See ops->profile */
+	const char *rnn;      /* "float32", "bf16", "int8": LSTM, GRU and RNN nodes of an ONNX file
+			       * are computed by our own kernels, with weights of this precision;
+			       * those that cannot be stay with the library, and the log says why.
+			       * NULL or "": all stay. The rnn engine takes NULL for float32 */
+	double rnn_max_error; /* of a reduced precision: the largest difference from float32 of a
+			       * layer's outputs on drawn input that is allowed, else open fails
+			       * with PS_EINVAL; 0: 0.05 */
 };
 
 struct ps_engine_describe {
@@ -155,6 +162,14 @@ const struct ps_engine_ops *ps_engine_find(const char *name);
 /* ps_engine_for_path returns the engine that opens such a file: "*.onnx" and "*.ort" onnxruntime,
  * "*.synthetic.yaml" synthetic; NULL when none does. */
 const struct ps_engine_ops *ps_engine_for_path(const char *path);
+/* ps_engine_for_model is the same for a model whose recurrent layers are wanted at the precision
+ * `rnn` (see struct ps_engine_open): a file that holds nothing else is the engine rnn's, which
+ * needs no library. Reads the file when `rnn` is set. */
+const struct ps_engine_ops *ps_engine_for_model(const char *path, const char *rnn);
+/* ps_engine_rnn_check holds `rnn` and `rnn_max_error` of an open against what they may be.
+ * PS_EINVAL.
+ */
+enum ps_status ps_engine_rnn_check(const char *rnn, double max_error, struct ps_error *err);
 
 #define PS_ENGINE_HASH_SIZE 32
 /* ps_engine_hash writes the SHA-256 of a model's content: its file, and what the file refers to

@@ -29,6 +29,7 @@ enum { PS_ORT_OPTIMIZE_NONE = 0, PS_ORT_OPTIMIZE_ALL = 99 };
 enum { PS_ORT_ALLOCATOR_DEVICE = 0, PS_ORT_ALLOCATOR_ARENA = 1 };
 enum { PS_ORT_MEM_DEFAULT = 0 };
 enum { PS_ORT_TYPE_TENSOR = 1 }; /* ONNXType */
+enum { PS_ORT_ATTR_INT = 1 };	 /* OrtOpAttrType */
 
 struct ps_ort_status; /* an error of the library; NULL is success */
 typedef void (*ps_ort_log_fn)(void *ctx, int severity, const char *category, const char *id,
@@ -40,6 +41,7 @@ typedef void (*ps_ort_join_fn)(const void *thread);
 
 /* clang-format off */
 #define PS_ORT_SLOTS(X)                                                                            \
+	X(create_status, 0, PS_ORT_S, (int code, const char *message))                             \
 	X(get_error_code, 1, int, (const struct ps_ort_status *))                                  \
 	X(get_error_message, 2, const char *, (const struct ps_ort_status *))                      \
 	X(create_session, 7, PS_ORT_S, (void *env, const char *path, void *options, void **))      \
@@ -54,6 +56,9 @@ typedef void (*ps_ort_join_fn)(const void *thread);
 	X(set_optimization_level, 23, PS_ORT_S, (void *options, int level))                        \
 	X(set_intra_threads, 24, PS_ORT_S, (void *options, int n))                                 \
 	X(set_inter_threads, 25, PS_ORT_S, (void *options, int n))                                 \
+	X(create_op_domain, 26, PS_ORT_S, (const char *name, void **))                             \
+	X(op_domain_add, 27, PS_ORT_S, (void *domain, const void *op))                             \
+	X(add_op_domain, 28, PS_ORT_S, (void *options, void *domain))                              \
 	X(input_count, 30, PS_ORT_S, (void *session, size_t *))                                    \
 	X(output_count, 31, PS_ORT_S, (void *session, size_t *))                                   \
 	X(input_type, 33, PS_ORT_S, (void *session, size_t i, void **))                            \
@@ -74,6 +79,9 @@ typedef void (*ps_ort_join_fn)(const void *thread);
 	  (const void *value, void *bytes, size_t len, size_t *offsets, size_t n))                 \
 	X(tensor_info, 55, PS_ORT_S, (const void *type_info, const void **))                       \
 	X(onnx_type, 56, PS_ORT_S, (const void *type_info, int *))                                 \
+	X(create_shape, 57, PS_ORT_S, (void **))                                                   \
+	X(set_element_type, 58, PS_ORT_S, (void *shape, int dtype))                                \
+	X(set_dims, 59, PS_ORT_S, (void *shape, const int64_t *, size_t n))                        \
 	X(element_type, 60, PS_ORT_S, (const void *tensor_info, int *))                            \
 	X(dims_count, 61, PS_ORT_S, (const void *tensor_info, size_t *))                           \
 	X(dims, 62, PS_ORT_S, (const void *tensor_info, int64_t *, size_t n))                      \
@@ -84,6 +92,12 @@ typedef void (*ps_ort_join_fn)(const void *thread);
 	X(create_cpu_memory_info, 69, PS_ORT_S, (int allocator, int mem, void **))                 \
 	X(allocator_free, 76, PS_ORT_S, (void *allocator, void *p))                                \
 	X(default_allocator, 78, PS_ORT_S, (void **))                                              \
+	X(node_int, 86, PS_ORT_S, (const void *info, const char *name, int64_t *))                 \
+	X(node_in_count, 88, PS_ORT_S, (const void *context, size_t *))                            \
+	X(node_out_count, 89, PS_ORT_S, (const void *context, size_t *))                           \
+	X(node_in, 90, PS_ORT_S, (const void *context, size_t i, const void **value))              \
+	X(node_out, 91, PS_ORT_S,                                                                  \
+	  (void *context, size_t i, const int64_t *dims, size_t n, void **value))                  \
 	X(release_env, 92, void, (void *))                                                         \
 	X(release_status, 93, void, (struct ps_ort_status *))                                      \
 	X(release_memory_info, 94, void, (void *))                                                 \
@@ -93,6 +107,7 @@ typedef void (*ps_ort_join_fn)(const void *thread);
 	X(release_type_info, 98, void, (void *))                                                   \
 	X(release_shape, 99, void, (void *))                                                       \
 	X(release_session_options, 100, void, (void *))                                            \
+	X(release_op_domain, 101, void, (void *))                                                  \
 	X(available_providers, 125, PS_ORT_S, (char ***, int *))                                   \
 	X(release_providers, 126, PS_ORT_S, (char **, int))                                        \
 	X(session_end_profiling, 110, PS_ORT_S, (void *session, void *allocator, char **path))     \
@@ -132,7 +147,13 @@ typedef void (*ps_ort_join_fn)(const void *thread);
 	  (void *, const char *const *keys, const char *const *values, size_t n))                  \
 	X(release_cuda_options, 208, void, (void *))                                               \
 	X(string_element, 252, PS_ORT_S, (void *value, size_t i, size_t len, char **))             \
-	X(build_info, 254, const char *, (void))
+	X(build_info, 254, const char *, (void))                                                   \
+	X(infer_in, 268, PS_ORT_S, (const void *context, size_t i, void **shape))                  \
+	X(infer_attr, 269, PS_ORT_S, (const void *context, const char *name, const void **attr))   \
+	X(infer_out, 270, PS_ORT_S, (void *context, size_t i, const void *shape))                  \
+	X(set_symbols, 271, PS_ORT_S, (void *shape, const char *const *, size_t n))                \
+	X(read_attr, 272, PS_ORT_S,                                                                \
+	  (const void *attr, int kind, void *data, size_t len, size_t *))
 /* Only where the library is release 1.23 or later; NULL in older ones. */
 #define PS_ORT_STATS_VERSION 23
 #define PS_ORT_LATE_SLOTS(X)                                                                       \

@@ -1,4 +1,5 @@
 #include "engine/onnxruntime/ort_internal.h"
+#include "engine/onnxruntime/recurrent_internal.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -36,6 +37,7 @@ static char *choose_cache_dir(const char *option)
 static void ort_stop(struct ps_engine *e)
 {
 	ps_ort_env_stop(e);
+	ps_rnn_team_free(e->rnn_team);
 	ps_ort_cache_fini(e);
 	pthread_mutex_destroy(&e->lock);
 	pthread_mutex_destroy(&e->convert_lock);
@@ -91,6 +93,38 @@ static int64_t anonymous_bytes(void)
 	return kib * 1024;
 }
 
+/* The threads of wide runs' recurrent layers, made once. Under the engine's lock. */
+static enum ps_status find_team(struct ps_engine *e, bool wide, struct ps_error *err)
+{
+	if (!wide || e->rnn_team)
+		return PS_OK;
+	return ps_rnn_team_new(e->wide_threads, &e->cpus, &e->rnn_team, err);
+}
+
+/* Under the engine's lock. */
+static enum ps_status take_recurrent(struct ps_engine_instance *i,
+				     const struct ps_engine_open *open, bool wide,
+				     struct ps_error *err)
+{
+	struct ps_engine *e = i->engine;
+	enum ps_status st;
+
+	if (!open->rnn || !open->rnn[0])
+		return PS_OK;
+	if (i->gpu >= 0) {
+		ps_log(PS_LOG_WARN, "engine",
+		       "%s: its recurrent layers stay with ONNX Runtime: it runs on a GPU",
+		       open->path);
+		return PS_OK;
+	}
+	st = find_team(e, wide, err);
+	if (st == PS_OK)
+		st = ps_ort_rnn_open(&e->api, open, wide ? e->rnn_team : NULL, &i->rnn, err);
+	if (st != PS_OK && err && !err->where[0])
+		ps_error_where(err, "%s", open->path);
+	return st;
+}
+
 /* Under the engine's lock. */
 static enum ps_status open_sessions(struct ps_engine_instance *i, const char *path, bool wide,
 				    struct ps_error *err)
@@ -109,6 +143,7 @@ static enum ps_status open_sessions(struct ps_engine_instance *i, const char *pa
 	i->memory.private_bytes = anonymous_bytes() - before;
 	if (i->memory.private_bytes < 0)
 		i->memory.private_bytes = 0; /* others gave memory back meanwhile */
+	i->memory.private_bytes += (int64_t)ps_ort_rnn_bytes(i->rnn);
 	i->memory.mapped_bytes = i->map ? (int64_t)i->map->map_bytes : 0;
 	if (i->gpu >= 0)
 		ps_ort_cuda_watch(i);
@@ -120,7 +155,9 @@ static enum ps_status attempt(struct ps_engine_instance *i, const char *path, bo
 {
 	enum ps_status st = PS_OK;
 
-	if (i->gpu < 0) /* what the CPU's optimiser chose is not for another device */
+	/* What the CPU's optimiser chose is not for another device; and a model that has recurrent
+	 * layers of ours is not the one that the cache holds. */
+	if (i->gpu < 0 && !i->rnn)
 		st = ps_ort_cache_get(i->engine, path, &i->map, err);
 	if (st == PS_OK && ps_ort_is_interrupted(&i->engine->converter))
 		st = ps_error_set(err, PS_ECANCELLED, "loading was interrupted");
@@ -138,7 +175,14 @@ static enum ps_status load(struct ps_engine_instance *i, const struct ps_engine_
 			   struct ps_error *err)
 {
 	bool wide = open->wide && i->engine->wide_threads > 1 && i->gpu < 0;
-	enum ps_status st = attempt(i, open->path, wide, err);
+	enum ps_status st;
+
+	pthread_mutex_lock(&i->engine->lock);
+	st = take_recurrent(i, open, wide, err);
+	pthread_mutex_unlock(&i->engine->lock);
+	if (st != PS_OK)
+		return st;
+	st = attempt(i, open->path, wide, err);
 
 	if (st != PS_OK && st != PS_ECANCELLED && st != PS_EUNSUPPORTED && i->map) {
 		/* Sealed, and yet refused: made by something else than we think. Once more. */
@@ -146,6 +190,10 @@ static enum ps_status load(struct ps_engine_instance *i, const struct ps_engine_
 		ps_ort_map_unref(i->engine, i->map);
 		i->map = NULL;
 		st = attempt(i, open->path, wide, err);
+	}
+	if (i->rnn) { /* the sessions have copied what they keep of it */
+		free(i->rnn->model);
+		i->rnn->model = NULL;
 	}
 	return st;
 }
@@ -157,6 +205,7 @@ static void free_instance(struct ps_engine_instance *i)
 	pthread_mutex_lock(&e->lock);
 	ps_ort_cuda_unwatch(i);
 	ps_ort_sessions_close(i);
+	ps_ort_rnn_free(i->rnn);
 	free(i->inputs);
 	free(i->outputs);
 	malloc_trim(0); /* else the C library keeps what the sessions gave back */

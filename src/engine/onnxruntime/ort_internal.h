@@ -12,6 +12,8 @@
  *	run.c      one batch
  *	binding.c  the same with inputs and outputs bound to a session on a GPU
  *	cuda.c     sessions on a GPU, through the library's provider table
+ *	recurrent.c, recurrent_op.c, recurrent_shapes.c
+ *	           recurrent nodes, computed by engine/rnn as a custom operator
  *	ort.c      the table of functions
  */
 #ifndef PS_ENGINE_ORT_ORT_INTERNAL_H
@@ -49,6 +51,9 @@ struct ps_ort_converter {
 	bool interrupted; /* none may begin any more */
 };
 
+struct ps_ort_rnn;
+struct ps_rnn_team;
+
 struct ps_engine {
 	struct ps_ort_api api;
 	void *env, *memory_info;
@@ -65,6 +70,8 @@ struct ps_engine {
 	pthread_mutex_t lock; /* one session opened or closed at a time: loading doubles memory
 			       * briefly, and what it took is measured */
 	struct ps_ort_converter converter;
+	struct ps_rnn_team *rnn_team; /* of wide runs' recurrent layers; made with the first model
+				       * that has some, under `lock`; NULL: none yet */
 };
 
 /* Where the size of an open output dimension is found; input -1: nowhere. */
@@ -76,6 +83,8 @@ struct ps_engine_instance {
 	struct ps_engine *engine;
 	const char *profile;	/* the prefix of the profile's file, while opening; NULL: none */
 	struct ps_ort_map *map; /* NULL when opened from the model's own file */
+	struct ps_ort_rnn *rnn; /* recurrent nodes that are ours; NULL: none. Then the sessions are
+				 * opened from its rewritten model */
 	void *narrow, *wide;	/* sessions; wide NULL when not wanted */
 	int gpu;		/* -1: the CPUs; narrow is then a session on this device */
 	char device[16];

@@ -1,4 +1,5 @@
 #include "engine/onnxruntime/ort_internal.h"
+#include "engine/onnxruntime/recurrent_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,12 +62,42 @@ enum ps_status ps_ort_session_options(const struct ps_engine *e, bool wide, bool
 	return st;
 }
 
+/* What this session has beyond the usual options. */
+static enum ps_status add_options(const struct ps_engine_instance *i, bool wide, void *options,
+				  struct ps_error *err)
+{
+	const struct ps_ort_api *a = &i->engine->api;
+	enum ps_status st = PS_OK;
+
+	if (i->gpu >= 0)
+		st = ps_ort_cuda_options(i, options, err);
+	if (st == PS_OK && i->profile && !wide)
+		st = ps_ort_check(a, a->enable_profiling(options, i->profile), err,
+				  "cannot begin a profile");
+	if (st == PS_OK && i->rnn)
+		st = ps_ort_check(a, a->add_op_domain(options, i->rnn->sides[wide].domain), err,
+				  "cannot register an operator");
+	return st;
+}
+
+static struct ps_ort_status *create_session(const struct ps_engine_instance *i, const char *path,
+					    void *options, void **ret_session)
+{
+	const struct ps_engine *e = i->engine;
+
+	if (i->rnn)
+		return e->api.create_session_from_array(e->env, i->rnn->model, i->rnn->model_bytes,
+							options, ret_session);
+	if (i->map)
+		return e->api.create_session_from_array(e->env, i->map->data, i->map->model_bytes,
+							options, ret_session);
+	return e->api.create_session(e->env, path, options, ret_session);
+}
+
 static enum ps_status open_one(struct ps_engine_instance *i, const char *path, bool wide,
 			       void **ret_session, struct ps_error *err)
 {
 	const struct ps_engine *e = i->engine;
-	const struct ps_ort_api *a = &e->api;
-	struct ps_ort_status *s;
 	struct ps_error own;
 	void *options;
 	enum ps_status st;
@@ -74,32 +105,18 @@ static enum ps_status open_one(struct ps_engine_instance *i, const char *path, b
 	if (!err)
 		err = &own;
 	st = ps_ort_session_options(e, wide, i->map != NULL, &options, err);
-
-	if (st == PS_OK && i->gpu >= 0) {
-		st = ps_ort_cuda_options(i, options, err);
-		if (st != PS_OK)
-			a->release_session_options(options);
-	}
-	if (st == PS_OK && i->profile && !wide) {
-		st = ps_ort_check(a, a->enable_profiling(options, i->profile), err,
-				  "cannot begin a profile");
-		if (st != PS_OK)
-			a->release_session_options(options);
-	}
 	if (st != PS_OK)
 		return st;
-	if (i->map)
-		s = a->create_session_from_array(e->env, i->map->data, i->map->model_bytes, options,
-						 ret_session);
-	else
-		s = a->create_session(e->env, path, options, ret_session);
-	a->release_session_options(options);
-	st = ps_ort_check_load(a, s, err);
-	if (i->gpu >= 0 && st == PS_EPARSE && strstr(err->what, "CUDA")) {
-		st = PS_ENOTFOUND; /* not the file is at fault, but the device */
-		err->status = st;
+	st = add_options(i, wide, options, err);
+	if (st == PS_OK) {
+		st = ps_ort_check_load(&e->api, create_session(i, path, options, ret_session), err);
+		if (i->gpu >= 0 && st == PS_EPARSE && strstr(err->what, "CUDA")) {
+			st = PS_ENOTFOUND; /* not the file is at fault, but the device */
+			err->status = st;
+		}
+		ps_error_where(st == PS_OK ? NULL : err, "%s", path);
 	}
-	ps_error_where(st == PS_OK ? NULL : err, "%s", path);
+	e->api.release_session_options(options);
 	return st;
 }
 

@@ -38,7 +38,7 @@ INLINE __m256i more(__m256i sum, const int8_t *weights, __m256i in)
 INLINE void bytes_piece(const int8_t *weights, int64_t stride, int64_t groups, const int8_t *in,
 			int32_t *ret_sums, const int vectors)
 {
-	__m256i sum[vectors];
+	__m256i sum[4 * BYTES_VECTORS]; /* in registers: `vectors` is a constant */
 
 	for (int v = 0; v < vectors; v++)
 		sum[v] = _mm256_setzero_si256();

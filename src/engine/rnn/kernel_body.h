@@ -10,8 +10,11 @@
 #include "engine/rnn/vector_internal.h"
 #include "engine/rnn/int8_internal.h"
 
-#define VECTORS (PS_RNN_BLOCK / PS_RNN_LANES) /* of one gate of a block */
-#define PIECE	64			      /* k values whose weights stay near */
+#define VECTORS	     (PS_RNN_BLOCK / PS_RNN_LANES) /* of one gate of a block */
+#define PIECE	     64				   /* k values whose weights stay near */
+#define MOST_WAYS    4
+#define MOST_ROWS    (PS_RNN_LANES == 4 ? 3 : 6)
+#define MOST_VECTORS (PS_RNN_LANES == 4 ? VECTORS : 4 * VECTORS)
 
 /* sum + the weights' one or two values of k times theirs */
 INLINE vf plus(vf sum, const char *weights, const float *in, const bool bf16)
@@ -29,7 +32,7 @@ INLINE void piece(const char *weights, int64_t stride, int64_t groups, const flo
 		  float *const *acc, const int vectors, const int rows, const int ways,
 		  const bool bf16)
 {
-	vf sum[ways][rows][vectors];
+	vf sum[MOST_WAYS][MOST_ROWS][MOST_VECTORS]; /* in registers: all bounds are constants */
 	const int group = bf16 ? 2 : 1;
 
 	for (int r = 0; r < rows; r++) {
@@ -113,8 +116,6 @@ INLINE void pieces(const char *weights, int64_t stride, int64_t groups, const fl
 		__builtin_unreachable();
 	}
 }
-
-#define MOST_ROWS (PS_RNN_LANES == 4 ? 3 : 6)
 
 static int gates_at_once(int gates, int rows)
 {

@@ -24,9 +24,9 @@ static bool is_classic_gru(const struct ps_rnn_spec *s)
 	return s->cell == PS_RNN_GRU && !s->linear_before_reset;
 }
 
-bool ps_rnn_share_of(const struct ps_rnn *r, int i, int turn, struct ps_rnn_share *ret)
+bool ps_rnn_share_of(const struct ps_rnn *r, int threads, int i, int turn, struct ps_rnn_share *ret)
 {
-	int threads = ps_rnn_team_threads(r->team), d = turn, first = 0, n = threads;
+	int d = turn, first = 0, n = threads;
 
 	if (r->directions == 2 && threads > 1) {
 		int half = threads / 2;
@@ -177,6 +177,7 @@ static void pack_peepholes(const struct ps_rnn *r, const float *p, int64_t block
 
 struct packing {
 	struct ps_rnn *r;
+	int threads;
 	const struct ps_rnn_weights *weights;
 };
 
@@ -188,7 +189,7 @@ static void pack_share(void *ctx, int i)
 	int64_t hidden = r->spec.hidden, rows = r->gates * hidden;
 	struct ps_rnn_share s;
 
-	for (int turn = 0; ps_rnn_share_of(r, i, turn, &s); turn++) {
+	for (int turn = 0; ps_rnn_share_of(r, p->threads, i, turn, &s); turn++) {
 		int64_t d = s.direction;
 		const struct ps_rnn_packed *to = &r->packed[d];
 		const float *b = p->weights->b ? p->weights->b + d * 2 * rows : NULL;
@@ -275,7 +276,7 @@ enum ps_status ps_rnn_new(const struct ps_rnn_spec *spec, enum ps_rnn_precision 
 		return ps_error_set(err, PS_ENOMEM, "no memory for a recurrent layer");
 	r->spec = *spec;
 	r->precision = precision;
-	r->team = team;
+	pthread_mutex_init(&r->lock, NULL);
 	r->kernel = ps_rnn_kernel_best();
 	lay_out(r);
 	st = allocate(r, spec->cell == PS_RNN_LSTM && weights->p, err);
@@ -283,7 +284,7 @@ enum ps_status ps_rnn_new(const struct ps_rnn_spec *spec, enum ps_rnn_precision 
 		ps_rnn_free(r);
 		return st;
 	}
-	ps_rnn_team_run(team, pack_share, &(struct packing){r, weights});
+	ps_rnn_team_run(team, pack_share, &(struct packing){r, ps_rnn_team_threads(team), weights});
 	*ret_rnn = r;
 	return PS_OK;
 }
@@ -305,11 +306,17 @@ void ps_rnn_free(struct ps_rnn *r)
 		free(r->packed[d].start);
 		free(r->packed[d].p);
 	}
-	ps_rnn_room_fini(r);
+	ps_rnn_scratch_free_all(r);
+	pthread_mutex_destroy(&r->lock);
 	free(r);
 }
 
 const char *ps_rnn_kernel_name(const struct ps_rnn *r)
 {
 	return r->kernel->name;
+}
+
+const struct ps_rnn_spec *ps_rnn_spec_of(const struct ps_rnn *r)
+{
+	return &r->spec;
 }

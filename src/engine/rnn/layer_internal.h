@@ -5,6 +5,8 @@
 #include "engine/rnn/kernel_internal.h"
 #include "engine/rnn/team.h"
 
+#include <pthread.h>
+
 /* One direction's weights, block by block as the kernels read them. */
 struct ps_rnn_packed {
 	struct ps_rnn_matrix {
@@ -28,14 +30,23 @@ struct ps_rnn {
 	struct ps_rnn_spec spec;
 	enum ps_rnn_precision precision;
 	const struct ps_rnn_kernel *kernel;
-	struct ps_rnn_team *team;
 	int directions, gates;
 	int slots; /* pre-activations kept per unit */
 	int64_t blocks;
 	struct ps_rnn_packed packed[2];
 	size_t packed_bytes;
 
-	/* room for runs: grown, never shrunk. Of each direction; rows are 16 * blocks long. */
+	pthread_mutex_t lock;	     /* of what follows */
+	struct ps_rnn_scratch *idle; /* as many as runs were ever inside together */
+	int64_t idle_bytes;
+};
+
+/* Room for one run: grown, never shrunk. */
+struct ps_rnn_scratch {
+	struct ps_rnn_scratch *next;
+	int64_t rows, states, bytes; /* rows of pre-activations and of states that fit */
+	int threads;
+	/* of each direction; rows are 16 * blocks long */
 	struct ps_rnn_room {
 		float *h[2];  /* [N]: before and after a step, by turns */
 		float *c;     /* [N] */
@@ -51,16 +62,19 @@ struct ps_rnn {
 		const void **in;
 		float **to, *in_scales;
 	} room[2];
-	int64_t room_rows, room_states; /* that fit */
 };
 
-/* ps_rnn_share_of says what thread `i` does in its `turn`-th direction; false: nothing more. With
- * more threads than directions each thread has one direction only, so that fewer meet. */
-bool ps_rnn_share_of(const struct ps_rnn *r, int i, int turn, struct ps_rnn_share *ret_share);
-/* ps_rnn_room_fit makes room for `rows` rows of pre-activations and `states` rows of states.
- * PS_ENOMEM. */
-enum ps_status ps_rnn_room_fit(struct ps_rnn *r, int64_t rows, int64_t states,
-			       struct ps_error *err);
-void ps_rnn_room_fini(struct ps_rnn *r);
+/* ps_rnn_share_of says what thread `i` of `threads` does in its `turn`-th direction; false: nothing
+ * more. With more threads than directions each thread has one direction only, so that fewer meet.
+ */
+bool ps_rnn_share_of(const struct ps_rnn *r, int threads, int i, int turn,
+		     struct ps_rnn_share *ret_share);
+/* ps_rnn_scratch_take gives a run room for `rows` rows of pre-activations and `states` rows of
+ * states; ps_rnn_scratch_put takes it back. PS_ENOMEM. */
+enum ps_status ps_rnn_scratch_take(struct ps_rnn *r, int threads, int64_t rows, int64_t states,
+				   struct ps_rnn_scratch **ret_scratch, struct ps_error *err);
+void ps_rnn_scratch_put(struct ps_rnn *r, struct ps_rnn_scratch *s);
+/* ps_rnn_scratch_free_all frees what is idle. */
+void ps_rnn_scratch_free_all(struct ps_rnn *r);
 
 #endif

@@ -12,8 +12,9 @@
  *   layout 0: X [T][N][I]   Y [T][D][N][H]   initial and last h, c [D][N][H]
  *   layout 1: X [N][T][I]   Y [N][T][D][H]   initial and last h, c [N][D][H]
  *
- * Threads: new and free from any thread. run from one thread at a time per layer; different layers
- * are independent unless they share a team (team.h), which runs one at a time.
+ * Threads: new, run and free from any thread, and several runs of one layer at once: each has room
+ * of its own, kept for later runs. A team (team.h) has one run at a time; without one a run is made
+ * by the calling thread alone.
  */
 #ifndef PS_ENGINE_RNN_RNN_H
 #define PS_ENGINE_RNN_RNN_H
@@ -118,22 +119,43 @@ enum ps_status ps_rnn_spec_check(const struct ps_rnn_spec *spec, struct ps_error
 enum ps_status ps_rnn_can(const struct ps_rnn_spec *spec, enum ps_rnn_precision precision,
 			  struct ps_error *err);
 
-/* ps_rnn_new packs the weights for a team's threads, each of which copies its part. The team must
- * outlive the layer. What ps_rnn_spec_check and ps_rnn_can say; PS_ENOMEM. Free with ps_rnn_free.
- */
+/* ps_rnn_new packs the weights; the threads of `team` (may be NULL) each copy the part that is near
+ * them in a run. What ps_rnn_spec_check and ps_rnn_can say; PS_ENOMEM. Free with ps_rnn_free. */
 enum ps_status ps_rnn_new(const struct ps_rnn_spec *spec, enum ps_rnn_precision precision,
 			  const struct ps_rnn_weights *weights, struct ps_rnn_team *team,
 			  struct ps_rnn **ret_rnn, struct ps_error *err);
 /* ps_rnn_free may be given NULL; no run may be inside. */
 void ps_rnn_free(struct ps_rnn *r);
-/* ps_rnn_run computes a batch of sequences. Results do not depend on the number of threads.
+/* ps_rnn_run computes a batch of sequences with a team's threads, or on the calling thread alone
+ * (NULL). Results do not depend on the number of threads.
  * PS_EINVAL (batch or steps below 0, a length outside 0 to steps), PS_ETOOBIG (the limits above),
  * PS_ENOMEM.
  */
-enum ps_status ps_rnn_run(struct ps_rnn *r, const struct ps_rnn_run *run, struct ps_error *err);
+enum ps_status ps_rnn_run(struct ps_rnn *r, struct ps_rnn_team *team, const struct ps_rnn_run *run,
+			  struct ps_error *err);
+/* ps_rnn_spec_of borrows the description of a layer. */
+const struct ps_rnn_spec *ps_rnn_spec_of(const struct ps_rnn *r);
 /* ps_rnn_kernel_name says what computes: "avx512", "avx2", "plain". */
 const char *ps_rnn_kernel_name(const struct ps_rnn *r);
-/* ps_rnn_bytes: of packed weights and of room for runs as it has grown. */
-size_t ps_rnn_bytes(const struct ps_rnn *r);
+/* ps_rnn_bytes: of packed weights, and of the room for runs that is idle now. */
+size_t ps_rnn_bytes(struct ps_rnn *r);
+
+/* Input that a precision is measured on. */
+struct ps_rnn_calibration {
+	int64_t steps, batch; /* PS_RNN_CALIBRATION_STEPS and _BATCH are usual */
+	const float *x;	      /* in the layer's layout; NULL: drawn from `seed`, each value even
+			       * between -1.7 and 1.7 (variance 1) */
+	uint64_t seed;
+};
+#define PS_RNN_CALIBRATION_STEPS 32
+#define PS_RNN_CALIBRATION_BATCH 2
+
+/* ps_rnn_measure runs a layer and the same one in float32 on that input, from zero states, and
+ * gives the largest difference of an output; infinite when one is no number and the other is.
+ * PS_EINVAL, PS_ETOOBIG, PS_ENOMEM. Needs the float32 weights packed once more while it works. */
+enum ps_status ps_rnn_measure(struct ps_rnn *r, struct ps_rnn_team *team,
+			      const struct ps_rnn_weights *weights,
+			      const struct ps_rnn_calibration *calibration, double *ret_error,
+			      struct ps_error *err);
 
 #endif

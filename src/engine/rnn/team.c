@@ -130,11 +130,15 @@ void ps_rnn_team_free(struct ps_rnn_team *t)
 
 int ps_rnn_team_threads(const struct ps_rnn_team *t)
 {
-	return t->threads;
+	return t ? t->threads : 1;
 }
 
 void ps_rnn_team_run(struct ps_rnn_team *t, void (*work)(void *ctx, int i), void *ctx)
 {
+	if (!t) {
+		work(ctx, 0);
+		return;
+	}
 	pthread_mutex_lock(&t->one_run);
 	for (int i = 0; i < t->threads; i++) /* groups of the run before may have met unequally */
 		atomic_store_explicit(&t->seats[i].met, 0, memory_order_relaxed);

@@ -5,7 +5,8 @@
  * thread that has waited longer than any step should take gives its CPU away in between, so that a
  * team on a busy CPU is slow and not stuck.
  *
- * One run at a time: run waits for the one that is under way. Any thread may call it.
+ * One run at a time: run waits for the one that is under way. Any thread may call it. Where a team
+ * is wanted, NULL is the calling thread alone, and such runs do not wait for each other.
  */
 #ifndef PS_ENGINE_RNN_TEAM_H
 #define PS_ENGINE_RNN_TEAM_H

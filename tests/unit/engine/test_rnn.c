@@ -172,7 +172,7 @@ static double off_by(const struct drawn *d, enum ps_rnn_precision precision)
 	struct ps_error err;
 
 	if (ps_rnn_new(&d->spec, precision, &d->weights, teams[d->threads], &r, &err) != PS_OK ||
-	    ps_rnn_run(r, &d->run, &err) != PS_OK)
+	    ps_rnn_run(r, teams[d->threads], &d->run, &err) != PS_OK)
 		fail_msg("%s", err.what);
 	ps_rnn_free(r);
 	double y = farthest(d->y, d->run.y, d->n_y), h = farthest(d->y_h, d->run.y_h, d->n_state);
@@ -287,7 +287,7 @@ static void test_nan_goes_on(void **unused)
 						    &(struct ps_rnn_weights){.w = w, .r = u},
 						    teams[2], &r, NULL),
 					 PS_OK);
-			assert_int_equal(ps_rnn_run(r,
+			assert_int_equal(ps_rnn_run(r, teams[2],
 						    &(struct ps_rnn_run){
 							    .steps = T, .batch = N, .x = x, .y = y},
 						    NULL),
@@ -321,7 +321,7 @@ static void test_long(void **unused)
 		oracle_run(&s, &weights, &run, want, h, c);
 		assert_int_equal(ps_rnn_new(&s, PS_RNN_FLOAT32, &weights, teams[2], &r, NULL),
 				 PS_OK);
-		assert_int_equal(ps_rnn_run(r, &run, NULL), PS_OK);
+		assert_int_equal(ps_rnn_run(r, teams[2], &run, NULL), PS_OK);
 		assert_true(farthest(want, y, (int64_t)T * H) < 1e-5);
 		ps_rnn_free(r);
 		free(w);
@@ -397,9 +397,108 @@ static void test_run_refused(void **unused)
 					       .x = x,
 					       .lens = &cases[i].len};
 		struct ps_error err;
-		assert_int_equal(ps_rnn_run(r, &run, &err), cases[i].status);
+		assert_int_equal(ps_rnn_run(r, NULL, &run, &err), cases[i].status);
 	}
 	ps_rnn_free(r);
+}
+
+/* ---- several runs at once, and what a precision costs ---- */
+
+struct running {
+	struct ps_rnn *r;
+	struct ps_rnn_team *team;
+	const struct ps_rnn_run *run;
+	const float *want;
+	int64_t n;
+	int wrong;
+};
+
+static void *run_often(void *arg)
+{
+	struct running *w = arg;
+	struct ps_rnn_run run = *w->run;
+	float *y = malloc((size_t)w->n * sizeof *y);
+
+	run.y = y;
+	for (int i = 0; i < 20; i++) {
+		if (ps_rnn_run(w->r, w->team, &run, NULL) != PS_OK ||
+		    memcmp(y, w->want, (size_t)w->n * sizeof *y) != 0)
+			w->wrong++;
+	}
+	free(y);
+	return NULL;
+}
+
+/* Runs of one layer, alone and with teams, at the same time: each has room of its own. */
+static void test_runs_at_once(void **unused)
+{
+	enum { H = 48, I = 9, T = 7, N = 3, RUNS = 4 };
+
+	(void)unused;
+	for (int p = 0; p < PS_RNN_PRECISIONS; p++) {
+		struct ps_rnn_spec s = ps_rnn_spec_default(PS_RNN_GRU, I, H);
+		struct ps_rnn *r;
+		state = 5;
+		s.direction = PS_RNN_BOTH;
+		float *w = numbers(2 * 3 * H * I, 0.3), *u = numbers(2 * 3 * H * H, 0.3);
+		float *x = numbers(T * N * I, 1), *y = numbers(T * 2 * N * H, 1);
+		struct ps_rnn_run run = {.steps = T, .batch = N, .x = x, .y = y};
+		assert_int_equal(ps_rnn_new(&s, (enum ps_rnn_precision)p,
+					    &(struct ps_rnn_weights){.w = w, .r = u}, NULL, &r,
+					    NULL),
+				 PS_OK);
+		assert_int_equal(ps_rnn_run(r, NULL, &run, NULL), PS_OK);
+		run.y = NULL;
+		struct running all[RUNS];
+		pthread_t threads[RUNS];
+		for (int i = 0; i < RUNS; i++) {
+			all[i] = (struct running){r, i < 2 ? NULL : teams[i], &run,
+						  y, (int64_t)T * 2 * N * H,  0};
+			assert_int_equal(pthread_create(&threads[i], NULL, run_often, &all[i]), 0);
+		}
+		for (int i = 0; i < RUNS; i++) {
+			pthread_join(threads[i], NULL);
+			assert_int_equal(all[i].wrong, 0);
+		}
+		ps_rnn_free(r);
+		free(w);
+		free(u);
+		free(x);
+		free(y);
+	}
+}
+
+static void test_measure(void **unused)
+{
+	enum { H = 64, I = 20 };
+	struct ps_rnn_spec s = ps_rnn_spec_default(PS_RNN_LSTM, I, H);
+	const struct ps_rnn_calibration c = {.steps = 12, .batch = 2, .seed = 1};
+	double error[PS_RNN_PRECISIONS], again;
+
+	(void)unused;
+	state = 9;
+	float *w = numbers(4 * H * I, 0.2), *u = numbers(4 * H * H, 0.2);
+	const struct ps_rnn_weights weights = {.w = w, .r = u};
+	for (int p = 0; p < PS_RNN_PRECISIONS; p++) {
+		struct ps_rnn *r;
+		assert_int_equal(ps_rnn_new(&s, (enum ps_rnn_precision)p, &weights, NULL, &r, NULL),
+				 PS_OK);
+		assert_int_equal(ps_rnn_measure(r, NULL, &weights, &c, &error[p], NULL), PS_OK);
+		assert_int_equal(ps_rnn_measure(r, teams[2], &weights, &c, &again, NULL), PS_OK);
+		assert_true(error[p] == again);
+		ps_rnn_free(r);
+	}
+	assert_true(error[PS_RNN_FLOAT32] == 0);
+	assert_true(error[PS_RNN_BFLOAT16] > 0 && error[PS_RNN_BFLOAT16] < 0.02);
+	assert_true(error[PS_RNN_INT8] > error[PS_RNN_BFLOAT16] && error[PS_RNN_INT8] < 0.05);
+	w[3] = NAN; /* in both: no difference; the outputs are no numbers */
+	struct ps_rnn *r;
+	assert_int_equal(ps_rnn_new(&s, PS_RNN_BFLOAT16, &weights, NULL, &r, NULL), PS_OK);
+	assert_int_equal(ps_rnn_measure(r, NULL, &weights, &c, &error[0], NULL), PS_OK);
+	assert_true(isfinite(error[0]));
+	ps_rnn_free(r);
+	free(w);
+	free(u);
 }
 
 static int set_up(void **unused)
@@ -431,6 +530,8 @@ int main(void)
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_run_refused),
+		cmocka_unit_test(test_runs_at_once),
+		cmocka_unit_test(test_measure),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,0 +1,215 @@
+/* recurrent.c - takes the recurrent nodes out of a model: packs their layers, and rewrites the
+ * file. */
+#include "engine/onnxruntime/recurrent_internal.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "model/onnx.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What a model is while it is taken apart. */
+struct opening {
+	const char *path;
+	struct ps_rnn_wish wish;
+	struct ps_edit edit;
+	double error; /* the largest of a layer */
+	struct ps_ort_rnn *rnn;
+};
+
+static enum ps_status keep(const struct opening *o, const struct ps_error *why)
+{
+	ps_log(PS_LOG_WARN, "engine", "%s: %s stays with ONNX Runtime: %s", o->path, why->where,
+	       why->what);
+	return PS_OK;
+}
+
+/* The whole file stays as it is. */
+static enum ps_status keep_all(const char *path, const char *why)
+{
+	ps_log(PS_LOG_WARN, "engine", "%s: its recurrent layers stay with ONNX Runtime: %s", path,
+	       why);
+	return PS_OK;
+}
+
+static enum ps_status take_node(struct opening *o, int k, struct ps_error *err)
+{
+	static const int kept[] = {PS_RNN_IN_X, PS_RNN_IN_LENS, PS_RNN_IN_H, PS_RNN_IN_C};
+	struct ps_ort_rnn *r = o->rnn;
+	struct ps_ort_rnn_layer *layer = &r->layers[r->n_layers];
+	double error = 0;
+	enum ps_status st =
+		ps_rnn_node_load(&o->edit, &o->edit.nodes[k], &o->wish, &layer->rnn, &error, err);
+
+	if (st == PS_EUNSUPPORTED)
+		return keep(o, err);
+	if (st != PS_OK)
+		return st;
+	layer->n_outputs = o->edit.nodes[k].n_out;
+	o->error = error > o->error ? error : o->error;
+	return ps_edit_replace(&o->edit, k,
+			       &(struct ps_edit_replacement){.op = PS_ORT_RNN_OP,
+							     .domain = PS_ORT_RNN_DOMAIN,
+							     .attr = PS_ORT_RNN_HANDLE,
+							     .value = r->n_layers++,
+							     .keep = kept,
+							     .n_keep = 4},
+			       err);
+}
+
+static enum ps_status take_nodes(struct opening *o, struct ps_error *err)
+{
+	enum ps_status st = PS_OK;
+
+	o->rnn->layers = calloc((size_t)o->edit.n_nodes + 1, sizeof *o->rnn->layers);
+	if (!o->rnn->layers)
+		return ps_error_set(err, PS_ENOMEM, "no memory for recurrent layers");
+	for (int k = 0; st == PS_OK && k < o->edit.n_nodes; k++) {
+		if (ps_rnn_node_is(&o->edit.nodes[k]))
+			st = take_node(o, k, err);
+	}
+	return st;
+}
+
+static enum ps_status write_model(struct opening *o, struct ps_error *err)
+{
+	struct ps_strbuf model;
+
+	ps_strbuf_init(&model);
+	enum ps_status st = ps_edit_write(&o->edit, PS_ORT_RNN_DOMAIN, &model, err);
+	if (st == PS_OK) {
+		o->rnn->model_bytes = model.len;
+		o->rnn->model = ps_strbuf_take_data(&model);
+	}
+	ps_strbuf_fini(&model);
+	return st;
+}
+
+static enum ps_status make_side(struct ps_ort_rnn *r, struct ps_ort_rnn_side *side,
+				struct ps_rnn_team *team, struct ps_error *err)
+{
+	const struct ps_ort_api *a = r->api;
+	struct ps_ort_status *s;
+
+	side->rnn = r;
+	side->team = team;
+	ps_ort_rnn_describe(&side->op);
+	s = a->create_op_domain(PS_ORT_RNN_DOMAIN, &side->domain);
+	if (!s)
+		s = a->op_domain_add(side->domain, &side->op);
+	return ps_ort_check(a, s, err, "cannot describe an operator");
+}
+
+static enum ps_status take_apart(struct opening *o, struct ps_rnn_team *wide_team,
+				 struct ps_error *err)
+{
+	struct ps_ort_rnn *r = o->rnn;
+	enum ps_status st = take_nodes(o, err);
+
+	if (st != PS_OK || r->n_layers == 0)
+		return st;
+	st = write_model(o, err);
+	if (st == PS_OK)
+		st = make_side(r, &r->sides[0], NULL, err);
+	if (st == PS_OK)
+		st = make_side(r, &r->sides[1], wide_team, err);
+	if (st == PS_OK)
+		ps_rnn_log_taken(o->path, "inside ONNX Runtime", r->n_layers, &o->wish, o->error);
+	return st;
+}
+
+static bool has_external(const struct ps_edit *e)
+{
+	for (int i = 0; i < e->n_stored; i++) {
+		if (e->stored[i].external)
+			return true;
+	}
+	return false;
+}
+
+static bool has_recurrent(const struct ps_edit *e)
+{
+	for (int i = 0; i < e->n_nodes; i++) {
+		if (ps_rnn_node_is(&e->nodes[i]))
+			return true;
+	}
+	return false;
+}
+
+static enum ps_status open_parsed(const struct ps_ort_api *api, struct opening *o,
+				  struct ps_rnn_team *wide_team, struct ps_ort_rnn **ret_rnn,
+				  struct ps_error *err)
+{
+	if (!has_recurrent(&o->edit))
+		return keep_all(o->path, "it has none");
+	if (has_external(&o->edit))
+		return keep_all(o->path, "the model keeps weights in another file");
+	o->rnn = calloc(1, sizeof *o->rnn);
+	if (!o->rnn)
+		return ps_error_set(err, PS_ENOMEM, "no memory for recurrent layers");
+	o->rnn->api = api;
+	enum ps_status st = take_apart(o, wide_team, err);
+	if (st == PS_OK && o->rnn->n_layers > 0)
+		*ret_rnn = o->rnn;
+	else
+		ps_ort_rnn_free(o->rnn);
+	return st;
+}
+
+static bool is_onnx(const char *path)
+{
+	size_t n = strlen(path);
+
+	return n > 5 && strcmp(path + n - 5, ".onnx") == 0;
+}
+
+enum ps_status ps_ort_rnn_open(const struct ps_ort_api *api, const struct ps_engine_open *open,
+			       struct ps_rnn_team *wide_team, struct ps_ort_rnn **ret_rnn,
+			       struct ps_error *err)
+{
+	struct opening o = {.path = open->path};
+	char *data;
+	size_t len;
+	enum ps_status st = ps_rnn_wish_read(open->rnn, open->rnn_max_error, &o.wish, err);
+
+	*ret_rnn = NULL;
+	if (st != PS_OK)
+		return st;
+	if (!is_onnx(open->path))
+		return keep_all(open->path, "the file is no ONNX file, but already converted");
+	st = ps_file_read(open->path, (size_t)PS_ONNX_MAX_BYTES, &data, &len, err);
+	if (st != PS_OK)
+		return st;
+	st = ps_edit_parse(data, len, &o.edit, err);
+	if (st == PS_OK) {
+		st = open_parsed(api, &o, wide_team, ret_rnn, err);
+		ps_edit_fini(&o.edit);
+	}
+	free(data);
+	return st;
+}
+
+void ps_ort_rnn_free(struct ps_ort_rnn *r)
+{
+	if (!r)
+		return;
+	for (int i = 0; i < 2; i++) {
+		if (r->sides[i].domain)
+			r->api->release_op_domain(r->sides[i].domain);
+	}
+	for (int i = 0; i < r->n_layers; i++)
+		ps_rnn_free(r->layers[i].rnn);
+	free(r->layers);
+	free(r->model);
+	free(r);
+}
+
+size_t ps_ort_rnn_bytes(const struct ps_ort_rnn *r)
+{
+	size_t n = 0;
+
+	for (int i = 0; r && i < r->n_layers; i++)
+		n += ps_rnn_bytes(r->layers[i].rnn);
+	return n;
+}

@@ -1,0 +1,128 @@
+/* recurrent_shapes.c - the shapes of a recurrent node's outputs, told while a model is loaded, so
+ * that the nodes behind it are optimised as behind the node that it stands for. */
+#include "engine/onnxruntime/recurrent_internal.h"
+
+#include <stdio.h>
+
+#define SYMBOL_SIZE 64
+
+/* A dimension: a size, or a name. The library's names live as long as what they are of. */
+struct dim {
+	int64_t size;
+	const char *symbol;
+};
+
+struct inferring {
+	const struct ps_ort_api *api;
+	void *context;
+	const struct ps_rnn_spec *spec;
+	const struct ps_ort_rnn_layer *layer;
+	struct dim steps, batch;
+	char made[2][SYMBOL_SIZE]; /* names for open dimensions without one */
+};
+
+static struct ps_ort_status *read_handle(struct inferring *in, int64_t *ret_handle)
+{
+	const void *attr = NULL;
+	size_t len = 0;
+	struct ps_ort_status *s = in->api->infer_attr(in->context, PS_ORT_RNN_HANDLE, &attr);
+
+	return s ? s
+		 : in->api->read_attr(attr, PS_ORT_ATTR_INT, ret_handle, sizeof *ret_handle, &len);
+}
+
+static struct dim dim_of(struct inferring *in, int i, int64_t size, const char *symbol,
+			 int64_t handle)
+{
+	if (size >= 0)
+		return (struct dim){size, ""};
+	if (symbol && symbol[0])
+		return (struct dim){-1, symbol};
+	snprintf(in->made[i], SYMBOL_SIZE, "perseus_rnn_%lld_%d", (long long)handle, i);
+	return (struct dim){-1, in->made[i]};
+}
+
+/* False: nothing is known of x. */
+static struct ps_ort_status *read_x(struct inferring *in, int64_t handle, bool *ret_known)
+{
+	const struct ps_ort_api *a = in->api;
+	const char *symbols[3] = {"", "", ""};
+	int64_t dims[3];
+	void *shape = NULL; /* the library's */
+	size_t rank = 0;
+	struct ps_ort_status *s = a->infer_in(in->context, 0, &shape);
+
+	*ret_known = false;
+	if (!s)
+		s = a->dims_count(shape, &rank);
+	if (s || rank != 3)
+		return s;
+	s = a->dims(shape, dims, rank);
+	if (!s)
+		s = a->symbolic_dims(shape, symbols, rank);
+	if (s)
+		return s;
+	int steps = in->spec->layout, batch = !in->spec->layout;
+	in->steps = dim_of(in, 0, dims[steps], symbols[steps], handle);
+	in->batch = dim_of(in, 1, dims[batch], symbols[batch], handle);
+	*ret_known = true;
+	return NULL;
+}
+
+static struct ps_ort_status *tell(const struct inferring *in, size_t output, const struct dim *dims,
+				  size_t rank)
+{
+	const struct ps_ort_api *a = in->api;
+	const char *symbols[4];
+	int64_t sizes[4];
+	void *shape = NULL;
+
+	for (size_t d = 0; d < rank; d++) {
+		sizes[d] = dims[d].size;
+		symbols[d] = dims[d].symbol;
+	}
+	struct ps_ort_status *s = a->create_shape(&shape);
+	if (!s)
+		s = a->set_element_type(shape, PS_DTYPE_FP32);
+	if (!s)
+		s = a->set_dims(shape, sizes, rank);
+	if (!s)
+		s = a->set_symbols(shape, symbols, rank);
+	if (!s)
+		s = a->infer_out(in->context, output, shape);
+	if (shape)
+		a->release_shape(shape);
+	return s;
+}
+
+static struct ps_ort_status *tell_all(const struct inferring *in)
+{
+	const struct dim d = {in->spec->direction == PS_RNN_BOTH ? 2 : 1, ""};
+	const struct dim h = {in->spec->hidden, ""};
+	const struct dim y[2][4] = {{in->steps, d, in->batch, h}, {in->batch, in->steps, d, h}};
+	const struct dim state[2][3] = {{d, in->batch, h}, {in->batch, d, h}};
+	struct ps_ort_status *s = tell(in, 0, y[in->spec->layout], 4);
+
+	for (int i = 1; !s && i < in->layer->n_outputs; i++)
+		s = tell(in, (size_t)i, state[in->spec->layout], 3);
+	return s;
+}
+
+struct ps_ort_status *ps_ort_rnn_infer(const struct ps_ort_custom_op *op, void *context)
+{
+	const struct ps_ort_rnn_side *side = (const struct ps_ort_rnn_side *)(const void *)op;
+	struct inferring in = {.api = side->rnn->api, .context = context};
+	int64_t handle = -1;
+	bool known = false;
+	struct ps_ort_status *s = read_handle(&in, &handle);
+
+	if (s)
+		return s;
+	if (handle < 0 || handle >= side->rnn->n_layers)
+		return in.api->create_status(PS_ORT_INVALID_ARGUMENT,
+					     "a handle of no recurrent layer");
+	in.layer = &side->rnn->layers[handle];
+	in.spec = ps_rnn_spec_of(in.layer->rnn);
+	s = read_x(&in, handle, &known);
+	return s || !known ? s : tell_all(&in);
+}

@@ -1,0 +1,294 @@
+/* graph_run.c - one run of a graph of recurrent layers. What lies between two layers is freed when
+ * its last reader is done, so that a deep stack needs room for two. */
+#include "engine/rnn/graph_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ALIGN 64
+
+/* A value during a run. Several may be one piece of memory: each holds it. */
+struct held {
+	struct ps_rnn_shape shape;
+	void *data;
+	int memory; /* of passing->pieces; -1: not ours to free */
+	int left;   /* uses to come */
+};
+
+struct passing {
+	const struct ps_rnn_graph *g;
+	struct ps_rnn_team *team;
+	struct ps_engine_run *run;
+	struct held *held; /* by value */
+	struct piece {
+		void *data;
+		int holders;
+	} * pieces; /* one per value at most */
+	int n_pieces;
+};
+
+static size_t bytes_of(const struct ps_rnn_shape *s)
+{
+	size_t n = sizeof(float); /* of int32 too */
+
+	for (int d = 0; d < s->rank; d++)
+		n *= (size_t)s->dims[d];
+	return n;
+}
+
+static enum ps_status check_size(const struct ps_rnn_shape *s, const char *name,
+				 struct ps_error *err)
+{
+	int64_t count;
+	enum ps_status st = ps_tensor_count(s->dims, s->rank, &count, err);
+
+	if (st == PS_OK && (size_t)count > PS_ENGINE_MAX_OUTPUT_BYTES / sizeof(float))
+		st = ps_error_set(err, PS_ETOOBIG, "'%.80s' would take over %zu bytes", name,
+				  PS_ENGINE_MAX_OUTPUT_BYTES);
+	return st;
+}
+
+static void let_go(struct passing *p, int value)
+{
+	struct held *h = &p->held[value];
+
+	if (--h->left > 0 || h->memory < 0)
+		return;
+	struct piece *piece = &p->pieces[h->memory];
+	if (--piece->holders == 0) {
+		free(piece->data);
+		piece->data = NULL;
+	}
+}
+
+/* Room for a value: where an output goes, or a piece of our own. */
+static enum ps_status make_room(struct passing *p, int value, struct ps_error *err)
+{
+	const struct ps_rnn_graph_value *v = &p->g->values[value];
+	struct held *h = &p->held[value];
+	enum ps_status st = check_size(&h->shape, v->name, err);
+
+	if (st != PS_OK)
+		return st;
+	if (v->output >= 0) {
+		struct ps_tensor *out = &p->run->outputs[v->output];
+		out->name = p->g->outputs[v->output].name;
+		st = ps_engine_place_output(p->run, out, bytes_of(&h->shape), err);
+		h->data = out->data;
+		return st;
+	}
+	size_t bytes = (bytes_of(&h->shape) + ALIGN) / ALIGN * ALIGN;
+	struct piece *piece = &p->pieces[p->n_pieces];
+	*piece = (struct piece){.data = aligned_alloc(ALIGN, bytes), .holders = 1};
+	if (!piece->data)
+		return ps_error_set(err, PS_ENOMEM, "no memory for '%.80s' of %zu bytes", v->name,
+				    bytes);
+	h->data = piece->data;
+	h->memory = p->n_pieces++;
+	return PS_OK;
+}
+
+/* ---- steps ---- */
+
+static enum ps_status run_layer(struct passing *p, const struct ps_rnn_step *s,
+				struct ps_error *err)
+{
+	const struct ps_rnn_spec *spec = ps_rnn_spec_of(s->layer);
+	const struct ps_rnn_shape *x = &p->held[s->in[PS_RNN_IN_X]].shape;
+	void *in[PS_RNN_STEP_MAX_INPUTS] = {0}, *out[3] = {0};
+	enum ps_status st = PS_OK;
+
+	for (int i = 0; st == PS_OK && i < 3; i++) {
+		if (s->out[i] < 0)
+			continue;
+		st = make_room(p, s->out[i], err);
+		out[i] = p->held[s->out[i]].data;
+	}
+	if (st != PS_OK)
+		return st;
+	for (int i = 0; i < PS_RNN_STEP_MAX_INPUTS; i++)
+		in[i] = s->in[i] < 0 ? NULL : p->held[s->in[i]].data;
+	const struct ps_rnn_run run = {.steps = x->dims[spec->layout],
+				       .batch = x->dims[!spec->layout],
+				       .x = in[PS_RNN_IN_X],
+				       .lens = in[PS_RNN_IN_LENS],
+				       .h0 = in[PS_RNN_IN_H],
+				       .c0 = in[PS_RNN_IN_C],
+				       .y = out[0],
+				       .y_h = out[1],
+				       .y_c = out[2]};
+	return ps_rnn_run(s->layer, p->team, &run, err);
+}
+
+/* Axes of size 1 may go anywhere without a value being moved. */
+static bool is_moved(const struct ps_rnn_step *s, const struct ps_rnn_shape *in)
+{
+	int64_t last = -1;
+
+	for (int d = 0; d < in->rank; d++) {
+		if (in->dims[s->list[d]] == 1)
+			continue;
+		if (s->list[d] < last)
+			return true;
+		last = s->list[d];
+	}
+	return false;
+}
+
+/* The inner axes that stay together are copied as one row. */
+static void move_axes(const struct ps_rnn_step *s, const struct ps_rnn_shape *in, const float *from,
+		      float *to)
+{
+	int64_t strides[PS_TENSOR_MAX_RANK], at[PS_TENSOR_MAX_RANK] = {0}, row = 1, n = 1;
+	int rank = in->rank;
+
+	for (int d = rank - 1; d >= 0; d--) {
+		strides[d] = n;
+		n *= in->dims[d];
+	}
+	while (rank > 0 && s->list[rank - 1] == rank - 1)
+		row *= in->dims[--rank];
+	for (int64_t done = 0; done < n; done += row, to += row) {
+		int64_t offset = 0;
+		for (int d = 0; d < rank; d++)
+			offset += at[d] * strides[s->list[d]];
+		memcpy(to, from + offset, (size_t)row * sizeof *to);
+		for (int d = rank - 1; d >= 0; d--) {
+			if (++at[d] < in->dims[s->list[d]])
+				break;
+			at[d] = 0;
+		}
+	}
+}
+
+/* The same memory under another shape. */
+static void share(struct passing *p, const struct held *from, struct held *to)
+{
+	to->data = from->data;
+	to->memory = from->memory;
+	if (to->memory >= 0)
+		p->pieces[to->memory].holders++;
+}
+
+static enum ps_status run_change(struct passing *p, const struct ps_rnn_step *s,
+				 struct ps_error *err)
+{
+	const struct held *from = &p->held[s->in[0]];
+	struct held *to = &p->held[s->out[0]];
+	int output = p->g->values[s->out[0]].output;
+	bool moved = s->kind == PS_RNN_STEP_TRANSPOSE && is_moved(s, &from->shape);
+	bool landed = output >= 0 && from->data == p->run->outputs[output].data &&
+		      p->g->values[s->in[0]].output == output;
+
+	if (!moved && (output < 0 || landed)) {
+		share(p, from, to);
+		return PS_OK;
+	}
+	enum ps_status st = make_room(p, s->out[0], err);
+	if (st != PS_OK || bytes_of(&to->shape) == 0)
+		return st;
+	if (moved)
+		move_axes(s, &from->shape, from->data, to->data);
+	else
+		memcpy(to->data, from->data, bytes_of(&to->shape));
+	return PS_OK;
+}
+
+static enum ps_status run_step(struct passing *p, const struct ps_rnn_step *s, struct ps_error *err)
+{
+	struct ps_rnn_shape in[PS_RNN_STEP_MAX_INPUTS] = {0}, out[3] = {0};
+	enum ps_status st;
+
+	if (atomic_load(&p->run->cancelled))
+		return ps_error_set(err, PS_ECANCELLED, "the run was cancelled");
+	for (int i = 0; i < PS_RNN_STEP_MAX_INPUTS; i++) {
+		if (s->in[i] >= 0)
+			in[i] = p->held[s->in[i]].shape;
+	}
+	st = ps_rnn_step_shapes(s, in, out, err);
+	for (int i = 0; st == PS_OK && i < 3; i++) {
+		if (s->out[i] >= 0)
+			p->held[s->out[i]].shape = out[i];
+	}
+	if (st == PS_OK && s->kind == PS_RNN_STEP_LAYER)
+		st = run_layer(p, s, err);
+	else if (st == PS_OK && s->out[0] >= 0)
+		st = run_change(p, s, err);
+	for (int i = 0; i < PS_RNN_STEP_MAX_INPUTS; i++) {
+		if (s->in[i] >= 0)
+			let_go(p, s->in[i]);
+	}
+	for (int i = 0; i < 3; i++) { /* what nobody reads */
+		if (s->out[i] >= 0 && p->g->values[s->out[i]].uses == 0)
+			let_go(p, s->out[i]);
+	}
+	return st;
+}
+
+/* ---- the run ---- */
+
+/* An input that came behind another one on the wire may lie at any address. */
+static enum ps_status take_input(struct passing *p, int k, struct ps_error *err)
+{
+	const struct ps_tensor *t = &p->run->inputs[k];
+	struct held *h = &p->held[p->g->input_values[k]];
+
+	h->shape = (struct ps_rnn_shape){.dtype = t->dtype, .rank = t->rank};
+	memcpy(h->shape.dims, t->dims, sizeof h->shape.dims);
+	h->data = t->data;
+	if ((uintptr_t)t->data % sizeof(float) == 0 || t->bytes == 0)
+		return PS_OK;
+	h->data = p->run->alloc(p->run->alloc_ctx, t->bytes);
+	if (!h->data)
+		return ps_error_set(err, PS_ENOMEM, "no memory to align input '%.80s'", t->name);
+	memcpy(h->data, t->data, t->bytes);
+	return PS_OK;
+}
+
+static void take_values(struct passing *p)
+{
+	for (int v = 0; v < p->g->n_values; v++) {
+		const struct ps_rnn_graph_value *from = &p->g->values[v];
+		p->held[v] = (struct held){.shape = from->shape,
+					   .data = from->constant,
+					   .memory = -1,
+					   .left = from->uses};
+	}
+}
+
+static void tell_outputs(struct passing *p)
+{
+	for (int k = 0; k < p->g->n_outputs; k++) {
+		const struct held *h = &p->held[p->g->output_values[k]];
+		struct ps_tensor *out = &p->run->outputs[k];
+		out->name = p->g->outputs[k].name;
+		out->dtype = h->shape.dtype;
+		out->rank = h->shape.rank;
+		memcpy(out->dims, h->shape.dims, sizeof out->dims);
+	}
+}
+
+enum ps_status ps_rnn_graph_run(const struct ps_rnn_graph *g, struct ps_rnn_team *team,
+				struct ps_engine_run *run, struct ps_error *err)
+{
+	struct passing p = {.g = g, .team = team, .run = run};
+	enum ps_status st = PS_OK;
+
+	p.held = calloc((size_t)g->n_values + 1, sizeof *p.held);
+	p.pieces = calloc((size_t)g->n_values + 1, sizeof *p.pieces);
+	if (p.held && p.pieces)
+		take_values(&p);
+	else
+		st = ps_error_set(err, PS_ENOMEM, "no memory for a run");
+	for (int k = 0; st == PS_OK && k < g->n_inputs; k++)
+		st = take_input(&p, k, err);
+	for (int i = 0; st == PS_OK && i < g->n_steps; i++)
+		st = run_step(&p, &g->steps[i], err);
+	if (st == PS_OK)
+		tell_outputs(&p);
+	for (int i = 0; i < p.n_pieces; i++)
+		free(p.pieces[i].data);
+	free(p.held);
+	free(p.pieces);
+	return st;
+}

@@ -1,0 +1,90 @@
+/* inputs.c - x * W for many steps as one product, before the steps themselves. */
+#include "engine/rnn/walk_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+static const float *x_at(const struct ps_rnn_part *p, int64_t n, int64_t t)
+{
+	const struct ps_rnn_run *run = p->run;
+	int64_t row = p->r->spec.layout ? n * run->steps + t : t * run->batch + n;
+
+	return run->x + row * p->r->spec.inputs;
+}
+
+/* A row of x in bytes, each with a scale of its own; a NaN or an infinity stays in the scale. */
+static void x_to_int8(const struct ps_rnn_part *p, const float *x, int64_t row)
+{
+	int64_t k = p->r->spec.inputs;
+	int8_t *to = p->x8 + row * padded(k);
+	float most = 0;
+
+	for (int64_t i = 0; i < k; i++) {
+		float v = fabsf(x[i]);
+		if (!(v <= most) && most == most) /* a NaN stays */
+			most = v;
+	}
+	p->r->kernel->to_int8(x, k, most > 0 ? 127 / most : 0, to);
+	memset(to + k, 0, (size_t)(padded(k) - k));
+	p->in[row] = to;
+	p->in_scales[row] = most / 127;
+}
+
+void ps_rnn_part_multiply(const struct ps_rnn_part *p, const struct ps_rnn_matrix *m, int64_t block,
+			  int64_t rows)
+{
+	int64_t group = ps_rnn_group(p->r->precision);
+	int64_t bytes = (m->k + group - 1) / group * m->gates * PS_RNN_BLOCK * 4;
+
+	p->r->kernel->product[p->r->precision](&(struct ps_rnn_product){
+		.weights = (const char *)m->weights + block * bytes,
+		.scales = m->scales ? m->scales + block * m->gates * PS_RNN_BLOCK : NULL,
+		.k = m->k,
+		.gates = m->gates,
+		.rows = rows,
+		.in = p->in,
+		.in_scales = p->in_scales,
+		.acc = p->to});
+}
+
+/* Rows of x for the steps from `first` on, in the order of acc without those that have ended. */
+static int64_t gather(const struct ps_rnn_part *p, int64_t first, int64_t steps)
+{
+	int64_t rows = 0;
+
+	for (int64_t i = first; i < first + steps; i++) {
+		for (int64_t n = 0; n < p->run->batch; n++) {
+			if (i >= length(p, n))
+				continue;
+			const float *x = x_at(p, n, instant(p, n, i));
+			if (is_int8(p))
+				x_to_int8(p, x, rows);
+			else
+				p->in[rows] = x;
+			rows++;
+		}
+	}
+	return rows;
+}
+
+/* Pre-activations of the steps from `first` on, for a thread's blocks. */
+void ps_rnn_part_inputs(const struct ps_rnn_part *p, int64_t first, int64_t steps)
+{
+	int64_t batch = p->run->batch, slots = p->r->slots;
+	int64_t n_rows = gather(p, first, steps);
+
+	for (int64_t block = p->share.from; block < p->share.to; block++) {
+		const float *start = p->packed->start + block * slots * PS_RNN_BLOCK;
+		int64_t rows = 0;
+		for (int64_t i = first; i < first + steps; i++) {
+			for (int64_t n = 0; n < batch; n++) {
+				if (i >= length(p, n))
+					continue;
+				float *acc = acc_at(p, block, (i - first) * batch + n);
+				memcpy(acc, start, (size_t)slots * PS_RNN_BLOCK * sizeof *acc);
+				p->to[rows++] = acc;
+			}
+		}
+		ps_rnn_part_multiply(p, &p->packed->w, block, n_rows);
+	}
+}

@@ -27,9 +27,13 @@ struct bench_options {
 	int64_t threads, batch, seed, duration, warmup, operators;
 	struct ps_conf_texts shapes;
 	bool json, no_cache;
+	int rnn;
+	double rnn_max_error;
 };
 
 #define FIELD(f) offsetof(struct bench_options, f)
+
+static const char *const rnn_choices[] = {"off", "float32", "bf16", "int8", NULL};
 
 static const struct ps_conf_option rows[] = {
 	{.name = "model",
@@ -75,6 +79,21 @@ static const struct ps_conf_option rows[] = {
 	 .offset = FIELD(shapes),
 	 .metavar = "INPUT:DxDxD",
 	 .help = "Shape of an input with dynamic dimensions (which are 1 without it)."},
+	{.name = "rnn",
+	 .type = PS_CONF_ENUM,
+	 .offset = FIELD(rnn),
+	 .def = "off",
+	 .choices = rnn_choices,
+	 .help = "Compute LSTM, GRU and RNN nodes by kernels of our own, with weights of this "
+		 "precision. A file that holds nothing else then needs no ONNX Runtime."},
+	{.name = "rnn-max-error",
+	 .type = PS_CONF_REAL,
+	 .offset = FIELD(rnn_max_error),
+	 .def = "0",
+	 .min = 0,
+	 .max = 1e6,
+	 .help = "With bf16 and int8: the largest difference from float32 of a layer's outputs "
+		 "that is allowed, measured on drawn input. 0: 0.05."},
 	{.name = "cpus",
 	 .type = PS_CONF_CPUS,
 	 .offset = FIELD(cpus),
@@ -307,10 +326,12 @@ static enum ps_status open_model(struct bench *b, struct ps_error *err)
 		.path = b->o->model,
 		.wide = b->o->threads > 1,
 		.profile = b->o->operators > 0 ? b->profile_prefix : NULL,
+		.rnn = b->o->rnn > 0 ? rnn_choices[b->o->rnn] : NULL,
+		.rnn_max_error = b->o->rnn_max_error,
 	};
 	enum ps_status st;
 
-	b->ops = ps_engine_for_path(b->o->model);
+	b->ops = ps_engine_for_model(b->o->model, open.rnn);
 	if (!b->ops) {
 		ps_error_set(err, PS_EUNSUPPORTED, "no engine opens such a file");
 		ps_error_where(err, "%s", b->o->model);

@@ -74,6 +74,7 @@ static enum ps_status check_load(const struct ps_repo *r, int n, struct ps_error
 			same = o->hash[k] == l->pub.hash[k];
 		for (int k = 0; same && k < PS_REPO_DEVICE_SIZE; k++)
 			same = o->device[k] == l->pub.device[k];
+		same = same && ps_repo_rnn_same(&o->rnn, &l->pub.rnn);
 		if (same)
 			return broken(err, "one content is loaded twice in a domain", n);
 	}

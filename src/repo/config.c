@@ -35,6 +35,33 @@ enum ps_status ps_repo_device_parse(const char *text, char ret_device[PS_REPO_DE
 			    text);
 }
 
+bool ps_repo_rnn_same(const struct ps_repo_rnn *a, const struct ps_repo_rnn *b)
+{
+	return strcmp(a->precision, b->precision) == 0 && !(a->max_error < b->max_error) &&
+	       !(a->max_error > b->max_error);
+}
+
+enum ps_status ps_repo_rnn_parse(const char *text, struct ps_repo_rnn *ret_rnn,
+				 struct ps_error *err)
+{
+	static const char *const names[] = {"float32", "bf16", "int8"};
+
+	if (strcmp(text, "off") == 0) {
+		ret_rnn->precision[0] = '\0';
+		return PS_OK;
+	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			strcpy(ret_rnn->precision, names[i]);
+			return PS_OK;
+		}
+	}
+	return ps_error_set(err, PS_EINVAL,
+			    "\"%.32s\" is no precision of recurrent layers: off, float32, bf16, "
+			    "int8",
+			    text);
+}
+
 void ps_repo_config_init(struct ps_repo_config *c)
 {
 	*c = (struct ps_repo_config){.device = "cpu"};
@@ -245,7 +272,7 @@ bool ps_repo_config_equal(const struct ps_repo_config *a, const struct ps_repo_c
 {
 	return strcmp(a->name, b->name) == 0 && strcmp(a->backend, b->backend) == 0 &&
 	       strcmp(a->platform, b->platform) == 0 && strcmp(a->filename, b->filename) == 0 &&
-	       strcmp(a->device, b->device) == 0 &&
+	       strcmp(a->device, b->device) == 0 && ps_repo_rnn_same(&a->rnn, &b->rnn) &&
 	       a->has_max_batch_size == b->has_max_batch_size &&
 	       a->max_batch_size == b->max_batch_size && a->instance_count == b->instance_count &&
 	       a->max_run_ns == b->max_run_ns && a->unshared == b->unshared &&

@@ -26,6 +26,7 @@
 #define PS_REPO_MAX_PARAMETERS	   256
 #define PS_REPO_MAX_WARNINGS	   32
 #define PS_REPO_DEVICE_SIZE	   16 /* "cpu", "cuda:0" */
+#define PS_REPO_PRECISION_SIZE	   16 /* "float32" */
 #define PS_REPO_CONFIG_MAX_BYTES   (1 << 20)
 
 /* A tensor as clients see it. With max_batch_size > 0, `dims` and `reshape` exclude the batch
@@ -103,6 +104,13 @@ struct ps_repo_warmup {
 	int n_inputs;
 };
 
+/* How recurrent layers are computed. Two instances that differ in it are not the same. */
+struct ps_repo_rnn {
+	char precision[PS_REPO_PRECISION_SIZE]; /* "float32", "bf16", "int8": by our own kernels;
+						 * "": by the engine's library */
+	double max_error; /* allowed difference from float32; 0: the engine's limit */
+};
+
 struct ps_repo_parameter {
 	char *key, *value;
 };
@@ -123,6 +131,7 @@ struct ps_repo_config {
 	int instance_count;		  /* runs of this model at the same time at most; 0: no
 					   * limit of its own */
 	char device[PS_REPO_DEVICE_SIZE]; /* "cpu", "cuda:N" */
+	struct ps_repo_rnn rnn;
 	struct ps_repo_warmup *warmups;
 	int n_warmups;
 	struct ps_repo_parameter *parameters;
@@ -172,6 +181,11 @@ enum ps_status ps_repo_config_check(const struct ps_repo_config *c,
 				    const struct ps_tensor_spec *outputs, int n_outputs,
 				    struct ps_error *err);
 
+/* ps_repo_rnn_same says whether both ask for the same. */
+bool ps_repo_rnn_same(const struct ps_repo_rnn *a, const struct ps_repo_rnn *b);
+/* ps_repo_rnn_parse checks a precision ("off" is none) and writes it. PS_EINVAL. */
+enum ps_status ps_repo_rnn_parse(const char *text, struct ps_repo_rnn *ret_rnn,
+				 struct ps_error *err);
 /* ps_repo_name_is_good says whether `name` may be a model's: 1 to PS_REPO_MAX_NAME letters, digits,
  * '.', '_', '-', and not "." or "..". */
 bool ps_repo_name_is_good(const char *name);

@@ -173,6 +173,7 @@ enum ps_status ps_repo_instance_new(struct ps_repo *r, int model, int domain, in
 	l->pub.domain = domain;
 	l->pub.id = r->next_id++;
 	memcpy(l->pub.device, m->config->device, sizeof(l->pub.device));
+	l->pub.rnn = m->config->rnn;
 	set_state(r, l, PS_REPO_INSTANCE_WAITING);
 	list_push(r, &r->waiting, n);
 	st = ps_repo_user_add(r, n, model);
@@ -282,7 +283,8 @@ static int find_same(const struct ps_repo *r, int instance)
 		if (i != instance && o->hashed && o->domain == me->domain &&
 		    (o->state == PS_REPO_INSTANCE_LOADING || o->state == PS_REPO_INSTANCE_READY) &&
 		    memcmp(o->hash, me->hash, sizeof(o->hash)) == 0 &&
-		    strcmp(o->device, me->device) == 0 && may_join(r, me->model, o)) {
+		    strcmp(o->device, me->device) == 0 && ps_repo_rnn_same(&o->rnn, &me->rnn) &&
+		    may_join(r, me->model, o)) {
 			if (!r->loads[i]->apart)
 				return i;
 			apart = i;

@@ -242,6 +242,47 @@ static enum ps_status take_max_run(struct ps_repo_pb *d, const struct ps_repo_no
 	return PS_OK;
 }
 
+static enum ps_status take_rnn(struct ps_repo_pb *d, const struct ps_repo_node *n,
+			       struct ps_repo_config *c, const char *text)
+{
+	return ps_repo_rnn_parse(text, &c->rnn, NULL) == PS_OK
+		       ? PS_OK
+		       : ps_repo_pb_fail(d, n, PS_EPARSE, "rnn is off, float32, bf16 or int8",
+					 NULL);
+}
+
+static enum ps_status take_rnn_max_error(struct ps_repo_pb *d, const struct ps_repo_node *n,
+					 struct ps_repo_config *c, const char *text)
+{
+	char *end;
+	double v = strtod(text, &end);
+
+	if (end == text || *end || !(v >= 0) || v > 1e6)
+		return ps_repo_pb_fail(d, n, PS_EPARSE, "rnn_max_error is a number from 0 on",
+				       NULL);
+	c->rnn.max_error = v;
+	return PS_OK;
+}
+
+/* Parameters that mean something to this server. */
+static enum ps_status take_parameter(struct ps_repo_pb *d, const struct ps_repo_node *n,
+				     struct ps_repo_config *c, const struct ps_repo_parameter *p)
+{
+	static const struct {
+		const char *key;
+		enum ps_status (*take)(struct ps_repo_pb *d, const struct ps_repo_node *n,
+				       struct ps_repo_config *c, const char *text);
+	} known[] = {{"max_run_ms", take_max_run},
+		     {"rnn", take_rnn},
+		     {"rnn_max_error", take_rnn_max_error}};
+
+	for (size_t i = 0; p->key && p->value && i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(p->key, known[i].key) == 0)
+			return known[i].take(d, n, c, p->value);
+	}
+	return PS_OK;
+}
+
 enum ps_status ps_repo_pb_config_parameter(struct ps_repo_pb *d, const struct ps_repo_node *n,
 					   void *into)
 {
@@ -260,7 +301,5 @@ enum ps_status ps_repo_pb_config_parameter(struct ps_repo_pb *d, const struct ps
 	p = &more[c->n_parameters++];
 	*p = (struct ps_repo_parameter){0};
 	st = ps_repo_pb_read_message(d, n, fields, p);
-	if (st == PS_OK && p->key && p->value && strcmp(p->key, "max_run_ms") == 0)
-		st = take_max_run(d, n, c, p->value);
-	return st;
+	return st == PS_OK ? take_parameter(d, n, c, p) : st;
 }

@@ -248,7 +248,8 @@ enum ps_status ps_repo_family_configured(struct ps_repo *r, struct ps_repo_famil
 					 const struct ps_repo_config *old)
 {
 	const struct ps_repo_config *now = &f->config->config;
-	bool moved = strcmp(old->device, now->device) != 0 || old->unshared != now->unshared;
+	bool moved = strcmp(old->device, now->device) != 0 || old->unshared != now->unshared ||
+		     !ps_repo_rnn_same(&old->rnn, &now->rnn);
 	enum ps_status first = PS_OK, st;
 
 	for (int i = 0; i < f->n; i++) {

@@ -100,6 +100,7 @@ struct ps_repo_instance {
 	uint64_t id; /* never given twice */
 	char *path;  /* of the model it was made for; owned, lives until it has gone */
 	char device[PS_REPO_DEVICE_SIZE];
+	struct ps_repo_rnn rnn;
 	int model; /* the first that wanted it: for messages and warm-up */
 	int domain;
 	bool hashed;

@@ -233,6 +233,8 @@ enum ps_status ps_repo_config_validate(const struct ps_repo_config *c, struct ps
 				    c->instance_count);
 	if (c->max_run_ns < 0)
 		return ps_error_set(err, PS_EINVAL, "max_run_ms is negative");
+	if (!(c->rnn.max_error >= 0) || c->rnn.max_error > 1e6)
+		return ps_error_set(err, PS_EINVAL, "rnn_max_error is not in 0..1000000");
 	st = ps_repo_device_parse(c->device, device, err);
 	if (st == PS_OK)
 		st = check_tensors(c->inputs, c->n_inputs, "input", err);

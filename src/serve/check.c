@@ -119,7 +119,7 @@ static enum ps_status check_engines(struct ps_serve *s, struct ps_error *err)
 		const struct ps_repo_instance *in = ps_repo_instance_get(s->repo, i);
 		struct ps_serve_engine engine;
 		if (in->state == PS_REPO_INSTANCE_WAITING)
-			status = ps_serve_engine_for(s, in->path, &engine, err);
+			status = ps_serve_engine_for(s, in->path, &in->rnn, &engine, err);
 	}
 	if (status == PS_OK || s->snapshot->config->exit_on_error)
 		return status;

@@ -88,6 +88,8 @@ static const struct ps_conf_schema queue_schema = {
 	.where_offset = QUEUE(where),
 };
 
+const char *const ps_serve_rnn_choices[] = {"off", "float32", "bf16", "int8", NULL};
+
 static const struct ps_conf_option model_rows[] = {
 	{.name = "name",
 	 .type = PS_CONF_TEXT,
@@ -114,6 +116,22 @@ static const struct ps_conf_option model_rows[] = {
 	 .offset = MODEL(device),
 	 .metavar = "DEVICE",
 	 .help = "cpu or cuda:N. Left out: cpu, or what its config.pbtxt says."},
+	{.name = "rnn",
+	 .type = PS_CONF_ENUM,
+	 .offset = MODEL(rnn),
+	 .def = "off",
+	 .choices = ps_serve_rnn_choices,
+	 .help = "Whether LSTM, GRU and RNN nodes of an .onnx file are computed by kernels of our "
+		 "own, and with weights of which precision. A node that they cannot compute stays "
+		 "with ONNX Runtime, and the log says why."},
+	{.name = "rnn-max-error",
+	 .type = PS_CONF_REAL,
+	 .offset = MODEL(rnn_max_error),
+	 .def = "0",
+	 .min = 0,
+	 .max = 1e6,
+	 .help = "With bf16 and int8: the largest difference from float32 of a layer's outputs, "
+		 "measured on drawn input while it is loaded; more is refused. 0: 0.05."},
 	{.name = "max-batch",
 	 .type = PS_CONF_INT,
 	 .offset = MODEL(max_batch),

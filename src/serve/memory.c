@@ -282,11 +282,11 @@ enum ps_status ps_serve_check_size(const struct ps_dispatch_memory *m, const cha
 			    ps_units_format_bytes(m->budget_bytes, budget));
 }
 
-enum ps_status ps_serve_need(struct ps_serve *s, const char *path, struct ps_engine_need *ret_need,
-			     struct ps_error *err)
+enum ps_status ps_serve_need(struct ps_serve *s, const char *path, const struct ps_repo_rnn *rnn,
+			     struct ps_engine_need *ret_need, struct ps_error *err)
 {
 	struct ps_serve_engine engine = {0};
-	enum ps_status status = ps_serve_engine_for(s, path, &engine, err);
+	enum ps_status status = ps_serve_engine_for(s, path, rnn, &engine, err);
 	return status == PS_OK ? need_of(engine.engine, engine.ops, path, ret_need, err) : status;
 }
 

@@ -68,7 +68,8 @@ static void start_engine(const struct job *j)
 {
 	struct ps_serve_engine engine;
 	struct ps_error err;
-	(void)ps_serve_engine_for(j->server, j->opening.path, &engine, &err);
+	(void)ps_serve_engine_for(j->server, j->opening.path, &j->opening.config.rnn, &engine,
+				  &err);
 }
 
 static int niceness(const struct job *j)
@@ -83,7 +84,8 @@ static void perform(struct job *j)
 	if (j->step == HASH) {
 		j->status = ps_engine_hash(j->opening.path, j->hash, &j->err);
 		if (j->status == PS_OK && j->on_demand)
-			j->status = ps_serve_need(j->server, j->opening.path, &j->need, &j->err);
+			j->status = ps_serve_need(j->server, j->opening.path,
+						  &j->opening.config.rnn, &j->need, &j->err);
 	} else if (j->step == OPEN) {
 		j->status = ps_serve_open(j->server, &j->opening, &j->instance, &j->err);
 	} else {
@@ -257,6 +259,7 @@ static enum ps_status fill_opening(struct ps_serve *s, struct job *j)
 	o->wide_warmup = s->width > 1 && !s->loaded;
 	if (!o->path || ps_repo_config_copy(m->config, &o->config) != PS_OK)
 		return ps_error_set(&j->err, PS_ENOMEM, "out of memory");
+	o->config.rnn = in->rnn; /* as it was wanted when the instance got its number */
 	return PS_OK;
 }
 

@@ -43,9 +43,10 @@ static enum ps_status find_engine(struct ps_serve *s, const struct ps_engine_ops
 }
 
 enum ps_status ps_serve_engine_for(struct ps_serve *s, const char *path,
+				   const struct ps_repo_rnn *rnn,
 				   struct ps_serve_engine *ret_engine, struct ps_error *err)
 {
-	const struct ps_engine_ops *ops = ps_engine_for_path(path);
+	const struct ps_engine_ops *ops = ps_engine_for_model(path, rnn->precision);
 	if (!ops)
 		return ps_error_set(err, PS_EUNSUPPORTED, "no engine opens %s", path);
 	pthread_mutex_lock(&s->engines_lock);
@@ -84,7 +85,11 @@ void ps_serve_close_instance(struct ps_serve_instance *in)
 static enum ps_status open_with(const struct ps_serve_engine *e, const struct ps_serve_opening *o,
 				bool wide, struct ps_serve_instance *in, struct ps_error *err)
 {
-	const struct ps_engine_open open = {.path = o->path, .wide = wide, .device = o->device};
+	const struct ps_engine_open open = {.path = o->path,
+					    .wide = wide,
+					    .device = o->device,
+					    .rnn = o->config.rnn.precision,
+					    .rnn_max_error = o->config.rnn.max_error};
 	in->ops = e->ops;
 	enum ps_status status = in->ops->open(e->engine, &open, &in->engine, err);
 	if (status != PS_OK) {
@@ -102,7 +107,7 @@ enum ps_status ps_serve_open(struct ps_serve *s, const struct ps_serve_opening *
 	struct ps_serve_instance *in = calloc(1, sizeof *in);
 	if (!in)
 		return ps_error_set(err, PS_ENOMEM, "out of memory");
-	enum ps_status status = ps_serve_engine_for(s, o->path, &engine, err);
+	enum ps_status status = ps_serve_engine_for(s, o->path, &o->config.rnn, &engine, err);
 	if (status == PS_OK && engine.ops)
 		status = open_with(&engine, o, s->width > 1, in, err);
 	if (status == PS_OK) {

@@ -38,6 +38,9 @@ struct ps_serve_queue_config {
 
 enum { PS_SERVE_REJECT, PS_SERVE_DELAY };
 
+/* What models' `rnn` may be, in the order of its number. */
+extern const char *const ps_serve_rnn_choices[];
+
 /* models: one version of a model, and what is said about its name. */
 struct ps_serve_model_config {
 	char *name;
@@ -45,6 +48,8 @@ struct ps_serve_model_config {
 		     * name is in a folder of model_repository */
 	int64_t version;
 	char *device;			/* "cpu", "cuda:N"; NULL: not said */
+	int rnn;			/* place in ps_serve_rnn_choices; 0: not said */
+	double rnn_max_error;		/* 0: not said */
 	int64_t max_batch;		/* 0: not said */
 	struct ps_conf_texts preferred; /* batch sizes */
 	int64_t max_delay;		/* ns that a batch may wait for more; 0: not said */

@@ -135,8 +135,8 @@ enum ps_status ps_serve_memory_of(const struct ps_serve_config *c,
 enum ps_status ps_serve_check_size(const struct ps_dispatch_memory *m, const char *path,
 				   struct ps_error *err);
 /* ps_serve_need forecasts what a loader's next step takes. Blocks. A loader's thread. */
-enum ps_status ps_serve_need(struct ps_serve *s, const char *path, struct ps_engine_need *ret_need,
-			     struct ps_error *err);
+enum ps_status ps_serve_need(struct ps_serve *s, const char *path, const struct ps_repo_rnn *rnn,
+			     struct ps_engine_need *ret_need, struct ps_error *err);
 /* ps_serve_set_memory follows a configuration that was put in force. Any thread but a lane. */
 void ps_serve_set_memory(struct ps_serve *s, const struct ps_serve_config *c);
 /* ps_serve_plan has a PLAN run by the observer's thread. I/O threads. */
@@ -207,8 +207,10 @@ enum ps_status ps_serve_warm_up(const struct ps_serve_opening *o,
 				const struct ps_serve_instance *in, struct ps_error *err);
 /* ps_serve_close_instance closes and frees; NULL is fine. Blocks. */
 void ps_serve_close_instance(struct ps_serve_instance *in);
-/* ps_serve_engine_for returns the engine that opens `path`, started. Any thread. */
+/* ps_serve_engine_for returns the engine that opens `path` with recurrent layers as `rnn` says,
+ * started. Any thread. Reads the file when `rnn` asks for something. */
 enum ps_status ps_serve_engine_for(struct ps_serve *s, const char *path,
+				   const struct ps_repo_rnn *rnn,
 				   struct ps_serve_engine *ret_engine, struct ps_error *err);
 
 /* --- I/O threads --- */

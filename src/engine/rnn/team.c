@@ -10,8 +10,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define LINE	 128   /* two cache lines: processors fetch them in pairs */
-#define PATIENCE 20000 /* looks at another's line before the CPU is given away: far over a step */
+#define LINE 128 /* two cache lines: processors fetch them in pairs */
+/* Looks at another's line before the CPU is given away: some 50 us. A thread that does not come for
+ * so long has perhaps no CPU, and may be waiting for this one. */
+#define PATIENCE 2000
 
 struct seat {
 	_Alignas(LINE) atomic_uint met;

@@ -15,7 +15,7 @@
 // clang-format on
 
 #define NODE_TESTS "/usr/share/libonnx-testdata/data/node"
-#define CASES	   200
+#define CASES	   100
 #define MOST	   8
 
 static uint64_t state;

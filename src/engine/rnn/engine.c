@@ -90,12 +90,13 @@ static enum ps_status rnn_open(struct ps_engine *e, const struct ps_engine_open 
 	int64_t began_ns = ps_clock_now_ns();
 	struct ps_engine_instance *i = calloc(1, sizeof *i);
 	int gpu = -1;
-	enum ps_status st = ps_engine_device(open->device, &gpu, err);
+	enum ps_status st;
 
+	if (!i)
+		return ps_error_set(err, PS_ENOMEM, "no memory for a model");
+	st = ps_engine_device(open->device, &gpu, err);
 	if (st == PS_OK && gpu >= 0)
 		st = ps_error_set(err, PS_EUNSUPPORTED, "recurrent layers run on the CPU here");
-	if (st == PS_OK && !i)
-		st = ps_error_set(err, PS_ENOMEM, "no memory for a model");
 	if (st == PS_OK && atomic_load(&e->interrupted))
 		st = ps_error_set(err, PS_ECANCELLED, "loading was interrupted");
 	if (st == PS_OK)

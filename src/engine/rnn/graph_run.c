@@ -276,10 +276,12 @@ enum ps_status ps_rnn_graph_run(const struct ps_rnn_graph *g, struct ps_rnn_team
 
 	p.held = calloc((size_t)g->n_values + 1, sizeof *p.held);
 	p.pieces = calloc((size_t)g->n_values + 1, sizeof *p.pieces);
-	if (p.held && p.pieces)
-		take_values(&p);
-	else
-		st = ps_error_set(err, PS_ENOMEM, "no memory for a run");
+	if (!p.held || !p.pieces) {
+		free(p.held);
+		free(p.pieces);
+		return ps_error_set(err, PS_ENOMEM, "no memory for a run");
+	}
+	take_values(&p);
 	for (int k = 0; st == PS_OK && k < g->n_inputs; k++)
 		st = take_input(&p, k, err);
 	for (int i = 0; st == PS_OK && i < g->n_steps; i++)

@@ -140,7 +140,7 @@ static enum ps_status read_functions(const struct ps_edit_node *n, struct ps_rnn
 	for (int d = 0; d < directions; d++) {
 		struct ps_rnn_functions *f = &s->functions[d];
 		struct ps_rnn_function *to[] = {&f->f, &f->g, &f->h};
-		for (int i = 0; st == PS_OK && i < each; i++)
+		for (int i = 0; st == PS_OK && i < each && i < 3; i++)
 			st = read_function(a->texts[d * each + i], &alphas, &betas, to[i], err);
 	}
 	return st;

@@ -100,6 +100,7 @@ static struct ps_ort_status *create(const struct ps_ort_custom_op *op, const voi
 
 	(void)api; /* the same table as ours */
 	if (s)
+		/* cppcheck-suppress returnDanglingLifetime ; a status is memory of the library */
 		return s;
 	if (handle < 0 || handle >= side->rnn->n_layers)
 		return a->create_status(PS_ORT_INVALID_ARGUMENT, "a handle of no recurrent layer");
@@ -224,6 +225,7 @@ static struct ps_ort_status *make_output(const struct call *c, size_t i, const i
 	if (!s && value)
 		s = c->api->tensor_data(value, &data);
 	*ret_data = data;
+	/* cppcheck-suppress returnDanglingLifetime ; a status is memory of the library */
 	return s;
 }
 

@@ -56,6 +56,7 @@ static struct ps_ort_status *read_x(struct inferring *in, int64_t handle, bool *
 	if (!s)
 		s = a->dims_count(shape, &rank);
 	if (s || rank != 3)
+		/* cppcheck-suppress returnDanglingLifetime ; a status is memory of the library */
 		return s;
 	s = a->dims(shape, dims, rank);
 	if (!s)

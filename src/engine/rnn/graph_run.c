@@ -139,7 +139,7 @@ static bool is_moved(const struct ps_rnn_step *s, const struct ps_rnn_shape *in)
 static void move_axes(const struct ps_rnn_step *s, const struct ps_rnn_shape *in, const float *from,
 		      float *to)
 {
-	int64_t strides[PS_TENSOR_MAX_RANK], at[PS_TENSOR_MAX_RANK] = {0}, row = 1, n = 1;
+	int64_t strides[PS_TENSOR_MAX_RANK] = {0}, at[PS_TENSOR_MAX_RANK] = {0}, row = 1, n = 1;
 	int rank = in->rank;
 
 	for (int d = rank - 1; d >= 0; d--) {

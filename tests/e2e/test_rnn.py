@@ -1,4 +1,5 @@
 # timeout: 120
+# threads: yes
 """Recurrent layers by our own kernels: a file of nothing else without ONNX Runtime, others inside
 it; what stays with the library is named, and what loses too much is refused."""
 import json

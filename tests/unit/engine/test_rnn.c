@@ -310,6 +310,55 @@ static void test_nan_goes_on(void **unused)
 	}
 }
 
+static bool same_kind(double want, float is)
+{
+	if (want != want)
+		return is != is;
+	return fabs(want - (double)is) <= 1e-5 * (1 + fabs(want));
+}
+
+/* Infinities and the smallest numbers of x, states and weights come out as in the reference: gates
+ * that are wide open or shut, and what is not a number where the reference has none. */
+static void test_extremes(void **unused)
+{
+	static const float values[] = {INFINITY, -INFINITY, 1e-42F, -1e-45F, 3e38F, -0.0F};
+	enum { H = 20, I = 6, T = 5, N = 2 };
+
+	(void)unused;
+	for (int cell = PS_RNN_PLAIN; cell <= PS_RNN_LSTM; cell++) {
+		for (size_t v = 0; v < 3 * sizeof values / sizeof *values; v++) {
+			struct ps_rnn_spec s = ps_rnn_spec_default((enum ps_rnn_cell)cell, I, H);
+			struct ps_rnn *r;
+			state = 21 + v;
+			float *w = numbers(4 * H * I, 0.3), *u = numbers(4 * H * H, 0.3);
+			float *x = numbers(T * N * I, 1), *h0 = numbers(N * H, 1), y[T * N * H];
+			double want[T * N * H], h[N * H], c[N * H];
+			float *places[] = {&x[1 * N * I + 3], &h0[7], &w[5]};
+			*places[v % 3] = values[v / 3];
+			const struct ps_rnn_weights weights = {.w = w, .r = u};
+			const struct ps_rnn_run run = {
+				.steps = T, .batch = N, .x = x, .h0 = h0, .y = y};
+			oracle_run(&s, &weights, &run, want, h, c);
+			assert_int_equal(
+				ps_rnn_new(&s, PS_RNN_FLOAT32, &weights, teams[2], &r, NULL),
+				PS_OK);
+			assert_int_equal(ps_rnn_run(r, teams[2], &run, NULL), PS_OK);
+			for (int i = 0; i < T * N * H; i++) {
+				if (!same_kind(want[i], y[i]))
+					fail_msg("cell %d, value %g in place %zu: y[%d] is %g, not "
+						 "%g",
+						 cell, (double)values[v / 3], v % 3, i,
+						 (double)y[i], want[i]);
+			}
+			ps_rnn_free(r);
+			free(w);
+			free(u);
+			free(x);
+			free(h0);
+		}
+	}
+}
+
 /* Ten thousand steps: what each step rounds off must not add up. */
 static void test_long(void **unused)
 {
@@ -528,15 +577,11 @@ static int tear_down(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_against_reference),
-		cmocka_unit_test(test_every_activation),
-		cmocka_unit_test(test_same_bits),
-		cmocka_unit_test(test_nan_goes_on),
-		cmocka_unit_test(test_long),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_run_refused),
-		cmocka_unit_test(test_runs_at_once),
-		cmocka_unit_test(test_measure),
+		cmocka_unit_test(test_against_reference), cmocka_unit_test(test_every_activation),
+		cmocka_unit_test(test_same_bits),	  cmocka_unit_test(test_nan_goes_on),
+		cmocka_unit_test(test_extremes),	  cmocka_unit_test(test_long),
+		cmocka_unit_test(test_refused),		  cmocka_unit_test(test_run_refused),
+		cmocka_unit_test(test_runs_at_once),	  cmocka_unit_test(test_measure),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

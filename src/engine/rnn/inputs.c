@@ -31,7 +31,7 @@ static void x_to_int8(const struct ps_rnn_part *p, const float *x, int64_t row)
 }
 
 void ps_rnn_part_multiply(const struct ps_rnn_part *p, const struct ps_rnn_matrix *m, int64_t block,
-			  int64_t rows)
+			  int64_t rows, bool many)
 {
 	int64_t group = ps_rnn_group(p->r->precision);
 	int64_t bytes = (m->k + group - 1) / group * m->gates * PS_RNN_BLOCK * 4;
@@ -42,6 +42,7 @@ void ps_rnn_part_multiply(const struct ps_rnn_part *p, const struct ps_rnn_matri
 		.k = m->k,
 		.gates = m->gates,
 		.rows = rows,
+		.many = many,
 		.in = p->in,
 		.in_scales = p->in_scales,
 		.acc = p->to});
@@ -85,6 +86,6 @@ void ps_rnn_part_inputs(const struct ps_rnn_part *p, int64_t first, int64_t step
 				p->to[rows++] = acc;
 			}
 		}
-		ps_rnn_part_multiply(p, &p->packed->w, block, n_rows);
+		ps_rnn_part_multiply(p, &p->packed->w, block, n_rows, true);
 	}
 }

@@ -91,7 +91,7 @@ static void bytes_sums(const int8_t *weights, int64_t groups, int gates, const i
  * 2^31 for any k that a layer may have (65,536 * 127 * 127 < 2^31). */
 static void product_int8(const struct ps_rnn_product *p)
 {
-	int64_t groups = (p->k + 3) / 4, most = p->rows == 1 ? groups : 64;
+	int64_t groups = (p->k + 3) / 4, most = p->rows == 1 && !p->many ? groups : 64;
 	int64_t stride = p->gates * PS_RNN_BLOCK * 4;
 
 	for (int64_t at = 0; at < groups; at += most) {

@@ -77,11 +77,11 @@ INLINE void piece(const char *weights, int64_t stride, int64_t groups, const flo
 #define CASE(gates, rows)                                                                          \
 	case (gates)*8 + (rows):                                                                   \
 		piece(weights, stride, groups, in, acc, (gates)*VECTORS, rows,                     \
-		      WAYS(SUMS(gates, rows)), bf16);                                              \
+		      many ? 1 : WAYS(SUMS(gates, rows)), bf16);                                   \
 		break
 
 INLINE void pieces(const char *weights, int64_t stride, int64_t groups, const float *const *in,
-		   float *const *acc, int gates, int rows, const bool bf16)
+		   float *const *acc, int gates, int rows, const bool many, const bool bf16)
 {
 	switch (gates * 8 + rows) {
 		CASE(1, 1);
@@ -126,7 +126,7 @@ static int gates_at_once(int gates, int rows)
 
 /* One piece of k for all rows and gates. */
 INLINE void piece_of_all(const struct ps_rnn_product *p, int64_t from, int64_t groups,
-			 const bool bf16)
+			 const bool many, const bool bf16)
 {
 	const int64_t stride = p->gates * PS_RNN_BLOCK * 4;
 	const char *weights = (const char *)p->weights + from * stride;
@@ -143,7 +143,7 @@ INLINE void piece_of_all(const struct ps_rnn_product *p, int64_t from, int64_t g
 			}
 			int gates = p->gates - gate < step ? p->gates - gate : step;
 			pieces(weights + gate * PS_RNN_BLOCK * 4, stride, groups, in, acc, gates,
-			       rows, bf16);
+			       rows, many, bf16);
 		}
 	}
 }
@@ -166,8 +166,13 @@ INLINE void product(const struct ps_rnn_product *p, const bool bf16)
 	bool at_once = p->rows == 1 && gates_at_once(p->gates, 1) == p->gates;
 	int64_t groups = bf16 ? p->k / 2 : p->k, most = at_once ? groups : PIECE;
 
-	for (int64_t i = 0; i < groups; i += most)
-		piece_of_all(p, i, groups - i < most ? groups - i : most, bf16);
+	for (int64_t i = 0; i < groups; i += most) {
+		int64_t n = groups - i < most ? groups - i : most;
+		if (p->many)
+			piece_of_all(p, i, n, true, bf16);
+		else
+			piece_of_all(p, i, n, false, bf16);
+	}
 	if (bf16 && p->k % 2)
 		odd_one(p);
 }

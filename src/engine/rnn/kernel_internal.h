@@ -19,6 +19,8 @@ struct ps_rnn_product {
 	int64_t k;
 	int gates;
 	int64_t rows;
+	bool many; /* a row is summed alike whatever its number and neighbours, which for x * W
+		    * depend on how many threads there are */
 	const void *const *in;	/* [rows], of k values; int8: k rounded up to 4, zeros there */
 	const float *in_scales; /* int8: [rows] */
 	float *const *acc;	/* [rows], at the first of `gates` slots; 64-byte aligned */

@@ -76,7 +76,7 @@ static void states(const struct ps_rnn_part *p, int64_t block, int64_t i, int64_
 			p->in_scales[rows] = scale_of(p, from.which, n);
 		p->to[rows++] = acc_at(p, block, at * p->run->batch + n) + m->slot * PS_RNN_BLOCK;
 	}
-	ps_rnn_part_multiply(p, m, block, rows);
+	ps_rnn_part_multiply(p, m, block, rows, false);
 }
 
 static struct ps_rnn_finish finish_of(const struct ps_rnn_part *p, int64_t block, int64_t n,

@@ -86,9 +86,10 @@ static inline int64_t padded(int64_t k)
 	return (k + 3) / 4 * 4;
 }
 
-/* ps_rnn_part_multiply adds in * weights of a block to p->to, for the rows gathered in p->in. */
+/* ps_rnn_part_multiply adds in * weights of a block to p->to, for the rows gathered in p->in;
+ * `many` as in struct ps_rnn_product. */
 void ps_rnn_part_multiply(const struct ps_rnn_part *p, const struct ps_rnn_matrix *m, int64_t block,
-			  int64_t rows);
+			  int64_t rows, bool many);
 /* ps_rnn_part_inputs makes the pre-activations of `steps` steps from `first` on: biases and x * W.
  */
 void ps_rnn_part_inputs(const struct ps_rnn_part *p, int64_t first, int64_t steps);

@@ -268,6 +268,41 @@ static void test_same_bits(void **unused)
 	}
 }
 
+/* x * W is made for other numbers of steps at once when there are more threads: a row that is then
+ * the last one, and alone, has the same sums. */
+static void test_same_bits_in_pieces(void **unused)
+{
+	enum { H = 1024, I = 70 };
+
+	(void)unused;
+	for (int p = 0; p < PS_RNN_PRECISIONS; p++) {
+		for (int64_t steps = 64; steps <= 66; steps++) {
+			struct ps_rnn_spec s = ps_rnn_spec_default(PS_RNN_GRU, I, H);
+			struct ps_rnn *r;
+			state = 31;
+			s.linear_before_reset = true;
+			float *w = numbers(3 * H * I, 0.3), *u = numbers(3 * H * H, 0.03);
+			float *x = numbers(steps * I, 1), *y[2] = {numbers(H, 1), numbers(H, 1)};
+			struct ps_rnn_run run = {.steps = steps, .batch = 1, .x = x};
+			assert_int_equal(ps_rnn_new(&s, (enum ps_rnn_precision)p,
+						    &(struct ps_rnn_weights){.w = w, .r = u}, NULL,
+						    &r, NULL),
+					 PS_OK);
+			for (int threads = 1; threads <= 2; threads++) {
+				run.y_h = y[threads - 1];
+				assert_int_equal(ps_rnn_run(r, teams[threads], &run, NULL), PS_OK);
+			}
+			assert_memory_equal(y[0], y[1], H * sizeof **y);
+			ps_rnn_free(r);
+			free(w);
+			free(u);
+			free(x);
+			free(y[0]);
+			free(y[1]);
+		}
+	}
+}
+
 static bool any_nan(const float *v, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++) {
@@ -577,11 +612,17 @@ static int tear_down(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_against_reference), cmocka_unit_test(test_every_activation),
-		cmocka_unit_test(test_same_bits),	  cmocka_unit_test(test_nan_goes_on),
-		cmocka_unit_test(test_extremes),	  cmocka_unit_test(test_long),
-		cmocka_unit_test(test_refused),		  cmocka_unit_test(test_run_refused),
-		cmocka_unit_test(test_runs_at_once),	  cmocka_unit_test(test_measure),
+		cmocka_unit_test(test_against_reference),
+		cmocka_unit_test(test_every_activation),
+		cmocka_unit_test(test_same_bits),
+		cmocka_unit_test(test_same_bits_in_pieces),
+		cmocka_unit_test(test_nan_goes_on),
+		cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_run_refused),
+		cmocka_unit_test(test_runs_at_once),
+		cmocka_unit_test(test_measure),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

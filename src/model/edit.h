@@ -95,10 +95,14 @@ const struct ps_edit_attr *ps_edit_attr(const struct ps_edit_node *n, const char
 enum ps_status ps_edit_int(const struct ps_edit_node *n, const char *name, int64_t otherwise,
 			   int64_t *ret_value, struct ps_error *err);
 
-/* What stands in place of a node: the same name and outputs, some of its inputs, one number. */
+/* What stands in place of a node: the same name and outputs, some of its inputs, some numbers. */
 struct ps_edit_replacement {
-	const char *op, *domain, *attr;
-	int64_t value;
+	const char *op, *domain;
+	const struct ps_edit_number {
+		const char *name;
+		int64_t value;
+	} * numbers; /* its attributes */
+	int n_numbers;
 	const int *keep; /* places of the inputs that stay, in their new order; one that the node
 			  * does not have is left out */
 	int n_keep;

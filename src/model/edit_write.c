@@ -60,7 +60,8 @@ static void put_node(struct ps_strbuf *to, const struct ps_edit_node *n,
 		put_text(to, PS_EDIT_NODE_OUT, n->out[i]);
 	put_text(to, PS_EDIT_NODE_NAME, n->name);
 	put_text(to, PS_EDIT_NODE_OP, r->op);
-	put_attr(to, r->attr, r->value);
+	for (int i = 0; i < r->n_numbers; i++)
+		put_attr(to, r->numbers[i].name, r->numbers[i].value);
 	put_text(to, PS_EDIT_NODE_DOMAIN, r->domain);
 }
 

@@ -110,6 +110,19 @@ class Rnn(unittest.TestCase):
                       lines[0])
         self.assertIn("recurrent layers of our own inside ONNX Runtime: 1, in bf16", done.stderr)
 
+    @needs_onnxruntime
+    def test_rest_is_shared(self):
+        """What is left of a model is converted once, whatever the precision of its layers."""
+        cache = self.folder / "cache"
+        for precision, seen in (("bf16", True), ("int8", False)):
+            done = run("bench", self.words, "--duration", "20ms", "--warmup", "1ms", "--cache-dir", cache,
+                       "--rnn", precision, "--shape", "word:5x2", "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertGreater(json.loads(done.stdout)["mapped_bytes"], 32000)
+            self.assertEqual("preparing" in done.stderr, seen, done.stderr)
+            self.assertNotIn("without a shared converted copy", done.stderr)
+            self.assertEqual(sorted(p.suffix for p in cache.iterdir()), ["", ".ort"])
+
     def test_limit(self):
         done = self.bench(self.stack, "--rnn", "int8", "--rnn-max-error", "1e-9")
         self.assertEqual(done.returncode, 2, done.stderr)
@@ -139,7 +152,7 @@ class Rnn(unittest.TestCase):
         models = [{"name": name, "path": str(self.words), "rnn": name} for name in limits]
         models.append({"name": "again", "path": str(self.words), "rnn": "int8"})
         key, digest = new_key()
-        with Server(config={"models": models, "width": "wide", "cache": "",
+        with Server(config={"models": models, "width": "wide", "cache": str(self.folder / "served"),
                             "admin_keys": [digest]}) as s:
             for name, limit in {**limits, "again": 0.05}.items():
                 status, _, body = s.infer(name, [

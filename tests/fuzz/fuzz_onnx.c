@@ -8,7 +8,7 @@ static void edit(const uint8_t *data, size_t size)
 {
 	static const int keep[] = {0, 4};
 	const struct ps_edit_replacement r = {
-		.op = "Ours", .domain = "ours", .attr = "handle", .keep = keep, .n_keep = 2};
+		.op = "Ours", .domain = "ours", .keep = keep, .n_keep = 2};
 	struct ps_strbuf again;
 	struct ps_error err;
 	struct ps_edit e, f;

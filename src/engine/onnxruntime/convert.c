@@ -1,9 +1,10 @@
 #include "engine/onnxruntime/ort_internal.h"
+#include "engine/onnxruntime/recurrent_internal.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-static enum ps_status convert_options(const struct ps_ort_api *a, const char *out,
+static enum ps_status convert_options(const struct ps_ort_api *a, void *domain, const char *out,
 				      void **ret_options, struct ps_error *err)
 {
 	struct ps_ort_status *s = a->create_session_options(ret_options);
@@ -16,14 +17,21 @@ static enum ps_status convert_options(const struct ps_ort_api *a, const char *ou
 		s = a->set_config(*ret_options, "session.save_model_format", "ORT");
 	if (!s && out)
 		s = a->set_optimized_model_path(*ret_options, out);
-	return ps_ort_check(a, s, err, "cannot set options of the conversion");
+	enum ps_status st = ps_ort_check(a, s, err, "cannot set options of the conversion");
+	if (st == PS_OK) /* of a model whose recurrent layers were taken out */
+		st = ps_ort_check(a, a->add_op_domain(*ret_options, domain), err,
+				  "cannot register an operator");
+	return st;
 }
 
 static enum ps_status load(const struct ps_ort_api *a, void *env, const char *model,
 			   const char *out, struct ps_error *err)
 {
-	void *options = NULL, *session = NULL;
-	enum ps_status st = convert_options(a, out, &options, err);
+	void *options = NULL, *session = NULL, *domain = NULL;
+	enum ps_status st = ps_ort_rnn_blind(a, &domain, err);
+
+	if (st == PS_OK)
+		st = convert_options(a, domain, out, &options, err);
 
 	if (st == PS_OK)
 		st = ps_ort_check_load(a, a->create_session(env, model, options, &session), err);
@@ -31,6 +39,8 @@ static enum ps_status load(const struct ps_ort_api *a, void *env, const char *mo
 		a->release_session(session);
 	if (options)
 		a->release_session_options(options);
+	if (domain)
+		a->release_op_domain(domain);
 	return st;
 }
 

@@ -155,9 +155,10 @@ static enum ps_status attempt(struct ps_engine_instance *i, const char *path, bo
 {
 	enum ps_status st = PS_OK;
 
-	/* What the CPU's optimiser chose is not for another device; and a model that has recurrent
-	 * layers of ours is not the one that the cache holds. */
-	if (i->gpu < 0 && !i->rnn)
+	/* What the CPU's optimiser chose is not for another device. */
+	if (i->gpu < 0 && i->rnn)
+		st = ps_ort_rnn_cache_get(i->engine, path, i->rnn, &i->map, err);
+	else if (i->gpu < 0)
 		st = ps_ort_cache_get(i->engine, path, &i->map, err);
 	if (st == PS_OK && ps_ort_is_interrupted(&i->engine->converter))
 		st = ps_error_set(err, PS_ECANCELLED, "loading was interrupted");

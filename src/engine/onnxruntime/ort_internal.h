@@ -12,7 +12,7 @@
  *	run.c      one batch
  *	binding.c  the same with inputs and outputs bound to a session on a GPU
  *	cuda.c     sessions on a GPU, through the library's provider table
- *	recurrent.c, recurrent_op.c, recurrent_shapes.c
+ *	recurrent.c, recurrent_cache.c, recurrent_op.c, recurrent_shapes.c
  *	           recurrent nodes, computed by engine/rnn as a custom operator
  *	ort.c      the table of functions
  */

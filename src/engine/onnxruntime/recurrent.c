@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "model/onnx.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,29 +34,41 @@ static enum ps_status keep_all(const char *path, const char *why)
 	return PS_OK;
 }
 
-static enum ps_status take_node(struct opening *o, int k, struct ps_error *err)
+static enum ps_status replace(struct opening *o, int k, int handle, struct ps_error *err)
 {
 	static const int kept[] = {PS_RNN_IN_X, PS_RNN_IN_LENS, PS_RNN_IN_H, PS_RNN_IN_C};
+	const struct ps_rnn_spec *s = ps_rnn_spec_of(o->rnn->layers[handle]);
+	const struct ps_edit_number numbers[] = {
+		{PS_ORT_RNN_HANDLE, handle},
+		{PS_ORT_RNN_HIDDEN, s->hidden},
+		{PS_ORT_RNN_DIRECTIONS, s->direction == PS_RNN_BOTH ? 2 : 1},
+		{PS_ORT_RNN_LAYOUT, s->layout},
+		{PS_ORT_RNN_OUTPUTS, o->edit.nodes[k].n_out}};
+
+	return ps_edit_replace(&o->edit, k,
+			       &(struct ps_edit_replacement){.op = PS_ORT_RNN_OP,
+							     .domain = PS_ORT_RNN_DOMAIN,
+							     .numbers = numbers,
+							     .n_numbers = 5,
+							     .keep = kept,
+							     .n_keep = 4},
+			       err);
+}
+
+static enum ps_status take_node(struct opening *o, int k, struct ps_error *err)
+{
 	struct ps_ort_rnn *r = o->rnn;
-	struct ps_ort_rnn_layer *layer = &r->layers[r->n_layers];
+	struct ps_rnn **layer = &r->layers[r->n_layers];
 	double error = 0;
 	enum ps_status st =
-		ps_rnn_node_load(&o->edit, &o->edit.nodes[k], &o->wish, &layer->rnn, &error, err);
+		ps_rnn_node_load(&o->edit, &o->edit.nodes[k], &o->wish, layer, &error, err);
 
 	if (st == PS_EUNSUPPORTED)
 		return keep(o, err);
 	if (st != PS_OK)
 		return st;
-	layer->n_outputs = o->edit.nodes[k].n_out;
 	o->error = error > o->error ? error : o->error;
-	return ps_edit_replace(&o->edit, k,
-			       &(struct ps_edit_replacement){.op = PS_ORT_RNN_OP,
-							     .domain = PS_ORT_RNN_DOMAIN,
-							     .attr = PS_ORT_RNN_HANDLE,
-							     .value = r->n_layers++,
-							     .keep = kept,
-							     .n_keep = 4},
-			       err);
+	return replace(o, k, r->n_layers++, err);
 }
 
 static enum ps_status take_nodes(struct opening *o, struct ps_error *err)
@@ -99,6 +112,18 @@ static enum ps_status make_side(struct ps_ort_rnn *r, struct ps_ort_rnn_side *si
 	if (!s)
 		s = a->op_domain_add(side->domain, &side->op);
 	return ps_ort_check(a, s, err, "cannot describe an operator");
+}
+
+enum ps_status ps_ort_rnn_blind(const struct ps_ort_api *api, void **ret_domain,
+				struct ps_error *err)
+{
+	static struct ps_ort_rnn blind = {.n_layers = INT_MAX};
+	enum ps_status st;
+
+	blind.api = api;
+	st = make_side(&blind, &blind.sides[0], NULL, err);
+	*ret_domain = blind.sides[0].domain;
+	return st;
 }
 
 static enum ps_status take_apart(struct opening *o, struct ps_rnn_team *wide_team,
@@ -199,7 +224,7 @@ void ps_ort_rnn_free(struct ps_ort_rnn *r)
 			r->api->release_op_domain(r->sides[i].domain);
 	}
 	for (int i = 0; i < r->n_layers; i++)
-		ps_rnn_free(r->layers[i].rnn);
+		ps_rnn_free(r->layers[i]);
 	free(r->layers);
 	free(r->model);
 	free(r);
@@ -210,6 +235,6 @@ size_t ps_ort_rnn_bytes(const struct ps_ort_rnn *r)
 	size_t n = 0;
 
 	for (int i = 0; r && i < r->n_layers; i++)
-		n += ps_rnn_bytes(r->layers[i].rnn);
+		n += ps_rnn_bytes(r->layers[i]);
 	return n;
 }

@@ -15,7 +15,13 @@
 
 #define PS_ORT_RNN_DOMAIN "perseus.rnn"
 #define PS_ORT_RNN_OP	  "PerseusRecurrent"
-#define PS_ORT_RNN_HANDLE "handle"
+
+/* The node's numbers: which layer it is, and what its outputs' shapes follow from. */
+#define PS_ORT_RNN_HANDLE     "handle"
+#define PS_ORT_RNN_HIDDEN     "hidden_size"
+#define PS_ORT_RNN_DIRECTIONS "directions"
+#define PS_ORT_RNN_LAYOUT     "layout"
+#define PS_ORT_RNN_OUTPUTS    "outputs"
 
 /* OrtCustomOp as of API version 17; members of later versions stay NULL and are not read. */
 struct ps_ort_custom_op {
@@ -47,10 +53,7 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct ps_ort_custom_op) == 26 * 8,
 /* The recurrent layers of one instance. */
 struct ps_ort_rnn {
 	const struct ps_ort_api *api;
-	struct ps_ort_rnn_layer {
-		struct ps_rnn *rnn;
-		int n_outputs; /* that its node names */
-	} * layers;
+	struct ps_rnn **layers;
 	int n_layers;
 	struct ps_ort_rnn_side {
 		struct ps_ort_custom_op op; /* first: the library gives back its address */
@@ -73,9 +76,17 @@ void ps_ort_rnn_free(struct ps_ort_rnn *r);
 /* ps_ort_rnn_bytes: of packed weights and of idle room for runs. */
 size_t ps_ort_rnn_bytes(const struct ps_ort_rnn *r);
 
+/* ps_ort_rnn_cache_get is ps_ort_cache_get for what is left of the model at `path`. */
+enum ps_status ps_ort_rnn_cache_get(struct ps_engine *e, const char *path,
+				    const struct ps_ort_rnn *r, struct ps_ort_map **ret_map,
+				    struct ps_error *err);
+/* ps_ort_rnn_blind makes the domain of an operator that nobody runs, for converting a rewritten
+ * model into the library's own format. For the life of the process. */
+enum ps_status ps_ort_rnn_blind(const struct ps_ort_api *api, void **ret_domain,
+				struct ps_error *err);
 /* ps_ort_rnn_describe fills the operator's description. */
 void ps_ort_rnn_describe(struct ps_ort_custom_op *op);
-/* ps_ort_rnn_infer tells the library the shapes of a node's outputs, from its layer and from what
+/* ps_ort_rnn_infer tells the library the shapes of a node's outputs, from its numbers and from what
  * is known of x. */
 struct ps_ort_status *ps_ort_rnn_infer(const struct ps_ort_custom_op *op, void *context);
 

@@ -15,7 +15,7 @@ enum { REQUIRED, OPTIONAL };
 
 struct kernel {
 	const struct ps_ort_rnn_side *side;
-	const struct ps_ort_rnn_layer *layer;
+	struct ps_rnn *layer; /* NULL: nobody runs it */
 };
 
 static const struct ps_ort_rnn_side *side_of(const struct ps_ort_custom_op *op)
@@ -107,7 +107,7 @@ static struct ps_ort_status *create(const struct ps_ort_custom_op *op, const voi
 	struct kernel *k = malloc(sizeof *k);
 	if (!k)
 		return a->create_status(PS_ORT_FAIL, "Failed to allocate memory");
-	*k = (struct kernel){side, &side->rnn->layers[handle]};
+	*k = (struct kernel){side, side->rnn->layers ? side->rnn->layers[handle] : NULL};
 	*ret_kernel = k;
 	return NULL;
 }
@@ -250,7 +250,7 @@ static struct ps_ort_status *compute(void *kernel, void *context)
 {
 	const struct kernel *k = kernel;
 	const struct ps_ort_api *a = k->side->rnn->api;
-	struct call c = {.api = a, .spec = ps_rnn_spec_of(k->layer->rnn), .context = context};
+	struct call c = {.api = a, .spec = ps_rnn_spec_of(k->layer), .context = context};
 	struct ps_rnn_run run = {0};
 	struct ps_error err;
 	int64_t state[3], y[4];
@@ -270,7 +270,7 @@ static struct ps_ort_status *compute(void *kernel, void *context)
 	run.lens = c.in[IN_LENS].data;
 	run.h0 = c.in[IN_H].data;
 	run.c0 = c.in[IN_C].data;
-	if (ps_rnn_run(k->layer->rnn, k->side->team, &run, &err) == PS_OK)
+	if (ps_rnn_run(k->layer, k->side->team, &run, &err) == PS_OK)
 		return NULL;
 	return a->create_status(err.status == PS_ENOMEM ? PS_ORT_FAIL : PS_ORT_INVALID_ARGUMENT,
 				err.status == PS_ENOMEM ? "Failed to allocate memory" : err.what);

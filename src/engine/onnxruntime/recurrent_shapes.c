@@ -15,35 +15,47 @@ struct dim {
 struct inferring {
 	const struct ps_ort_api *api;
 	void *context;
-	const struct ps_rnn_spec *spec;
-	const struct ps_ort_rnn_layer *layer;
+	int64_t handle, hidden, directions, layout, outputs; /* as the node says */
 	struct dim steps, batch;
 	char made[2][SYMBOL_SIZE]; /* names for open dimensions without one */
 };
 
-static struct ps_ort_status *read_handle(struct inferring *in, int64_t *ret_handle)
+static struct ps_ort_status *read_numbers(struct inferring *in)
 {
-	const void *attr = NULL;
-	size_t len = 0;
-	struct ps_ort_status *s = in->api->infer_attr(in->context, PS_ORT_RNN_HANDLE, &attr);
+	const struct {
+		const char *name;
+		int64_t *to;
+	} numbers[] = {{PS_ORT_RNN_HANDLE, &in->handle},
+		       {PS_ORT_RNN_HIDDEN, &in->hidden},
+		       {PS_ORT_RNN_DIRECTIONS, &in->directions},
+		       {PS_ORT_RNN_LAYOUT, &in->layout},
+		       {PS_ORT_RNN_OUTPUTS, &in->outputs}};
+	struct ps_ort_status *s = NULL;
 
-	return s ? s
-		 : in->api->read_attr(attr, PS_ORT_ATTR_INT, ret_handle, sizeof *ret_handle, &len);
+	for (size_t i = 0; !s && i < sizeof numbers / sizeof *numbers; i++) {
+		const void *attr = NULL;
+		size_t len = 0;
+		s = in->api->infer_attr(in->context, numbers[i].name, &attr);
+		if (!s)
+			s = in->api->read_attr(attr, PS_ORT_ATTR_INT, numbers[i].to,
+					       sizeof *numbers[i].to, &len);
+	}
+	/* cppcheck-suppress returnDanglingLifetime ; a status is memory of the library */
+	return s;
 }
 
-static struct dim dim_of(struct inferring *in, int i, int64_t size, const char *symbol,
-			 int64_t handle)
+static struct dim dim_of(struct inferring *in, int i, int64_t size, const char *symbol)
 {
 	if (size >= 0)
 		return (struct dim){size, ""};
 	if (symbol && symbol[0])
 		return (struct dim){-1, symbol};
-	snprintf(in->made[i], SYMBOL_SIZE, "perseus_rnn_%lld_%d", (long long)handle, i);
+	snprintf(in->made[i], SYMBOL_SIZE, "perseus_rnn_%lld_%d", (long long)in->handle, i);
 	return (struct dim){-1, in->made[i]};
 }
 
 /* False: nothing is known of x. */
-static struct ps_ort_status *read_x(struct inferring *in, int64_t handle, bool *ret_known)
+static struct ps_ort_status *read_x(struct inferring *in, bool *ret_known)
 {
 	const struct ps_ort_api *a = in->api;
 	const char *symbols[3] = {"", "", ""};
@@ -63,9 +75,9 @@ static struct ps_ort_status *read_x(struct inferring *in, int64_t handle, bool *
 		s = a->symbolic_dims(shape, symbols, rank);
 	if (s)
 		return s;
-	int steps = in->spec->layout, batch = !in->spec->layout;
-	in->steps = dim_of(in, 0, dims[steps], symbols[steps], handle);
-	in->batch = dim_of(in, 1, dims[batch], symbols[batch], handle);
+	int steps = in->layout != 0, batch = !steps;
+	in->steps = dim_of(in, 0, dims[steps], symbols[steps]);
+	in->batch = dim_of(in, 1, dims[batch], symbols[batch]);
 	*ret_known = true;
 	return NULL;
 }
@@ -98,14 +110,13 @@ static struct ps_ort_status *tell(const struct inferring *in, size_t output, con
 
 static struct ps_ort_status *tell_all(const struct inferring *in)
 {
-	const struct dim d = {in->spec->direction == PS_RNN_BOTH ? 2 : 1, ""};
-	const struct dim h = {in->spec->hidden, ""};
+	const struct dim d = {in->directions, ""}, h = {in->hidden, ""};
 	const struct dim y[2][4] = {{in->steps, d, in->batch, h}, {in->batch, in->steps, d, h}};
 	const struct dim state[2][3] = {{d, in->batch, h}, {in->batch, d, h}};
-	struct ps_ort_status *s = tell(in, 0, y[in->spec->layout], 4);
+	struct ps_ort_status *s = tell(in, 0, y[in->layout != 0], 4);
 
-	for (int i = 1; !s && i < in->layer->n_outputs; i++)
-		s = tell(in, (size_t)i, state[in->spec->layout], 3);
+	for (int64_t i = 1; !s && i < in->outputs; i++)
+		s = tell(in, (size_t)i, state[in->layout != 0], 3);
 	return s;
 }
 
@@ -113,17 +124,10 @@ struct ps_ort_status *ps_ort_rnn_infer(const struct ps_ort_custom_op *op, void *
 {
 	const struct ps_ort_rnn_side *side = (const struct ps_ort_rnn_side *)(const void *)op;
 	struct inferring in = {.api = side->rnn->api, .context = context};
-	int64_t handle = -1;
 	bool known = false;
-	struct ps_ort_status *s = read_handle(&in, &handle);
+	struct ps_ort_status *s = read_numbers(&in);
 
-	if (s)
-		return s;
-	if (handle < 0 || handle >= side->rnn->n_layers)
-		return in.api->create_status(PS_ORT_INVALID_ARGUMENT,
-					     "a handle of no recurrent layer");
-	in.layer = &side->rnn->layers[handle];
-	in.spec = ps_rnn_spec_of(in.layer->rnn);
-	s = read_x(&in, handle, &known);
+	if (!s)
+		s = read_x(&in, &known);
 	return s || !known ? s : tell_all(&in);
 }

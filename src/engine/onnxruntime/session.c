@@ -85,11 +85,11 @@ static struct ps_ort_status *create_session(const struct ps_engine_instance *i, 
 {
 	const struct ps_engine *e = i->engine;
 
-	if (i->rnn)
-		return e->api.create_session_from_array(e->env, i->rnn->model, i->rnn->model_bytes,
-							options, ret_session);
 	if (i->map)
 		return e->api.create_session_from_array(e->env, i->map->data, i->map->model_bytes,
+							options, ret_session);
+	if (i->rnn)
+		return e->api.create_session_from_array(e->env, i->rnn->model, i->rnn->model_bytes,
 							options, ret_session);
 	return e->api.create_session(e->env, path, options, ret_session);
 }

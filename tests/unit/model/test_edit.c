@@ -122,11 +122,12 @@ static void test_read(void **unused)
 /* What only the replaced node read goes, and nothing else. */
 static void test_replace(void **unused)
 {
+	static const struct ps_edit_number numbers[] = {{"handle", 300}, {"more", -1}};
 	static const int keep[] = {0, 9};
 	const struct ps_edit_replacement r = {.op = "Ours",
 					      .domain = "ours",
-					      .attr = "handle",
-					      .value = 300,
+					      .numbers = numbers,
+					      .n_numbers = 2,
 					      .keep = keep,
 					      .n_keep = 2};
 	struct ps_strbuf model, again;
@@ -149,6 +150,8 @@ static void test_replace(void **unused)
 	assert_string_equal(f.nodes[0].out[0], "b");
 	assert_int_equal(ps_edit_int(&f.nodes[0], "handle", 0, &v, NULL), PS_OK);
 	assert_int_equal(v, 300);
+	assert_int_equal(ps_edit_int(&f.nodes[0], "more", 0, &v, NULL), PS_OK);
+	assert_int_equal(v, -1);
 	assert_int_equal(f.opset, 17);
 	assert_int_equal(f.n_stored, 2);
 	assert_null(ps_edit_find(&f, "w"));

@@ -31,10 +31,10 @@ static struct ps_ort_status *read_numbers(struct inferring *in)
 		       {PS_ORT_RNN_LAYOUT, &in->layout},
 		       {PS_ORT_RNN_OUTPUTS, &in->outputs}};
 	struct ps_ort_status *s = NULL;
+	const void *attr = NULL;
+	size_t len = 0;
 
 	for (size_t i = 0; !s && i < sizeof numbers / sizeof *numbers; i++) {
-		const void *attr = NULL;
-		size_t len = 0;
 		s = in->api->infer_attr(in->context, numbers[i].name, &attr);
 		if (!s)
 			s = in->api->read_attr(attr, PS_ORT_ATTR_INT, numbers[i].to,

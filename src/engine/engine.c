@@ -33,7 +33,7 @@ const struct ps_engine_ops *ps_engine_for_path(const char *path)
 
 const struct ps_engine_ops *ps_engine_for_model(const char *path, const char *rnn)
 {
-	if (rnn && rnn[0] && ends_with(path, ".onnx") && ps_engine_rnn_can(path))
+	if (rnn && rnn[0] && ends_with(path, ".onnx") && ps_engine_rnn_can(path, rnn))
 		return &ps_engine_rnn;
 	return ps_engine_for_path(path);
 }

@@ -10,8 +10,9 @@ extern const struct ps_engine_ops ps_engine_onnxruntime;
 extern const struct ps_engine_ops ps_engine_synthetic;
 extern const struct ps_engine_ops ps_engine_rnn;
 
-/* ps_engine_rnn_can says whether a file is a graph of recurrent layers alone. Reads it. */
-bool ps_engine_rnn_can(const char *path);
+/* ps_engine_rnn_can says whether a file is a graph of recurrent layers alone, which can be had in
+ * the precision called `rnn`. Reads it. */
+bool ps_engine_rnn_can(const char *path, const char *rnn);
 
 /* ps_engine_check_run holds the inputs of `run` against what the model declares. PS_EINVAL. */
 enum ps_status ps_engine_check_run(const struct ps_engine_describe *d,

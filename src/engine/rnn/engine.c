@@ -174,18 +174,20 @@ const struct ps_engine_ops ps_engine_rnn = {
 	.stop = rnn_stop,
 };
 
-bool ps_engine_rnn_can(const char *path)
+bool ps_engine_rnn_can(const char *path, const char *rnn)
 {
+	enum ps_rnn_precision precision;
 	struct ps_edit edit;
 	struct ps_error err;
 	char *data;
 	size_t len;
 	bool pure = false;
 
-	if (ps_file_read(path, (size_t)PS_ONNX_MAX_BYTES, &data, &len, &err) != PS_OK)
+	if (!ps_rnn_precision_named(rnn, &precision) ||
+	    ps_file_read(path, (size_t)PS_ONNX_MAX_BYTES, &data, &len, &err) != PS_OK)
 		return false;
 	if (ps_edit_parse(data, len, &edit, &err) == PS_OK) {
-		pure = ps_rnn_graph_is_pure(&edit, &err);
+		pure = ps_rnn_graph_is_pure(&edit, precision, &err);
 		ps_edit_fini(&edit);
 	}
 	free(data);

@@ -48,23 +48,24 @@ static bool reads_constant(const struct ps_edit *e, const struct ps_edit_node *n
 }
 
 static enum ps_status check_node(const struct ps_edit *e, const struct ps_edit_node *n,
-				 struct ps_error *err)
+				 enum ps_rnn_precision precision, struct ps_error *err)
 {
 	int change = change_of(n);
 
 	if (is_constant(n))
 		return n->n_out == 1 && ps_edit_find(e, n->out[0]) ? PS_OK
 								   : impure(n, "is no tensor", err);
-	if (ps_rnn_node_is(n))
-		return reads_constant(e, n, PS_RNN_IN_W) && reads_constant(e, n, PS_RNN_IN_R)
-			       ? PS_OK
-			       : impure(n, "has weights that are no constants", err);
+	if (ps_rnn_node_is(n)) { /* what no runtime could run is an error later on */
+		enum ps_status st = ps_rnn_node_check(e, n, precision, err);
+		return st == PS_EUNSUPPORTED ? st : PS_OK;
+	}
 	if (change < 0)
 		return impure(n, "is no recurrent layer and no change of shape", err);
 	return reads_constant(e, n, 0) ? impure(n, "reads a constant", err) : PS_OK;
 }
 
-bool ps_rnn_graph_is_pure(const struct ps_edit *e, struct ps_error *err)
+bool ps_rnn_graph_is_pure(const struct ps_edit *e, enum ps_rnn_precision precision,
+			  struct ps_error *err)
 {
 	enum ps_status st = PS_OK;
 	int layers = 0;
@@ -74,7 +75,7 @@ bool ps_rnn_graph_is_pure(const struct ps_edit *e, struct ps_error *err)
 		return false;
 	}
 	for (int i = 0; st == PS_OK && i < e->n_nodes; i++) {
-		st = check_node(e, &e->nodes[i], err);
+		st = check_node(e, &e->nodes[i], precision, err);
 		layers += ps_rnn_node_is(&e->nodes[i]);
 	}
 	if (st == PS_OK && layers == 0)
@@ -387,7 +388,7 @@ enum ps_status ps_rnn_graph_load(const struct ps_edit *e, const struct ps_rnn_wi
 	enum ps_status st;
 	struct ps_error own;
 
-	if (!ps_rnn_graph_is_pure(e, err ? err : &own))
+	if (!ps_rnn_graph_is_pure(e, wish->precision, err ? err : &own))
 		return PS_EUNSUPPORTED;
 	st = make_room(e, &g) ? fill(e, wish, &g, err)
 			      : ps_error_set(err, PS_ENOMEM, "no memory for the graph");

@@ -57,9 +57,10 @@ struct ps_rnn_graph {
 };
 
 /* ps_rnn_graph_is_pure says whether a file holds nothing but what can be such a graph: recurrent
- * layers whose weights are constants, and Transpose, Squeeze, Unsqueeze, Reshape and Identity. The
- * reason is in `err`. False also when the file cannot be read. */
-bool ps_rnn_graph_is_pure(const struct ps_edit *e, struct ps_error *err);
+ * layers that can be had in this precision, and Transpose, Squeeze, Unsqueeze, Reshape and
+ * Identity. The reason is in `err`. False also when the file cannot be read. */
+bool ps_rnn_graph_is_pure(const struct ps_edit *e, enum ps_rnn_precision precision,
+			  struct ps_error *err);
 /* ps_rnn_graph_load makes the steps of a file. PS_EUNSUPPORTED: it is not pure; errors of
  * ps_rnn_node_load; PS_EINVAL: shapes that do not agree. Free with ps_rnn_graph_fini. */
 enum ps_status ps_rnn_graph_load(const struct ps_edit *e, const struct ps_rnn_wish *wish,

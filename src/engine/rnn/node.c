@@ -209,8 +209,9 @@ static enum ps_status check_shape(const struct ps_edit_stored *t, const struct s
 			    ps_tensor_shape_text(s->dims, s->rank, due));
 }
 
-static enum ps_status take_weights(const struct ps_edit_stored *t, const struct shape *s,
-				   float **ret_copy, struct ps_error *err)
+/* Whether a stored tensor can be taken as it is. */
+static enum ps_status check_weights(const struct ps_edit_stored *t, const struct shape *s,
+				    struct ps_error *err)
 {
 	enum ps_status st = check_shape(t, s, err);
 
@@ -224,6 +225,17 @@ static enum ps_status take_weights(const struct ps_edit_stored *t, const struct 
 		return ps_error_set(err, PS_EUNSUPPORTED, "%s is %s", s->what,
 				    t->external ? "kept in another file"
 						: "not stored as plain numbers");
+	return PS_OK;
+}
+
+/* `ret_copy` may be NULL: then it is only looked at. */
+static enum ps_status take_weights(const struct ps_edit_stored *t, const struct shape *s,
+				   float **ret_copy, struct ps_error *err)
+{
+	enum ps_status st = check_weights(t, s, err);
+
+	if (st != PS_OK || !ret_copy)
+		return st;
 	*ret_copy = malloc((size_t)t->elements * sizeof **ret_copy);
 	if (!*ret_copy)
 		return ps_error_set(err, PS_ENOMEM, "no memory for %s", s->what);
@@ -238,7 +250,6 @@ static enum ps_status read_weights(const struct ps_edit *e, const struct ps_edit
 {
 	const struct ps_edit_stored *t = input_of(e, n, s->place);
 
-	*ret_copy = NULL;
 	if (t)
 		return take_weights(t, s, ret_copy, err);
 	if (s->place < n->n_in && n->in[s->place][0])
@@ -247,10 +258,11 @@ static enum ps_status read_weights(const struct ps_edit *e, const struct ps_edit
 	return needed ? ps_error_set(err, PS_EINVAL, "it has no %s", s->what) : PS_OK;
 }
 
+/* Copies to `owned`, by their order here; NULL: they are only looked at. */
 static enum ps_status read_all_weights(const struct ps_edit *e, const struct ps_edit_node *n,
-				       struct ps_rnn_node *to, struct ps_error *err)
+				       const struct ps_rnn_spec *s, float **owned,
+				       struct ps_error *err)
 {
-	const struct ps_rnn_spec *s = &to->spec;
 	int64_t d = s->direction == PS_RNN_BOTH ? 2 : 1, rows = ps_rnn_gates(s->cell) * s->hidden;
 	const struct shape shapes[] = {{PS_RNN_IN_W, 3, "W", {d, rows, s->inputs}},
 				       {PS_RNN_IN_R, 3, "R", {d, rows, s->hidden}},
@@ -260,9 +272,7 @@ static enum ps_status read_all_weights(const struct ps_edit *e, const struct ps_
 	enum ps_status st = PS_OK;
 
 	for (int i = 0; st == PS_OK && i < n_shapes; i++)
-		st = read_weights(e, n, &shapes[i], i < 2, &to->owned[i], err);
-	to->weights = (struct ps_rnn_weights){
-		.w = to->owned[0], .r = to->owned[1], .b = to->owned[2], .p = to->owned[3]};
+		st = read_weights(e, n, &shapes[i], i < 2, owned ? &owned[i] : NULL, err);
 	return st;
 }
 
@@ -311,6 +321,13 @@ static enum ps_status read_spec(const struct ps_edit *e, const struct ps_edit_no
 	return st == PS_OK ? ps_rnn_spec_check(s, err) : st;
 }
 
+static enum ps_status at_node(const struct ps_edit_node *n, enum ps_status st, struct ps_error *err)
+{
+	if (st != PS_OK)
+		ps_error_where(err, "node '%.80s' (%s)", ps_rnn_node_name(n), n->op);
+	return st;
+}
+
 enum ps_status ps_rnn_node_read(const struct ps_edit *e, const struct ps_edit_node *n,
 				struct ps_rnn_node *ret_node, struct ps_error *err)
 {
@@ -318,14 +335,28 @@ enum ps_status ps_rnn_node_read(const struct ps_edit *e, const struct ps_edit_no
 	enum ps_status st = read_spec(e, n, &node.spec, err);
 
 	if (st == PS_OK)
-		st = read_all_weights(e, n, &node, err);
-	if (st == PS_OK) {
-		*ret_node = node;
-		return PS_OK;
+		st = read_all_weights(e, n, &node.spec, node.owned, err);
+	if (st != PS_OK) {
+		ps_rnn_node_fini(&node);
+		return at_node(n, st, err);
 	}
-	ps_rnn_node_fini(&node);
-	ps_error_where(err, "node '%.80s' (%s)", ps_rnn_node_name(n), n->op);
-	return st;
+	node.weights = (struct ps_rnn_weights){
+		.w = node.owned[0], .r = node.owned[1], .b = node.owned[2], .p = node.owned[3]};
+	*ret_node = node;
+	return PS_OK;
+}
+
+enum ps_status ps_rnn_node_check(const struct ps_edit *e, const struct ps_edit_node *n,
+				 enum ps_rnn_precision precision, struct ps_error *err)
+{
+	struct ps_rnn_spec spec;
+	enum ps_status st = read_spec(e, n, &spec, err);
+
+	if (st == PS_OK)
+		st = read_all_weights(e, n, &spec, NULL, err);
+	if (st == PS_OK)
+		st = ps_rnn_can(&spec, precision, err);
+	return at_node(n, st, err);
 }
 
 void ps_rnn_node_fini(struct ps_rnn_node *n)

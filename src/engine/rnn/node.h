@@ -37,6 +37,10 @@ bool ps_rnn_node_is(const struct ps_edit_node *n);
 enum ps_status ps_rnn_node_read(const struct ps_edit *e, const struct ps_edit_node *n,
 				struct ps_rnn_node *ret_node, struct ps_error *err);
 void ps_rnn_node_fini(struct ps_rnn_node *n);
+/* ps_rnn_node_check says what ps_rnn_node_read would, and whether the layer can be had in this
+ * precision (PS_EUNSUPPORTED); copies nothing. */
+enum ps_status ps_rnn_node_check(const struct ps_edit *e, const struct ps_edit_node *n,
+				 enum ps_rnn_precision precision, struct ps_error *err);
 
 /* How a layer is wanted. */
 struct ps_rnn_wish {

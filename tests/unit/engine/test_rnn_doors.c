@@ -545,6 +545,43 @@ static void test_precisions(void **unused)
 	drop(&second);
 }
 
+/* A layer alone that cannot be had in a precision stays with the library. */
+static void test_who_opens(void **unused)
+{
+	static const struct {
+		enum ps_rnn_activation activation;
+		const char *precision;
+		bool own;
+	} cases[] = {{PS_RNN_TANH, "int8", true},  {PS_RNN_RELU, "float32", true},
+		     {PS_RNN_RELU, "bf16", true},  {PS_RNN_RELU, "int8", false},
+		     {PS_RNN_TANH, "int4", false}, {PS_RNN_TANH, "", false}};
+	char *path = path_in(dir, "who.onnx");
+
+	(void)unused;
+	state = 14;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct ps_rnn_spec s = ps_rnn_spec_default(PS_RNN_PLAIN, 4, 6);
+		struct ps_tensor in[MOST];
+		struct ps_error err;
+		struct ran r;
+		s.functions[0].f.kind = cases[i].activation;
+		struct layer l = draw_weights(s);
+		write_layer(&l, path, in);
+		assert_string_equal(ps_engine_for_model(path, cases[i].precision)->name,
+				    cases[i].own ? "rnn" : "onnxruntime");
+		assert_int_equal(open_door(OWN, path, "int8", 0, &r, &err),
+				 cases[i].activation == PS_RNN_RELU ? PS_EUNSUPPORTED : PS_OK);
+		if (cases[i].activation != PS_RNN_RELU)
+			close_door(OWN, &r);
+		if (have_library && strcmp(cases[i].precision, "int8") == 0) {
+			must(open_door(INSIDE, path, "int8", 0, &r, &err), "inside", &err);
+			must(run_door(INSIDE, &r, false, in, &err), "inside", &err);
+			close_door(INSIDE, &r);
+		}
+		drop(&l);
+	}
+}
+
 /* ---- a model around them ---- */
 
 /* x -> MatMul -> LSTM -> Relu, and a GRU whose W is an input. */
@@ -769,10 +806,10 @@ static int tear_down(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_node_tests),     cmocka_unit_test(test_against_library),
-		cmocka_unit_test(test_stack),	       cmocka_unit_test(test_precisions),
-		cmocka_unit_test(test_inside_a_model), cmocka_unit_test(test_runs_at_once),
-		cmocka_unit_test(test_runs_refused),
+		cmocka_unit_test(test_node_tests),   cmocka_unit_test(test_against_library),
+		cmocka_unit_test(test_stack),	     cmocka_unit_test(test_precisions),
+		cmocka_unit_test(test_who_opens),    cmocka_unit_test(test_inside_a_model),
+		cmocka_unit_test(test_runs_at_once), cmocka_unit_test(test_runs_refused),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -101,7 +101,7 @@ static enum ps_status add_value(struct ps_rnn_graph *g, const char *name,
 	if (find_value(g, name) >= 0)
 		return ps_error_set(err, PS_EINVAL, "'%.80s' is made twice", name);
 	if (g->n_values == g->cap_values) {
-		int cap = g->cap_values ? 2 * g->cap_values : 32;
+		int cap = 2 * g->cap_values;
 		void *p = realloc(g->values, (size_t)cap * sizeof *g->values);
 		if (!p)
 			return ps_error_set(err, PS_ENOMEM, "no memory for the graph");
@@ -304,7 +304,8 @@ static enum ps_status add_inputs(const struct ps_edit *e, struct ps_rnn_graph *g
 					    s->name);
 		memcpy(shape.dims, s->dims, sizeof shape.dims);
 		st = add_value(g, s->name, &shape, &g->input_values[g->n_inputs], err);
-		g->inputs[g->n_inputs++] = *s;
+		if (st == PS_OK)
+			g->inputs[g->n_inputs++] = *s;
 	}
 	return st;
 }
@@ -353,12 +354,15 @@ static void place_early(struct ps_rnn_graph *g)
 
 static bool make_room(const struct ps_edit *e, struct ps_rnn_graph *g)
 {
+	g->cap_values = 32;
+	g->values = calloc((size_t)g->cap_values, sizeof *g->values);
 	g->steps = calloc((size_t)e->n_nodes + 1, sizeof *g->steps);
 	g->inputs = calloc((size_t)e->n_inputs + 1, sizeof *g->inputs);
 	g->outputs = calloc((size_t)e->n_outputs + 1, sizeof *g->outputs);
 	g->input_values = calloc((size_t)e->n_inputs + 1, sizeof *g->input_values);
 	g->output_values = calloc((size_t)e->n_outputs + 1, sizeof *g->output_values);
-	return g->steps && g->inputs && g->outputs && g->input_values && g->output_values;
+	return g->values && g->steps && g->inputs && g->outputs && g->input_values &&
+	       g->output_values;
 }
 
 static enum ps_status fill(const struct ps_edit *e, const struct ps_rnn_wish *wish,

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/rnn/tune.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -37,6 +38,7 @@ static char *choose_cache_dir(const char *option)
 static void ort_stop(struct ps_engine *e)
 {
 	ps_ort_env_stop(e);
+	ps_rnn_tuner_close(e->rnn_tuner);
 	ps_rnn_team_free(e->rnn_team);
 	ps_ort_cache_fini(e);
 	pthread_mutex_destroy(&e->lock);
@@ -98,7 +100,8 @@ static enum ps_status find_team(struct ps_engine *e, bool wide, struct ps_error 
 {
 	if (!wide || e->rnn_team)
 		return PS_OK;
-	return ps_rnn_team_new(e->wide_threads, &e->cpus, &e->rnn_team, err);
+	enum ps_status st = ps_rnn_team_new(e->wide_threads, &e->cpus, &e->rnn_team, err);
+	return st == PS_OK ? ps_rnn_tuner_open(e->cache_dir, e->rnn_team, &e->rnn_tuner, err) : st;
 }
 
 /* Under the engine's lock. */
@@ -119,7 +122,8 @@ static enum ps_status take_recurrent(struct ps_engine_instance *i,
 	}
 	st = find_team(e, wide, err);
 	if (st == PS_OK)
-		st = ps_ort_rnn_open(&e->api, open, wide ? e->rnn_team : NULL, &i->rnn, err);
+		st = ps_ort_rnn_open(&e->api, open, wide ? e->rnn_team : NULL,
+				     wide ? e->rnn_tuner : NULL, &i->rnn, err);
 	if (st != PS_OK && err && !err->where[0])
 		ps_error_where(err, "%s", open->path);
 	return st;

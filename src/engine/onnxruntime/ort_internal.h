@@ -53,6 +53,7 @@ struct ps_ort_converter {
 
 struct ps_ort_rnn;
 struct ps_rnn_team;
+struct ps_rnn_tuner;
 
 struct ps_engine {
 	struct ps_ort_api api;
@@ -70,8 +71,9 @@ struct ps_engine {
 	pthread_mutex_t lock; /* one session opened or closed at a time: loading doubles memory
 			       * briefly, and what it took is measured */
 	struct ps_ort_converter converter;
-	struct ps_rnn_team *rnn_team; /* of wide runs' recurrent layers; made with the first model
-				       * that has some, under `lock`; NULL: none yet */
+	struct ps_rnn_tuner *rnn_tuner; /* of rnn_team */
+	struct ps_rnn_team *rnn_team;	/* of wide runs' recurrent layers; made with the first model
+					 * that has some, under `lock`; NULL: none yet */
 };
 
 /* Where the size of an open output dimension is found; input -1: nowhere. */

@@ -190,8 +190,8 @@ static bool is_onnx(const char *path)
 }
 
 enum ps_status ps_ort_rnn_open(const struct ps_ort_api *api, const struct ps_engine_open *open,
-			       struct ps_rnn_team *wide_team, struct ps_ort_rnn **ret_rnn,
-			       struct ps_error *err)
+			       struct ps_rnn_team *wide_team, struct ps_rnn_tuner *tuner,
+			       struct ps_ort_rnn **ret_rnn, struct ps_error *err)
 {
 	struct opening o = {.path = open->path};
 	char *data;
@@ -199,6 +199,7 @@ enum ps_status ps_ort_rnn_open(const struct ps_ort_api *api, const struct ps_eng
 	enum ps_status st = ps_rnn_wish_read(open->rnn, open->rnn_max_error, &o.wish, err);
 
 	*ret_rnn = NULL;
+	o.wish.tuner = tuner;
 	if (st != PS_OK)
 		return st;
 	if (!is_onnx(open->path))

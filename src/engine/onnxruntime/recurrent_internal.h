@@ -66,11 +66,12 @@ struct ps_ort_rnn {
 };
 
 /* ps_ort_rnn_open reads, packs, measures and rewrites. *ret_rnn is NULL with PS_OK when no node of
- * the file can be ours (said in the log): then the model is opened as it is. `wide_team` may be
- * NULL. PS_EINVAL and others of ps_rnn_node_load but PS_EUNSUPPORTED, errors of reading. */
+ * the file can be ours (said in the log): then the model is opened as it is. `wide_team` and
+ * its `tuner` may be NULL. PS_EINVAL and others of ps_rnn_node_load but PS_EUNSUPPORTED, errors of
+ * reading. */
 enum ps_status ps_ort_rnn_open(const struct ps_ort_api *api, const struct ps_engine_open *open,
-			       struct ps_rnn_team *wide_team, struct ps_ort_rnn **ret_rnn,
-			       struct ps_error *err);
+			       struct ps_rnn_team *wide_team, struct ps_rnn_tuner *tuner,
+			       struct ps_ort_rnn **ret_rnn, struct ps_error *err);
 /* ps_ort_rnn_free: after the sessions. NULL is allowed. */
 void ps_ort_rnn_free(struct ps_ort_rnn *r);
 /* ps_ort_rnn_bytes: of packed weights and of idle room for runs. */

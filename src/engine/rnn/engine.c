@@ -1,5 +1,7 @@
 /* engine.c - the table of functions for graphs of recurrent layers, without ONNX Runtime. */
+#include "engine/rnn/cpu.h"
 #include "engine/rnn/graph_internal.h"
+#include "engine/rnn/tune.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -12,7 +14,8 @@
 #include <stdlib.h>
 
 struct ps_engine {
-	struct ps_rnn_team *team; /* of wide runs; NULL: there are none */
+	struct ps_rnn_team *team;   /* of wide runs; NULL: there are none */
+	struct ps_rnn_tuner *tuner; /* of that team */
 	atomic_bool interrupted;
 };
 
@@ -25,6 +28,7 @@ struct ps_engine_instance {
 
 static void rnn_stop(struct ps_engine *e)
 {
+	ps_rnn_tuner_close(e->tuner);
 	ps_rnn_team_free(e->team);
 	free(e);
 }
@@ -39,6 +43,8 @@ static enum ps_status rnn_start(const struct ps_engine_options *options,
 		return ps_error_set(err, PS_ENOMEM, "no memory for the engine");
 	if (options->wide_threads > 1)
 		st = ps_rnn_team_new(options->wide_threads, &options->cpus, &e->team, err);
+	if (st == PS_OK && e->team)
+		st = ps_rnn_tuner_open_in(options->cache_dir, e->team, &e->tuner, err);
 	if (st == PS_OK)
 		*ret_engine = e;
 	else
@@ -53,7 +59,7 @@ static const char *rnn_version(const struct ps_engine *e)
 }
 
 static enum ps_status load(struct ps_engine_instance *i, const struct ps_engine_open *open,
-			   struct ps_error *err)
+			   struct ps_rnn_tuner *tuner, struct ps_error *err)
 {
 	struct ps_rnn_wish wish;
 	struct ps_edit edit;
@@ -62,6 +68,7 @@ static enum ps_status load(struct ps_engine_instance *i, const struct ps_engine_
 	enum ps_status st = ps_rnn_wish_read(open->rnn && open->rnn[0] ? open->rnn : "float32",
 					     open->rnn_max_error, &wish, err);
 
+	wish.tuner = tuner;
 	if (st == PS_OK)
 		st = ps_file_read(open->path, (size_t)PS_ONNX_MAX_BYTES, &data, &len, err);
 	if (st != PS_OK)
@@ -100,7 +107,7 @@ static enum ps_status rnn_open(struct ps_engine *e, const struct ps_engine_open 
 	if (st == PS_OK && atomic_load(&e->interrupted))
 		st = ps_error_set(err, PS_ECANCELLED, "loading was interrupted");
 	if (st == PS_OK)
-		st = load(i, open, err);
+		st = load(i, open, open->wide ? e->tuner : NULL, err);
 	if (st != PS_OK) {
 		free(i);
 		return st;

@@ -45,7 +45,8 @@ void ps_rnn_part_multiply(const struct ps_rnn_part *p, const struct ps_rnn_matri
 		.many = many,
 		.in = p->in,
 		.in_scales = p->in_scales,
-		.acc = p->to});
+		.acc = p->to,
+		.prefetch = m == &p->packed->w ? 0 : p->r->tuning.prefetch});
 }
 
 /* Rows of x for the steps from `first` on, in the order of acc without those that have ended. */

@@ -36,7 +36,7 @@ INLINE __m256i more(__m256i sum, const int8_t *weights, __m256i in)
 }
 
 INLINE void bytes_piece(const int8_t *weights, int64_t stride, int64_t groups, const int8_t *in,
-			int32_t *ret_sums, const int vectors)
+			int32_t *ret_sums, const int vectors, const bool far, int ahead)
 {
 	__m256i sum[4 * BYTES_VECTORS]; /* in registers: `vectors` is a constant */
 
@@ -44,6 +44,8 @@ INLINE void bytes_piece(const int8_t *weights, int64_t stride, int64_t groups, c
 		sum[v] = _mm256_setzero_si256();
 	for (int64_t i = 0; i < groups; i++, weights += stride) {
 		int32_t four;
+		for (int at = 0; far && at < vectors * 32; at += 64)
+			__builtin_prefetch(weights + ahead + at, 0, 2);
 		memcpy(&four, in + 4 * i, sizeof four);
 		__m256i x = _mm256_set1_epi32(four);
 		for (int v = 0; v < vectors; v++)
@@ -53,30 +55,36 @@ INLINE void bytes_piece(const int8_t *weights, int64_t stride, int64_t groups, c
 		_mm256_storeu_si256((__m256i *)(void *)(ret_sums + v * 8), sum[v]);
 }
 
-static void bytes_sums(const int8_t *weights, int64_t groups, int gates, const int8_t *in,
-		       int32_t *ret_sums)
-{
-	int64_t stride = gates * PS_RNN_BLOCK * 4;
+#define BYTES_CASE(n)                                                                              \
+	bytes_piece(weights, (n)*PS_RNN_BLOCK * 4, groups, in, ret_sums, (n)*BYTES_VECTORS, far,   \
+		    ahead)
 
-	switch (gates) {
-	case 4:
-		bytes_piece(weights, stride, groups, in, ret_sums, 4 * BYTES_VECTORS);
-		break;
-	case 3:
-		bytes_piece(weights, stride, groups, in, ret_sums, 3 * BYTES_VECTORS);
-		break;
-	case 2:
-		bytes_piece(weights, stride, groups, in, ret_sums, 2 * BYTES_VECTORS);
-		break;
-	default:
-		bytes_piece(weights, stride, groups, in, ret_sums, BYTES_VECTORS);
-		break;
-	}
+INLINE void bytes_of(const int8_t *weights, int64_t groups, int gates, const int8_t *in,
+		     int32_t *ret_sums, const bool far, int ahead)
+{
+	if (gates == 4)
+		BYTES_CASE(4);
+	else if (gates == 3)
+		BYTES_CASE(3);
+	else if (gates == 2)
+		BYTES_CASE(2);
+	else
+		BYTES_CASE(1);
+}
+
+static void bytes_sums(const int8_t *weights, int64_t groups, int gates, const int8_t *in,
+		       int32_t *ret_sums, int ahead)
+{
+	if (ahead > 0)
+		bytes_of(weights, groups, gates, in, ret_sums, true, ahead);
+	else
+		bytes_of(weights, groups, gates, in, ret_sums, false, 0);
 }
 #else
 static void bytes_sums(const int8_t *weights, int64_t groups, int gates, const int8_t *in,
-		       int32_t *ret_sums)
+		       int32_t *ret_sums, int ahead)
 {
+	(void)ahead;
 	memset(ret_sums, 0, (size_t)(gates * PS_RNN_BLOCK) * sizeof *ret_sums);
 	for (int64_t i = 0; i < groups; i++) {
 		for (int64_t u = 0; u < gates * PS_RNN_BLOCK; u++, weights += 4) {
@@ -99,7 +107,8 @@ static void product_int8(const struct ps_rnn_product *p)
 		for (int64_t row = 0; row < p->rows; row++) {
 			int32_t sums[4 * PS_RNN_BLOCK];
 			bytes_sums((const int8_t *)p->weights + at * stride, n, p->gates,
-				   (const int8_t *)p->in[row] + at * 4, sums);
+				   (const int8_t *)p->in[row] + at * 4, sums,
+				   p->rows == 1 ? p->prefetch : 0);
 			for (int u = 0; u < p->gates * PS_RNN_BLOCK; u++)
 				p->acc[row][u] +=
 					(float)sums[u] * (p->scales[u] * p->in_scales[row]);

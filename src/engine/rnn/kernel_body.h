@@ -25,12 +25,19 @@ INLINE vf plus(vf sum, const char *weights, const float *in, const bool bf16)
 	return sum + bits(both << 16) * in[0] + bits(both & (int32_t)0xffff0000) * in[1];
 }
 
+/* Asks for the lines of one group so many bytes further on, into the second cache. */
+INLINE void ask_ahead(const char *weights, int ahead, const int vectors)
+{
+	for (int at = 0; at < vectors * PS_RNN_BYTES; at += 64)
+		__builtin_prefetch(weights + ahead + at, 0, 2);
+}
+
 /* `vectors` vectors at weights[i * stride] for each group of k, times `rows` values; sums in
  * registers. `ways` sums per place where the chain of additions would else be the bound. `bf16`:
- * a group is two values. */
+ * a group is two values. `far`: weights `ahead` bytes further on are asked for. */
 INLINE void piece(const char *weights, int64_t stride, int64_t groups, const float *const *in,
 		  float *const *acc, const int vectors, const int rows, const int ways,
-		  const bool bf16)
+		  const bool bf16, const bool far, int ahead)
 {
 	vf sum[MOST_WAYS][MOST_ROWS][MOST_VECTORS]; /* in registers: all bounds are constants */
 	const int group = bf16 ? 2 : 1;
@@ -45,6 +52,8 @@ INLINE void piece(const char *weights, int64_t stride, int64_t groups, const flo
 	int64_t i = 0;
 	for (; i + ways <= groups; i += ways) {
 		for (int w = 0; w < ways; w++, weights += stride) {
+			if (far)
+				ask_ahead(weights, ahead, vectors);
 			for (int r = 0; r < rows; r++) {
 				for (int v = 0; v < vectors; v++)
 					sum[w][r][v] =
@@ -77,11 +86,12 @@ INLINE void piece(const char *weights, int64_t stride, int64_t groups, const flo
 #define CASE(gates, rows)                                                                          \
 	case (gates)*8 + (rows):                                                                   \
 		piece(weights, stride, groups, in, acc, (gates)*VECTORS, rows,                     \
-		      many ? 1 : WAYS(SUMS(gates, rows)), bf16);                                   \
+		      many ? 1 : WAYS(SUMS(gates, rows)), bf16, far && (rows) == 1, ahead);        \
 		break
 
 INLINE void pieces(const char *weights, int64_t stride, int64_t groups, const float *const *in,
-		   float *const *acc, int gates, int rows, const bool many, const bool bf16)
+		   float *const *acc, int gates, int rows, const bool many, const bool bf16,
+		   const bool far, int ahead)
 {
 	switch (gates * 8 + rows) {
 		CASE(1, 1);
@@ -126,7 +136,7 @@ static int gates_at_once(int gates, int rows)
 
 /* One piece of k for all rows and gates. */
 INLINE void piece_of_all(const struct ps_rnn_product *p, int64_t from, int64_t groups,
-			 const bool many, const bool bf16)
+			 const bool many, const bool bf16, const bool far)
 {
 	const int64_t stride = p->gates * PS_RNN_BLOCK * 4;
 	const char *weights = (const char *)p->weights + from * stride;
@@ -143,7 +153,7 @@ INLINE void piece_of_all(const struct ps_rnn_product *p, int64_t from, int64_t g
 			}
 			int gates = p->gates - gate < step ? p->gates - gate : step;
 			pieces(weights + gate * PS_RNN_BLOCK * 4, stride, groups, in, acc, gates,
-			       rows, many, bf16);
+			       rows, many, bf16, far, p->prefetch);
 		}
 	}
 }
@@ -169,9 +179,11 @@ INLINE void product(const struct ps_rnn_product *p, const bool bf16)
 	for (int64_t i = 0; i < groups; i += most) {
 		int64_t n = groups - i < most ? groups - i : most;
 		if (p->many)
-			piece_of_all(p, i, n, true, bf16);
+			piece_of_all(p, i, n, true, bf16, false);
+		else if (at_once && p->prefetch > 0)
+			piece_of_all(p, i, n, false, bf16, true);
 		else
-			piece_of_all(p, i, n, false, bf16);
+			piece_of_all(p, i, n, false, bf16, false);
 	}
 	if (bf16 && p->k % 2)
 		odd_one(p);

@@ -24,6 +24,7 @@ struct ps_rnn_product {
 	const void *const *in;	/* [rows], of k values; int8: k rounded up to 4, zeros there */
 	const float *in_scales; /* int8: [rows] */
 	float *const *acc;	/* [rows], at the first of `gates` slots; 64-byte aligned */
+	int prefetch;		/* one row: weights so many bytes ahead are asked for; 0: none */
 };
 
 /* k values that lie together, and the bytes of a weight: float32 1 x 4, bf16 2 x 2, int8 4 x 1.

@@ -28,6 +28,8 @@ bool ps_rnn_share_of(const struct ps_rnn *r, int threads, int i, int turn, struc
 {
 	int d = turn, first = 0, n = threads;
 
+	if (i >= threads)
+		return false;
 	if (r->directions == 2 && threads > 1) {
 		int half = threads / 2;
 		if (turn > 0)
@@ -276,6 +278,7 @@ enum ps_status ps_rnn_new(const struct ps_rnn_spec *spec, enum ps_rnn_precision 
 		return ps_error_set(err, PS_ENOMEM, "no memory for a recurrent layer");
 	r->spec = *spec;
 	r->precision = precision;
+	r->tuning.alternate = true;
 	pthread_mutex_init(&r->lock, NULL);
 	r->kernel = ps_rnn_kernel_best();
 	lay_out(r);

@@ -4,6 +4,7 @@
 
 #include "engine/rnn/kernel_internal.h"
 #include "engine/rnn/team.h"
+#include "engine/rnn/tuning_internal.h"
 
 #include <pthread.h>
 
@@ -35,6 +36,7 @@ struct ps_rnn {
 	int64_t blocks;
 	struct ps_rnn_packed packed[2];
 	size_t packed_bytes;
+	struct ps_rnn_tuning tuning; /* changed while no run is inside */
 
 	pthread_mutex_t lock;	     /* of what follows */
 	struct ps_rnn_scratch *idle; /* as many as runs were ever inside together */

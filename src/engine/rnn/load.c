@@ -1,6 +1,7 @@
 /* load.c - a node's layer, packed and measured. */
 #include "engine/rnn/kernel_internal.h"
 #include "engine/rnn/node.h"
+#include "engine/rnn/tune.h"
 
 #include "base/log.h"
 
@@ -84,6 +85,8 @@ static enum ps_status pack(const struct ps_rnn_node *node, const struct ps_rnn_w
 		if (st == PS_OK)
 			st = judge(wish, error, err);
 	}
+	if (st == PS_OK && wish->tuner)
+		st = ps_rnn_tuner_apply(wish->tuner, rnn, NULL, err);
 	if (st != PS_OK) {
 		ps_rnn_free(rnn);
 		return st;

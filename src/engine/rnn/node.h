@@ -45,7 +45,8 @@ enum ps_status ps_rnn_node_check(const struct ps_edit *e, const struct ps_edit_n
 /* How a layer is wanted. */
 struct ps_rnn_wish {
 	enum ps_rnn_precision precision;
-	double max_error; /* of a reduced precision, as ps_rnn_measure gives it */
+	double max_error;	    /* of a reduced precision, as ps_rnn_measure gives it */
+	struct ps_rnn_tuner *tuner; /* tune.h; NULL: layers run as they are */
 };
 #define PS_RNN_MAX_ERROR 0.05 /* where nobody said another limit */
 

@@ -150,9 +150,10 @@ static void for_blocks(const struct ps_rnn_part *p, int64_t i, int64_t at,
 				   int64_t at))
 {
 	int64_t n = p->share.to - p->share.from;
+	bool back = i % 2 && p->r->tuning.alternate;
 
 	for (int64_t b = 0; b < n; b++)
-		one(p, i % 2 ? p->share.to - 1 - b : p->share.from + b, i, at);
+		one(p, back ? p->share.to - 1 - b : p->share.from + b, i, at);
 }
 
 static void whole(const struct ps_rnn_part *p, int64_t block, int64_t i, int64_t at)

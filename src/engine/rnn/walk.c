@@ -37,6 +37,14 @@ static void direction(struct ps_rnn_part *p)
 	}
 }
 
+/* Of the team's, those that take part. */
+static int threads_of(const struct ps_rnn *r, const struct ps_rnn_team *team)
+{
+	int all = ps_rnn_team_threads(team);
+
+	return r->tuning.threads > 0 && r->tuning.threads < all ? r->tuning.threads : all;
+}
+
 static void work(void *ctx, int thread)
 {
 	const struct walk *w = ctx;
@@ -47,7 +55,7 @@ static void work(void *ctx, int thread)
 				.at_once = w->at_once,
 				.rows = w->at_once * w->run->batch};
 
-	int threads = ps_rnn_team_threads(w->team);
+	int threads = threads_of(w->r, w->team);
 
 	for (int turn = 0; ps_rnn_share_of(w->r, threads, thread, turn, &p.share); turn++) {
 		int d = p.share.direction;
@@ -92,18 +100,22 @@ static int64_t steps_at_once(const struct ps_rnn *r, int threads, const struct p
 	int64_t n = ACC_BYTES / bytes, least = (LEAST_ROWS + run->batch - 1) / run->batch;
 
 	n = n < least ? least : n;
+	if (r->tuning.rows > 0)
+		n = r->tuning.rows < run->batch ? 1 : r->tuning.rows / run->batch;
 	return n < run->steps ? n : run->steps;
 }
 
 enum ps_status ps_rnn_run(struct ps_rnn *r, struct ps_rnn_team *team, const struct ps_rnn_run *run,
 			  struct ps_error *err)
 {
-	int threads = ps_rnn_team_threads(team);
+	int threads = threads_of(r, team);
 	struct ps_rnn_scratch *scratch = NULL;
 	enum ps_status st = check(run, err);
 
 	if (st != PS_OK || run->batch == 0)
 		return st;
+	if (threads == 1)
+		team = NULL; /* nobody to wake */
 	struct walk w = {.r = r, .team = team, .run = run, .at_once = 1};
 	if (run->steps > 0)
 		w.at_once = steps_at_once(r, threads, run);

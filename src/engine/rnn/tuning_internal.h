@@ -1,0 +1,16 @@
+/* tuning_internal.h - how a layer is run, where there is a choice. */
+#ifndef PS_ENGINE_RNN_TUNING_INTERNAL_H
+#define PS_ENGINE_RNN_TUNING_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* All zero but `alternate` is what an untuned layer has. */
+struct ps_rnn_tuning {
+	int threads;	/* of the team that take part; 0: all */
+	bool alternate; /* odd steps go backwards through the blocks */
+	int prefetch;	/* bytes ahead of a step's weights; 0: none */
+	int64_t rows;	/* of x * W made at once; 0: as many as suit a usual cache */
+};
+
+#endif

@@ -385,7 +385,7 @@ static void gather(struct pf *s, double target, double gap)
 	double tolerance = fmax(1e-9, 0.02 * gap);
 
 	for (int i = 1; i < BATCH; i++) {
-		double value;
+		double value = -INFINITY;
 		int c = price_between(s, tolerance, &value);
 		if (!s->no_memory && value <= target) {
 			struct priced r = price(s, tolerance, true);

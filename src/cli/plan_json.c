@@ -115,7 +115,11 @@ static json_t *other_json(const struct ps_plan_answer *a, const struct ps_plan_o
 		return json_decref(o), json_null();
 	ps_json_set_int(o, "machines", x->machines);
 	set_usd(o, x->usd_per_hour);
-	ps_json_set_real(o, "saving", 1 - a->result.plan.usd_per_hour / x->usd_per_hour);
+	/* against what keeps no agreements nothing is saved or lost */
+	if (x->broken > 0)
+		json_object_set_new(o, "saving", json_null());
+	else
+		ps_json_set_real(o, "saving", 1 - a->result.plan.usd_per_hour / x->usd_per_hour);
 	ps_json_set_string(o, "instance_type", x->type >= 0 ? a->c->types[x->type].name : NULL);
 	ps_json_set_int(o, "broken_parts", x->broken);
 	return o;

@@ -60,16 +60,21 @@ static void other(const struct ps_plan_answer *a, const char *name, const struct
 	double mine = a->result.plan.usd_per_hour;
 
 	if (o->machines == 0) {
-		ps_strbuf_printf(out, "%-28s %8s\n", name, "none can");
+		ps_strbuf_printf(out, "%-28s %8s  %s\n", name, "none", o->why ? o->why : "");
 		return;
 	}
-	ps_strbuf_printf(out, "%-28s %8d %10.4g %10.5g %7.1f %%", name, o->machines,
-			 o->usd_per_hour, ps_cost_usd_per_month(o->usd_per_hour),
-			 saving(mine, o->usd_per_hour));
+	ps_strbuf_printf(out, "%-28s %8d %10.4g %10.5g", name, o->machines, o->usd_per_hour,
+			 ps_cost_usd_per_month(o->usd_per_hour));
+	/* against what keeps no agreements nothing is saved or lost */
+	if (o->broken > 0)
+		ps_strbuf_printf(out, " %9s", "no plan");
+	else
+		ps_strbuf_printf(out, " %7.1f %%", saving(mine, o->usd_per_hour));
 	if (o->type >= 0)
 		ps_strbuf_printf(out, "  %s", a->c->types[o->type].name);
 	if (o->broken > 0)
-		ps_strbuf_printf(out, "; %d parts break their agreement", o->broken);
+		ps_strbuf_printf(out, "; %d part%s would break %s agreement", o->broken,
+				 o->broken == 1 ? "" : "s", o->broken == 1 ? "its" : "their");
 	ps_strbuf_putc(out, '\n');
 }
 

@@ -130,7 +130,12 @@ static enum ps_status keep_other(const struct ps_plan_split *s, int type,
 	if (!rented)
 		return ps_error_set(err, PS_ENOMEM, "no memory to compare");
 	rented_free(o->rented, o->machines);
-	*o = (struct ps_plan_other){plan->n, type, plan->usd_per_hour, 0, rented};
+	*o = (struct ps_plan_other){
+		.machines = plan->n,
+		.type = type,
+		.usd_per_hour = plan->usd_per_hour,
+		.rented = rented,
+	};
 	return PS_OK;
 }
 
@@ -249,8 +254,13 @@ static enum ps_status best_of_one_type(const struct ps_plan_answer_options *o,
 
 	so.method = PS_PLAN_HEURISTIC;
 	so.steps = TRY_STEPS;
-	for (int t = 0; t < a->c->n_types && ps_clock_read(o->clock) < end; t++) {
+	a->homogeneous.why = "no type may hold every tenant";
+	for (int t = 0; t < a->c->n_types; t++) {
 		struct ps_plan_result r;
+		if (ps_clock_read(o->clock) >= end) {
+			a->homogeneous.why = "the time was over before one was found";
+			break;
+		}
 		so.only_type = t;
 		if (a->c->types[t].spot)
 			continue;
@@ -266,160 +276,6 @@ static enum ps_status best_of_one_type(const struct ps_plan_answer_options *o,
 		if (st != PS_OK)
 			return st;
 	}
-	return PS_OK;
-}
-
-struct cpu_bin {
-	double used[PS_PLAN_MAX_HOURS];
-	struct ps_plan_count *set;
-	int n, last; /* last: tenant that came last; parts of one are on different machines */
-};
-
-static bool may_fit_cpu(const struct ps_plan_split *s, const struct cpu_bin *b, int type, int kind)
-{
-	const struct ps_plan_analytic *x = &s->analytic;
-	const struct ps_plan_demand *d = &s->demands[kind];
-	double mean = x->services[type * x->models + d->model].mean_s / x->hosts[type].lanes;
-
-	for (int h = 0; h < x->hours; h++) {
-		if (b->n > 0 && b->used[h] + d->rate_rps[h] * mean > PS_PLAN_CPU_TARGET)
-			return false;
-	}
-	return true;
-}
-
-/* Sets stay sorted by kind, as the oracle wants them. */
-static bool cpu_put(const struct ps_plan_split *s, struct cpu_bin *b, int type, int kind)
-{
-	const struct ps_plan_analytic *x = &s->analytic;
-	const struct ps_plan_demand *d = &s->demands[kind];
-	double mean = x->services[type * x->models + d->model].mean_s / x->hosts[type].lanes;
-	int at = 0;
-
-	for (int h = 0; h < x->hours; h++)
-		b->used[h] += d->rate_rps[h] * mean;
-	while (at < b->n && b->set[at].kind < kind)
-		at++;
-	if (at < b->n && b->set[at].kind == kind) {
-		b->set[at].count++;
-		return true;
-	}
-	struct ps_plan_count *set = realloc(b->set, ((size_t)b->n + 1) * sizeof(*set));
-	if (!set)
-		return false;
-	memmove(set + at + 1, set + at, (size_t)(b->n - at) * sizeof(*set));
-	set[at] = (struct ps_plan_count){kind, 1};
-	b->set = set;
-	b->n++;
-	return true;
-}
-
-/* Parts on a machine whose agreement is not kept there, or all where the memory does not suffice.
- */
-static int broken_on(const struct ps_plan_split *s, const struct cpu_bin *b, int type)
-{
-	struct ps_plan_forecast *f = calloc((size_t)b->n + 1, sizeof(*f));
-	struct ps_plan_state state;
-	int broken = 0;
-
-	if (!f || s->oracle.judge(s->oracle.ctx, type, b->set, b->n, NULL) == PS_PLAN_FITS) {
-		free(f);
-		return 0;
-	}
-	s->oracle.foresee(s->oracle.ctx, type, b->set, b->n, f, &state);
-	for (int i = 0; i < b->n; i++) {
-		if (state.memory_share > 1 || !(f[i].high_s <= f[i].limit_s * (1 + 1e-6)))
-			broken += b->set[i].count;
-	}
-	free(f);
-	return broken;
-}
-
-static void cpu_take(const struct ps_plan_split *s, struct cpu_bin *b, int type, int kind)
-{
-	const struct ps_plan_analytic *x = &s->analytic;
-	const struct ps_plan_demand *d = &s->demands[kind];
-	double mean = x->services[type * x->models + d->model].mean_s / x->hosts[type].lanes;
-	int at = 0;
-
-	for (int h = 0; h < x->hours; h++)
-		b->used[h] -= d->rate_rps[h] * mean;
-	while (b->set[at].kind != kind)
-		at++;
-	if (--b->set[at].count > 0)
-		return;
-	b->n--;
-	memmove(b->set + at, b->set + at + 1, (size_t)(b->n - at) * sizeof(*b->set));
-}
-
-/* Puts it in when the machine is then busy for no more than the target, with runs as long as they
- * are in that company. False without memory. */
-static bool cpu_try(const struct ps_plan_split *s, struct cpu_bin *b, int type, int kind,
-		    bool *ret_put)
-{
-	bool first = b->n == 0;
-
-	*ret_put = false;
-	if (!may_fit_cpu(s, b, type, kind))
-		return true;
-	if (!cpu_put(s, b, type, kind))
-		return false;
-	*ret_put = first || !s->analytic.slows ||
-		   ps_plan_analytic_busy(&s->analytic, type, b->set, b->n) <= PS_PLAN_CPU_TARGET;
-	if (!*ret_put)
-		cpu_take(s, b, type, kind);
-	return true;
-}
-
-static bool first_fit(const struct ps_plan_split *s, int type, struct cpu_bin *bins, int *ret_n)
-{
-	int n = 0;
-
-	for (int i = 0; i < s->c->n_tenants; i++) {
-		for (int part = 0; part < s->parts[i]; part++) {
-			bool put = false;
-			int at = 0;
-			for (;; at++) {
-				if (at < n && bins[at].last == i)
-					continue;
-				if (!cpu_try(s, &bins[at], type, s->kind_of[i], &put))
-					return false;
-				if (put)
-					break;
-			}
-			n += at == n;
-			bins[at].last = i;
-		}
-	}
-	*ret_n = n;
-	return true;
-}
-
-/* On the type of the best homogeneous plan, in the order of the file. */
-static enum ps_status by_cpu(struct ps_plan_answer *a, struct ps_error *err)
-{
-	const struct ps_plan_split *s = &a->split;
-	int type = a->homogeneous.type, n = 0, broken = 0;
-	size_t most = 0;
-
-	if (a->homogeneous.machines == 0)
-		return PS_OK;
-	for (int k = 0; k < s->n_kinds; k++)
-		most += (size_t)s->kinds[k].parts;
-	struct cpu_bin *bins = calloc(most + 1, sizeof(*bins));
-	for (size_t i = 0; bins && i < most; i++)
-		bins[i].last = -1;
-	bool fine = bins && first_fit(s, type, bins, &n);
-	for (size_t i = 0; bins && i < most; i++) {
-		if (fine && (int)i < n)
-			broken += broken_on(s, &bins[i], type);
-		free(bins[i].set);
-	}
-	free(bins);
-	if (!fine)
-		return ps_error_set(err, PS_ENOMEM, "no memory to compare");
-	a->first_fit =
-		(struct ps_plan_other){n, type, n * s->types[type].usd_per_hour, broken, NULL};
 	return PS_OK;
 }
 
@@ -485,7 +341,7 @@ enum ps_status ps_plan_answer(const struct ps_plan_case *c, const struct ps_plan
 		st = best_of_one_type(o, a, err);
 	}
 	if (st == PS_OK && o->compare)
-		st = by_cpu(a, err);
+		st = ps_plan_answer_by_cpu(a, err);
 	if (st != PS_OK)
 		ps_plan_answer_fini(a);
 	return st;

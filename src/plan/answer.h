@@ -34,6 +34,7 @@ struct ps_plan_other {
 	double usd_per_hour;
 	int broken;		       /* parts whose agreement would not be kept */
 	struct ps_plan_rented *rented; /* [machines]; NULL: who is where was not kept */
+	const char *why;	       /* there is none */
 };
 
 struct ps_plan_answer {
@@ -71,6 +72,10 @@ struct ps_plan_answer_options {
 enum ps_status ps_plan_answer(const struct ps_plan_case *c, const struct ps_plan_answer_options *o,
 			      struct ps_plan_answer *ret_answer, struct ps_error *err);
 void ps_plan_answer_fini(struct ps_plan_answer *a);
+
+/* ps_plan_answer_by_cpu fills a->first_fit, of the split that the answer took, after
+ * a->homogeneous. PS_ENOMEM. */
+enum ps_status ps_plan_answer_by_cpu(struct ps_plan_answer *a, struct ps_error *err);
 
 /* ps_plan_answer_two_away works two_away out for the machines of an answer. PS_ENOMEM. */
 enum ps_status ps_plan_answer_two_away(struct ps_plan_answer *a, struct ps_error *err);

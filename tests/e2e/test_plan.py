@@ -136,6 +136,39 @@ class Plan(unittest.TestCase):
         found = self.plan([tenant("t", rate="1/s", instance_types=["large"])])
         self.assertEqual(machines(found)[0]["instance_type"], "large")
 
+    def test_first_fit_keeps_what_is_asked(self):
+        """Of tenants of next to no load: how many machines first fit by CPU then has to rent."""
+        for tenants, count in (
+                ([tenant("t", rate="1/s"), tenant("u", rate="1/s")], 1),
+                ([tenant("t", rate="1/s", apart_from=["u", "v"]), tenant("u", rate="1/s"),
+                  tenant("v", rate="1/s")], 2),
+                ([tenant("t", rate="1/s"), tenant("u", rate="1/s", apart_from=["t"]),
+                  tenant("v", rate="1/s", apart_from=["t", "u"])], 3),
+                ([tenant("t", rate="1/s", replicas=3), tenant("u", rate="1/s")], 3),
+                ([tenant("t", rate="1/s", survive=True, apart_from=["u"]),
+                  tenant("u", rate="1/s", replicas=2)], 4)):
+            with self.subTest(tenants=tenants):
+                other = self.plan(tenants)["compared"]["first_fit_cpu"]
+                self.assertEqual((other["machines"], other["broken_parts"]), (count, 0))
+                self.assertAlmostEqual(other["saving"], 0)
+
+    def test_no_saving_beside_what_is_no_plan(self):
+        """First fit by CPU breaks an agreement that leaves less room: no saving is shown then."""
+        found = self.plan([tenant("t", count=8, rate="7/s", sla="p99 <= 115ms")])
+        other = found["compared"]["first_fit_cpu"]
+        self.assertGreater(other["broken_parts"], 0)
+        self.assertIsNone(other["saving"])
+        said = run("plan", self.dir / "plan.yaml").stdout
+        self.assertRegex(said, r"first fit by CPU to 70 % .* no plan .* would break their agreement")
+
+    def test_why_there_is_no_other(self):
+        found = self.plan([tenant("t", instance_types=["small"]),
+                           tenant("u", instance_types=["large"])])
+        self.assertIsNone(found["compared"]["first_fit_cpu"])
+        said = run("plan", self.dir / "plan.yaml").stdout
+        for name in ("best with one type", "first fit by CPU to 70 %"):
+            self.assertRegex(said, f"{name} +none +no type may hold every tenant")
+
     def test_like_another(self):
         found = self.plan([tenant("t", rate="1/s", survive=True),
                            {"name": "u", "like": "t", "survive": False},

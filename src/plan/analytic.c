@@ -10,18 +10,28 @@ static bool has_company(const struct ps_plan_count *set, int n)
 	return n > 1 || (n == 1 && set[0].count > 1);
 }
 
-/* A kind in a set: what its model takes there. Errors of the factors are independent of each other:
- * as squares they add up, and with each neighbour they grow. */
-static struct ps_plan_service in_set(const struct ps_plan_analytic *a, int type,
-				     const struct ps_plan_count *set, int n, int i)
-{
-	int own = a->demands[set[i].kind].model, last = own;
-	struct ps_plan_service s = *ps_plan_service_at(a, type, own);
-	double factor = has_company(set, n) ? ps_plan_slowdown_of(&s) : 1, error = 0;
+/* A set as it is judged: what each of its models takes there, worked out once. Sets of more models
+ * than are kept have the others worked out when they are asked for. */
+enum { KEPT = 32 };
 
-	/* kinds ascend, and with them models: each is met once */
-	for (int k = 0; a->beside && k < n; k++) {
-		int other = a->demands[set[k].kind].model;
+struct company {
+	const struct ps_plan_analytic *a;
+	const struct ps_plan_count *set;
+	int type, n, models, of[KEPT]; /* of[]: ascending, as kinds ascend with their models */
+	struct ps_plan_service takes[KEPT];
+};
+
+/* What a model takes in a set. Errors of the factors are independent of each other: as squares they
+ * add up, and with each neighbour they grow. */
+static struct ps_plan_service in_set(const struct company *c, int own)
+{
+	const struct ps_plan_analytic *a = c->a;
+	struct ps_plan_service s = *ps_plan_service_at(a, c->type, own);
+	double factor = has_company(c->set, c->n) ? ps_plan_slowdown_of(&s) : 1, error = 0;
+	int last = own;
+
+	for (int k = 0; a->beside && k < c->n; k++) {
+		int other = a->demands[c->set[k].kind].model;
 		if (other == own || other == last)
 			continue;
 		last = other;
@@ -35,27 +45,61 @@ static struct ps_plan_service in_set(const struct ps_plan_analytic *a, int type,
 	return s;
 }
 
-/* The greatest strictness of the members; *ret_kind is whose. */
-static double strictest_of(const struct ps_plan_analytic *a, int type,
-			   const struct ps_plan_count *set, int n, int *ret_kind)
+static void company_init(struct company *c, const struct ps_plan_analytic *a, int type,
+			 const struct ps_plan_count *set, int n)
 {
-	double x = 0;
+	c->a = a;
+	c->set = set;
+	c->type = type;
+	c->n = n;
+	c->models = 0;
+	for (int i = 0; i < n && c->models < KEPT; i++) {
+		int m = a->demands[set[i].kind].model;
+		if (c->models > 0 && c->of[c->models - 1] == m)
+			continue;
+		c->of[c->models] = m;
+		c->takes[c->models++] = in_set(c, m);
+	}
+}
 
-	*ret_kind = n > 0 ? set[0].kind : -1;
-	for (int i = 0; i < n; i++) {
-		double mine = ps_plan_strictness_at(a, type, set[i].kind);
+/* For members one after the other; *at goes with them, 0 at first. */
+static struct ps_plan_service takes(const struct company *c, int i, int *at)
+{
+	int m = c->a->demands[c->set[i].kind].model;
+
+	while (*at < c->models && c->of[*at] < m)
+		++*at;
+	return *at < c->models ? c->takes[*at] : in_set(c, m);
+}
+
+/* The greatest strictness of the members; *ret_kind is whose. */
+static double strictest_of(const struct company *c, int *ret_kind)
+{
+	const struct ps_plan_analytic *a = c->a;
+	const struct ps_plan_count *set = c->set;
+	double x = 0, at_x = 0, reached = 0;
+	int at = 0, model = -1;
+
+	*ret_kind = c->n > 0 ? set[0].kind : -1;
+	for (int i = 0; i < c->n; i++) {
+		double mine = ps_plan_strictness_at(a, c->type, set[i].kind);
 		if (mine > x) {
 			x = mine;
 			*ret_kind = set[i].kind;
 		}
 	}
-	for (int i = 0; a->slows && has_company(set, n) && i < n && isfinite(x); i++) {
+	for (int i = 0; a->slows && has_company(set, c->n) && i < c->n && isfinite(x); i++) {
 		const struct ps_plan_demand *d = &a->demands[set[i].kind];
-		struct ps_plan_service s = in_set(a, type, set, n, i);
-		if (s.high_s <= ps_plan_service_at(a, type, d->model)->high_s)
+		struct ps_plan_service s = takes(c, i, &at);
+		if (s.high_s <= ps_plan_service_at(a, c->type, d->model)->high_s)
 			continue;
+		if (d->model != model || x != at_x) {
+			reached = ps_plan_log_mgf(x, s.high_s, s.cv);
+			model = d->model;
+			at_x = x;
+		}
 		/* most are no stricter than the strictest so far: that is quick to see */
-		if (x * d->limit_s - ps_plan_log_mgf(x, s.high_s, s.cv) >= -log1p(-d->percentile))
+		if (x * d->limit_s - reached >= -log1p(-d->percentile))
 			continue;
 		double mine = ps_plan_strictness(s.high_s, s.cv, d->percentile, d->limit_s);
 		if (mine > x) {
@@ -70,16 +114,21 @@ static double strictest_of(const struct ps_plan_analytic *a, int type,
 
 /* Does the waiting of a set allow x? Hour by hour; `upper` takes the upper ends of service times.
  */
-static bool allows(const struct ps_plan_analytic *a, int type, const struct ps_plan_count *set,
-		   int n, double x, bool upper, double factor)
+static bool allows(const struct company *c, double x, bool upper, double factor)
 {
-	double load[PS_PLAN_MAX_HOURS] = {0}, lanes = a->hosts[type].lanes * (1 + PS_PLAN_ROOM);
+	const struct ps_plan_analytic *a = c->a;
+	double load[PS_PLAN_MAX_HOURS] = {0}, lanes = a->hosts[c->type].lanes * (1 + PS_PLAN_ROOM);
+	double of_one = 0;
+	int at = 0, model = -1;
 
-	for (int i = 0; i < n; i++) {
-		const struct ps_plan_demand *d = &a->demands[set[i].kind];
-		struct ps_plan_service s = in_set(a, type, set, n, i);
-		double one = factor * set[i].count *
-			     ps_plan_load_at(x, upper ? s.high_s : s.mean_s, s.cv);
+	for (int i = 0; i < c->n; i++) {
+		const struct ps_plan_demand *d = &a->demands[c->set[i].kind];
+		if (d->model != model) {
+			struct ps_plan_service s = takes(c, i, &at);
+			of_one = ps_plan_load_at(x, upper ? s.high_s : s.mean_s, s.cv);
+			model = d->model;
+		}
+		double one = factor * c->set[i].count * of_one;
 		for (int h = 0; h < a->hours; h++) {
 			load[h] += d->rate_rps[h] * one;
 			if (!(load[h] <= lanes))
@@ -110,9 +159,11 @@ static enum ps_plan_reason judge(const void *ctx, int type, const struct ps_plan
 				 int *ret_kind)
 {
 	const struct ps_plan_analytic *a = ctx;
+	struct company c;
 	int strictest = -1;
-	double x = strictest_of(a, type, set, n, &strictest);
 
+	company_init(&c, a, type, set, n);
+	double x = strictest_of(&c, &strictest);
 	if (ret_kind)
 		*ret_kind = strictest;
 	if (isinf(x) && isinf(ps_plan_strictness_at(a, type, strictest)))
@@ -121,7 +172,7 @@ static enum ps_plan_reason judge(const void *ctx, int type, const struct ps_plan
 		return PS_PLAN_LATENCY; /* alone it would fit: it is the neighbours */
 	if (memory_of(a, type, set, n) > a->hosts[type].memory_bytes)
 		return PS_PLAN_MEMORY;
-	return allows(a, type, set, n, x, true, 1) ? PS_PLAN_FITS : PS_PLAN_LATENCY;
+	return allows(&c, x, true, 1) ? PS_PLAN_FITS : PS_PLAN_LATENCY;
 }
 
 enum ps_plan_reason ps_plan_analytic_alone(const struct ps_plan_analytic *a, int type, int kind,
@@ -144,7 +195,9 @@ enum ps_plan_reason ps_plan_analytic_alone(const struct ps_plan_analytic *a, int
 	double x = ps_plan_strictness_at(a, type, kind);
 	if (isinf(x))
 		return PS_PLAN_TOO_SLOW;
-	return allows(a, type, &one, 1, x, true, 1) ? PS_PLAN_FITS : PS_PLAN_LATENCY;
+	struct company c;
+	company_init(&c, a, type, &one, 1);
+	return allows(&c, x, true, 1) ? PS_PLAN_FITS : PS_PLAN_LATENCY;
 }
 
 double ps_plan_analytic_rate(const struct ps_plan_analytic *a, int type, int kind)
@@ -271,18 +324,17 @@ static double strictness(const void *ctx, int type, int kind)
 /* ---- foreseeing ---- */
 
 /* The largest x that the waiting of a set allows. */
-static double decay(const struct ps_plan_analytic *a, int type, const struct ps_plan_count *set,
-		    int n, bool upper)
+static double decay(const struct company *c, bool upper)
 {
 	double low = 0, high = 1;
 
-	if (!allows(a, type, set, n, 0, upper, 1))
+	if (!allows(c, 0, upper, 1))
 		return 0;
-	while (high < 1e12 && allows(a, type, set, n, high, upper, 1))
+	while (high < 1e12 && allows(c, high, upper, 1))
 		high *= 2;
 	for (int i = 0; i < 100; i++) {
 		double mid = (low + high) / 2;
-		if (allows(a, type, set, n, mid, upper, 1))
+		if (allows(c, mid, upper, 1))
 			low = mid;
 		else
 			high = mid;
@@ -291,18 +343,17 @@ static double decay(const struct ps_plan_analytic *a, int type, const struct ps_
 }
 
 /* By how much all rates may grow. */
-static double growth(const struct ps_plan_analytic *a, int type, const struct ps_plan_count *set,
-		     int n)
+static double growth(const struct company *c)
 {
 	double low = 1, high = 2;
 	int strictest = -1;
-	double x = strictest_of(a, type, set, n, &strictest);
+	double x = strictest_of(c, &strictest);
 
-	while (high < 1e6 && allows(a, type, set, n, x, true, high))
+	while (high < 1e6 && allows(c, x, true, high))
 		high *= 2;
 	for (int i = 0; i < 60; i++) {
 		double mid = (low + high) / 2;
-		if (allows(a, type, set, n, x, true, mid))
+		if (allows(c, x, true, mid))
 			low = mid;
 		else
 			high = mid;
@@ -314,10 +365,13 @@ double ps_plan_analytic_busy(const struct ps_plan_analytic *a, int type,
 			     const struct ps_plan_count *set, int n)
 {
 	double used[PS_PLAN_MAX_HOURS] = {0}, most = 0;
+	struct company c;
+	int at = 0;
 
+	company_init(&c, a, type, set, n);
 	for (int i = 0; i < n; i++) {
 		const struct ps_plan_demand *d = &a->demands[set[i].kind];
-		double one_s = set[i].count * in_set(a, type, set, n, i).mean_s;
+		double one_s = set[i].count * takes(&c, i, &at).mean_s;
 		for (int h = 0; h < a->hours; h++)
 			used[h] += d->rate_rps[h] * one_s / a->hosts[type].lanes;
 	}
@@ -331,12 +385,16 @@ static void foresee(const void *ctx, int type, const struct ps_plan_count *set, 
 {
 	const struct ps_plan_analytic *a = ctx;
 	const struct ps_plan_host *host = &a->hosts[type];
-	double middle = decay(a, type, set, n, false), upper = decay(a, type, set, n, true);
+	struct company c;
+	int at = 0;
+
+	company_init(&c, a, type, set, n);
+	double middle = decay(&c, false), upper = decay(&c, true);
 	double bytes = memory_of(a, type, set, n);
 
 	for (int i = 0; i < n; i++) {
 		const struct ps_plan_demand *d = &a->demands[set[i].kind];
-		struct ps_plan_service s = in_set(a, type, set, n, i);
+		struct ps_plan_service s = takes(&c, i, &at);
 		double peak = 0;
 		for (int h = 0; h < a->hours; h++)
 			peak = fmax(peak, d->rate_rps[h]);
@@ -351,7 +409,7 @@ static void foresee(const void *ctx, int type, const struct ps_plan_count *set, 
 	*ret_state = (struct ps_plan_state){
 		.memory_bytes = bytes,
 		.memory_share = bytes / host->memory_bytes,
-		.growth = growth(a, type, set, n),
+		.growth = growth(&c),
 		.share = ps_plan_analytic_busy(a, type, set, n),
 	};
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 
 enum { HALVINGS = 200 };
+#define NEAR 1e-15 /* of an x: closer is rounding */
 
 double ps_plan_log_mgf(double x, double mean_s, double cv)
 {
@@ -32,9 +33,32 @@ static double steepest(double mean_s, double cv, double limit_s)
 	return shape < 1e-9 ? INFINITY : (1 - mean_s / limit_s) / (mean_s * shape);
 }
 
+/* The least x up to `high` where x L - ln E exp(x S) is at least `want`, as at `high` it is. The
+ * tangent of what is concave lies above it: from below, each step ends below the root or on it. */
+static double first_over(double mean_s, double cv, double limit_s, double want, double high)
+{
+	double x = 0, step = 0;
+
+	for (int i = 0; i < HALVINGS; i++) {
+		double lacks = want - (x * limit_s - ps_plan_log_mgf(x, mean_s, cv));
+		double slope = limit_s - mean_s / (1 - x * mean_s * cv * cv);
+		step = lacks / slope;
+		if (!(slope > 0) || !(step > NEAR * x))
+			break;
+		x += step;
+	}
+	/* rounding may have left it just short of the root, or gone over it */
+	step = NEAR * x;
+	while (x < high && x * limit_s - ps_plan_log_mgf(x, mean_s, cv) < want) {
+		x += step;
+		step *= 2;
+	}
+	return fmin(x, high);
+}
+
 double ps_plan_strictness(double mean_s, double cv, double percentile, double limit_s)
 {
-	double want = -log1p(-percentile), high = steepest(mean_s, cv, limit_s), low = 0;
+	double want = -log1p(-percentile), high = steepest(mean_s, cv, limit_s);
 
 	if (high <= 0)
 		return INFINITY;
@@ -42,14 +66,7 @@ double ps_plan_strictness(double mean_s, double cv, double percentile, double li
 		return want / (limit_s - mean_s);
 	if (high * limit_s - ps_plan_log_mgf(high, mean_s, cv) < want)
 		return INFINITY;
-	for (int i = 0; i < HALVINGS && high - low > 1e-15 * high; i++) {
-		double mid = (low + high) / 2;
-		if (mid * limit_s - ps_plan_log_mgf(mid, mean_s, cv) < want)
-			low = mid;
-		else
-			high = mid;
-	}
-	return high;
+	return first_over(mean_s, cv, limit_s, want, high);
 }
 
 static double carried(double lanes, double mean_s, double cv, double percentile, double limit_s)

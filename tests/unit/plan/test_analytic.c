@@ -313,6 +313,153 @@ static void check_forecast(const struct machine *m, const struct ps_plan_count *
 	assert_true(s.growth >= 0 && s.share > 0 && s.share <= 1 && s.memory_share <= 1);
 }
 
+/* ---- the same answers as worked out part by part ---- */
+
+/* What a member's runs take in a set, the other models' factors one after the other. */
+static double plain_high(const struct machine *m, const struct ps_plan_count *set, int n, int i)
+{
+	int own = m->demands[set[i].kind].model, last = own;
+	const struct ps_plan_service *s = &m->services[own];
+	double factor = n > 1 || set[0].count > 1 ? fmax(s->slowdown, 1) : 1, error = 0;
+
+	for (int k = 0; m->beside_known && k < n; k++) {
+		int other = m->demands[set[k].kind].model;
+		const struct ps_plan_beside *b = &m->beside[own * m->a.models + other];
+		if (other == own || other == last)
+			continue;
+		last = other;
+		factor *= b->middle;
+		error += pow(log(b->high / b->middle), 2);
+	}
+	return s->high_s * factor * exp(sqrt(error));
+}
+
+static bool plain_fits(const struct machine *m, const struct ps_plan_count *set, int n)
+{
+	double x = 0, bytes = m->host.server_bytes, peak = 0;
+	int last = -1;
+
+	for (int i = 0; i < n; i++) {
+		const struct ps_plan_demand *d = &m->demands[set[i].kind];
+		x = fmax(x, ps_plan_strictness(plain_high(m, set, n, i), m->services[d->model].cv,
+					       d->percentile, d->limit_s));
+		if (d->model != last) {
+			bytes += m->footprints[d->model].resident_bytes;
+			peak = fmax(peak, m->footprints[d->model].peak_bytes);
+		}
+		last = d->model;
+	}
+	if (isinf(x) || bytes + peak > m->host.memory_bytes)
+		return false;
+	for (int h = 0; h < HOURS; h++) {
+		double load = 0;
+		for (int i = 0; i < n; i++) {
+			const struct ps_plan_demand *d = &m->demands[set[i].kind];
+			load += set[i].count * d->rate_rps[h] *
+				ps_plan_load_at(x, plain_high(m, set, n, i),
+						m->services[d->model].cv);
+		}
+		if (!(load <= m->host.lanes * (1 + 1e-9)))
+			return false;
+	}
+	return true;
+}
+
+static void test_judged_as_part_by_part(void **state)
+{
+	struct ps_rng r;
+	int fitting = 0, slowed = 0;
+
+	(void)state;
+	ps_rng_init(&r, 9, 2);
+	for (int i = 0; i < 6000; i++) {
+		static struct machine m;
+		struct ps_plan_count set[MAX_KINDS];
+		int kinds = draw(&m, &r), n = draw_set(&r, kinds, set);
+		if (n > 0 && fits(&m, set, n) != plain_fits(&m, set, n))
+			fail_msg("case %d is judged another way", i);
+		fitting += n > 0 && fits(&m, set, n);
+		slowed += n > 1 && m.beside_known && fits(&m, set, n);
+		ps_plan_analytic_fini(&m.a);
+	}
+	assert_true(fitting > 500 && slowed > 100);
+}
+
+/* More models on a machine than are kept while it is judged: one over the lanes, and none. */
+static void test_many_models(void **state)
+{
+	enum { MODELS = 40 };
+	static struct ps_plan_service services[MODELS];
+	static struct ps_plan_footprint footprints[MODELS];
+	static struct ps_plan_demand demands[MODELS];
+	static struct ps_plan_beside beside[MODELS * MODELS];
+	static struct ps_plan_count set[MODELS];
+	struct ps_plan_host host = {MODELS, 1e9, 0};
+	double each = pow(1.01, MODELS - 1) * 0.01, x = log(100) / (1 - each);
+	double most = 1 / ps_plan_load_at(x, each, 0);
+	struct ps_error err;
+
+	(void)state;
+	for (int over = 0; over < 2; over++) {
+		double rate = most * (over ? 1.0001 : 0.9999);
+		for (int m = 0; m < MODELS; m++) {
+			services[m] = (struct ps_plan_service){true, false, 0.01, 0.01, 0, 0};
+			demands[m] = (struct ps_plan_demand){m, &rate, 0.99, 1, NULL};
+			set[m] = (struct ps_plan_count){m, 1};
+			for (int o = 0; o < MODELS; o++)
+				beside[m * MODELS + o] =
+					(struct ps_plan_beside){1.01, 1.01, PS_PLAN_MEASURED};
+		}
+		struct ps_plan_analytic a = {.types = 1,
+					     .models = MODELS,
+					     .kinds = MODELS,
+					     .hours = 1,
+					     .hosts = &host,
+					     .services = services,
+					     .footprints = footprints,
+					     .demands = demands,
+					     .beside = beside};
+		assert_int_equal(ps_plan_analytic_init(&a, &err), PS_OK);
+		struct ps_plan_oracle o = ps_plan_analytic_oracle(&a);
+		assert_int_equal(o.judge(o.ctx, 0, set, MODELS, NULL),
+				 over ? PS_PLAN_LATENCY : PS_PLAN_FITS);
+		ps_plan_analytic_fini(&a);
+	}
+}
+
+/* The least x that reaches what is wanted, as halving finds it, and not just short of it. */
+static void test_strictness_as_by_halving(void **state)
+{
+	struct ps_rng r;
+	int finite = 0;
+
+	(void)state;
+	ps_rng_init(&r, 4, 2);
+	for (int i = 0; i < 5000; i++) {
+		double mean = 0.001 * exp(5 * ps_rng_uniform(&r)), cv = 1.5 * ps_rng_uniform(&r);
+		double limit = mean * (1 + 20 * ps_rng_uniform(&r)),
+		       p = 1 - 0.2 * ps_rng_uniform(&r);
+		double x = ps_plan_strictness(mean, cv, p, limit), want = -log1p(-p);
+		if (!isfinite(x) || cv < 0.01)
+			continue;
+		double low = 0, high = (1 - mean / limit) / (mean * cv * cv);
+		for (int k = 0; k < 200; k++) {
+			double mid = (low + high) / 2;
+			if (mid * limit - ps_plan_log_mgf(mid, mean, cv) < want)
+				low = mid;
+			else
+				high = mid;
+		}
+		/* near the summit rounding alone moves the root */
+		double slope = limit - mean / (1 - x * mean * cv * cv);
+		if (slope > 0.01 * limit)
+			expect_near(x, high, 1e-11);
+		assert_true(x * limit - ps_plan_log_mgf(x, mean, cv) >= want - 1e-12);
+		finite++;
+	}
+	assert_true(finite > 2000);
+}
+
 static void test_contract(void **state)
 {
 	struct ps_rng r;
@@ -583,6 +730,9 @@ int main(void)
 		cmocka_unit_test(test_strictness_inverts_latency),
 		cmocka_unit_test(test_above_exact_queues),
 		cmocka_unit_test(test_above_simulated_queues),
+		cmocka_unit_test(test_judged_as_part_by_part),
+		cmocka_unit_test(test_many_models),
+		cmocka_unit_test(test_strictness_as_by_halving),
 		cmocka_unit_test(test_contract),
 		cmocka_unit_test(test_slowdown_needs_company),
 		cmocka_unit_test(test_beside),

@@ -136,6 +136,8 @@ static json_t *search_json(const struct ps_plan_answer *a)
 	ps_json_set_real(o, "fineness", a->fineness);
 	ps_json_set_int(o, "splits_tried", a->splits_tried);
 	ps_json_set_int(o, "steps", r->steps);
+	ps_json_set_real(o, "start_usd_per_hour", r->start_usd_per_hour);
+	ps_json_set_real(o, "first_fit_decreasing_usd_per_hour", r->decreasing_usd_per_hour);
 	ps_json_set_real(o, "local_search_usd_per_hour", r->heuristic_usd_per_hour);
 	ps_json_set_int(o, "columns", r->columns);
 	ps_json_set_int(o, "nodes", r->nodes);

@@ -85,7 +85,9 @@ struct ps_plan_result {
 	enum ps_plan_bound bound_by;
 	bool optimal; /* plan and bound meet */
 	bool cut_by_time;
-	double heuristic_usd_per_hour; /* what greedy and local search found by themselves */
+	double start_usd_per_hour;	/* the cheapest plan that local search began with */
+	double decreasing_usd_per_hour; /* first fit decreasing, one of those; 0: was not made */
+	double heuristic_usd_per_hour;	/* what greedy and local search found by themselves */
 	int64_t steps, columns, rounds, nodes, pricings, pricings_cut;
 };
 

@@ -38,6 +38,10 @@ void ps_plan_space_fini(struct ps_plan_space *s);
 /* ps_plan_space_late says whether the time is over, and keeps in mind that it was. */
 bool ps_plan_space_late(const struct ps_plan_space *s);
 
+/* ps_plan_space_least_usd returns the need of a part alone in money of the fractional bound;
+ * INFINITY where it cannot be. */
+double ps_plan_space_least_usd(const struct ps_plan_space *s, int type, int kind);
+
 /* ps_plan_bound_fractional finds weights and values and returns their bound. */
 double ps_plan_bound_fractional(struct ps_plan_space *s);
 /* ps_plan_bound_company returns the bound that knows how groups slow each other down (the proof is
@@ -151,6 +155,9 @@ enum ps_status ps_plan_fill(const struct ps_plan_space *s, int type, const int *
 enum ps_status ps_plan_strict(const struct ps_plan_space *s, int *remaining, const int *only,
 			      int n_only, double tilt, double noise, struct ps_rng *r,
 			      struct ps_plan_bins *ret_bins);
+
+/* ps_plan_decreasing makes a plan of all parts by first fit decreasing. PS_ENOMEM. */
+enum ps_status ps_plan_decreasing(const struct ps_plan_space *s, struct ps_plan_bins *ret_bins);
 
 /* ps_plan_branch_and_price improves plan and bound in `result`. `bs` is the plan so far and becomes
  * a cheaper one. */

@@ -143,6 +143,27 @@ static enum ps_status begin(const struct ps_plan_space *s, struct ps_rng *r,
 	return PS_OK;
 }
 
+/* First fit decreasing, where there is time for it: the plan to begin with when it is cheaper. */
+static enum ps_status try_decreasing(const struct ps_plan_space *s, struct ps_plan_result *r,
+				     struct ps_plan_bins *bs)
+{
+	struct ps_plan_bins bins;
+
+	if (s->options->steps > 0 || ps_plan_space_late(s))
+		return PS_OK;
+	enum ps_status st = ps_plan_decreasing(s, &bins);
+	if (st != PS_OK)
+		return st;
+	r->decreasing_usd_per_hour = ps_plan_bins_cost(s, &bins);
+	if (r->decreasing_usd_per_hour < ps_plan_bins_cost(s, bs) - PS_PLAN_EPS) {
+		struct ps_plan_bins dearer = *bs;
+		*bs = bins;
+		bins = dearer;
+	}
+	ps_plan_bins_fini(&bins);
+	return PS_OK;
+}
+
 /* Machines of one price and set stand together, dear ones first. */
 static int by_type(const void *a, const void *b)
 {
@@ -225,8 +246,9 @@ static enum ps_status find(struct ps_plan_space *s, struct ps_plan_bins *bs,
 		}
 		return st;
 	}
-	if (begin(s, &rng, bs) != PS_OK)
+	if (begin(s, &rng, bs) != PS_OK || try_decreasing(s, r, bs) != PS_OK)
 		return ps_error_set(err, PS_ENOMEM, "no memory for a plan");
+	r->start_usd_per_hour = ps_plan_bins_cost(s, bs);
 	search(s, bs, r, &rng);
 	double rounded = ps_plan_bound_round(s, r->bound_usd_per_hour);
 	bool open = ps_plan_bins_cost(s, bs) > rounded * (1 + s->options->gap) + PS_PLAN_EPS;

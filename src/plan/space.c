@@ -143,6 +143,18 @@ void ps_plan_space_fini(struct ps_plan_space *s)
 	memset(s, 0, sizeof(*s));
 }
 
+double ps_plan_space_least_usd(const struct ps_plan_space *s, int type, int kind)
+{
+	size_t cell = (size_t)type * (size_t)s->kinds + (size_t)kind;
+	double usd = 0;
+
+	if (s->level[cell] < 0)
+		return INFINITY;
+	for (int d = 0; d < s->dims; d++)
+		usd += s->weight[type * s->dims + d] * s->own[cell * (size_t)s->dims + (size_t)d];
+	return usd;
+}
+
 bool ps_plan_space_late(const struct ps_plan_space *s)
 {
 	bool late = ps_clock_read(s->options->clock) >= s->deadline_ns;

@@ -36,26 +36,13 @@ static int strictest_first(const void *a, const void *b)
 	return (x->kind > y->kind) - (x->kind < y->kind);
 }
 
-/* The need of a part alone in money of the fractional bound; INFINITY where it cannot be. */
-static double least_usd(const struct ps_plan_space *s, int type, int kind)
-{
-	size_t cell = (size_t)type * (size_t)s->kinds + (size_t)kind;
-	double usd = 0;
-
-	if (s->level[cell] < 0)
-		return INFINITY;
-	for (int d = 0; d < s->dims; d++)
-		usd += s->weight[type * s->dims + d] * s->own[cell * (size_t)s->dims + (size_t)d];
-	return usd;
-}
-
 static int home_of(const struct ps_plan_space *s, int kind)
 {
 	int best = -1;
 	double least = INFINITY;
 
 	for (int t = 0; t < s->types; t++) {
-		double usd = least_usd(s, t, kind);
+		double usd = ps_plan_space_least_usd(s, t, kind);
 		if (best < 0 ? s->level[(size_t)t * (size_t)s->kinds + (size_t)kind] >= 0
 			     : usd < least) {
 			best = t;
@@ -111,9 +98,9 @@ static int types_for(const struct strict *x, int kind, int *ret_types)
 	int n = 0;
 
 	for (int t = 0; t < x->s->types; t++)
-		least = fmin(least, least_usd(x->s, t, kind));
+		least = fmin(least, ps_plan_space_least_usd(x->s, t, kind));
 	for (int t = 0; t < x->s->types; t++) {
-		double mine = least_usd(x->s, t, kind);
+		double mine = ps_plan_space_least_usd(x->s, t, kind);
 		int at = n < MOST_TYPES ? n : MOST_TYPES;
 		if (x->s->level[(size_t)t * (size_t)x->s->kinds + (size_t)kind] < 0 ||
 		    mine * WORTHWHILE > least)

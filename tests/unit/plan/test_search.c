@@ -256,6 +256,74 @@ static void test_counts_of_machines_are_branched_on(void **state)
 	ps_plan_solution_free(&found.plan);
 }
 
+/* ---- first fit decreasing ---- */
+
+/* Where each goes is known: one type of one size, parts in falling order. */
+static void test_first_fit_decreasing(void **state)
+{
+	static const struct {
+		double size[6];
+		int parts[6], most[6], machines, apart[2]; /* apart: kinds; the same: none */
+	} rows[] = {
+		/* 6+4, 5+4, 3+2; */
+		{{0.6, 0.5, 0.4, 0.3, 0.2}, {1, 1, 2, 1, 1}, {1, 1, 2, 1, 1}, 3, {0, 0}},
+		/* a part of 4 is a third machine's where two of its tenant are kept apart, */
+		{{0.4}, {3}, {1}, 3, {0, 0}},
+		{{0.4}, {3}, {3}, 2, {0, 0}},
+		/* and so are tenants that are. */
+		{{0.2, 0.1}, {1, 1}, {1, 1}, 1, {0, 0}},
+		{{0.2, 0.1}, {1, 1}, {1, 1}, 2, {0, 1}},
+		/* Small ones fill what is left: 5+3+2, 3+3+2. */
+		{{0.5, 0.3, 0.2}, {1, 3, 2}, {1, 3, 2}, 2, {0, 0}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		static struct scene s;
+		int kinds = 0;
+		memset(&s, 0, sizeof(s));
+		for (; kinds < 6 && rows[i].parts[kinds]; kinds++) {
+			s.size[kinds] = rows[i].size[kinds];
+			s.kinds[kinds] = (struct ps_plan_kind){.parts = rows[i].parts[kinds],
+							       .most = rows[i].most[kinds],
+							       .apart = s.apart[kinds]};
+		}
+		if (rows[i].apart[0] != rows[i].apart[1])
+			keep_apart(&s, rows[i].apart[0], rows[i].apart[1]);
+		s.room[0] = 1;
+		s.types[0].usd_per_hour = 1;
+		s.additive = (struct ps_plan_additive){1, kinds, 1, s.size, s.room};
+		s.oracle = ps_plan_additive_oracle(&s.additive);
+		s.problem = (struct ps_plan_problem){&s.oracle, s.types, s.kinds};
+		ps_clock_fake_init(&s.clock, 0);
+		s.options = (struct ps_plan_options){
+			.clock = &s.clock.clock, .time_limit_ns = PS_NS_PER_SEC, .only_type = -1};
+		struct ps_plan_result r;
+		solve(&s, PS_PLAN_HEURISTIC, &r);
+		if (fabs(r.decreasing_usd_per_hour - rows[i].machines) > 1e-9)
+			fail_msg("row %zu: %g machines, not %d", i, r.decreasing_usd_per_hour,
+				 rows[i].machines);
+		ps_plan_solution_free(&r.plan);
+	}
+}
+
+/* The search begins with it where it is the cheapest, and never with a dearer one. */
+static void test_search_begins_with_the_cheapest(void **state)
+{
+	static struct scene s;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 150; seed++) {
+		struct ps_plan_result r;
+		draw(&s, seed);
+		solve(&s, PS_PLAN_HEURISTIC, &r);
+		assert_true(r.decreasing_usd_per_hour > 0);
+		assert_true(r.start_usd_per_hour <= r.decreasing_usd_per_hour + 1e-9);
+		assert_true(r.plan.usd_per_hour <= r.start_usd_per_hour + 1e-9);
+		ps_plan_solution_free(&r.plan);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +332,8 @@ int main(void)
 		cmocka_unit_test(test_what_listing_patterns_says),
 		cmocka_unit_test(test_bounds_are_rounded_to_sums_of_prices),
 		cmocka_unit_test(test_counts_of_machines_are_branched_on),
+		cmocka_unit_test(test_first_fit_decreasing),
+		cmocka_unit_test(test_search_begins_with_the_cheapest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

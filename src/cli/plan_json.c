@@ -232,6 +232,13 @@ json_t *ps_cli_plan_json(const struct ps_plan_answer *a)
 		json_object_set_new(o, "compared", compared_json(a));
 	if (a->without_spot_usd_per_hour > 0) {
 		ps_json_set_real(o, "without_spot_usd_per_hour", a->without_spot_usd_per_hour);
+		ps_json_set_string(o, "revocations_outlived_by",
+				   a->split.with_spot == PS_PLAN_SPOT_REPLACED ? "notice"
+				   : a->split.with_spot			       ? "replica"
+									       : NULL);
+		if (a->without_notice_usd_per_hour > 0)
+			ps_json_set_real(o, "without_notice_usd_per_hour",
+					 a->without_notice_usd_per_hour);
 		ps_json_set_real(o, "spot_two_away", a->two_away);
 		ps_json_set_real(o, "revocations_per_month", a->revocations_per_month);
 	}

@@ -101,6 +101,14 @@ static void spot(const struct ps_plan_answer *a, struct ps_strbuf *out)
 	if (!a->split.with_spot)
 		ps_strbuf_puts(out, "With them, and the replicas that outlive a revocation, it is "
 				    "not cheaper.\n");
+	else if (a->split.with_spot == PS_PLAN_SPOT_REPLACED)
+		ps_strbuf_printf(
+			out,
+			"Spot prices are expected ones, with machines that start anew; about %.3g "
+			"revocations a month. Each is said so long before that a machine that is "
+			"started then serves in time, and no replica is rented to outlive it. "
+			"Without counting on the notice: %.4g $/h.\n",
+			a->revocations_per_month, a->without_notice_usd_per_hour);
 	else
 		ps_strbuf_printf(
 			out,

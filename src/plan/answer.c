@@ -143,7 +143,7 @@ static enum ps_status keep_other(const struct ps_plan_split *s, int type,
 
 struct choice {
 	double fineness, usd;
-	bool with_spot;
+	enum ps_plan_spot with_spot;
 	bool cut_by_time; /* a try was */
 };
 
@@ -205,12 +205,13 @@ static bool is_refusal_of_fine(enum ps_status st, double fineness)
 }
 
 static enum ps_status try_splits(const struct ps_plan_case *c,
-				 const struct ps_plan_answer_options *o, bool with_spot,
-				 struct ps_plan_answer *a, struct choice *best,
-				 struct ps_error *err)
+				 const struct ps_plan_answer_options *o,
+				 enum ps_plan_spot with_spot, struct ps_plan_answer *a,
+				 struct choice *best, struct ps_error *err)
 {
 	int n = (int)(sizeof(finenesses) / sizeof(*finenesses));
-	int64_t ns = (int64_t)(TRY_SHARE / (c->has_spot ? 2 * n : n) * (double)o->time_limit_ns);
+	int64_t ns = (int64_t)(TRY_SHARE / (n * (1 + c->has_spot + c->has_replaced)) *
+			       (double)o->time_limit_ns);
 	struct ps_plan_split before = {0}, s;
 	enum ps_status st = PS_OK;
 
@@ -284,13 +285,18 @@ static enum ps_status best_of_one_type(const struct ps_plan_answer_options *o,
 static enum ps_status choose(const struct ps_plan_case *c, const struct ps_plan_answer_options *o,
 			     struct ps_plan_answer *a, struct choice *best, struct ps_error *err)
 {
-	*best = (struct choice){0, INFINITY, false, false};
+	*best = (struct choice){0, INFINITY, PS_PLAN_NO_SPOT, false};
 	tell(o, "trying how finely to split");
-	enum ps_status st = try_splits(c, o, false, a, best, err);
+	enum ps_status st = try_splits(c, o, PS_PLAN_NO_SPOT, a, best, err);
 	if (st == PS_OK && c->has_spot) {
 		a->without_spot_usd_per_hour = best->usd;
 		tell(o, "trying spot machines");
-		st = try_splits(c, o, true, a, best, err);
+		st = try_splits(c, o, PS_PLAN_SPOT_SPARE, a, best, err);
+	}
+	if (st == PS_OK && c->has_replaced) {
+		a->without_notice_usd_per_hour = best->usd;
+		tell(o, "trying spot machines that are replaced in time");
+		st = try_splits(c, o, PS_PLAN_SPOT_REPLACED, a, best, err);
 	}
 	return st;
 }

@@ -48,6 +48,8 @@ struct ps_plan_answer {
 	struct ps_plan_other dedicated, homogeneous, first_fit;
 	double without_spot_usd_per_hour; /* found before spot machines were tried; 0: they were not
 					   */
+	/* found before the notice of a revocation was counted on; 0: no type is replaced in time */
+	double without_notice_usd_per_hour;
 	double revocations_per_month;
 	/* The share of time in which a tenant has two or more of its machines away, if they are
 	 * revoked independently: of the tenant where it is greatest. */

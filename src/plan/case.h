@@ -110,6 +110,7 @@ struct ps_plan_case_type {
 	double listed_usd_per_hour;
 	double revoked_per_hour;
 	int64_t notice_ns, start_ns;
+	bool replaced_in_time; /* spot: the next one serves before this one goes */
 };
 
 struct ps_plan_case_model {
@@ -128,6 +129,7 @@ struct ps_plan_case {
 	struct ps_plan_case_model *models;
 	int n_tenants, n_types, n_models, hours;
 	bool has_spot;
+	bool has_replaced; /* spot types that are replaced in time are there */
 
 	struct ps_plan_host *hosts;
 	struct ps_plan_service *services; /* [type * n_models + model] */
@@ -178,9 +180,16 @@ void ps_plan_case_fini(struct ps_plan_case *c);
 
 /* ---- tenants cut into parts ---- */
 
+/* What tenants that allow spot machines may be on. 0: none of them. */
+enum ps_plan_spot {
+	PS_PLAN_NO_SPOT,
+	PS_PLAN_SPOT_SPARE,    /* all, with a replica to spare that outlives a revocation */
+	PS_PLAN_SPOT_REPLACED, /* those that are replaced in time, with none */
+};
+
 struct ps_plan_split {
 	const struct ps_plan_case *c;
-	bool with_spot;
+	enum ps_plan_spot with_spot;
 	int *parts;   /* [tenant] */
 	int *kind_of; /* [tenant] */
 	struct ps_plan_kind *kinds;
@@ -198,11 +207,13 @@ struct ps_plan_split {
 /* ps_plan_case_split cuts every tenant into equal parts: as few as its replicas and the machines
  * allow, or, with `fineness` > 0, so many that none takes more than that share of what its cheapest
  * type can carry. A tenant that is to survive the loss of a machine has at least two, each fit to
- * carry its share when one is gone. `with_spot`: tenants that allow spot machines may have them,
- * and survive. PS_EINVAL when an agreement cannot be kept on any type: which tenant, why, and the
- * nearest that can; PS_ENOMEM. `ret_split` must not move afterwards, and `c` must outlive it. */
-enum ps_status ps_plan_case_split(const struct ps_plan_case *c, double fineness, bool with_spot,
-				  struct ps_plan_split *ret_split, struct ps_error *err);
+ * carry its share when one is gone. `with_spot`: which spot machines tenants that allow them may
+ * have, and whether they survive. PS_EINVAL when an agreement cannot be kept on any type: which
+ * tenant, why, and the nearest that can; PS_ENOMEM. `ret_split` must not move afterwards, and `c`
+ * must outlive it. */
+enum ps_status ps_plan_case_split(const struct ps_plan_case *c, double fineness,
+				  enum ps_plan_spot with_spot, struct ps_plan_split *ret_split,
+				  struct ps_error *err);
 void ps_plan_split_fini(struct ps_plan_split *s);
 
 /* ps_plan_case_any_split returns what no plan goes below, however traffic is split and with spot

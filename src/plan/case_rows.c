@@ -289,7 +289,9 @@ static const struct ps_conf_option revocation_rows[] = {
 	 .type = PS_CONF_DURATION,
 	 .offset = REVOCATION(notice_ns),
 	 .def = "0",
-	 .help = "How long before it goes that is said.",
+	 .help = "How long before it goes that is said. Where start takes no longer, a machine "
+		 "that is "
+		 "started then serves in time, and no replica is needed to outlive it.",
 	 .min = 0,
 	 .max = 8.64e13},
 	{.name = "start",

@@ -19,15 +19,17 @@ struct carried {
 	double most_bytes; /* the greatest memory that is to be had */
 };
 
-static bool spot_is_fine(const struct ps_plan_tenant *t, bool with_spot)
+static bool spot_is_fine(const struct ps_plan_tenant *t, enum ps_plan_spot with_spot)
 {
-	return with_spot && t->spot;
+	return with_spot != PS_PLAN_NO_SPOT && t->spot;
 }
 
 static bool may_be_on(const struct ps_plan_case *c, const struct ps_plan_tenant *t, int type,
-		      bool with_spot)
+		      enum ps_plan_spot with_spot)
 {
-	if (c->types[type].spot && !spot_is_fine(t, with_spot))
+	if (c->types[type].spot &&
+	    (!spot_is_fine(t, with_spot) ||
+	     (with_spot == PS_PLAN_SPOT_REPLACED && !c->types[type].replaced_in_time)))
 		return false;
 	return !t->allowed || t->allowed[type];
 }
@@ -54,8 +56,8 @@ static double carry_on(const struct ps_plan_case *c, const struct ps_plan_tenant
 	return isinf(strict) ? 0 : h->lanes / ps_plan_load_at(strict, s->high_s, s->cv);
 }
 
-static void carry(const struct ps_plan_case *c, const struct ps_plan_tenant *t, bool with_spot,
-		  struct carried *ret)
+static void carry(const struct ps_plan_case *c, const struct ps_plan_tenant *t,
+		  enum ps_plan_spot with_spot, struct carried *ret)
 {
 	*ret = (struct carried){.least_usd = INFINITY, .reason = PS_PLAN_NO_PROFILE};
 	for (int k = 0; k < c->n_types; k++) {
@@ -78,7 +80,7 @@ double ps_plan_case_any_split(const struct ps_plan_case *c)
 	for (int i = 0; i < c->n_tenants; i++) {
 		const struct ps_plan_tenant *t = &c->tenants[i];
 		if (i == 0 || t->file != t[-1].file)
-			carry(c, t, true, &x);
+			carry(c, t, PS_PLAN_SPOT_SPARE, &x);
 		for (int h = 0; h < c->hours; h++)
 			usd[h] += t->rates_rps[h] > 0 ? t->rates_rps[h] * x.least_usd : 0;
 	}
@@ -89,14 +91,14 @@ double ps_plan_case_any_split(const struct ps_plan_case *c)
 
 /* ---- refusals ---- */
 
-static bool survives(const struct ps_plan_tenant *t, bool with_spot)
+static bool survives(const struct ps_plan_tenant *t, enum ps_plan_spot with_spot)
 {
-	return t->survive || spot_is_fine(t, with_spot);
+	return t->survive || (t->spot && with_spot == PS_PLAN_SPOT_SPARE);
 }
 
 /* The least limit that a type keeps for the tenant's rate, in parts that leave it some room. */
 static double nearest_on(const struct ps_plan_case *c, const struct ps_plan_tenant *t, int type,
-			 bool with_spot)
+			 enum ps_plan_spot with_spot)
 {
 	const struct ps_plan_service *s = &c->services[type * c->n_models + t->model];
 	const struct ps_plan_footprint *f = &c->footprints[t->model];
@@ -122,7 +124,8 @@ static int64_t advised_ns(double seconds)
 }
 
 static enum ps_status refuse_too_slow(const struct ps_plan_case *c, const struct ps_plan_tenant *t,
-				      const struct carried *x, bool with_spot, struct ps_error *err)
+				      const struct carried *x, enum ps_plan_spot with_spot,
+				      struct ps_error *err)
 {
 	char sla[PS_SLA_SIZE], nearest[PS_UNITS_SIZE];
 	double least = INFINITY;
@@ -152,7 +155,8 @@ static enum ps_status refuse_too_slow(const struct ps_plan_case *c, const struct
 }
 
 static enum ps_status refuse(const struct ps_plan_case *c, const struct ps_plan_tenant *t,
-			     const struct carried *x, bool with_spot, struct ps_error *err)
+			     const struct carried *x, enum ps_plan_spot with_spot,
+			     struct ps_error *err)
 {
 	const struct ps_plan_footprint *f = &c->footprints[t->model];
 	char want[PS_UNITS_SIZE], have[PS_UNITS_SIZE];
@@ -184,7 +188,7 @@ static enum ps_status refuse(const struct ps_plan_case *c, const struct ps_plan_
 
 /* Too many machines: is that the limit's fault, or would any limit need them? */
 static enum ps_status refuse_parts(const struct ps_plan_case *c, const struct ps_plan_tenant *t,
-				   double parts, bool with_spot, struct carried *x,
+				   double parts, enum ps_plan_spot with_spot, struct carried *x,
 				   struct ps_error *err)
 {
 	for (int k = 0; k < c->n_types; k++) {
@@ -199,7 +203,7 @@ static enum ps_status refuse_parts(const struct ps_plan_case *c, const struct ps
 }
 
 static enum ps_status choose_parts(const struct ps_plan_case *c, const struct ps_plan_tenant *t,
-				   double fineness, bool with_spot, int *ret_parts,
+				   double fineness, enum ps_plan_spot with_spot, int *ret_parts,
 				   struct ps_error *err)
 {
 	struct carried x;
@@ -400,8 +404,9 @@ static enum ps_status make_problem(struct ps_plan_split *s, struct ps_error *err
 	return st;
 }
 
-enum ps_status ps_plan_case_split(const struct ps_plan_case *c, double fineness, bool with_spot,
-				  struct ps_plan_split *ret_split, struct ps_error *err)
+enum ps_status ps_plan_case_split(const struct ps_plan_case *c, double fineness,
+				  enum ps_plan_spot with_spot, struct ps_plan_split *ret_split,
+				  struct ps_error *err)
 {
 	struct ps_plan_split *s = ret_split;
 

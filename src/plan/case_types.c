@@ -178,10 +178,13 @@ static bool add_type(struct ps_plan_case *c, const struct ps_cost_price *p, bool
 		t->notice_ns = r->notice_ns;
 		t->start_ns = r->start_ns;
 		t->listed_usd_per_hour = p->spot_usd_per_hour;
-		/* Each revocation pays for a machine that starts and does not serve yet. */
+		/* Each revocation pays for a machine that starts and does not serve yet, whether
+		 * the old one still does (notice) or not. */
 		t->usd_per_hour = p->spot_usd_per_hour *
 				  (1 + t->revoked_per_hour * (double)r->start_ns * 1e-9 / 3600);
+		t->replaced_in_time = r->start_ns <= r->notice_ns;
 		c->has_spot = true;
+		c->has_replaced |= t->replaced_in_time;
 	}
 	if (asprintf(&t->name, "%s/%s%s", p->provider, p->instance_type, spot ? " spot" : "") < 0) {
 		t->name = NULL;

@@ -4,10 +4,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* The share of time that a machine of the type is away: revoked, and the next one starting. */
+/* The share of time that a machine of the type is away: revoked, and the next one, which was
+ * started when the notice came, not there yet. */
 static double away(const struct ps_plan_case_type *t)
 {
-	double x = t->revoked_per_hour * (double)t->start_ns * 1e-9 / 3600;
+	double gap_s = fmax((double)(t->start_ns - t->notice_ns), 0) * 1e-9;
+	double x = t->revoked_per_hour * gap_s / 3600;
 
 	return x / (1 + x);
 }

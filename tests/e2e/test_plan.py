@@ -199,7 +199,10 @@ class Plan(unittest.TestCase):
         # Each revocation pays a tenth of an hour of a machine that starts: 0.5 x 0.1.
         self.assertAlmostEqual(one["usd_per_hour"], one["listed_usd_per_hour"] * 1.05)
         self.assertAlmostEqual(found["revocations_per_month"], 365 * found["machines"])
-        there, n = 1 / 1.05, found["machines"]  # a machine is away a twentieth of its time
+        self.assertEqual(found["revocations_outlived_by"], "replica")
+        self.assertNotIn("without_notice_usd_per_hour", found)
+        # The next one is started at the notice: it is missed for 5.5 minutes of each two hours.
+        there, n = 1 / (1 + 0.5 * 5.5 / 60), found["machines"]
         self.assertAlmostEqual(found["spot_two_away"],
                                1 - there**n - n * (1 - there) * there**(n - 1))
         for row in self.prices:  # so dear that the spare replica does not pay
@@ -207,6 +210,40 @@ class Plan(unittest.TestCase):
                 row["spot_usd_per_hour"] = row["on_demand_usd_per_hour"]
         found = self.plan(tenants)
         self.assertFalse(any(m["market"] == "spot" for m in machines(found)))
+
+    def test_notice(self):
+        """(notice, more of the tenant, machines): a replacement in time needs no replica."""
+        tenants = [tenant("t", rate="1/s", spot=True)]
+        for notice, more, count in (("359s", {}, 2), ("6m", {}, 1), ("10m", {"survive": True}, 2)):
+            with self.subTest(notice=notice):
+                self.revocations = [{"per_hour": 0.5, "start": "6m", "notice": notice,
+                                     "source": "a test", "source_date": "2026-01-01"}]
+                found = self.plan([{**tenants[0], **more}])
+                self.check(found, ["t"])
+                self.assertEqual(found["machines"], count)
+                self.assertAlmostEqual(found["usd_per_hour"], count * 0.03 * 1.05)
+                self.assertAlmostEqual(found["without_spot_usd_per_hour"], 0.2 if more else 0.1)
+                if count == 1:
+                    self.assertEqual(found["revocations_outlived_by"], "notice")
+                    self.assertAlmostEqual(found["without_notice_usd_per_hour"], 2 * 0.03 * 1.05)
+                    self.assertEqual(found["spot_two_away"], 0)
+                    said = run("plan", self.dir / "plan.yaml").stdout
+                    self.assertIn("Without counting on the notice: 0.063 $/h.", said)
+                elif more:
+                    self.assertEqual(found["spot_two_away"], 0)
+
+    def test_notice_of_some_types(self):
+        """Without a replica only on types that are replaced in time, though another is cheaper."""
+        said = {"per_hour": 0.5, "source": "a test", "source_date": "2026-01-01"}
+        self.prices[1]["spot_usd_per_hour"] = 0.04
+        self.prices[0]["spot_usd_per_hour"] = 0.03
+        self.revocations = [{**said, "instance_type": "small", "start": "6m"},
+                            {**said, "instance_type": "medium", "start": "2m", "notice": "2m"}]
+        found = self.plan([tenant("t", rate="1/s", spot=True)])
+        self.assertEqual([(m["instance_type"], m["market"]) for m in machines(found)],
+                         [("medium", "spot")])
+        self.assertAlmostEqual(found["usd_per_hour"], 0.04 * (1 + 0.5 / 30))
+        self.assertAlmostEqual(found["without_notice_usd_per_hour"], 2 * 0.03 * 1.05)
 
     def test_service_times_of_the_type(self):
         found = self.plan([tenant("t", model="b", rate="1/s")])

@@ -66,6 +66,17 @@ static void read_config(struct bench *b)
 		fail_msg("%s: %s", err.where, err.what);
 }
 
+/* The ledger asks it whether models are loaded on demand. */
+static void make_dispatch(struct bench *b)
+{
+	struct ps_error err;
+	const struct ps_dispatch_config c = {.tenancy = b->server.snapshot->tenancy,
+					     .repo = b->server.repo,
+					     .n_lanes = 1,
+					     .cpus = 1};
+	assert_int_equal(ps_dispatch_new(&c, &b->server.dispatch, &err), PS_OK);
+}
+
 static int set_up(void **state)
 {
 	struct bench *b = calloc(1, sizeof *b);
@@ -83,6 +94,7 @@ static int set_up(void **state)
 	b->io.observe = &b->observe;
 	read_config(b);
 	assert_int_equal(ps_repo_new(&b->server.repo), PS_OK);
+	make_dispatch(b);
 	assert_int_equal(ps_state_open(b->dir, WALL, &b->observe.state, &err), PS_OK);
 	assert_int_equal(ps_serve_ledger_new(&b->observe, &b->observe.ledger, &err), PS_OK);
 	b->observe.ledger->minute = WALL / MINUTE;
@@ -97,6 +109,7 @@ static int tear_down(void **state)
 	char command[96];
 	ps_serve_ledger_free(b->observe.ledger);
 	ps_state_close(b->observe.state);
+	ps_dispatch_free(b->server.dispatch);
 	ps_repo_free(b->server.repo);
 	ps_serve_snapshot_unref(b->server.snapshot);
 	for (size_t i = 0; i < b->io.n_buckets; i++)

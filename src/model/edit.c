@@ -19,22 +19,6 @@ enum ps_status ps_edit_malformed(const struct ps_edit *e, const uint8_t *pos, co
 
 /* ---- stored tensors ---- */
 
-static bool read_ints(const struct ps_stored *t, int64_t *ret)
-{
-	if (t->raw && t->raw_bytes == t->elements * (int64_t)sizeof *ret) {
-		memcpy(ret, t->raw, (size_t)t->raw_bytes);
-		return true;
-	}
-	struct ps_wire w = {.pos = t->int64s, .end = t->int64s + t->int64s_len};
-	for (int64_t i = 0; i < t->elements; i++) {
-		uint64_t v;
-		if (w.pos >= w.end || !ps_wire_varint(&w, &v))
-			return false;
-		ret[i] = (int64_t)v;
-	}
-	return true;
-}
-
 /* Raw bytes, or packed floats, which lie the same way. */
 static const void *values_of(const struct ps_stored *t)
 {
@@ -74,7 +58,7 @@ static enum ps_status take_stored(struct ps_edit *e, const struct ps_wire_field 
 		int64_t *ints = ps_arena_alloc(&e->arena, PS_TENSOR_MAX_RANK * sizeof *ints);
 		if (!ints)
 			return ps_error_set(err, PS_ENOMEM, "no memory for stored tensors");
-		to->ints = read_ints(&t, ints) ? ints : NULL;
+		to->ints = ps_stored_int64s(&t, ints) ? ints : NULL;
 	}
 	e->n_stored += st == PS_OK;
 	return st;

@@ -145,24 +145,6 @@ static enum ps_status value_of(struct builder *b, const char *name, size_t len, 
 
 /* ---- stored tensors ---- */
 
-static bool int64s_of(const struct ps_stored *t, int64_t *ret)
-{
-	if (t->raw && t->raw_bytes == t->elements * (int64_t)sizeof *ret) {
-		memcpy(ret, t->raw, (size_t)t->raw_bytes);
-		return true;
-	}
-	if (!t->int64s)
-		return t->elements == 0;
-	struct ps_wire w = {.pos = t->int64s, .end = t->int64s + t->int64s_len};
-	for (int64_t i = 0; i < t->elements; i++) {
-		uint64_t v;
-		if (w.pos >= w.end || !ps_wire_varint(&w, &v))
-			return false;
-		ret[i] = (int64_t)v;
-	}
-	return true;
-}
-
 static enum ps_status fill_stored(struct builder *b, int value, const struct ps_stored *t)
 {
 	struct ps_shapes_value *v = &b->s->values[value];
@@ -176,7 +158,7 @@ static enum ps_status fill_stored(struct builder *b, int value, const struct ps_
 	if (!ints)
 		return no_memory(b);
 	v->ints = ints;
-	v->n_ints = int64s_of(t, ints) ? (int)t->elements : -1;
+	v->n_ints = ps_stored_int64s(t, ints) ? (int)t->elements : -1;
 	return PS_OK;
 }
 

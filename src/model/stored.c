@@ -1,5 +1,7 @@
 #include "model/stored_internal.h"
 
+#include <string.h>
+
 static bool take_dim(struct ps_stored *t, uint64_t dim)
 {
 	if (t->rank < PS_TENSOR_MAX_RANK)
@@ -63,4 +65,22 @@ bool ps_stored_read(const uint8_t *data, size_t len, struct ps_stored *ret_store
 	*ret_what = "a stored tensor";
 	*ret_stored = t;
 	return !w.broken;
+}
+
+bool ps_stored_int64s(const struct ps_stored *t, int64_t *ret)
+{
+	if (t->raw && t->raw_bytes == t->elements * (int64_t)sizeof *ret) {
+		memcpy(ret, t->raw, (size_t)t->raw_bytes);
+		return true;
+	}
+	if (!t->int64s)
+		return t->elements == 0;
+	struct ps_wire w = {.pos = t->int64s, .end = t->int64s + t->int64s_len};
+	for (int64_t i = 0; i < t->elements; i++) {
+		uint64_t v;
+		if (w.pos >= w.end || !ps_wire_varint(&w, &v))
+			return false;
+		ret[i] = (int64_t)v;
+	}
+	return true;
 }

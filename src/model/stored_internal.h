@@ -25,5 +25,8 @@ struct ps_stored {
  * shape: *ret_pos is where, *ret_what in what. */
 bool ps_stored_read(const uint8_t *data, size_t len, struct ps_stored *ret_stored,
 		    const uint8_t **ret_pos, const char **ret_what);
+/* ps_stored_int64s copies the values of an int64 tensor to `ret`, which has room for `elements`.
+ * False when there are fewer, as of one whose values lie in another file. */
+bool ps_stored_int64s(const struct ps_stored *t, int64_t *ret);
 
 #endif

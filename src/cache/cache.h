@@ -16,6 +16,12 @@
 
 struct ps_cache;
 
+/* What was asked of an item is forgotten altogether when less than this of one request is left: a
+ * single request after six half-lives, n per epoch (asked for long) after
+ * half-life x log2(64 n / (1 - 1/2^(1/half-life))) epochs. A tenant of whom nothing is left takes
+ * no part: the others' shares are of fewer. */
+#define PS_CACHE_FORGOTTEN (1. / 64)
+
 struct ps_cache_options {
 	enum ps_cache_kind policy;
 	int64_t capacity_bytes; /* for configurations: keep out of it what must stay free, as for an
@@ -64,15 +70,16 @@ void ps_cache_ask(struct ps_cache *c, int tenant, int item);
 
 /* What an epoch decided. Borrowed from the cache until its next epoch or change of items. */
 struct ps_cache_epoch {
-	uint64_t number;		  /* from 1 */
-	const struct ps_cache_plan *plan; /* NULL: nothing was ever asked for */
-	int drawn;			  /* the configuration in force */
-	const uint64_t *wants;		  /* its items, a bit per item number */
-	bool reused, renewed, switched;	  /* the plan is the last one; drawn whatever was there; the
-					   * configuration is another one */
-	double u[2];			  /* the random numbers of the draw, for the log */
-	double renew;			  /* the chance of a draw whatever was there */
-	double loads_s;			  /* what this switch costs in loads */
+	uint64_t number; /* from 1 */
+	const struct ps_cache_plan
+		*plan;	       /* NULL: nothing was ever asked for. Kept while nothing is */
+	int drawn;	       /* the configuration in force */
+	const uint64_t *wants; /* its items, a bit per item number */
+	bool reused, renewed, switched; /* the plan is the last one; drawn whatever was there; the
+					 * configuration is another one */
+	double u[2];			/* the random numbers of the draw, for the log */
+	double renew;			/* the chance of a draw whatever was there */
+	double loads_s;			/* what this switch costs in loads */
 };
 
 /* ps_cache_epoch_end ends an epoch: forgets by the half-life, plans for what is asked for, draws.
@@ -82,7 +89,7 @@ enum ps_status ps_cache_epoch_end(struct ps_cache *c, struct ps_cache_epoch *ret
 				  struct ps_error *err);
 /* The same in three steps, for a caller that others wait for: begin and commit are short (O(tenants
  * x items)), and run, which may take long, touches nothing of the cache, so that it needs no mutex.
- * One job at a time. *ret_job is NULL when nothing was ever asked for. Commit frees the job; one
+ * One job at a time. *ret_job is NULL when nothing is asked for. Commit frees the job; one
  * that is not run, or failed, is freed by ps_cache_job_free. Items that were dropped meanwhile are
  * in no configuration; a plan that fits no more (less capacity, larger items, another pin) is given
  * up: the number of the epoch stays. */

@@ -7,16 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The mean by the half-life: sums of requests weighted by age, over the weight of all epochs. */
+/* The mean by the half-life: sums of requests weighted by age, over the weight of all epochs. What
+ * is left of a request never ends by halving: under PS_CACHE_FORGOTTEN of one it is nothing, so
+ * that who has finished takes no part any more. */
 static double forget(struct ps_cache *c)
 {
-	double all = 0;
+	double all = 0, dust = PS_CACHE_FORGOTTEN * (1 - c->keep);
 
 	c->mass = c->keep * c->mass + (1 - c->keep);
 	for (int i = 0; i < c->tenants; i++)
 		for (int j = 0; j < c->items; j++) {
 			size_t at = ps_cache_cell_of(c, i, j);
 			c->past[at] = c->keep * c->past[at] + (1 - c->keep) * c->fresh[at];
+			if (c->past[at] < dust)
+				c->past[at] = 0;
 			c->fresh[at] = 0;
 			c->mean[at] = c->past[at] / c->mass;
 			all += c->mean[at];

@@ -72,6 +72,39 @@ static void test_demand_is_forgotten_by_half(void **state)
 	ps_cache_free(c);
 }
 
+/* Halves never end. Who has finished is forgotten after the stated time, and leaves the others its
+ * part. */
+static void test_the_finished_leave(void **state)
+{
+	static const struct {
+		int asked, epochs; /* in a row, then without; half-life 1: 1/64 is left of ... */
+	} rows[] = {{1, 6}, {2, 7}, {100, 12}};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(rows) / sizeof(*rows); k++) {
+		struct ps_cache *c = make(PS_CACHE_PF, 10);
+		int a = tenant(c, "a", 1), b = tenant(c, "b", 1);
+		int x = item(c, "x", 10), y = item(c, "y", 10);
+		ask(c, b, y, rows[k].asked);
+		for (int n = 0; n <= rows[k].epochs + 1; n++) {
+			ask(c, a, x, 3);
+			struct ps_cache_epoch e = epoch(c);
+			bool there = n <= rows[k].epochs;
+			assert_int_equal(e.plan->entitled[b] > 0, there);
+			assert_true((ps_cache_demand(c, b, y) > 0) == there);
+			assert_true(fabs(e.plan->entitled[a] / e.plan->best[a] -
+					 (there ? 0.5 : 1)) < 1e-12);
+		}
+		/* Of nothing nothing is decided. */
+		for (int n = 0; n < 40; n++)
+			(void)epoch(c);
+		uint64_t last = ps_cache_last(c)->number;
+		assert_true(epoch(c).number == last);
+		assert_true(ps_cache_demand(c, a, x) == 0);
+		ps_cache_free(c);
+	}
+}
+
 /* A restart with the demand that was kept decides as before. */
 static void test_demand_put_back_decides(void **state)
 {
@@ -343,6 +376,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_demand_is_forgotten_by_half),
+		cmocka_unit_test(test_the_finished_leave),
 		cmocka_unit_test(test_demand_put_back_decides),
 		cmocka_unit_test(test_the_same_content_is_one_item),
 		cmocka_unit_test(test_what_does_not_fit_is_refused),

@@ -190,6 +190,32 @@ void residency_unpark(struct ps_dispatch *d, struct ps_dispatch_request *r)
 		it->resuming--; /* it will not come any more */
 }
 
+static void tell(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_dispatch_told what)
+{
+	struct residency *x = d->residency;
+	take_off(d, r);
+	r->told = what;
+	r->park_prev = x->told_last;
+	if (x->told_last)
+		x->told_last->park_next = r;
+	else
+		x->told_first = r;
+	x->told_last = r;
+}
+
+static void tell_all(struct ps_dispatch *d, struct item *it, bool good)
+{
+	while (it->first) {
+		it->resuming += good;
+		tell(d, it->first, good ? PS_DISPATCH_GOES_ON : PS_DISPATCH_IS_REFUSED);
+	}
+}
+
+static bool is_there(const struct ps_dispatch *d, const struct item *it)
+{
+	return ps_repo_state_of(d->config.repo, it->model, it->domain) == PS_REPO_READY;
+}
+
 /* Why an item cannot be had; PS_OK in *why: it can. */
 static enum ps_status refusal(struct ps_dispatch *d, const struct item *it, int64_t now_ns,
 			      int64_t *ret_wait_ns, struct ps_error *why)
@@ -223,7 +249,7 @@ static enum ps_status check_time(struct ps_dispatch *d, struct ps_dispatch_reque
 				 struct ps_error *err)
 {
 	char load[PS_UNITS_SIZE], has[PS_UNITS_SIZE];
-	int64_t wait = wait_ns(d->residency, it, now_ns);
+	int64_t wait = is_there(d, it) ? 0 : wait_ns(d->residency, it, now_ns);
 	request_fill_times(d, r, now_ns);
 	r->start_by_ns = d->residency->config.load_timeout_ns
 				 ? now_ns + d->residency->config.load_timeout_ns
@@ -260,6 +286,10 @@ static enum ps_status begin_wait(struct ps_dispatch *d, struct ps_dispatch_reque
 	if (due < INT64_MAX && ps_heap_push(&d->deadlines, &r->deadline, due) != PS_OK)
 		return ps_error_set(err, PS_ENOMEM, "out of memory");
 	park(d, r, item, now_ns);
+	/* Its load may have ended between the caller's look and this call: nothing would come to
+	 * wake it. */
+	if (is_there(d, &d->residency->items[item]))
+		tell_all(d, &d->residency->items[item], true);
 	return PS_OK;
 }
 
@@ -290,27 +320,6 @@ enum ps_status ps_dispatch_await(struct ps_dispatch *d, struct ps_dispatch_reque
 }
 
 /* ---- going on ----------------------------------------------------------------------------- */
-
-static void tell(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_dispatch_told what)
-{
-	struct residency *x = d->residency;
-	take_off(d, r);
-	r->told = what;
-	r->park_prev = x->told_last;
-	if (x->told_last)
-		x->told_last->park_next = r;
-	else
-		x->told_first = r;
-	x->told_last = r;
-}
-
-static void tell_all(struct ps_dispatch *d, struct item *it, bool good)
-{
-	while (it->first) {
-		it->resuming += good;
-		tell(d, it->first, good ? PS_DISPATCH_GOES_ON : PS_DISPATCH_IS_REFUSED);
-	}
-}
 
 /* Loads that are over without anybody's having told: the content was there already, the model was
  * unloaded, its file is another one. */

@@ -112,6 +112,32 @@ static void who_is_told_finds_its_model(void **state)
 	stop_machine(&m);
 }
 
+/* Its load ends between the look that found no instance and the call that parks: it is told at
+ * once, by whichever thread parks it. */
+static void who_parks_for_what_is_there_goes_on(void **state)
+{
+	(void)state;
+	START(m, 25);
+	struct ps_dispatch_request r;
+	have(&m, A, 0);
+	int told = m.n_resumed;
+	take_ticks(&m);
+	ps_dispatch_request_init(&r, B, m.models[0]);
+	r.account.received_ns = m.now;
+	r.deadline_ns = m.now + MS; /* a load would take 100 of them */
+	assert_int_equal(ps_dispatch_await(m.d, &r, m.now, &m.wait_ns, &m.err), PS_OK);
+	assert_int_equal(r.state, PS_DISPATCH_PARKED);
+	assert_true(ps_dispatch_next_tick_ns(m.d) <= m.now);
+	take_ticks(&m); /* and no loader is asked */
+	assert_int_equal(m.n_resumed, told + 1);
+	assert_ptr_equal(m.resumed[told], &r);
+	assert_int_equal(r.state, PS_DISPATCH_NEW);
+	assert_int_equal(m.n_opening, 0);
+	ps_dispatch_resumed(m.d, B, m.models[0]);
+	use(&m, B, 0);
+	stop_machine(&m);
+}
+
 /* One that is told and leaves before it is there keeps nobody out. */
 static void who_leaves_holds_nothing(void **state)
 {
@@ -649,6 +675,7 @@ int main(void)
 		cmocka_unit_test(the_longest_unused_goes_and_counts_until_it_is_gone),
 		cmocka_unit_test(a_run_is_never_interrupted),
 		cmocka_unit_test(who_is_told_finds_its_model),
+		cmocka_unit_test(who_parks_for_what_is_there_goes_on),
 		cmocka_unit_test(who_leaves_holds_nothing),
 		cmocka_unit_test(the_pinned_stay),
 		cmocka_unit_test(no_room_is_nobody_elses_trouble),

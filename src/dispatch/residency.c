@@ -8,10 +8,6 @@
 
 static const struct ps_dispatch_action nothing = {.kind = PS_DISPATCH_NOTHING};
 
-/* What a load takes of which nothing is known but the size of its file: 200 MB/s. */
-static const double FIRST_NS_PER_BYTE = 5;
-static const double SMOOTHING = 0.3; /* of a load in what is expected of the next unknown one */
-
 /* ---- life --------------------------------------------------------------------------------- */
 
 enum ps_status residency_new(struct ps_dispatch *d)
@@ -20,10 +16,9 @@ enum ps_status residency_new(struct ps_dispatch *d)
 	if (!r)
 		return PS_ENOMEM;
 	r->config = d->config.memory;
-	r->ns_per_byte = FIRST_NS_PER_BYTE;
 	r->retry_ns = r->epoch_ends_ns = INT64_MAX;
 	r->tenants_at = 1;
-	r->max_loading = 1;
+	loads_init(r);
 	d->residency = r;
 	ps_repo_on_demand(d->config.repo, true);
 	return fair_new(r, r->config.seed);
@@ -74,47 +69,6 @@ void residency_new_tenants(struct ps_dispatch *d)
 	d->residency->tenants_at++;
 }
 
-/* ---- what is known of loads --------------------------------------------------------------- */
-
-static int64_t expected_ns(const struct residency *r, const struct item *it)
-{
-	return it->load_ns > 0 ? it->load_ns : (int64_t)((double)it->bytes * r->ns_per_byte);
-}
-
-/* When its load will be over, if nothing new comes before it. */
-static int64_t wait_ns(const struct residency *r, const struct item *it, int64_t now_ns)
-{
-	int64_t left = it->fetched_ns ? it->fetched_ns + it->queued_ns - now_ns
-				      : r->queued_ns + expected_ns(r, it);
-	return left > 0 ? left : 0;
-}
-
-static void begun(struct residency *r, struct item *it, int tenant, int64_t now_ns)
-{
-	it->for_tenant = tenant;
-	it->fetched_ns = now_ns > 0 ? now_ns : 1;
-	it->own_ns = expected_ns(r, it);
-	r->queued_ns += it->own_ns;
-	it->queued_ns = r->queued_ns;
-	r->loads_due = true;
-}
-
-static void over(struct residency *r, struct item *it)
-{
-	if (!it->fetched_ns)
-		return;
-	r->queued_ns -= it->own_ns;
-	it->fetched_ns = it->queued_ns = it->own_ns = 0;
-	it->hangs = false;
-}
-
-static void failed(struct residency *r, struct item *it, int64_t now_ns)
-{
-	it->failures++;
-	if (it->failures >= PS_DISPATCH_MAX_FAILURES)
-		it->pause_until_ns = now_ns + r->config.load_pause_ns;
-}
-
 /* ---- having it loaded --------------------------------------------------------------------- */
 
 enum ps_status residency_fetch(struct ps_dispatch *d, int item, int tenant, int64_t now_ns)
@@ -126,16 +80,16 @@ enum ps_status residency_fetch(struct ps_dispatch *d, int item, int tenant, int6
 		it->failures = 0; /* another file, or it was fine the last time */
 	if (state == PS_REPO_LOADING || state == PS_REPO_READY) {
 		if (!it->fetched_ns && state == PS_REPO_LOADING)
-			begun(r, it, tenant, now_ns);
+			load_begun(r, it, tenant, now_ns);
 		else if (it->fetched_ns == 1 &&
 			 now_ns > 1) /* begun when nobody looked at a clock */
 			it->fetched_ns = now_ns;
 		return PS_OK;
 	}
 	enum ps_status s = ps_repo_fetch(d->config.repo, it->model, it->domain);
-	over(r, it);
+	load_over(r, it);
 	if (s == PS_OK)
-		begun(r, it, tenant, now_ns);
+		load_begun(r, it, tenant, now_ns);
 	return s;
 }
 
@@ -249,7 +203,7 @@ static enum ps_status check_time(struct ps_dispatch *d, struct ps_dispatch_reque
 				 struct ps_error *err)
 {
 	char load[PS_UNITS_SIZE], has[PS_UNITS_SIZE];
-	int64_t wait = is_there(d, it) ? 0 : wait_ns(d->residency, it, now_ns);
+	int64_t wait = is_there(d, it) ? 0 : loads_wait_ns(d->residency, it, now_ns);
 	request_fill_times(d, r, now_ns);
 	r->start_by_ns = d->residency->config.load_timeout_ns
 				 ? now_ns + d->residency->config.load_timeout_ns
@@ -331,9 +285,9 @@ static void settle_item(struct ps_dispatch *d, int item, int64_t now_ns)
 	bool was_under_way = it->fetched_ns != 0;
 	if (state == PS_REPO_LOADING)
 		return;
-	over(r, it);
+	load_over(r, it);
 	if (state == PS_REPO_FAILED && was_under_way)
-		failed(r, it, now_ns);
+		load_failed(r, it, now_ns);
 	else if (state == PS_REPO_READY)
 		it->failures = 0;
 	if (!it->first)
@@ -406,7 +360,7 @@ struct ps_dispatch_action residency_late(struct ps_dispatch *d, struct ps_dispat
 	if (r->told)
 		return tell_next(d, r, now_ns);
 	if (!it->hangs)
-		failed(x, it, now_ns);
+		load_failed(x, it, now_ns);
 	it->hangs = true;
 	ps_error_set(&x->why, PS_EUNAVAIL, "model '%s' was not loaded within %s",
 		     ps_repo_get(d->config.repo, it->model)->name,
@@ -435,46 +389,7 @@ void residency_hit(struct ps_dispatch *d, const struct ps_dispatch_request *r, i
 	fair_ask(d, r->tenant, item);
 }
 
-/* ---- loads -------------------------------------------------------------------------------- */
-
-void residency_loading(struct ps_dispatch *d, int instance)
-{
-	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
-	struct stock *s = stock_of(d, instance);
-	int item = item_find(d->residency, in->model, in->domain);
-	if (s && item >= 0)
-		s->for_tenant = d->residency->items[item].for_tenant;
-}
-
-static void loaded(struct residency *r, struct item *it, const struct ps_repo_facts *facts)
-{
-	int64_t ns = facts->load_ns > 0 ? facts->load_ns : 1;
-	over(r, it);
-	it->bytes = facts->private_bytes + facts->mapped_bytes;
-	if (it->bytes > 0)
-		r->ns_per_byte += SMOOTHING * ((double)ns / (double)it->bytes - r->ns_per_byte);
-	it->load_ns = ns;
-	it->failures = 0;
-}
-
-void residency_loaded(struct ps_dispatch *d, int instance, enum ps_status status,
-		      const struct ps_repo_facts *facts)
-{
-	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
-	d->residency->loads_due = true;
-	int first = -1;
-	for (int k = 0; status == PS_OK && facts && k < in->n_users; k++) {
-		int item = item_need(d->residency, in->users[k], in->domain);
-		if (item < 0)
-			continue;
-		loaded(d->residency, &d->residency->items[item], facts);
-		if (first >= 0)
-			fair_join(d, item, first);
-		else
-			first = item;
-		fair_item(d, item);
-	}
-}
+/* ---- pauses ------------------------------------------------------------------------------- */
 
 int64_t ps_dispatch_pause_ns(const struct ps_dispatch *d, int model, int domain, int64_t now_ns)
 {

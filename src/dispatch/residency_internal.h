@@ -2,7 +2,8 @@
  *
  *	residency.c   who asks for what, who is parked, what they are told
  *	room.c        what takes memory, and what may go
- *	evict.c       who goes, and which load has its room
+ *	evict.c       who goes
+ *	loads.c       which load begins, how long it takes
  *	recall.c      loads that nobody waits for
  *	usage.c       what tenants ask for and what it cost them
  *	fair.c        the policy: cache/
@@ -132,6 +133,23 @@ struct want {
 };
 /* room_may_go says whether an instance can be evicted now, and else perhaps when. */
 bool room_may_go(const struct ps_dispatch *d, int instance, struct want *w);
+
+/* evict.c */
+/* evict_for evicts until `bytes` beside what else counts fit in the budget once all that goes is
+ * gone. False: they will not, as things are. Nothing is evicted in vain. */
+bool evict_for(struct ps_dispatch *d, int except, int64_t bytes, struct want *w);
+
+/* loads.c */
+void loads_init(struct residency *r);
+/* loads_wait_ns returns when an item's load will be over, if nothing new comes before it. */
+int64_t loads_wait_ns(const struct residency *r, const struct item *it, int64_t now_ns);
+/* load_begun, _over: an item is to be loaded, for a tenant (-1: nobody's); it is or will not be.
+ * load_failed counts. */
+void load_begun(struct residency *r, struct item *it, int tenant, int64_t now_ns);
+void load_over(struct residency *r, struct item *it);
+void load_failed(struct residency *r, struct item *it, int64_t now_ns);
+/* loads_open lets loads begin for which there is room, and makes room for the next. */
+void loads_open(struct ps_dispatch *d, int64_t now_ns);
 
 /* fair.c */
 enum ps_status fair_new(struct residency *r, uint64_t seed);

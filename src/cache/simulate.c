@@ -1,8 +1,7 @@
-#include "cache/simulate.h"
+#include "cache/simulate_internal.h"
+
 #include "cache/cache_internal.h"
 #include "cache/game_internal.h"
-
-#include "stats/stats.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,51 +11,33 @@
 /* Objections under this are the certificate's own slack. */
 #define CORE_TOLERANCE 1e-5
 
-static enum ps_status no_memory(struct ps_error *err)
-{
-	ps_error_set(err, PS_ENOMEM, "no memory for a simulation");
-	return PS_ENOMEM;
-}
-
-/* A tenant's requests in order, and how far they came. */
-struct line {
-	size_t *request; /* [n] their numbers */
-	size_t n, arrived, admitted, started, finished;
-	bool running;
-	double left_s; /* of the one that runs, at full speed */
-};
-
-struct sim {
-	const struct ps_cache_workload *w;
-	const struct ps_cache_sim_options *o;
-	struct ps_cache *cache;
-	int *item_of; /* the cache's number of each item, -1: it never fits */
-	struct line *line;
-	size_t *place;	/* of all lines, one behind the other */
-	double *done_s; /* [requests] */
-	double now_s, tick_s, used_bytes_s;
-	int64_t resident_bytes;
-	size_t next, finished;
-	struct ps_cache_sim_result *r;
-	double worst_epoch;
-};
-
 /* ---- memory ---- */
 
-static void come(struct sim *s, int item)
+/* Its room is taken as its load begins; `line` loads it. */
+static void come(struct ps_cache_sim *s, int item, int line)
 {
 	ps_cache_set_resident(s->cache, item, true);
+	s->loader[item] = line;
 	s->resident_bytes += s->cache->item[item].bytes;
 }
 
-static void leave(struct sim *s, int item)
+static void leave(struct ps_cache_sim *s, int item)
 {
 	ps_cache_set_resident(s->cache, item, false);
+	s->loader[item] = -1; /* who loads it, or waits for that, gets its own still */
 	s->resident_bytes -= s->cache->item[item].bytes;
 }
 
+/* What others wait for stays. */
+static bool may_go(void *ctx, int item)
+{
+	const struct ps_cache_sim *s = ctx;
+
+	return s->loader[item] < 0;
+}
+
 /* Room for an item, without what the configuration wants; false: there is none. */
-static bool make_room(struct sim *s, int tenant, int item)
+static bool make_room(struct ps_cache_sim *s, int tenant, int item)
 {
 	int64_t need = s->cache->item[item].bytes - (s->o->capacity_bytes - s->resident_bytes);
 	int n;
@@ -66,38 +47,62 @@ static bool make_room(struct sim *s, int tenant, int item)
 	int *victims = malloc(((size_t)s->w->items + 1) * sizeof(*victims));
 	if (!victims)
 		return false;
-	n = ps_cache_victims(s->cache, tenant, item, need, false, NULL, NULL, victims, s->w->items);
+	n = ps_cache_victims(s->cache, tenant, item, need, false, may_go, s, victims, s->w->items);
 	for (int i = 0; i < n; i++)
 		leave(s, victims[i]);
 	free(victims);
 	return n > 0;
 }
 
-/* The seconds that a request takes now; its item comes into memory if it may. */
-static double serve(struct sim *s, const struct ps_cache_request *q)
+/* What is not in memory is loaded; it stays there if it may. */
+static void load(struct ps_cache_sim *s, int tenant, const struct ps_cache_request *q, int item)
 {
 	struct ps_cache *c = s->cache;
-	double run_s = s->w->run_s[q->item], load_s = s->w->item[q->item].load_s;
+	struct ps_cache_sim_line *l = &s->line[tenant];
+
+	l->does = PS_CACHE_SIM_LOADS;
+	l->loads = -1;
+	l->left_s = s->w->item[q->item].load_s;
+	s->r->load_s += l->left_s;
+	if (item < 0 || (!c->policy->per_request && s->o->batch && !ps_cache_wants(c, item)) ||
+	    !make_room(s, tenant, item))
+		return;
+	come(s, item, tenant);
+	l->loads = item;
+}
+
+static void runs(struct ps_cache_sim *s, struct ps_cache_sim_line *l)
+{
+	l->does = PS_CACHE_SIM_RUNS;
+	l->left_s = s->w->run_s[s->w->request[l->request[l->started - 1]].item];
+}
+
+/* A tenant's next request begins: it finds its item, or it is a cold start, which loads it or
+ * waits for the rest of a load that is under way. */
+static void begin(struct ps_cache_sim *s, int tenant)
+{
+	struct ps_cache *c = s->cache;
+	struct ps_cache_sim_line *l = &s->line[tenant];
+	const struct ps_cache_request *q = &s->w->request[l->request[l->started++]];
 	int item = s->item_of[q->item];
 
-	s->r->tenant[q->tenant].requests++;
+	s->r->tenant[tenant].requests++;
 	if (item >= 0)
-		c->policy->touch(&c->scores, &c->tenant[q->tenant], &c->item[item], item);
-	if (item >= 0 && c->item[item].resident) {
-		s->r->tenant[q->tenant].hits++;
-		return run_s;
+		c->policy->touch(&c->scores, &c->tenant[tenant], &c->item[item], item);
+	if (item < 0 || !c->item[item].resident) {
+		load(s, tenant, q, item);
+	} else if (s->loader[item] >= 0) {
+		l->does = PS_CACHE_SIM_WAITS;
+		l->waits_for = s->loader[item];
+	} else {
+		s->r->tenant[tenant].hits++;
+		runs(s, l);
 	}
-	s->r->load_s += load_s;
-	bool stays =
-		item >= 0 && (c->policy->per_request || !s->o->batch || ps_cache_wants(c, item));
-	if (stays && make_room(s, q->tenant, item))
-		come(s, item);
-	return run_s + load_s;
 }
 
 /* ---- epochs ---- */
 
-static void count_demand(struct sim *s, const struct line *l, int tenant)
+static void count_demand(struct ps_cache_sim *s, const struct ps_cache_sim_line *l, int tenant)
 {
 	for (size_t i = l->finished; i < l->admitted; i++) {
 		int item = s->item_of[s->w->request[l->request[i]].item];
@@ -106,7 +111,7 @@ static void count_demand(struct sim *s, const struct line *l, int tenant)
 	}
 }
 
-static void admit(struct sim *s, struct line *l)
+static void admit(struct ps_cache_sim *s, struct ps_cache_sim_line *l)
 {
 	size_t most = l->arrived;
 
@@ -115,13 +120,16 @@ static void admit(struct sim *s, struct line *l)
 	l->admitted = most > l->admitted ? most : l->admitted;
 }
 
-static enum ps_status check_core(struct sim *s, const struct ps_cache_plan *plan,
+static enum ps_status check_core(struct ps_cache_sim *s, const struct ps_cache_plan *plan,
 				 struct ps_error *err)
 {
 	struct ps_cache_problem p;
 	struct ps_cache_objection o;
+	int part = 0;
 
-	if (!s->o->core)
+	for (int i = 0; i < plan->tenants; i++)
+		part += plan->entitled[i] > 0;
+	if (!s->o->core || part > PS_CACHE_CORE_TENANTS)
 		return PS_OK;
 	ps_cache_problem_of(s->cache, &p);
 	enum ps_status st = ps_cache_core(&p, plan, CORE_TOLERANCE, &o, err);
@@ -133,7 +141,7 @@ static enum ps_status check_core(struct sim *s, const struct ps_cache_plan *plan
 	return st;
 }
 
-static void account(struct sim *s, const struct ps_cache_epoch *e)
+static void account(struct ps_cache_sim *s, const struct ps_cache_epoch *e)
 {
 	s->r->epochs++;
 	s->r->switches += e->switched;
@@ -147,7 +155,7 @@ static void account(struct sim *s, const struct ps_cache_epoch *e)
 }
 
 /* What is not wanted goes at once where a plan is a batch's own. */
-static void drop_unwanted(struct sim *s)
+static void drop_unwanted(struct ps_cache_sim *s)
 {
 	if (!s->o->batch || s->cache->policy->per_request)
 		return;
@@ -156,15 +164,15 @@ static void drop_unwanted(struct sim *s)
 			leave(s, j);
 }
 
-static void start(struct sim *s, struct line *l)
+static void start(struct ps_cache_sim *s, int tenant)
 {
-	if (l->running || l->started == l->admitted)
-		return;
-	l->running = true;
-	l->left_s = serve(s, &s->w->request[l->request[l->started++]]);
+	const struct ps_cache_sim_line *l = &s->line[tenant];
+
+	if (l->does == PS_CACHE_SIM_IDLE && l->started < l->admitted)
+		begin(s, tenant);
 }
 
-static enum ps_status tick(struct sim *s, struct ps_error *err)
+static enum ps_status tick(struct ps_cache_sim *s, struct ps_error *err)
 {
 	uint64_t before = s->cache->last.number;
 	struct ps_cache_epoch e;
@@ -180,30 +188,36 @@ static enum ps_status tick(struct sim *s, struct ps_error *err)
 		drop_unwanted(s);
 	}
 	for (int i = 0; i < s->w->tenants; i++)
-		start(s, &s->line[i]);
+		start(s, i);
 	s->tick_s += s->o->epoch_s;
 	return st;
 }
 
 /* ---- time ---- */
 
-static double active_weight(const struct sim *s)
+/* Who waits for another's load needs nothing of the machine meanwhile. */
+static bool works(const struct ps_cache_sim_line *l)
+{
+	return l->does == PS_CACHE_SIM_LOADS || l->does == PS_CACHE_SIM_RUNS;
+}
+
+static double active_weight(const struct ps_cache_sim *s)
 {
 	double sum = 0;
 
 	for (int i = 0; i < s->w->tenants; i++)
-		sum += s->line[i].running ? s->w->tenant[i].weight : 0;
+		sum += works(&s->line[i]) ? s->w->tenant[i].weight : 0;
 	return sum;
 }
 
 /* Who is done first when nothing else happens. */
-static int first_done(const struct sim *s, double weight, double *ret_s)
+static int first_done(const struct ps_cache_sim *s, double weight, double *ret_s)
 {
 	int first = -1;
 
 	*ret_s = INFINITY;
 	for (int i = 0; i < s->w->tenants; i++) {
-		if (!s->line[i].running)
+		if (!works(&s->line[i]))
 			continue;
 		double s_left = s->line[i].left_s * weight / s->w->tenant[i].weight;
 		if (s_left < *ret_s) {
@@ -214,28 +228,46 @@ static int first_done(const struct sim *s, double weight, double *ret_s)
 	return first;
 }
 
-static void advance(struct sim *s, double by_s, double weight)
+static void advance(struct ps_cache_sim *s, double by_s, double weight)
 {
 	for (int i = 0; i < s->w->tenants; i++)
-		if (s->line[i].running)
+		if (works(&s->line[i]))
 			s->line[i].left_s =
 				fmax(0, s->line[i].left_s - by_s * s->w->tenant[i].weight / weight);
 	s->used_bytes_s += by_s * (double)s->resident_bytes;
 	s->now_s += by_s;
 }
 
-static void finish(struct sim *s, struct line *l)
+static void loaded(struct ps_cache_sim *s, int tenant)
 {
-	s->done_s[l->request[l->finished++]] = s->now_s;
-	s->finished++;
-	l->running = false;
-	start(s, l);
+	struct ps_cache_sim_line *l = &s->line[tenant];
+
+	if (l->loads >= 0 && s->loader[l->loads] == tenant)
+		s->loader[l->loads] = -1;
+	for (int i = 0; i < s->w->tenants; i++)
+		if (s->line[i].does == PS_CACHE_SIM_WAITS && s->line[i].waits_for == tenant)
+			runs(s, &s->line[i]);
+	runs(s, l);
 }
 
-static void arrive(struct sim *s)
+static void finish(struct ps_cache_sim *s, int tenant)
+{
+	struct ps_cache_sim_line *l = &s->line[tenant];
+
+	if (l->does == PS_CACHE_SIM_LOADS) {
+		loaded(s, tenant);
+		return;
+	}
+	s->done_s[l->request[l->finished++]] = s->now_s;
+	s->finished++;
+	l->does = PS_CACHE_SIM_IDLE;
+	start(s, tenant);
+}
+
+static void arrive(struct ps_cache_sim *s)
 {
 	const struct ps_cache_request *q = &s->w->request[s->next++];
-	struct line *l = &s->line[q->tenant];
+	struct ps_cache_sim_line *l = &s->line[q->tenant];
 	int item = s->item_of[q->item];
 
 	l->arrived++;
@@ -244,10 +276,10 @@ static void arrive(struct sim *s)
 	if (item >= 0)
 		s->cache->fresh[ps_cache_cell_of(s->cache, q->tenant, item)]++;
 	admit(s, l);
-	start(s, l);
+	start(s, q->tenant);
 }
 
-static enum ps_status step(struct sim *s, struct ps_error *err)
+static enum ps_status step(struct ps_cache_sim *s, struct ps_error *err)
 {
 	double weight = active_weight(s), done_s, arrival_s = INFINITY;
 	int first = first_done(s, weight, &done_s);
@@ -257,7 +289,7 @@ static enum ps_status step(struct sim *s, struct ps_error *err)
 	double tick_s = fmax(0, s->tick_s - s->now_s);
 	advance(s, fmin(done_s, fmin(arrival_s, tick_s)), weight);
 	if (done_s <= arrival_s && done_s <= tick_s) {
-		finish(s, &s->line[first]);
+		finish(s, first);
 		return PS_OK;
 	}
 	if (arrival_s <= tick_s) {
@@ -269,13 +301,13 @@ static enum ps_status step(struct sim *s, struct ps_error *err)
 
 /* ---- building ---- */
 
-static enum ps_status make_cache(struct sim *s, struct ps_error *err)
+static enum ps_status make_cache(struct ps_cache_sim *s, struct ps_error *err)
 {
 	const struct ps_cache_options o = {
 		.policy = s->o->policy,
 		.capacity_bytes = s->o->capacity_bytes,
-		/* A batch is planned for by itself. */
-		.half_life_epochs = s->o->batch ? 1e-3 : s->o->half_life_epochs,
+		/* A batch is planned for by itself: 2^-10000 is 0. */
+		.half_life_epochs = s->o->batch ? 1e-4 : s->o->half_life_epochs,
 		.warm_factor = s->o->warm_factor,
 		.reuse_gap = s->o->reuse_gap,
 		.load_share = s->o->load_share,
@@ -301,7 +333,7 @@ static enum ps_status make_cache(struct sim *s, struct ps_error *err)
 	return st;
 }
 
-static void make_lines(struct sim *s)
+static void make_lines(struct ps_cache_sim *s)
 {
 	size_t at = 0;
 
@@ -313,30 +345,34 @@ static void make_lines(struct sim *s)
 		s->line[i].n = 0;
 	}
 	for (size_t q = 0; q < s->w->requests; q++) {
-		struct line *l = &s->line[s->w->request[q].tenant];
+		struct ps_cache_sim_line *l = &s->line[s->w->request[q].tenant];
 		l->request[l->n++] = q;
 	}
 }
 
-static void sim_fini(struct sim *s)
+static void sim_fini(struct ps_cache_sim *s)
 {
 	ps_cache_free(s->cache);
 	free(s->item_of);
+	free(s->loader);
 	free(s->line);
 	free(s->place);
 	free(s->done_s);
 }
 
-static enum ps_status sim_init(struct sim *s, struct ps_error *err)
+static enum ps_status sim_init(struct ps_cache_sim *s, struct ps_error *err)
 {
 	s->item_of = calloc((size_t)s->w->items + 1, sizeof(*s->item_of));
+	s->loader = malloc(((size_t)s->w->items + 1) * sizeof(*s->loader));
 	s->line = calloc((size_t)s->w->tenants + 1, sizeof(*s->line));
 	s->place = calloc(s->w->requests + 1, sizeof(*s->place));
 	s->done_s = calloc(s->w->requests + 1, sizeof(*s->done_s));
 	s->r->tenant = calloc((size_t)s->w->tenants + 1, sizeof(*s->r->tenant));
 	s->r->tenants = s->w->tenants;
-	if (!s->item_of || !s->line || !s->place || !s->done_s || !s->r->tenant)
-		return no_memory(err);
+	if (!s->item_of || !s->loader || !s->line || !s->place || !s->done_s || !s->r->tenant)
+		return ps_cache_sim_no_memory(err);
+	for (int j = 0; j < s->w->items; j++)
+		s->loader[j] = -1;
 	enum ps_status st = make_cache(s, err);
 	if (st == PS_OK)
 		make_lines(s);
@@ -345,70 +381,7 @@ static enum ps_status sim_init(struct sim *s, struct ps_error *err)
 	return st;
 }
 
-/* ---- what came of it ---- */
-
-static void slowdowns(const struct sim *s, const struct line *l, const double *alone,
-		      struct ps_cache_sim_tenant *t, double *scratch)
-{
-	double latency = 0;
-
-	for (size_t i = 0; i < l->n; i++) {
-		double took = s->done_s[l->request[i]] - s->w->request[l->request[i]].at_s;
-		latency += took;
-		if (alone)
-			scratch[i] = took / alone[l->request[i]];
-	}
-	t->mean_latency_s = l->n > 0 ? latency / (double)l->n : NAN;
-	t->mean_slowdown = t->p99_slowdown = NAN;
-	if (!alone || l->n == 0)
-		return;
-	ps_stats_sort(scratch, l->n);
-	t->mean_slowdown = ps_stats_mean(scratch, l->n);
-	t->p99_slowdown = ps_stats_quantile(scratch, l->n, 0.99);
-}
-
-static void fairness(struct ps_cache_sim_result *r, double *scratch)
-{
-	int n = 0;
-
-	r->worst_share = INFINITY;
-	r->worst_tenant = -1;
-	for (int i = 0; i < r->tenants; i++) {
-		const struct ps_cache_sim_tenant *t = &r->tenant[i];
-		if (!(t->best_s > 0))
-			continue;
-		scratch[n++] = t->utility_s / t->best_s;
-		if (t->utility_s / t->entitled_s < r->worst_share) {
-			r->worst_share = t->utility_s / t->entitled_s;
-			r->worst_tenant = i;
-		}
-	}
-	r->worst_share = n > 0 ? r->worst_share : 1;
-	r->jain = ps_cache_jain(scratch, n);
-}
-
-static enum ps_status summarize(struct sim *s, const double *alone, struct ps_error *err)
-{
-	struct ps_cache_sim_result *r = s->r;
-	size_t hits = 0;
-	double *scratch = malloc((s->w->requests + (size_t)s->w->tenants + 1) * sizeof(*scratch));
-
-	if (!scratch)
-		return no_memory(err);
-	for (int i = 0; i < s->w->tenants; i++) {
-		slowdowns(s, &s->line[i], alone, &r->tenant[i], scratch);
-		hits += r->tenant[i].hits;
-	}
-	fairness(r, scratch);
-	free(scratch);
-	r->requests_per_s = s->now_s > 0 ? (double)s->w->requests / s->now_s : 0;
-	r->hit_ratio = s->w->requests > 0 ? (double)hits / (double)s->w->requests : 0;
-	r->used = s->now_s > 0 && s->o->capacity_bytes > 0
-			  ? s->used_bytes_s / s->now_s / (double)s->o->capacity_bytes
-			  : 0;
-	r->worst_epoch = isfinite(s->worst_epoch) ? s->worst_epoch : 1;
-	return PS_OK;
-}
+/* ---- running ---- */
 
 static enum ps_status check(const struct ps_cache_workload *w, const struct ps_cache_sim_options *o,
 			    struct ps_error *err)
@@ -428,13 +401,13 @@ static enum ps_status check(const struct ps_cache_workload *w, const struct ps_c
 	return PS_OK;
 }
 
-static enum ps_status run(struct sim *s, const double *alone, struct ps_error *err)
+static enum ps_status run(struct ps_cache_sim *s, const double *alone, struct ps_error *err)
 {
 	enum ps_status st = sim_init(s, err);
 
 	while (st == PS_OK && s->finished < s->w->requests)
 		st = step(s, err);
-	return st == PS_OK ? summarize(s, alone, err) : st;
+	return st == PS_OK ? ps_cache_sim_summarize(s, alone, err) : st;
 }
 
 enum ps_status ps_cache_sim_run(const struct ps_cache_workload *w,
@@ -442,7 +415,7 @@ enum ps_status ps_cache_sim_run(const struct ps_cache_workload *w,
 				struct ps_cache_sim_result *ret_result, struct ps_error *err)
 {
 	struct ps_cache_sim_result r = {0};
-	struct sim s = {.w = w, .o = o, .r = &r};
+	struct ps_cache_sim s = {.w = w, .o = o, .r = &r};
 	enum ps_status st = check(w, o, err);
 
 	if (st == PS_OK)
@@ -455,12 +428,6 @@ enum ps_status ps_cache_sim_run(const struct ps_cache_workload *w,
 	return st;
 }
 
-void ps_cache_sim_free(struct ps_cache_sim_result *r)
-{
-	free(r->tenant);
-	*r = (struct ps_cache_sim_result){0};
-}
-
 /* ---- alone ---- */
 
 static enum ps_status run_alone(const struct ps_cache_workload *w,
@@ -471,7 +438,7 @@ static enum ps_status run_alone(const struct ps_cache_workload *w,
 	struct ps_cache_workload one = *w;
 	struct ps_cache_sim_options opt = *o;
 	struct ps_cache_sim_result r = {0};
-	struct sim s = {.w = &one, .o = &opt, .r = &r};
+	struct ps_cache_sim s = {.w = &one, .o = &opt, .r = &r};
 
 	one.request = own;
 	one.requests = 0;
@@ -496,7 +463,7 @@ enum ps_status ps_cache_sim_alone(const struct ps_cache_workload *w,
 {
 	struct ps_cache_request *own = calloc(w->requests + 1, sizeof(*own));
 	size_t *where = calloc(w->requests + 1, sizeof(*where));
-	enum ps_status st = own && where ? check(w, o, err) : no_memory(err);
+	enum ps_status st = own && where ? check(w, o, err) : ps_cache_sim_no_memory(err);
 
 	for (int i = 0; st == PS_OK && i < w->tenants; i++)
 		st = run_alone(w, o, i, own, where, ret_latency, err);

@@ -2,7 +2,9 @@
  *
  * A model of a machine, not of ours: its compute is one resource that tenants with work share by
  * weight (processor sharing), each runs its requests one after the other, a request takes run_s,
- * and load_s more when its item is not in memory as it starts. It runs the very decisions of
+ * and load_s more when its item is not in memory as it starts: a cold start. So is a request for an
+ * item that another one is loading: it waits for the rest of that load, and needs nothing of the
+ * machine meanwhile. What is being loaded is not evicted for others. It runs the very decisions of
  * cache.h. Two ways to decide:
  *
  *  - batch, as published: a request waits for the end of its epoch; of each tenant at most
@@ -58,7 +60,9 @@ struct ps_cache_sim_options {
 	int per_epoch;						     /* batch: 0 for no limit */
 	double half_life_epochs, warm_factor, reuse_gap, load_share; /* of cache.h */
 	uint64_t seed;
-	bool core; /* look for objections in each epoch */
+	/* Look for objections in each epoch in which at most PS_CACHE_CORE_TENANTS take part; the
+	 * others are not looked at. */
+	bool core;
 };
 
 struct ps_cache_sim_tenant {
@@ -83,7 +87,7 @@ struct ps_cache_sim_result {
 	double worst_epoch;   /* the least in any epoch */
 	int worst_tenant;     /* of worst_share, -1 */
 	int epochs, switches; /* epochs with any demand */
-	int core_epochs, outside; /* epochs looked at, and with an objection */
+	int core_epochs, outside; /* epochs looked at (at most `epochs`), and with an objection */
 	double gap;		  /* the largest of any plan */
 	double load_s;		  /* spent on loads and cold reads */
 };

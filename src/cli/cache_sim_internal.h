@@ -36,6 +36,7 @@ struct ps_cli_cache_row {
 struct ps_cli_cache_simulated {
 	const char *title;
 	int tenants, seeds, n;
+	bool core; /* asked for */
 	const char *const *tenant_name;
 	struct ps_cli_cache_row row[PS_CACHE_KINDS]; /* [n] */
 	json_t *setting;			     /* every parameter */

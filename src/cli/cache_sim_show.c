@@ -54,6 +54,16 @@ static const char *cell(const struct ps_stats_interval *i, double times, int dig
 	return buf;
 }
 
+/* Groups of many tenants are not enumerated: what was not looked at is not said to be in the core.
+ */
+static const char *row_cell(const struct ps_cli_cache_row *r, enum ps_cli_cache_figure f,
+			    char buf[40])
+{
+	if (f == PS_CLI_CACHE_OUTSIDE && r->core_epochs == 0 && r->epochs > 0)
+		return "not checked";
+	return cell(&r->figure[f], figures[f].times, figures[f].digits, buf);
+}
+
 static void policies_text(const struct ps_cli_cache_simulated *s, struct ps_strbuf *out)
 {
 	static const enum ps_cli_cache_figure shown[] = {
@@ -69,9 +79,7 @@ static void policies_text(const struct ps_cli_cache_simulated *s, struct ps_strb
 	for (int i = 0; i < s->n; i++) {
 		ps_strbuf_printf(out, "%-7s", policy(&s->row[i]));
 		for (size_t f = 0; f < sizeof(shown) / sizeof(*shown); f++)
-			ps_strbuf_printf(out, " %15s",
-					 cell(&s->row[i].figure[shown[f]], figures[shown[f]].times,
-					      figures[shown[f]].digits, buf));
+			ps_strbuf_printf(out, " %15s", row_cell(&s->row[i], shown[f], buf));
 		ps_strbuf_printf(out, " %11.4f\n", s->row[i].worst_epoch);
 	}
 }
@@ -94,6 +102,22 @@ static void tenants_text(const struct ps_cli_cache_simulated *s, struct ps_strbu
 		}
 }
 
+static void unchecked_text(const struct ps_cli_cache_simulated *s, struct ps_strbuf *out)
+{
+	int epochs = 0, looked = 0;
+
+	for (int i = 0; i < s->n; i++) {
+		epochs += s->row[i].epochs;
+		looked += s->row[i].core_epochs;
+	}
+	if (looked < epochs)
+		ps_strbuf_printf(out, "%d of %d epochs were checked for the core%s.\n", looked,
+				 epochs,
+				 s->core ? ": groups are enumerated where at most 16 tenants ask "
+					   "for anything"
+					 : "");
+}
+
 void ps_cli_cache_sim_text(const struct ps_cli_cache_simulated *s, struct ps_strbuf *out)
 {
 	ps_strbuf_printf(out,
@@ -108,6 +132,7 @@ void ps_cli_cache_sim_text(const struct ps_cli_cache_simulated *s, struct ps_str
 		"more keeps the promise), foreseen over the draw; worst epoch: the least in any. "
 		"outside: epochs in which some tenants could do better on their own. slowdown: "
 		"latency over that with memory and machine for the tenant alone.\n");
+	unchecked_text(s, out);
 }
 
 /* ---- CSV ---- */

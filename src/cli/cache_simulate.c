@@ -144,7 +144,8 @@ static const struct ps_conf_option rows[] = {
 	 .type = PS_CONF_BOOL,
 	 .offset = FIELD(core),
 	 .def = "true",
-	 .help = "Look in each epoch for tenants who could do better on their own (at most 16)."},
+	 .help = "Look in each epoch for tenants who could do better on their own. An epoch in "
+		 "which over 16 ask for anything is not checked."},
 	{.name = "seeds",
 	 .type = PS_CONF_INT,
 	 .offset = FIELD(seeds),
@@ -567,6 +568,7 @@ static enum ps_status simulate(const struct simulate_options *o, const struct ps
 		.title = c ? o->trace : "published workload",
 		.tenants = c ? c->work.tenants : (int)o->tenants,
 		.seeds = (int)o->seeds,
+		.core = o->core,
 		.tenant_name = c ? c->tenant_name : NULL,
 	};
 	struct work w = {.o = o, .c = c};

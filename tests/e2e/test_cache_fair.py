@@ -139,6 +139,19 @@ class Cache(unittest.TestCase):
         rate = next(r for r in rows if r["policy"] == "pf" and r["figure"] == "requests_per_s")
         self.assertAlmostEqual(float(rate["value"]), found["pf"]["requests_per_s"]["value"], 6)
 
+    def test_many_tenants_are_not_checked_for_the_core(self):
+        args = ("simulate", "--tenants", 40, "--length", "10s", "--per-epoch", 0, "--seeds", 2,
+                "--policies", "pf", "--policies", "lru")
+        found = self.by_policy(*args)
+        for policy in ("pf", "lru"):
+            self.assertTrue(0 < found[policy]["epochs_looked_at"] < found[policy]["epochs"])
+            self.assertEqual(len(found[policy]["tenants"]), 40)
+        looked, epochs = (sum(p[k] for p in found.values()) for k in ("epochs_looked_at", "epochs"))
+        self.assertIn(f"\n{looked} of {epochs} epochs were checked", self.cache(*args))
+        # Not asked for, and all of them checked.
+        self.assertRegex(self.cache("simulate", "--seeds", 1, "--core=false"), r"pf .* not checked")
+        self.assertNotIn("checked", self.cache("simulate", "--seeds", 1))
+
     def trace(self, text):
         path = self.dir / "trace.csv"
         path.write_text(text)

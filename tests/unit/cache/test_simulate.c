@@ -60,6 +60,76 @@ static void test_requests_one_by_one(void **state)
 	ps_cache_sim_free(&r);
 }
 
+/* Who asks for what another one is loading waits for the rest of that load, and it is no hit. */
+static void test_a_load_that_is_under_way(void **state)
+{
+	struct ps_cache_request q[] = {{0, 0, 0}, {2, 1, 0}, {10, 1, 0}};
+	const struct ps_cache_workload w = work(q, 3);
+	const struct ps_cache_sim_options o = {
+		.policy = PS_CACHE_LRU, .capacity_bytes = 10, .epoch_s = 100};
+	struct ps_cache_sim_result r;
+
+	(void)state;
+	simulate(&w, &o, NULL, &r);
+	/* Loaded to 4 at full speed, as who waits needs nothing; then both run, each at half. */
+	assert_true(near(r.tenant[0].mean_latency_s, 6));
+	assert_true(near(r.tenant[1].mean_latency_s, (4 + 1) / 2.));
+	assert_int_equal(r.tenant[0].hits, 0);
+	assert_int_equal(r.tenant[1].hits, 1);
+	assert_true(near(r.load_s, 4));
+	ps_cache_sim_free(&r);
+}
+
+/* Nor does it go for another one that needs its room. */
+static void test_what_is_being_loaded_stays(void **state)
+{
+	struct ps_cache_request q[] = {{0, 0, 0}, {1, 1, 1}, {20, 1, 0}};
+	const struct ps_cache_workload w = work(q, 3);
+	const struct ps_cache_sim_options o = {
+		.policy = PS_CACHE_LRU, .capacity_bytes = 10, .epoch_s = 100};
+	struct ps_cache_sim_result r;
+
+	(void)state;
+	simulate(&w, &o, NULL, &r);
+	/* From 1 on both have half: 4 s are left of the first, 5 of the second. */
+	assert_true(near(r.tenant[0].mean_latency_s, 9));
+	assert_true(near(r.tenant[1].mean_latency_s, (9 + 1) / 2.));
+	assert_int_equal(r.tenant[1].hits, 1);
+	assert_true(near(r.load_s, 8));
+	ps_cache_sim_free(&r);
+}
+
+/* Groups of over 16 tenants are not enumerated: those epochs are not looked at, and all else is. */
+static void test_many_tenants(void **state)
+{
+	enum { MANY = PS_CACHE_CORE_TENANTS + 1 };
+	struct ps_cache_tenant many[MANY];
+	struct ps_cache_request q[2 * MANY];
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		many[i] = (struct ps_cache_tenant){.weight = 1};
+		q[i] = (struct ps_cache_request){0, i, i % 2};
+		q[MANY + i] = (struct ps_cache_request){1000, i % 3, i % 2};
+	}
+	struct ps_cache_workload w = work(q, 2 * MANY);
+	w.tenants = MANY;
+	w.tenant = many;
+	for (int k = 0; k < PS_CACHE_KINDS; k++) {
+		const struct ps_cache_sim_options o = {.policy = (enum ps_cache_kind)k,
+						       .capacity_bytes = 10,
+						       .epoch_s = 500,
+						       .batch = true,
+						       .core = true};
+		struct ps_cache_sim_result r;
+		simulate(&w, &o, NULL, &r);
+		assert_int_equal(r.epochs, 2);
+		assert_int_equal(r.core_epochs, 1);
+		assert_true(isfinite(r.worst_share) && r.jain > 0);
+		ps_cache_sim_free(&r);
+	}
+}
+
 /* Two at once each get half the machine; alone each takes half the time. */
 static void test_tenants_share_the_machine(void **state)
 {
@@ -174,6 +244,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_requests_one_by_one),
+		cmocka_unit_test(test_a_load_that_is_under_way),
+		cmocka_unit_test(test_what_is_being_loaded_stays),
+		cmocka_unit_test(test_many_tenants),
 		cmocka_unit_test(test_tenants_share_the_machine),
 		cmocka_unit_test(test_a_batch),
 		cmocka_unit_test(test_the_published_workload),

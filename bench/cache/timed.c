@@ -8,8 +8,10 @@
 #include <stdio.h>
 
 /* Models of 10 MB to 1 GB that load at 200 MB/s to 2 GB/s; every tenant asks for every model, Zipf
- * over its own ranking, 20 to 2,000 requests per epoch; memory for one of `part` bytes. */
-static void draw(struct instance *c, int part, uint64_t seed)
+ * over its own ranking, 20 to 2,000 requests per epoch; memory for one of `part` bytes. LEVEL: all
+ * load at 1 GB/s. SAME: and each tenant asks for all models equally often, so that what a model is
+ * worth goes by its bytes alone. */
+static void draw(struct instance *c, int part, enum shape shape, uint64_t seed)
 {
 	struct ps_rng r;
 	int items = c->p.items;
@@ -19,7 +21,8 @@ static void draw(struct instance *c, int part, uint64_t seed)
 	for (int j = 0; j < items; j++) {
 		double bytes = 1e7 * pow(100, ps_rng_uniform(&r));
 		c->item[j].bytes = (int64_t)bytes;
-		c->item[j].load_s = bytes / (2e8 * pow(10, ps_rng_uniform(&r)));
+		double rate = 2e8 * pow(10, ps_rng_uniform(&r));
+		c->item[j].load_s = (double)c->item[j].bytes / (shape == SPREAD ? rate : 1e9);
 		all += c->item[j].bytes;
 	}
 	c->p.capacity_bytes = all / part;
@@ -28,7 +31,7 @@ static void draw(struct instance *c, int part, uint64_t seed)
 		double *row = c->demand + (size_t)i * (size_t)items;
 		c->tenant[i].weight = 1 + (double)ps_rng_below(&r, 3);
 		for (int j = 0; j < items; j++)
-			row[j] = 1.0 / (j + 1);
+			row[j] = shape == SAME ? 1 : 1.0 / (j + 1);
 		for (int j = items - 1; j > 0; j--) {
 			int other = (int)ps_rng_below(&r, (uint64_t)j + 1);
 			double kept = row[j];
@@ -42,7 +45,8 @@ static void draw(struct instance *c, int part, uint64_t seed)
 	}
 }
 
-int time_run(int tenants, int items, enum ps_cache_kind kind, int repeat, uint64_t seed, int part)
+int time_run(int tenants, int items, enum ps_cache_kind kind, int repeat, uint64_t seed, int part,
+	     enum shape shape)
 {
 	struct instance c;
 	struct ps_error err;
@@ -52,7 +56,7 @@ int time_run(int tenants, int items, enum ps_cache_kind kind, int repeat, uint64
 		return 2;
 	for (int k = 0; k < repeat; k++) {
 		struct ps_cache_plan plan;
-		draw(&c, part, seed + (uint64_t)k);
+		draw(&c, part, shape, seed + (uint64_t)k);
 		int64_t from = ps_clock_now_ns(), cpu = ps_clock_thread_cpu_ns();
 		if (ps_cache_plan_make(kind, &c.p, NULL, &plan, &err) != PS_OK) {
 			fprintf(stderr, "%s\n", ps_error_format(&err, text, sizeof(text)));

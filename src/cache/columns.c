@@ -223,6 +223,7 @@ enum ps_status ps_cache_columns_plan(const struct ps_cache_columns *c,
 		p.config[i].bytes = ps_cache_bytes(g->p, p.config[i].has);
 	qsort(p.config, (size_t)p.n, sizeof(*p.config), by_share);
 	p.priced = g->priced;
+	p.best_error = g->best_error;
 	*ret_plan = p;
 	return PS_OK;
 }

@@ -291,8 +291,10 @@ void ps_cache_welfare_room(struct ps_cache_game *g, const double *y, int64_t roo
 	for (int j = 0; j < g->m; j++)
 		if (ps_cache_has(has, g->item[j]))
 			g->value[j] = 0;
-	(void)ps_cache_sack_solve(&g->sack, &k, g->take, &bound);
+	double value = ps_cache_sack_solve(&g->sack, &k, g->take, &bound);
 	g->priced++;
+	if (value > 0)
+		g->room_error = fmax(g->room_error, bound / value - 1);
 	for (int j = 0; j < g->m; j++)
 		if (g->take[j])
 			ps_cache_put(has, g->item[j]);

@@ -21,6 +21,7 @@ struct ps_cache_game {
 	double sum;	   /* W */
 	double *best;	   /* [tenants] U_i* */
 	double best_error; /* relative, of the worst of them */
+	double room_error; /* of the worst ps_cache_welfare_room so far */
 
 	int m;		/* items that may be chosen */
 	int *item;	/* [m] their numbers */
@@ -71,7 +72,7 @@ enum ps_status ps_cache_forced(const struct ps_cache_problem *p, uint64_t *ret_h
 double ps_cache_welfare(struct ps_cache_game *g, const double *y, double tolerance, bool quick,
 			uint64_t *ret_has, double *ret_bound);
 /* ps_cache_welfare_room is that with less room, on top of what is in `has` (which it extends);
- * exact. Items that are there already count for nothing. */
+ * exact up to room_error. Items that are there already count for nothing. */
 void ps_cache_welfare_room(struct ps_cache_game *g, const double *y, int64_t room, uint64_t *has);
 /* ps_cache_scaled fills ret_a [n] with the scaled utilities of S. */
 void ps_cache_scaled(const struct ps_cache_game *g, const uint64_t *has, double *ret_a);

@@ -1,11 +1,10 @@
 /* knapsack_internal.h - WELFARE's core: the 0/1 knapsack.
  *
  * Branch and bound, depth first, items by value per byte (Horowitz and Sahni, 1974), with the
- * fractional bound (Dantzig, 1957). A search that its limit cuts keeps the best set found and the
- * highest bound of what was not looked at; then a dynamic programme over values scaled to a grid
- * (Ibarra and Kim, 1975) on the items that the bound does not settle tries to do better: its error
- * is at most one step of the grid per item. What is returned is a value and a bound: their
- * difference is the error.
+ * fractional bound (Dantzig, 1957), for a number of nodes that grows with the items and no faster.
+ * That bound tells nothing apart where value goes by bytes; what a cut search leaves open is asked
+ * of two lists of sets (lists.c), which are exact up to 30 items and thinned beyond. What is
+ * returned is a value and a bound of all sets: their difference is the error, whatever was cut.
  */
 #ifndef PS_CACHE_KNAPSACK_INTERNAL_H
 #define PS_CACHE_KNAPSACK_INTERNAL_H
@@ -31,6 +30,11 @@ struct ps_cache_sack {
 	int64_t *stack_room;
 	bool *in, *best_in;
 	double best;
+	/* Of this problem: the room that sums of bytes can fill; with the last entry in part. */
+	int64_t room;
+	double bound, dual;
+	int cut;       /* the entry that is in in part: those before it are in */
+	int64_t nodes; /* that the search looked at */
 };
 
 struct ps_cache_sack_problem {
@@ -40,20 +44,21 @@ struct ps_cache_sack_problem {
 	int64_t room;	      /* >= 0 */
 	double tolerance;     /* relative: a set within it of the best may do. 0: the best, up to
 			       * rounding (1e-14) */
-	int64_t nodes;	      /* limit of the search; 0: ten million */
-	bool quick;	      /* a search that was cut is the end: no dynamic programme */
+	int64_t nodes;	      /* limit of the search; 0: 50 per item and 1,500 */
+	bool quick;	      /* a search that was cut is the end: no lists */
+	int states; /* limit of a list; 0: all sets of 30 items, half a million over n for more */
 };
 
 /* ps_cache_sack_init and fini; false: no memory. */
 bool ps_cache_sack_init(struct ps_cache_sack *k, int most);
 void ps_cache_sack_fini(struct ps_cache_sack *k);
 /* ps_cache_sack_solve marks the chosen items in ret_take [n] and returns their value; *ret_bound is
- * at least the value of any set. O(n log n) and the search. */
+ * at least the value of any set. O(n log n), the search's nodes and the lists' states: there is no
+ * input for which that is exponential. Without memory for lists what the search found stands. */
 double ps_cache_sack_solve(struct ps_cache_sack *k, const struct ps_cache_sack_problem *p,
 			   bool *ret_take, double *ret_bound);
-/* ps_cache_sack_scaled is the dynamic programme alone, on all items: at most `cells` values on the
- * grid. Tests hold it to its error; n <= most. The value is negative when there is no memory. */
-double ps_cache_sack_scaled(struct ps_cache_sack *k, const struct ps_cache_sack_problem *p,
-			    int cells, bool *ret_take, double *ret_bound);
+/* ps_cache_sack_lists tries to better the best set of a knapsack whose search was cut; lists of
+ * over `states` sets are thinned. *ret_bound is at least the value of any set. false: no memory. */
+bool ps_cache_sack_lists(struct ps_cache_sack *k, double tolerance, int states, double *ret_bound);
 
 #endif

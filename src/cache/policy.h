@@ -80,6 +80,9 @@ struct ps_cache_plan {
 	 * x W. MMF: the largest of its stages' bounds minus their values (of scaled utilities).
 	 * OPTP, STATIC, RSD: relative distance of the knapsacks' bounds. Others: 0. */
 	double gap;
+	/* U_i* may be under the truth by so much, relatively: over 0 where models' worth goes by
+	 * their bytes alone, so that the search for the best set is cut (knapsack_internal.h). */
+	double best_error;
 	int rounds;  /* of pricing */
 	int priced;  /* calls of WELFARE */
 	void *block; /* what the arrays lie in */

@@ -54,7 +54,7 @@ static enum ps_status finish(struct desk *d, double gap, struct ps_cache_plan *r
 	if (st == PS_OK)
 		st = ps_cache_columns_plan(&d->c, ret_plan, err);
 	if (st == PS_OK)
-		ret_plan->gap = fmax(gap, d->g.best_error);
+		ret_plan->gap = fmax(gap, fmax(d->g.best_error, d->g.room_error));
 	desk_fini(d);
 	return st;
 }
@@ -180,37 +180,41 @@ static int draw_tenant(const struct orders *o, double weight_left, struct ps_rng
 	return last;
 }
 
-static void drawn_order(struct orders *o, struct ps_rng *r)
+/* `first`, then the others as they are drawn. */
+static void drawn_order(struct orders *o, int first, double share, struct ps_rng *r)
 {
 	struct ps_cache_game *g = &o->d->g;
 	double left = g->sum;
 	int depth = 0;
 
 	memset(o->had, 0, (size_t)g->n * sizeof(*o->had));
+	memcpy(after(o, 0), g->forced, (size_t)g->words * sizeof(uint64_t));
 	for (; depth < g->n; depth++) {
 		int64_t room = g->p->capacity_bytes - ps_cache_bytes(g->p, after(o, depth % 2));
 		if (room < o->smallest)
 			break;
-		int who = draw_tenant(o, left, r);
+		int who = depth == 0 ? first : draw_tenant(o, left, r);
 		o->had[who] = true;
 		left -= g->w[who];
 		turn(o, who, room, depth % 2);
 		if (depth % 2)
 			memcpy(after(o, 0), after(o, 2), (size_t)g->words * sizeof(uint64_t));
 	}
-	o->no_memory = !keep(o, after(o, depth % 2), 1.0 / DRAWN_ORDERS) || o->no_memory;
+	o->no_memory = !keep(o, after(o, depth % 2), share) || o->no_memory;
 }
 
+/* Who is first has the weight that is its own, so that nobody gets less than its share; only what
+ * follows is left to chance. */
 static void draw_orders(struct orders *o)
 {
 	struct ps_cache_game *g = &o->d->g;
+	int each = (DRAWN_ORDERS + g->n - 1) / g->n;
 	struct ps_rng r;
 
 	ps_rng_init(&r, g->p->seed, ps_rng_stream("cache/rsd"));
-	for (int i = 0; i < DRAWN_ORDERS; i++) {
-		memcpy(after(o, 0), g->forced, (size_t)g->words * sizeof(uint64_t));
-		drawn_order(o, &r);
-	}
+	for (int i = 0; i < g->n; i++)
+		for (int k = 0; k < each; k++)
+			drawn_order(o, i, g->w[i] / g->sum / each, &r);
 }
 
 static void dictate(struct orders *o)

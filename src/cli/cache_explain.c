@@ -187,6 +187,12 @@ static void head(const struct answer *a, struct ps_strbuf *out)
 				 "Certificate: no stage's least value could be over its own by "
 				 "more than %.2g, by %d knapsacks.\n",
 				 j->plan.gap, j->plan.priced);
+	if (j->plan.best_error > 1e-9)
+		ps_strbuf_printf(
+			out,
+			"What each would have alone is known to %.2g of it: models are "
+			"worth as much as they are large, and not all sets can be tried.\n",
+			j->plan.best_error);
 }
 
 static void configurations(const struct answer *a, int most, struct ps_strbuf *out)
@@ -396,6 +402,7 @@ static json_t *policy_json(const struct answer *a, enum ps_cache_kind kind)
 		return o;
 	}
 	ps_json_set_real(o, "gap", j->plan.gap);
+	ps_json_set_real(o, "best_error", j->plan.best_error);
 	ps_json_set_int(o, "knapsacks", j->plan.priced);
 	ps_json_set_real(o, "spared_s", total(&j->plan));
 	ps_json_set_real(o, "worst_share", ps_cache_worst_share(&j->plan, NULL));

@@ -1,4 +1,4 @@
-/* The knapsack: by hand, against every set, and the scaled programme against its stated error. */
+/* The knapsack: by hand, against every set, and cut searches against their stated error. */
 #include "cache/knapsack_internal.h"
 
 #include "base/rng.h"
@@ -125,17 +125,25 @@ static void test_against_every_set(void **state)
 		if (fabs(found - best) > 1e-9 || bound < best * (1 - 1e-12))
 			fail_msg("case %d: %g, bound %g, but %g is the best", c, found, bound,
 				 best);
-		/* On a grid: within its own error, and the bound says the truth. */
-		found = ps_cache_sack_scaled(&k, &p, 50, take, &bound);
+		/* Cut at once: the lists answer, whole ones exactly. */
+		p.nodes = 1;
+		found = ps_cache_sack_solve(&k, &p, take, &bound);
+		check(&p, take, found);
+		if (fabs(found - best) > 1e-9 || bound < best * (1 - 1e-12))
+			fail_msg("case %d: lists give %g, bound %g, but %g is the best", c, found,
+				 bound, best);
+		/* Thinned: within their own error, and the bound says the truth. */
+		p.states = 2 + c % 7;
+		found = ps_cache_sack_solve(&k, &p, take, &bound);
 		check(&p, take, found);
 		if (found > best + 1e-9 || bound < best - 1e-9)
-			fail_msg("case %d: scaled %g to %g, but %g is the best", c, found, bound,
-				 best);
+			fail_msg("case %d: thinned lists give %g, bound %g, but %g is the best", c,
+				 found, bound, best);
 	}
 	ps_cache_sack_fini(&k);
 }
 
-/* A search that is cut says how far it may be off, and the grid takes it nearer. */
+/* A search that is cut says how far it may be off, and the lists take it nearer. */
 static void test_a_cut_search_is_honest(void **state)
 {
 	enum { N = 60 };
@@ -150,10 +158,10 @@ static void test_a_cut_search_is_honest(void **state)
 	assert_true(ps_cache_sack_init(&k, N));
 	ps_rng_init(&r, 7, 1);
 	for (int i = 0; i < N; i++) {
-		bytes[i] = 2 * (5000 + (int64_t)ps_rng_below(&r, 5000));
+		bytes[i] = 2 * (5000 + (int64_t)ps_rng_below(&r, 5000)) + (i == 0);
 		value[i] = (double)bytes[i] + 1e-3 * ps_rng_uniform(&r);
 	}
-	p.room = 99999; /* odd, and every item even: the fractional bound is never reached */
+	p.room = 99999;
 	p.nodes = 30;
 	p.quick = true;
 	double quick = ps_cache_sack_solve(&k, &p, take, &quick_bound);
@@ -162,13 +170,70 @@ static void test_a_cut_search_is_honest(void **state)
 	p.quick = false;
 	double found = ps_cache_sack_solve(&k, &p, take, &bound);
 	check(&p, take, found);
-	assert_true(found >= quick);
-	assert_true(bound >= found && bound <= quick_bound * (1 + 1e-12));
-	/* Its error: a step of the grid per item, and there are 2^17 of them over all values. */
-	double sum = 0;
-	for (int i = 0; i < N; i++)
-		sum += value[i];
-	assert_true(found >= 99998 - N * sum / (1 << 17));
+	assert_true(found > quick);
+	assert_true(bound >= found && bound < quick_bound * (1 + 1e-12));
+	assert_true(bound / found - 1 < 1e-7);
+	ps_cache_sack_fini(&k);
+}
+
+/* What fills nothing over the multiples of a divisor is not looked for. */
+static void test_sizes_in_megabytes(void **state)
+{
+	enum { N = 200 };
+	struct ps_cache_sack k;
+	struct ps_rng r;
+	double value[N], bound;
+	int64_t bytes[N];
+	bool take[N];
+	struct ps_cache_sack_problem p = {.n = N, .value = value, .bytes = bytes};
+
+	(void)state;
+	assert_true(ps_cache_sack_init(&k, N));
+	ps_rng_init(&r, 3, 1);
+	for (int i = 0; i < N; i++) {
+		bytes[i] = 1000000 * (1 + (int64_t)ps_rng_below(&r, 900));
+		value[i] = (double)bytes[i];
+	}
+	p.room = 7000999999;
+	assert_true(ps_cache_sack_solve(&k, &p, take, &bound) == 7e9);
+	assert_true(bound <= 7e9 * (1 + 1e-12));
+	ps_cache_sack_fini(&k);
+}
+
+/* Value by bytes alone: the fractional bound is the room, and tells nothing apart. Sizes are of
+ * nine digits, and the room is filled by a set that is there; few are solved exactly, many to a
+ * stated error, and none searches more nodes than its limit. */
+static void test_worth_by_bytes_ends(void **state)
+{
+	static const int sizes[] = {12, 20, 26, 30, 31, 60, 200, 1000};
+	enum { N = 1000 };
+	static double value[N];
+	static int64_t bytes[N];
+	static bool take[N];
+	struct ps_cache_sack k;
+	struct ps_rng r;
+
+	(void)state;
+	assert_true(ps_cache_sack_init(&k, N));
+	ps_rng_init(&r, 11, 1);
+	for (size_t s = 0; s < 5 * sizeof(sizes) / sizeof(*sizes); s++) {
+		struct ps_cache_sack_problem p = {
+			.n = sizes[s / 5], .value = value, .bytes = bytes};
+		double bound, slope = 1e-9 * (1 + ps_rng_uniform(&r));
+		for (int i = 0; i < p.n; i++) {
+			bytes[i] = 100000000 + (int64_t)ps_rng_below(&r, 900000000);
+			value[i] = (double)bytes[i] * slope;
+			p.room += ps_rng_below(&r, 2) ? bytes[i] : 0;
+		}
+		double best = (double)p.room * slope;
+		double found = ps_cache_sack_solve(&k, &p, take, &bound);
+		check(&p, take, found);
+		double error = p.n <= 30 ? 1e-13 : 1e-6;
+		if (found < best * (1 - error) || bound < best * (1 - 1e-13) ||
+		    bound > found * (1 + error) || k.nodes > 50 * (p.n + 30) + p.n)
+			fail_msg("%d items: %.15g to %.15g of %.15g, %lld nodes", p.n, found, bound,
+				 best, (long long)k.nodes);
+	}
 	ps_cache_sack_fini(&k);
 }
 
@@ -178,6 +243,8 @@ int main(void)
 		cmocka_unit_test(test_by_hand),
 		cmocka_unit_test(test_against_every_set),
 		cmocka_unit_test(test_a_cut_search_is_honest),
+		cmocka_unit_test(test_sizes_in_megabytes),
+		cmocka_unit_test(test_worth_by_bytes_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -391,6 +391,90 @@ static void test_many(void **state)
 	check_many(30, 120, 20, 3);
 }
 
+/* Over six tenants orders are drawn: nobody's share hangs on which, and the seed repeats them. */
+static void test_rsd_of_many(void **state)
+{
+	enum { MANY = 9, MODELS = 12 };
+	struct ps_cache_tenant tenants[MANY];
+	struct ps_cache_item items[MODELS];
+	double demand[MANY * MODELS];
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		struct ps_cache_problem p = {.tenants = 7 + (int)(seed % 3),
+					     .items = MODELS,
+					     .capacity_bytes = 60,
+					     .tenant = tenants,
+					     .item = items,
+					     .demand = demand,
+					     .seed = seed};
+		struct ps_cache_plan one, two;
+		struct ps_rng r;
+		double sum = 0;
+		ps_rng_init(&r, seed, 4);
+		for (int j = 0; j < MODELS; j++)
+			items[j] =
+				(struct ps_cache_item){.bytes = 1 + (int64_t)ps_rng_below(&r, 60),
+						       .load_s = 1 + ps_rng_uniform(&r)};
+		for (int i = 0; i < p.tenants; i++) {
+			tenants[i] =
+				(struct ps_cache_tenant){.weight = 1 + (double)ps_rng_below(&r, 9)};
+			for (int j = 0; j < MODELS; j++)
+				demand[i * MODELS + j] =
+					ps_rng_below(&r, 2) ? 0 : ps_rng_uniform(&r);
+		}
+		assert_int_equal(ps_cache_plan_make(PS_CACHE_RSD, &p, NULL, &one, NULL), PS_OK);
+		assert_int_equal(ps_cache_plan_make(PS_CACHE_RSD, &p, NULL, &two, NULL), PS_OK);
+		same_plans(&one, &two);
+		for (int c = 0; c < one.n; c++)
+			sum += one.config[c].share;
+		assert_true(fabs(sum - 1) < 1e-12);
+		if (ps_cache_worst_share(&one, NULL) < 1 - 1e-9)
+			fail_msg("seed %d: a share of %.9f", (int)seed,
+				 ps_cache_worst_share(&one, NULL));
+		ps_cache_plan_free(&one);
+		ps_cache_plan_free(&two);
+	}
+}
+
+/* Models that are worth as much as they are large: what is not certain is said. */
+static void test_worth_by_bytes_is_said(void **state)
+{
+	enum { TWO = 2, MODELS = 60 };
+	const struct ps_cache_tenant tenants[TWO] = {{.weight = 1}, {.weight = 1}};
+	struct ps_cache_item items[MODELS];
+	double demand[TWO * MODELS];
+	struct ps_cache_problem p = {.tenants = TWO,
+				     .items = MODELS,
+				     .tenant = tenants,
+				     .item = items,
+				     .demand = demand};
+	struct ps_rng r;
+
+	(void)state;
+	ps_rng_init(&r, 5, 4);
+	for (int j = 0; j < MODELS; j++) {
+		int64_t bytes = 100000000 + (int64_t)ps_rng_below(&r, 900000000);
+		items[j] = (struct ps_cache_item){.bytes = bytes, .load_s = 1e-9 * (double)bytes};
+		p.capacity_bytes += bytes / 3;
+		demand[j] = demand[MODELS + j] = 1;
+	}
+	for (int k = 0; k < PS_CACHE_KINDS; k++) {
+		struct ps_cache_plan plan_of;
+		double room = 1e-9 * (double)p.capacity_bytes;
+		assert_int_equal(
+			ps_cache_plan_make((enum ps_cache_kind)k, &p, NULL, &plan_of, NULL), PS_OK);
+		for (int i = 0; i < TWO; i++) {
+			/* The truth is under the room: that it is over U_i* was said. */
+			assert_true(plan_of.best[i] <= room * (1 + 1e-12));
+			assert_true(plan_of.best[i] * (1 + plan_of.best_error) >=
+				    room * (1 - 1e-9));
+		}
+		assert_true(plan_of.best_error < 1e-6 && plan_of.gap < 1e-6);
+		ps_cache_plan_free(&plan_of);
+	}
+}
+
 /* ---- refusals ---- */
 
 static void test_refusals(void **state)
@@ -481,6 +565,8 @@ int main(void)
 		cmocka_unit_test(test_what_always_holds),
 		cmocka_unit_test(test_objectives_grow_with_the_capacity),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_rsd_of_many),
+		cmocka_unit_test(test_worth_by_bytes_is_said),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_a_draw_by_inverse_cdf),
 		cmocka_unit_test(test_a_draw_near_keeps_the_shares),

@@ -242,7 +242,7 @@ perseus.figures = (function () {
 		}, config.options);
 		if (sharp)
 			config.options.devicePixelRatio = sharp;
-		config.plugins = [whiskers];
+		config.plugins = [whiskers].concat(config.plugins || []);
 		if (f.chart)
 			f.chart.destroy();
 		f.chart = new Chart(f.canvas, config);

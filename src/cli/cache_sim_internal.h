@@ -48,7 +48,5 @@ const char *ps_cli_cache_figure_name(enum ps_cli_cache_figure f);
 void ps_cli_cache_sim_text(const struct ps_cli_cache_simulated *s, struct ps_strbuf *out);
 void ps_cli_cache_sim_csv(const struct ps_cli_cache_simulated *s, struct ps_strbuf *out);
 json_t *ps_cli_cache_sim_json(const struct ps_cli_cache_simulated *s);
-/* ps_cli_cache_sim_page writes an HTML page of its own, with the chart as SVG and both tables. */
-void ps_cli_cache_sim_page(const struct ps_cli_cache_simulated *s, struct ps_strbuf *out);
 
 #endif

@@ -1,6 +1,7 @@
 /* cache_simulate.c - perseus cache simulate: the policies under the same requests. */
 #include "base/file.h"
 #include "cli/cache_sim_internal.h"
+#include "report/policies.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -177,7 +178,9 @@ static const struct ps_conf_option rows[] = {
 	 .type = PS_CONF_TEXT,
 	 .offset = FIELD(html),
 	 .metavar = "FILE",
-	 .help = "Write a page with the chart of efficiency against fairness."},
+	 .help = "Write a page with the chart of efficiency against fairness; the same as a "
+		 "section "
+		 "of a campaign's report: perseus report --policies, from what --json says."},
 	PS_CLI_JSON(struct simulate_options),
 	{0},
 };
@@ -546,6 +549,24 @@ static enum ps_status write_out(const struct ps_cli_cache_simulated *s, const ch
 	return st;
 }
 
+static enum ps_status write_page(const struct ps_cli_cache_simulated *s, const char *path,
+				 struct ps_error *err)
+{
+	json_t *said = ps_cli_cache_sim_json(s), *shown = NULL;
+	struct ps_strbuf out;
+
+	ps_strbuf_init(&out);
+	enum ps_status st = ps_report_policies_read(said, &shown, err);
+	if (st == PS_OK)
+		st = ps_report_policies_html(shown, &out, err);
+	if (st == PS_OK)
+		st = ps_file_write(path, out.data, out.len, err);
+	ps_strbuf_fini(&out);
+	json_decref(shown);
+	json_decref(said);
+	return st;
+}
+
 static enum ps_status show(const struct simulate_options *o, const struct ps_cli_cache_simulated *s,
 			   struct ps_error *err)
 {
@@ -554,7 +575,7 @@ static enum ps_status show(const struct simulate_options *o, const struct ps_cli
 	if (o->csv)
 		st = write_out(s, o->csv, ps_cli_cache_sim_csv, err);
 	if (st == PS_OK && o->html)
-		st = write_out(s, o->html, ps_cli_cache_sim_page, err);
+		st = write_page(s, o->html, err);
 	if (st != PS_OK)
 		return st;
 	return o->json ? ps_cli_print_json(ps_cli_cache_sim_json(s), err)

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/cli.h"
+#include "report/policies.h"
 #include "report/report.h"
 #include "report_published_internal.h"
 #include "report_sheets_internal.h"
@@ -12,7 +13,8 @@
 #include <unistd.h>
 
 struct report_options {
-	char *store, *html, *csv, *markdown, *plan, *predictions, *published, *against_store;
+	char *store, *html, *csv, *markdown, *plan, *predictions, *published, *policies,
+		*against_store;
 	struct ps_conf_texts prices;
 	int64_t campaign, against;
 	int table;
@@ -99,6 +101,14 @@ static const struct ps_conf_option rows[] = {
 			"(YAML, docs/report.md; examples/perseus-2020/published.yaml).",
 	},
 	{
+		.name = "policies",
+		.type = PS_CONF_TEXT,
+		.offset = offsetof(struct report_options, policies),
+		.metavar = "FILE",
+		.help = "Also show these policies for sharing the memory for models: the JSON of "
+			"perseus cache simulate.",
+	},
+	{
 		.name = "prices",
 		.type = PS_CONF_TEXTS,
 		.offset = offsetof(struct report_options, prices),
@@ -135,6 +145,7 @@ static const struct ps_conf_schema schema = {
 		   "perseus report results.db --html report.html --plan plan.json\n"
 		   "perseus report results.db --html report.html --predictions validated.json\n"
 		   "perseus report study.db --published published.yaml --html study.html\n"
+		   "perseus report results.db --html report.html --policies simulated.json\n"
 		   "perseus report new.db --against-store old.db --html compared.html\n"
 		   "perseus report results.db --json",
 	.options = rows,
@@ -251,6 +262,23 @@ static enum ps_status read_json(const char *path,
 	return st;
 }
 
+static enum ps_status read_policies(const char *path, json_t **ret_shown, struct ps_error *err)
+{
+	char *text = NULL, where[sizeof err->where];
+	size_t len = 0;
+	enum ps_status st = ps_file_read(path, PS_REPORT_POLICIES_MAX_BYTES, &text, &len, err);
+
+	if (st != PS_OK)
+		return st;
+	st = ps_report_policies_parse(text, len, ret_shown, err);
+	free(text);
+	if (st != PS_OK) {
+		snprintf(where, sizeof where, "%s", err->where);
+		ps_error_where(err, "%s: %s", path, where);
+	}
+	return st;
+}
+
 static enum ps_status print_text(const struct ps_report_answer *a, struct ps_error *err)
 {
 	struct ps_strbuf out;
@@ -289,6 +317,7 @@ static enum ps_status check_alone(const struct report_options *o, struct ps_erro
 		{"--plan", o->plan, false},
 		{"--predictions", o->predictions, false},
 		{"--published", o->published, false},
+		{"--policies", o->policies, false},
 		{"--prices", o->prices.len > 0, false},
 	};
 
@@ -332,6 +361,7 @@ static enum ps_status show(const struct report_options *o, const struct ps_store
 	struct ps_report_plan plan = {0};
 	struct ps_cli_published published = {0};
 	struct ps_cli_sheets sheets = {0};
+	json_t *policies = NULL;
 	enum ps_status st = o->plan ? read_json(o->plan, ps_report_plan_parse, &plan, err) : PS_OK;
 
 	if (st == PS_OK && o->predictions)
@@ -340,7 +370,10 @@ static enum ps_status show(const struct report_options *o, const struct ps_store
 		st = ps_cli_sheets_open(&o->prices, &sheets, err);
 	if (st == PS_OK)
 		st = ps_report_build(c, &a, err);
+	if (st == PS_OK && o->policies)
+		st = read_policies(o->policies, &policies, err);
 	a.plan = o->plan || o->predictions ? &plan : NULL;
+	a.policies = policies;
 	a.sheets = sheets.sheets;
 	a.sheet_len = sheets.len;
 	if (st == PS_OK && o->published)
@@ -355,6 +388,7 @@ static enum ps_status show(const struct report_options *o, const struct ps_store
 		st = o->json ? ps_cli_print_json(ps_report_json(&a, false), err)
 			     : print_text(&a, err);
 	ps_report_fini(&a);
+	json_decref(policies);
 	ps_cli_published_close(&published);
 	ps_cli_sheets_close(&sheets);
 	ps_report_plan_free(&plan);

@@ -18,6 +18,8 @@ ASSET(ps_report_prices_js_file, PS_WEB_DIR "/prices.js");
 ASSET(ps_report_whatif_js_file, PS_WEB_DIR "/whatif.js");
 ASSET(ps_report_even_js_file, PS_WEB_DIR "/even.js");
 ASSET(ps_report_published_js_file, PS_WEB_DIR "/published.js");
+ASSET(ps_report_policies_js_file, PS_WEB_DIR "/policies.js");
+ASSET(ps_report_policies_html_file, PS_WEB_DIR "/policies.html");
 ASSET(ps_report_js_file, PS_WEB_DIR "/report.js");
 ASSET(ps_report_versus_file, PS_WEB_DIR "/versus.html");
 ASSET(ps_report_versus_js_file, PS_WEB_DIR "/versus.js");
@@ -38,6 +40,8 @@ struct ps_report_asset ps_report_asset_get(enum ps_report_asset_name name)
 		[PS_REPORT_WHATIF_JS] = {ps_report_whatif_js_file_start, ps_report_whatif_js_file_end},
 		[PS_REPORT_EVEN_JS] = {ps_report_even_js_file_start, ps_report_even_js_file_end},
 		[PS_REPORT_PUBLISHED_JS] = {ps_report_published_js_file_start, ps_report_published_js_file_end},
+		[PS_REPORT_POLICIES_JS] = {ps_report_policies_js_file_start, ps_report_policies_js_file_end},
+		[PS_REPORT_POLICIES_TEMPLATE] = {ps_report_policies_html_file_start, ps_report_policies_html_file_end},
 		[PS_REPORT_JS] = {ps_report_js_file_start, ps_report_js_file_end},
 		[PS_REPORT_CHART_JS] = {ps_report_chart_file_start, ps_report_chart_file_end},
 		[PS_REPORT_VERSUS_TEMPLATE] = {ps_report_versus_file_start, ps_report_versus_file_end},

@@ -1,6 +1,7 @@
 /* html.c - the page of one campaign. */
 #include "beside_internal.h"
 #include "page_internal.h"
+#include "policies_internal.h"
 
 #include "base/clock.h"
 #include "base/units.h"
@@ -324,6 +325,8 @@ static void js(const struct ps_report_page *p, struct ps_strbuf *out)
 	ps_report_put_asset(out, PS_REPORT_EVEN_JS);
 	if (p->a->beside)
 		ps_report_put_asset(out, PS_REPORT_PUBLISHED_JS);
+	if (p->a->policies)
+		ps_report_put_asset(out, PS_REPORT_POLICIES_JS);
 	ps_report_put_asset(out, PS_REPORT_JS);
 }
 
@@ -343,6 +346,7 @@ static const struct ps_report_place places[] = {
 	{"savings", savings},
 	{"machine", machine},
 	{"published", ps_report_put_beside},
+	{"policies", ps_report_put_policies},
 	{"plan", ps_report_put_plan},
 	{"predictions", predictions},
 	{"series_note", series_note},

@@ -484,6 +484,8 @@ json_t *ps_report_json(const struct ps_report_answer *a, bool charts)
 	json_object_set_new(o, "predictions",
 			    a->plan ? ps_report_predictions_json(a->plan) : json_array());
 	json_object_set_new(o, "published", ps_report_beside_json(a));
+	json_object_set_new(o, "policies",
+			    a->policies ? json_incref((json_t *)a->policies) : json_null());
 	if (charts)
 		json_object_set_new(o, "what_if", what_if_json(a));
 	return o;

@@ -1,5 +1,6 @@
 /* markdown.c - the answer for an issue, a wiki or a mail. */
 #include "beside_internal.h"
+#include "policies_internal.h"
 #include "grid_internal.h"
 #include "report_internal.h"
 
@@ -119,6 +120,7 @@ void ps_report_markdown(const struct ps_report_answer *a, struct ps_strbuf *out)
 		ps_report_grid_fini(&g);
 	}
 	ps_report_beside_markdown(a, out);
+	ps_report_policies_markdown(a->policies, out);
 	if (a->plan)
 		put_plan(a->plan, out);
 	put_warnings(a, out);

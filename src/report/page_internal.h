@@ -12,6 +12,7 @@ struct ps_report_page {
 	const struct ps_report_answer *a;
 	const struct ps_report_answer *b; /* of two campaigns: the other one */
 	const struct ps_report_agreement *agreement;
+	const json_t *policies; /* of a page about nothing else */
 };
 
 /* A place "{{name}}" of a template, and what goes there. */

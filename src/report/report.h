@@ -184,6 +184,7 @@ struct ps_report_answer {
 	const struct ps_report_sheet *sheets; /* likewise: what the page's controls offer */
 	size_t sheet_len;
 	const struct ps_report_beside *beside; /* likewise: published figures (published.h) */
+	const json_t *policies;		       /* likewise: for the memory of models (policies.h) */
 	char **warnings;
 	size_t warning_len;
 	int cells_done, cells_failed, cells_open;

@@ -145,10 +145,12 @@ enum ps_report_asset_name {
 	PS_REPORT_WHATIF_JS,
 	PS_REPORT_EVEN_JS,
 	PS_REPORT_PUBLISHED_JS,
+	PS_REPORT_POLICIES_JS,
 	PS_REPORT_JS,
 	PS_REPORT_CHART_JS,
 	PS_REPORT_VERSUS_TEMPLATE,
 	PS_REPORT_VERSUS_JS,
+	PS_REPORT_POLICIES_TEMPLATE,
 };
 /* ps_report_asset_get borrows the bytes of a file. */
 struct ps_report_asset ps_report_asset_get(enum ps_report_asset_name name);

@@ -1,6 +1,7 @@
 /* text.c - the answer in a terminal. A table that does not fit the window becomes one short list
  * per row. */
 #include "beside_internal.h"
+#include "policies_internal.h"
 #include "grid_internal.h"
 #include "report_internal.h"
 
@@ -298,6 +299,7 @@ void ps_report_text(const struct ps_report_answer *a, int width, struct ps_strbu
 	for (int i = 0; i < PS_REPORT_TABLES; i++)
 		ps_report_table_text(&a->tables[i], width, out);
 	ps_report_beside_text(a, width, out);
+	ps_report_policies_text(a->policies, w, out);
 	ps_report_plan_text(a, w, out);
 	ps_strbuf_puts(out, "\nPriced as ");
 	ps_report_price(a, price);

@@ -28,10 +28,14 @@ MAJORITY = {
 class Page(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.tags = []
+        self.tags, self.data, self.at_data = [], "", False
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
+        self.at_data = ("id", "data") in attrs
+
+    def handle_data(self, data):
+        self.data += data if self.at_data else ""
 
 
 class Cache(unittest.TestCase):
@@ -132,8 +136,14 @@ class Cache(unittest.TestCase):
         self.assertEqual(found, self.by_policy(*args, "--threads", 1))
         parser = Page()
         parser.feed(page.read_text())
-        self.assertEqual(parser.tags.count("svg"), 1)
-        self.assertEqual(parser.tags.count("circle"), len(POLICIES))
+        self.assertEqual((parser.tags.count("table"), parser.tags.count("link")), (2, 0))
+        shown = json.loads(parser.data)["policies"]["policies"]
+        self.assertEqual([p["policy"] for p in shown], POLICIES)
+        for row in shown:  # the page holds the numbers of the command
+            for end, value in found[row["policy"]]["worst_share"].items():
+                self.assertAlmostEqual(row["worst_share"][end], value, 12)
+            self.assertEqual(len(row["tenants"]), 4)
+        self.assertIn("Under pf the worst off tenant has", page.read_text())
         rows = list(csv.DictReader(table.read_text().splitlines()))
         self.assertEqual(len(rows), len(POLICIES) * (10 + 4 * 4))
         rate = next(r for r in rows if r["policy"] == "pf" and r["figure"] == "requests_per_s")

@@ -69,6 +69,7 @@ class Page(unittest.TestCase):
         with open(predicted, "w", encoding="utf-8") as f:
             json.dump({"quantities": [LEFT_OUT]}, f)
         done = perseus("report", self.db, "--html", page, "--plan", PLAN, "--predictions", predicted, "--published", published,
+                       "--policies", self.simulated(),
                        "--prices", SHEETS[0], "--prices", SHEETS[1])
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertLess(os.path.getsize(page), 3 << 20)
@@ -103,6 +104,20 @@ class Page(unittest.TestCase):
         page = self.path("large.html")
         subprocess.run([os.path.join(UNIT, "unit_report_page_size"), "--write", page], check=True)
         self.walk("large", page, kind="large")
+
+    def simulated(self, *args):
+        """What perseus cache simulate says, in a file."""
+        path = self.path("simulated.json")
+        done = perseus("cache", "simulate", "--seeds", "6", "--json", *args)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(done.stdout)
+        return path
+
+    def test_policies(self):
+        page = self.path("policies.html")
+        self.simulated("--html", page)
+        self.walk("policies", page, kind="policies")
 
     def test_versus(self):
         page, other = self.path("versus.html"), self.path("other.db")

@@ -7,7 +7,6 @@ import pathlib
 import tempfile
 import threading
 import unittest
-import urllib.request
 
 import numpy as np
 import tritonclient.grpc as tgrpc
@@ -29,12 +28,6 @@ dynamic_batching {
   priority_queue_policy { key: 3 value { default_timeout_microseconds: 50000 } }
 }
 """
-
-
-def metric(server, name):
-    with urllib.request.urlopen(f"http://{server.ready['metrics']}/metrics", timeout=30) as page:
-        lines = page.read().decode().splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split()[0] == name)
 
 
 class Queues(unittest.TestCase):
@@ -60,7 +53,7 @@ class Queues(unittest.TestCase):
         c = http.client.HTTPConnection(*server.address, timeout=60)
         self.addCleanup(c.close)
         c.request("POST", "/v2/models/long/infer", json.dumps({"inputs": X}))
-        until(lambda: metric(server, "perseus_lanes_busy") == 1)
+        until(lambda: server.metric("perseus_lanes_busy") == 1)
         return c.close
 
     def begin(self, server, answers, **parameters):
@@ -72,9 +65,9 @@ class Queues(unittest.TestCase):
 
     def ask(self, server, answers, **parameters):
         """Waits until it waits: the order of arrival is then that of the calls."""
-        before = metric(server, "perseus_waiting_requests")
+        before = server.metric("perseus_waiting_requests")
         t = self.begin(server, answers, **parameters)
-        until(lambda: metric(server, "perseus_waiting_requests") > before)
+        until(lambda: server.metric("perseus_waiting_requests") > before)
         return t
 
     def test_size_order_and_time(self):

@@ -7,6 +7,7 @@
 import json
 import os
 import pathlib
+import re
 import select
 import shutil
 import signal
@@ -55,6 +56,16 @@ def awake(seconds):
     """Waits so long, but for what a machine that stalls takes of it: that ends one short sleep."""
     for _ in range(round(seconds / 0.01)):
         time.sleep(0.01)
+
+
+def sum_of(text, name, **labels):
+    """Of a page of metrics: the sum over the series of that name that have these labels."""
+    total = 0
+    for line in text.splitlines():
+        m = re.fullmatch(rf"{name}(?:{{(.*)}})? (\S+)", line)
+        if m and all(f'{k}="{v}"' in (m[1] or "") for k, v in labels.items()):
+            total += float(m[2])
+    return total
 
 
 class StartError(Exception):
@@ -185,6 +196,14 @@ class Server:
         except urllib.error.HTTPError as e:
             with e:
                 return e.code, e.headers, e.read()
+
+    def metric(self, name, key=None, **labels):
+        """The sum of a metric's values with these labels; `key`: of the operator, where one is asked
+        for. 0: there is none yet."""
+        request = urllib.request.Request("http://" + self.ready["metrics"] + "/metrics",
+                                         headers={"Authorization": f"Bearer {key}"} if key else {})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return sum_of(answer.read().decode(), name, **labels)
 
     def infer(self, model, inputs, headers=None, timeout=30, **more):
         """JSON inference: (status, headers, decoded body)."""

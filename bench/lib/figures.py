@@ -181,12 +181,16 @@ def search(holds, lowest, end, guess=None):
     return low if low >= lowest else 0
 
 
+UNFINISHED = None  # what is still to be measured before rows say anything (lib/stretch.py)
+
+
 def row(figure, ours, peer, ratio, low, high, goal, result, note=""):
     """Prints one row for bench/run: a JSON object on a line of stdout."""
+    if result != "failed" and (QUICK or UNFINISHED):
+        result = "quick" if QUICK else "unfinished"
+        note = "; ".join(x for x in (note, UNFINISHED) if x)
     print(json.dumps({"figure": figure, "ours": ours, "peer": peer, "ratio": ratio, "low": low,
-                      "high": high, "goal": goal,
-                      "verdict": "quick" if QUICK and result != "failed" else result, "note": note}),
-          flush=True)
+                      "high": high, "goal": goal, "verdict": result, "note": note}), flush=True)
 
 
 FAILED = []

@@ -1,4 +1,7 @@
 """What stands behind bench/: intervals, verdicts, order of blocks, the search, bench/run itself."""
+import contextlib
+import importlib.util
+import io
 import json
 import math
 import os
@@ -10,7 +13,24 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(os.environ["PS_SOURCE_DIR"]) / "bench"))
-from lib import figures, scene, waits  # noqa: E402
+from lib import figures, memory, scene, stretch, waits  # noqa: E402
+
+
+def figure(name):
+    """A figure's program as a module."""
+    path = pathlib.Path(os.environ["PS_SOURCE_DIR"], "bench", f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name.replace("-", "_"), path)
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+def rows_of(call, *args):
+    """What a figure prints: name -> row."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        call(*args)
+    return {r["figure"]: r for r in map(json.loads, out.getvalue().splitlines())}
 
 
 class Intervals(unittest.TestCase):
@@ -189,6 +209,139 @@ class Falls(unittest.TestCase):
                           ((1400, 1800, 2200, 2600, 2990), 1.99)):
             found = scene.recovered_s(10**9, 3 * 10**9, [t * 1_000_000 for t in reversed(bad)])
             self.assertAlmostEqual(found, want, msg=str(bad))
+
+
+class Stretches(unittest.TestCase):
+    """Blocks of ten seconds each."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder, self.now = folder.name, 0
+        self.addCleanup(setattr, figures, "UNFINISHED", None)
+
+    def run_once(self, stretch_s, setting="a", count=5, most=99):
+        """The numbers of the blocks that one run measures."""
+        blocks = stretch.Blocks("x", count, setting, self.folder, lambda: self.now, stretch_s)
+        done = []
+        for number in blocks.left():
+            self.now += 10
+            done.append(number)
+            blocks.keep({"block": number})
+            if len(done) == most:
+                break
+        return done, blocks
+
+    def test_a_run_goes_on_where_the_last_one_ended(self):
+        done, blocks = self.run_once(25)
+        self.assertEqual((done, blocks.done), ([0, 1], False))
+        self.assertIn("2 of 5 blocks", figures.UNFINISHED)
+        self.assertEqual(rows_of(figures.row, "x", "", "", 1.0, 1.0, 1.0, "", "met")["x"]["verdict"],
+                         "unfinished")
+        self.assertEqual(self.run_once(25)[0], [2, 3])
+        done, blocks = self.run_once(25)
+        self.assertEqual((done, blocks.done, figures.UNFINISHED), ([4], True, None))
+        self.assertEqual(blocks.found, [{"block": i} for i in range(5)])
+        self.assertEqual(self.run_once(25)[0], [])  # all are there
+
+    def test_one_block_at_least(self):
+        self.assertEqual([self.run_once(1)[0] for _ in range(3)], [[0], [1], [2]])
+
+    def test_a_block_that_was_cut_off_is_measured_again(self):
+        self.assertEqual(self.run_once(1000, most=2)[0], [0, 1])
+        self.assertEqual(self.run_once(1000)[0], [2, 3, 4])
+
+    def test_blocks_of_another_setting_are_another_figures(self):
+        self.assertEqual(self.run_once(25, "a")[0], [0, 1])
+        self.assertEqual(self.run_once(25, "b")[0], [0, 1])
+
+    def test_without_a_limit_all_is_measured_anew(self):
+        for _ in range(2):
+            self.assertEqual(self.run_once(0)[0], [0, 1, 2, 3, 4])
+
+    def test_what_is_no_file_of_blocks_is_none(self):
+        for text in ("", "[]", "{}", '{"key": 1, "blocks": [1]}'):
+            pathlib.Path(self.folder, "x.blocks.json").write_text(text)
+            self.assertEqual(self.run_once(1)[0], [0])
+
+
+class Memory(unittest.TestCase):
+    def test_drift(self):
+        for samples, want in (([5] * 10 + [10] * 80 + [11] * 10, 1.1), ([10] * 20, 1.0),
+                              ([1, 10, 9, 9, 9, 9, 9, 9, 9, 8], 0.8), ([7, 7], 1.0)):
+            self.assertAlmostEqual(memory.drift(samples), want, msg=str(samples))
+        for samples in ([], [1], [0] * 20):
+            with self.assertRaises(RuntimeError):
+                memory.drift(samples)
+
+    def test_a_sampler_that_fails_says_so(self):
+        with self.assertRaises(ZeroDivisionError):
+            with memory.Sampler(lambda: 1 // 0, 0.001) as s:
+                s.thread.join()
+
+    def test_one_sample_over_the_budget_misses_it(self):
+        cycles = figure("cache-cycles")
+        for most, want in ((100, "met"), (101, "missed")):
+            found = rows_of(cycles.rows_of_cycles, [(50, 40)] * 50 + [(most, 40)] + [(50, 40)] * 50,
+                            100, 7)
+            outside = found[f"cache: most memory in {cycles.CYCLES} evictions, as measured from outside"]
+            counted = found[f"cache: most memory in {cycles.CYCLES} evictions, as the server counts"]
+            self.assertEqual((outside["verdict"], counted["verdict"]), (want, "met"))
+            drift = found[f"cache: drift of memory over {cycles.CYCLES} evictions"]
+            self.assertEqual((drift["ratio"], drift["verdict"]), (1, "met"))
+
+    def test_a_second_load_has_two_goals(self):
+        cycles = figure("cache-cycles")
+        for first, second, want in ((0.4, 0.02, ("met", "met")), (0.1, 0.02, ("missed", "met")),
+                                    (0.8, 0.05, ("met", "missed"))):
+            found = rows_of(cycles.rows_of_again, [first, first * 1.01] * 3, [second, second * 1.01] * 3)
+            self.assertEqual((found["cache: ResNet-50 ready again once it was gone"]["verdict"],
+                              found["cache: ResNet-50 ready again, time"]["verdict"]), want)
+
+
+class Neighbours(unittest.TestCase):
+    """cache-server: four blocks whose numbers are made up."""
+
+    def setUp(self):
+        self.server = figure("cache-server")
+
+    def blocks(self, **changed):
+        one = {"p99": 100, "goodput": 10, "all": 12, "cold": 3}
+        systems = {n: {**one, **changed.get(n.replace("+", "_").replace(" ", "_"), {})}
+                   for n in self.server.SYSTEMS}
+        return [{"systems": systems, "steal": 0, "repeats": 0}] * 4
+
+    def verdicts(self, **changed):
+        found = rows_of(self.server.rows, self.blocks(**changed))
+        return {n: r["verdict"] for n, r in found.items()}, found
+
+    def test_what_is_set_against_what(self):
+        p99, goodput, best = ("pf: p99 of three tenants beside one that scans",
+                              "pf: goodput of three tenants beside one that scans",
+                              "pf: goodput of all four tenants")
+        for changed, want in (({}, ("met", "met", "met")),
+                              ({"pf_scan": {"p99": 109}}, ("met", "met", "met")),
+                              ({"pf_scan": {"p99": 112}}, ("missed", "met", "met")),
+                              ({"pf_scan": {"goodput": 8}}, ("met", "missed", "met")),
+                              ({"mmf_scan": {"all": 13}}, ("met", "met", "missed")),
+                              ({"mmf_scan": {"all": 12.5}}, ("met", "met", "met")),
+                              ({"lru_scan": {"p99": 900}}, ("met", "met", "met"))):
+            found, _ = self.verdicts(**changed)
+            self.assertEqual((found[p99], found[goodput], found[best]), want, changed)
+            self.assertEqual(found["lru: p99 of three tenants beside one that scans"], "shown")
+
+    def test_disturbed_blocks_are_said(self):
+        blocks = self.blocks()
+        blocks[0] = {**blocks[0], "steal": 0.5, "repeats": 2}
+        found = rows_of(self.server.rows, blocks)
+        self.assertIn("2 repeated for steal, 1 still disturbed",
+                      found["pf: goodput of all four tenants"]["note"])
+
+    def test_who_has_which_models(self):
+        names = self.server.SHARED + [m for own in self.server.OWN.values() for m in own]
+        self.assertEqual((len(names), len(set(names))), (18, 18))
+        for tenant in self.server.OWN:
+            self.assertEqual(len(self.server.mix(tenant)), 6)
 
 
 GOOD = """# figure: one that works

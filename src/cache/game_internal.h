@@ -34,6 +34,7 @@ struct ps_cache_game {
 	/* By item: cells [at[j], at[j + 1]). */
 	int *at;
 	struct ps_cache_cell *cell;
+	double *row; /* [n * m] the same by tenant, where half of it or more is over 0; or NULL */
 
 	/* For pricing. */
 	struct ps_cache_sack sack;

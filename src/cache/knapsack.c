@@ -1,11 +1,12 @@
 #include "cache/knapsack_internal.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the search, per item; of a list, and of both lists over all items. */
-enum { NODES = 50, FEW = 30, STATES = 1 << 16, ALL_STATES = 1 << 19 };
+/* Of the search, per item. */
+enum { NODES = 50, FEW = 30 };
 #define ROUNDING 1e-14
 
 bool ps_cache_sack_init(struct ps_cache_sack *k, int most)
@@ -15,6 +16,8 @@ bool ps_cache_sack_init(struct ps_cache_sack *k, int most)
 	*k = (struct ps_cache_sack){
 		.most = most,
 		.e = malloc(n * sizeof(*k->e)),
+		.raw = malloc(n * sizeof(*k->raw)),
+		.key = malloc(2 * n * sizeof(*k->key)),
 		.value_sum = malloc(n * sizeof(*k->value_sum)),
 		.byte_sum = malloc(n * sizeof(*k->byte_sum)),
 		.least = malloc(n * sizeof(*k->least)),
@@ -24,8 +27,8 @@ bool ps_cache_sack_init(struct ps_cache_sack *k, int most)
 		.in = malloc(n * sizeof(*k->in)),
 		.best_in = malloc(n * sizeof(*k->best_in)),
 	};
-	if (k->e && k->value_sum && k->byte_sum && k->least && k->stack && k->stack_value &&
-	    k->stack_room && k->in && k->best_in)
+	if (k->e && k->raw && k->key && k->value_sum && k->byte_sum && k->least && k->stack &&
+	    k->stack_value && k->stack_room && k->in && k->best_in)
 		return true;
 	ps_cache_sack_fini(k);
 	return false;
@@ -34,6 +37,8 @@ bool ps_cache_sack_init(struct ps_cache_sack *k, int most)
 void ps_cache_sack_fini(struct ps_cache_sack *k)
 {
 	free(k->e);
+	free(k->raw);
+	free(k->key);
 	free(k->value_sum);
 	free(k->byte_sum);
 	free(k->least);
@@ -53,6 +58,68 @@ static int by_density(const void *a, const void *b)
 	if (x->density != y->density)
 		return x->density > y->density ? -1 : 1;
 	return x->id - y->id;
+}
+
+/* ---- sorting ---- */
+
+enum { DIGIT = 11, DIGITS = 3, SORTED_PLAIN = 48 };
+
+/* A density that is not below 0 as a single has bits in its own order. */
+static uint32_t bits_of(double density)
+{
+	float f = density < FLT_MAX ? (float)density : INFINITY;
+	uint32_t bits;
+
+	memcpy(&bits, &f, sizeof(bits));
+	return ~bits;
+}
+
+/* By one digit of the keys, stable. */
+static void by_digit(const struct ps_cache_sack_key *from, int n, int shift,
+		     struct ps_cache_sack_key *to)
+{
+	int at[1 << DIGIT] = {0}, sum = 0;
+	const uint32_t mask = (1U << DIGIT) - 1;
+
+	for (int i = 0; i < n; i++)
+		at[from[i].bits >> shift & mask]++;
+	for (int d = 0; d < 1 << DIGIT; d++) {
+		int count = at[d];
+		at[d] = sum;
+		sum += count;
+	}
+	for (int i = 0; i < n; i++)
+		to[at[from[i].bits >> shift & mask]++] = from[i];
+}
+
+/* From k->raw into k->e. Densities that are the same to a single are told apart one run at a time.
+ */
+static void sort(struct ps_cache_sack *k)
+{
+	struct ps_cache_sack_key *key = k->key, *other = k->key + k->most + 1;
+	int n = k->n;
+
+	if (n < SORTED_PLAIN) {
+		memcpy(k->e, k->raw, (size_t)n * sizeof(*k->e));
+		qsort(k->e, (size_t)n, sizeof(*k->e), by_density);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+		key[i] = (struct ps_cache_sack_key){bits_of(k->raw[i].density), i};
+	for (int d = 0; d < DIGITS; d++) {
+		struct ps_cache_sack_key *from = key;
+		by_digit(from, n, d * DIGIT, other);
+		key = other;
+		other = from;
+	}
+	for (int i = 0; i < n; i++)
+		k->e[i] = k->raw[key[i].at];
+	for (int i = 0, end; i < n; i = end) {
+		for (end = i + 1; end < n && key[end].bits == key[i].bits; end++)
+			;
+		if (end > i + 1)
+			qsort(k->e + i, (size_t)(end - i), sizeof(*k->e), by_density);
+	}
 }
 
 /* No sum of bytes that have a common divisor fills what is over its multiples. */
@@ -76,14 +143,14 @@ static void prepare(struct ps_cache_sack *k, const struct ps_cache_sack_problem 
 	for (int i = 0; i < p->n; i++) {
 		if (!(p->value[i] > 0) || p->bytes[i] > p->room)
 			continue;
-		k->e[k->n++] = (struct ps_cache_sack_entry){
+		k->raw[k->n++] = (struct ps_cache_sack_entry){
 			.density = p->bytes[i] > 0 ? p->value[i] / (double)p->bytes[i] : INFINITY,
 			.value = p->value[i],
 			.bytes = p->bytes[i],
 			.id = i,
 		};
 	}
-	qsort(k->e, (size_t)k->n, sizeof(*k->e), by_density);
+	sort(k);
 	k->value_sum[0] = 0;
 	k->byte_sum[0] = 0;
 	for (int i = 0; i < k->n; i++) {
@@ -259,10 +326,7 @@ double ps_cache_sack_solve(struct ps_cache_sack *k, const struct ps_cache_sack_p
 	bound = search(k, p);
 	/* Few are worth the exact answer, many what is left over a billionth. */
 	if (!p->quick && bound > k->best * (1 + tolerance + (k->n <= FEW ? 0 : 1e-9))) {
-		int states = k->n <= FEW ? STATES : ALL_STATES / k->n;
-		if (p->states > 0)
-			states = p->states;
-		if (ps_cache_sack_lists(k, tolerance, states, &listed))
+		if (ps_cache_sack_lists(k, tolerance, p->states, &listed))
 			bound = fmin(bound, listed);
 	}
 	double value = take(k, p, ret_take);

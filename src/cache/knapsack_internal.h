@@ -18,15 +18,22 @@ struct ps_cache_sack_entry {
 	int id;
 };
 
+struct ps_cache_sack_key {
+	uint32_t bits;
+	int at;
+};
+
 /* Memory for knapsacks of up to `most` items; one thread at a time. */
 struct ps_cache_sack {
 	int most, n;
-	struct ps_cache_sack_entry *e; /* by density, the highest first */
-	double *value_sum;	       /* [most + 1] of the entries before */
-	int64_t *byte_sum;	       /* [most + 1] */
-	int64_t *least;		       /* [most + 1] bytes of the smallest from here on */
-	int *stack;		       /* places of the entries that are in */
-	double *stack_value;	       /* what was in before each */
+	struct ps_cache_sack_entry *e;	 /* by density, the highest first */
+	struct ps_cache_sack_entry *raw; /* as they came */
+	struct ps_cache_sack_key *key;	 /* [2 most + 2] */
+	double *value_sum;		 /* [most + 1] of the entries before */
+	int64_t *byte_sum;		 /* [most + 1] */
+	int64_t *least;			 /* [most + 1] bytes of the smallest from here on */
+	int *stack;			 /* places of the entries that are in */
+	double *stack_value;		 /* what was in before each */
 	int64_t *stack_room;
 	bool *in, *best_in;
 	double best;
@@ -46,7 +53,8 @@ struct ps_cache_sack_problem {
 			       * rounding (1e-14) */
 	int64_t nodes;	      /* limit of the search; 0: 50 per item and 1,500 */
 	bool quick;	      /* a search that was cut is the end: no lists */
-	int states; /* limit of a list; 0: all sets of 30 items, half a million over n for more */
+	int states; /* limit of a list; 0: all sets of 30 open items, half a million over n for more
+		     */
 };
 
 /* ps_cache_sack_init and fini; false: no memory. */

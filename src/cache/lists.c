@@ -11,6 +11,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Up to so many open items lists are whole. Else they are short in the first pass; in the second
+ * they are long where losses rule sets out, and where nothing does so many in all items. */
+enum { FEW = 30, SHORT = 1 << 12, LONG = 1 << 17, ALL_STATES = 1 << 19 };
+
 struct state {
 	double value;
 	int64_t bytes;
@@ -47,13 +51,14 @@ struct lists {
 	double beat; /* what is not over this is of no interest */
 };
 
-static void lists_fini(struct lists *x)
+static void release(struct lists *x)
 {
-	free(x->open);
 	free(x->node);
+	x->node = NULL;
 	for (int h = 0; h < 2; h++) {
 		free(x->half[h].now);
 		free(x->half[h].next);
+		x->half[h].now = x->half[h].next = NULL;
 	}
 }
 
@@ -77,7 +82,11 @@ static void settle(struct lists *x)
 {
 	const struct ps_cache_sack *k = x->k;
 
+	x->n = 0;
+	x->nodes = 0;
+	x->value = 0;
 	x->room = k->room;
+	x->half[0] = x->half[1] = (struct list){0};
 	for (int i = 0; i < k->n; i++) {
 		double loss = loss_of(k, i);
 		if (k->bound - loss > x->beat) {
@@ -95,12 +104,11 @@ static void settle(struct lists *x)
 }
 
 /* Memory goes by the sets that there can be at all. */
-static bool lists_init(struct lists *x, int states)
+static bool reserve(struct lists *x, int states)
 {
-	int items = (x->n + 1) / 2;
-	size_t all = items < 24 ? (size_t)1 << items : (size_t)1 << 24;
+	int all = x->n / 2 < 24 ? 2 << x->n / 2 : 2 << 24;
 
-	x->most = states < (int)all ? states : (int)all;
+	x->most = states < all ? states : all;
 	x->node = malloc(((size_t)x->n * (size_t)x->most + 1) * sizeof(*x->node));
 	bool ok = x->node != NULL;
 	for (int h = 0; h < 2; h++) {
@@ -213,6 +221,7 @@ static void adopt(struct lists *x, double value, const int node[2])
 	k->best = value;
 }
 
+/* Returns a bound of all sets. */
 static double run(struct lists *x)
 {
 	double value;
@@ -233,22 +242,69 @@ static double run(struct lists *x)
 	return bound;
 }
 
+/* Losses rule sets out: any two of those that are open leave less than what is known. */
+static bool prunes(const struct lists *x)
+{
+	double losses = 0;
+
+	for (int c = 0; c < x->n; c++)
+		losses += x->open[c].loss;
+	return losses > 2 * (x->k->bound - x->beat);
+}
+
+/* false: no memory. */
+static bool pass(struct lists *x, int states, double *bound)
+{
+	bool ok = reserve(x, states);
+
+	if (ok)
+		*bound = fmin(*bound, run(x));
+	release(x);
+	return ok;
+}
+
+/* false: there is none that differs from what is settled and is better than the best known. */
+static bool settle_anew(struct lists *x, double tolerance)
+{
+	x->beat = x->k->best * (1 + tolerance);
+	settle(x);
+	return x->room >= 0;
+}
+
+static int first_states(const struct lists *x)
+{
+	if (x->n <= FEW)
+		return 1 << FEW / 2;
+	return prunes(x) ? SHORT : ALL_STATES / x->n;
+}
+
+static bool passes(struct lists *x, double tolerance, int states, double *bound)
+{
+	bool once = states > 0 || x->n <= FEW;
+
+	if (!pass(x, states > 0 ? states : first_states(x), bound))
+		return false;
+	if (once || *bound <= x->k->best * (1 + tolerance))
+		return true;
+	/* With a better set known more are settled. */
+	if (settle_anew(x, tolerance))
+		return !prunes(x) || pass(x, LONG, bound);
+	*bound = x->beat;
+	return true;
+}
+
 bool ps_cache_sack_lists(struct ps_cache_sack *k, double tolerance, int states, double *ret_bound)
 {
-	struct lists x = {.k = k, .beat = k->best * (1 + tolerance)};
-
-	x.open = malloc(((size_t)k->n + 1) * sizeof(*x.open));
+	struct lists x = {.k = k, .open = malloc(((size_t)k->n + 1) * sizeof(*x.open))};
+	double bound = k->bound;
 	bool ok = x.open != NULL;
+
+	if (ok && settle_anew(&x, tolerance))
+		ok = passes(&x, tolerance, states, &bound);
+	else
+		bound = x.beat;
+	free(x.open);
 	if (ok)
-		settle(&x);
-	/* Sets that differ from the settled places are no better than the best known. */
-	if (ok && x.room < 0) {
-		*ret_bound = x.beat;
-	} else {
-		ok = ok && lists_init(&x, states);
-		if (ok)
-			*ret_bound = run(&x);
-	}
-	lists_fini(&x);
+		*ret_bound = bound;
 	return ok;
 }

@@ -237,6 +237,77 @@ static void test_worth_by_bytes_ends(void **state)
 	ps_cache_sack_fini(&k);
 }
 
+/* Few room, many models whose worth is nearly their bytes: the search alone ends at about 1e-5. */
+static void test_a_narrow_choice(void **state)
+{
+	enum { N = 600 };
+	static double value[N];
+	static int64_t bytes[N];
+	static bool take[N];
+	struct ps_cache_sack k;
+	struct ps_rng r;
+
+	(void)state;
+	assert_true(ps_cache_sack_init(&k, N));
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		struct ps_cache_sack_problem p = {.n = N, .value = value, .bytes = bytes};
+		double bound;
+		int64_t all = 0;
+		ps_rng_init(&r, seed, 1);
+		for (int i = 0; i < N; i++) {
+			bytes[i] = (int64_t)(1e7 * pow(100, ps_rng_uniform(&r)));
+			value[i] = 1e-9 * (double)bytes[i] * (1 + ps_rng_exponential(&r, 0.1));
+			all += bytes[i];
+		}
+		p.room = all / 30;
+		double found = ps_cache_sack_solve(&k, &p, take, &bound);
+		check(&p, take, found);
+		if (bound > found * (1 + 2e-9))
+			fail_msg("seed %d: %.12g to %.12g", (int)seed, found, bound);
+	}
+	ps_cache_sack_fini(&k);
+}
+
+/* By value per byte, ties by number, whatever the sizes of the numbers. */
+static void test_the_order(void **state)
+{
+	enum { N = 700 };
+	static double value[N];
+	static int64_t bytes[N];
+	static bool take[N];
+	struct ps_cache_sack k;
+	struct ps_rng r;
+	double bound;
+
+	(void)state;
+	assert_true(ps_cache_sack_init(&k, N));
+	for (int scale = 0; scale < 4; scale++) {
+		ps_rng_init(&r, 2, 1);
+		for (int i = 0; i < N; i++) {
+			static const double most[] = {1, 1e-9, 300, 40};
+			bytes[i] = (int64_t)ps_rng_below(&r, scale == 0 ? 3 : 1000);
+			value[i] = scale == 0 ? 1 + (double)ps_rng_below(&r, 3)
+					      : pow(10, most[scale] * (2 * ps_rng_uniform(&r) - 1));
+		}
+		const struct ps_cache_sack_problem p = {.n = N,
+							.value = value,
+							.bytes = bytes,
+							.room = 5000,
+							.nodes = 1,
+							.quick = true};
+		(void)ps_cache_sack_solve(&k, &p, take, &bound);
+		assert_int_equal(k.n, N);
+		for (int i = 1; i < k.n; i++) {
+			const struct ps_cache_sack_entry *a = &k.e[i - 1], *b = &k.e[i];
+			if (a->density < b->density || (a->density == b->density && a->id >= b->id))
+				fail_msg("scale %d, place %d: %g before %g", scale, i, a->density,
+					 b->density);
+			assert_true(b->value == value[b->id] && b->bytes == bytes[b->id]);
+		}
+	}
+	ps_cache_sack_fini(&k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +316,8 @@ int main(void)
 		cmocka_unit_test(test_a_cut_search_is_honest),
 		cmocka_unit_test(test_sizes_in_megabytes),
 		cmocka_unit_test(test_worth_by_bytes_ends),
+		cmocka_unit_test(test_a_narrow_choice),
+		cmocka_unit_test(test_the_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

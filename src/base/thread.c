@@ -17,6 +17,7 @@ struct attributes {
 };
 
 enum { SHORTEST_SLICE_NS = 100000 }; /* the kernel takes no shorter one */
+enum { LEAST_NICE = -20 };
 
 /* 0: the system's own. Under a real-time policy there is no slice to ask for. What the kernel
  * refuses costs promptness, which the latencies show. */
@@ -42,11 +43,29 @@ void ps_thread_prompt_end(void)
 	set_slice(0);
 }
 
+/* False: not known. */
+static bool niceness(int *ret_nice)
+{
+	errno = 0;
+	*ret_nice = getpriority(PRIO_PROCESS, (id_t)gettid());
+	return errno == 0;
+}
+
+bool ps_thread_urgent(void)
+{
+	int now;
+	set_slice(SHORTEST_SLICE_NS);
+	if (!niceness(&now))
+		return false;
+	if (now > 0)
+		return true;
+	return setpriority(PRIO_PROCESS, (id_t)gettid(), LEAST_NICE) == 0;
+}
+
 void ps_thread_step_back(int nice)
 {
+	int now;
 	set_slice(0);
-	errno = 0;
-	int now = getpriority(PRIO_PROCESS, (id_t)gettid());
-	if (errno == 0 && now < nice)
+	if (niceness(&now) && now < nice)
 		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), nice);
 }

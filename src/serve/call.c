@@ -11,6 +11,7 @@ struct ps_serve_call *ps_serve_call_new(struct ps_serve_io *io, enum ps_serve_wi
 					struct ps_arena *arena)
 {
 	struct ps_serve_call *c = ps_arena_alloc(arena, sizeof *c);
+	ps_serve_io_keep_share(io);
 	if (!c)
 		return NULL;
 	memset(c, 0, offsetof(struct ps_serve_call, err));

@@ -1,4 +1,5 @@
 /* I/O threads: their loops, listeners, the configuration that each works by, and their end. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "serve/admin_internal.h"
@@ -278,6 +279,22 @@ void ps_serve_close_ios(struct ps_serve *s)
 		ps_evloop_post(s->ios[i].loop, &s->ios[i].close);
 }
 
+/* --- before the lanes, within bounds --- */
+
+void ps_serve_io_keep_share(struct ps_serve_io *io)
+{
+	struct ps_serve_urgency *u = &io->urgency;
+	if (!ps_serve_urgency_is_due(u) ||
+	    !ps_serve_urgency_changes(u, ps_clock_now_ns(), ps_clock_thread_cpu_ns()))
+		return;
+	if (!u->calm) {
+		(void)ps_thread_urgent(); /* it was said at the start when that is refused */
+		return;
+	}
+	ps_thread_step_back(0);
+	ps_thread_prompt();
+}
+
 /* --- start --- */
 
 static void init_io(struct ps_serve *s, struct ps_serve_io *io, int number)
@@ -332,7 +349,7 @@ static void *io_main(void *ctx)
 	char name[16];
 	snprintf(name, sizeof name, "ps-io-%d", io->number);
 	pthread_setname_np(pthread_self(), name);
-	ps_thread_prompt();
+	(void)ps_thread_urgent(); /* I/O thread 0 says it when that is refused */
 	if (ps_evloop_run(io->loop, &err) != PS_OK)
 		ps_log_error(PS_LOG_ERROR, "serve", &err);
 	return NULL;

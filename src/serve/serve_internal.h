@@ -37,6 +37,7 @@
 #include "net/net.h"
 #include "oip/oip.h"
 #include "serve/serve.h"
+#include "serve/urgency.h"
 #include "serve/wake.h"
 
 #include <pthread.h>
@@ -240,6 +241,7 @@ struct ps_serve_io {
 	struct ps_evloop_timer tick, probe;
 	int64_t probe_until_ns; /* the last deadline that the thread's delay matters for */
 	struct ps_serve_wake wake;
+	struct ps_serve_urgency urgency;
 	struct ps_serve_stream *watches; /* grpc.c: health watches */
 	int in_flight; /* calls that have begun and whose answers are not sent yet */
 	bool closing;
@@ -412,6 +414,9 @@ void ps_serve_join_ios(struct ps_serve *s);
 void ps_serve_free_ios(struct ps_serve *s);
 /* ps_serve_notify_ready tells every I/O thread that readiness has changed. Any thread. */
 void ps_serve_notify_ready(struct ps_serve *s);
+/* ps_serve_io_keep_share looks, at every so many requests, whether its thread may go before the
+ * lanes (urgency.h). */
+void ps_serve_io_keep_share(struct ps_serve_io *io);
 /* ps_serve_answered is called for each call that was counted once its answer is sent. */
 void ps_serve_answered(struct ps_serve_io *io);
 

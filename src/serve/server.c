@@ -307,7 +307,10 @@ static enum ps_status serve(struct ps_serve *s, struct ps_error *err)
 	if (status != PS_OK)
 		return status;
 	ps_serve_kick_loaders(s);
-	ps_thread_prompt(); /* the lanes and the observer were started before */
+	if (!ps_thread_urgent()) /* the lanes and the observer were started before */
+		ps_log(PS_LOG_INFO, "serve",
+		       "I/O threads may not become less nice (CAP_SYS_NICE or RLIMIT_NICE): "
+		       "where lanes compute on all CPUs, single answers come some ms later");
 	status = ps_evloop_run(s->ios[0].loop, err);
 	if (status == PS_OK && s->result != PS_OK) {
 		*err = s->result_err;

@@ -8,6 +8,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -198,6 +199,15 @@ def keyed_tenants(**rows):
 
 
 X = [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}]
+
+
+def niceness_of(pid):
+    """Of each thread, by number and name."""
+    found = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        name, rest = (task / "stat").read_text().split(" (", 1)[1].rsplit(") ", 1)
+        found[int(task.name), name] = int(rest.split()[16])
+    return found
 
 
 def bearer(key):
@@ -528,16 +538,25 @@ class Onnx(unittest.TestCase):
     def test_threads_of_runs_are_not_nice(self):
         """The loader steps back; what the engine starts for runs must not, for it is inherited."""
         identity_onnx(self.dir / "id.onnx")
-        with Server({"id": self.dir / "id.onnx"}, config={"width": "wide"}, env=self.env) as s:
-            niceness = {}
-            for task in pathlib.Path(f"/proc/{s.process.pid}/task").iterdir():
-                name, rest = (task / "stat").read_text().split(" (", 1)[1].rsplit(") ", 1)
-                niceness[name] = int(rest.split()[16])
-            for name, nice in niceness.items():
-                if not name.startswith("ps-loader"):
+        with Server({"id": self.dir / "id.onnx"}, config={"width": "wide", "io_threads": 2},
+                    env=self.env) as s:
+            niceness = niceness_of(s.process.pid)
+            for (thread, name), nice in niceness.items():
+                if thread != s.process.pid and not name.startswith(("ps-loader", "ps-io")):
                     self.assertEqual(nice, os.nice(0), name)
             if os.cpu_count() > 1:
-                self.assertTrue(any(n.startswith("ps-wide") for n in niceness), niceness)
+                self.assertTrue(any(n.startswith("ps-wide") for _, n in niceness), niceness)
+            self.assert_urgent(s, [n for (t, name), n in niceness.items()
+                                   if t == s.process.pid or name == "ps-io-1"])
+
+    def assert_urgent(self, server, niceness):
+        """I/O threads go before the lanes where that is permitted; else the log says so."""
+        self.assertEqual(len(niceness), 2, niceness)
+        may = subprocess.run([sys.executable, "-c", "import os; os.nice(-20)"],
+                             capture_output=True).returncode == 0
+        usual = os.nice(0)
+        self.assertEqual(niceness, [-20 if may and usual == 0 else usual] * 2)
+        self.assertEqual("may not become less nice" in server.stderr, not may and usual == 0)
 
     def test_broken_files(self):
         good = self.dir / "good.onnx"

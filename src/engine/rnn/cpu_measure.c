@@ -73,6 +73,7 @@ static void product_of(const struct probe *p, const struct seat *s, const char *
 		       int64_t bytes)
 {
 	static const float no_scale[GATES * PS_RNN_BLOCK];
+	static const int32_t no_offset[GATES * PS_RNN_BLOCK];
 	const void *in[MOST_ROWS];
 	float *acc[MOST_ROWS], scales[MOST_ROWS];
 
@@ -84,9 +85,11 @@ static void product_of(const struct probe *p, const struct seat *s, const char *
 	p->kernel->product[p->precision](
 		&(struct ps_rnn_product){.weights = weights,
 					 .scales = no_scale,
+					 .offsets = no_offset,
 					 .k = bytes / GROUP_BYTES * ps_rnn_group(p->precision),
 					 .gates = GATES,
 					 .rows = p->rows,
+					 .many = p->rows > 1,
 					 .in = in,
 					 .in_scales = scales,
 					 .acc = acc});
@@ -202,8 +205,8 @@ static void finish_once(const struct finish_probe *f, const struct seat *s,
 		k->gru(&end);
 	else
 		k->plain(&end);
-	if (f->p->precision == PS_RNN_INT8)
-		(void)k->to_int8(end.next, PS_RNN_BLOCK, 127, s->in8);
+	if (k->encode[f->p->precision])
+		(void)k->encode[f->p->precision](end.next, PS_RNN_BLOCK, 127, s->in8);
 }
 
 static void finish_many(void *ctx, int i)

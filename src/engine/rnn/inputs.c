@@ -1,7 +1,6 @@
 /* inputs.c - x * W for many steps as one product, before the steps themselves. */
 #include "engine/rnn/walk_internal.h"
 
-#include <math.h>
 #include <string.h>
 
 static const float *x_at(const struct ps_rnn_part *p, int64_t n, int64_t t)
@@ -12,20 +11,17 @@ static const float *x_at(const struct ps_rnn_part *p, int64_t n, int64_t t)
 	return run->x + row * p->r->spec.inputs;
 }
 
-/* A row of x in bytes, each with a scale of its own; a NaN or an infinity stays in the scale. */
-static void x_to_int8(const struct ps_rnn_part *p, const float *x, int64_t row)
+/* A row of x in codes; of bytes each row has a scale of its own, in which a NaN or an infinity
+ * stays. */
+static void encode(const struct ps_rnn_part *p, const float *x, int64_t row)
 {
-	int64_t k = p->r->spec.inputs;
-	int8_t *to = p->x8 + row * padded(k);
-	float most = 0;
+	const struct ps_rnn_kernel *kernel = p->r->kernel;
+	int64_t k = p->r->spec.inputs, code = ps_rnn_code_bytes(kernel, p->r->precision);
+	char *to = p->x_code + row * x_row(p);
+	float most = is_int8(p) ? kernel->largest(x, k) : 0;
 
-	for (int64_t i = 0; i < k; i++) {
-		float v = fabsf(x[i]);
-		if (!(v <= most) && most == most) /* a NaN stays */
-			most = v;
-	}
-	p->r->kernel->to_int8(x, k, most > 0 ? 127 / most : 0, to);
-	memset(to + k, 0, (size_t)(padded(k) - k));
+	kernel->encode[p->r->precision](x, k, most > 0 ? 127 / most : 0, to);
+	memset(to + k * code, 0, (size_t)(x_row(p) - k * code)); /* meets weights of 0 */
 	p->in[row] = to;
 	p->in_scales[row] = most / 127;
 }
@@ -39,6 +35,7 @@ void ps_rnn_part_multiply(const struct ps_rnn_part *p, const struct ps_rnn_matri
 	p->r->kernel->product[p->r->precision](&(struct ps_rnn_product){
 		.weights = (const char *)m->weights + block * bytes,
 		.scales = m->scales ? m->scales + block * m->gates * PS_RNN_BLOCK : NULL,
+		.offsets = m->offsets ? m->offsets + block * m->gates * PS_RNN_BLOCK : NULL,
 		.k = m->k,
 		.gates = m->gates,
 		.rows = rows,
@@ -59,8 +56,8 @@ static int64_t gather(const struct ps_rnn_part *p, int64_t first, int64_t steps)
 			if (i >= length(p, n))
 				continue;
 			const float *x = x_at(p, n, instant(p, n, i));
-			if (is_int8(p))
-				x_to_int8(p, x, rows);
+			if (is_coded(p))
+				encode(p, x, rows);
 			else
 				p->in[rows] = x;
 			rows++;

@@ -1,4 +1,4 @@
-/* int8_internal.h - the product in bytes. Included by kernel_body.h only.
+/* int8_internal.h - the product in bytes without VPDPBUSD. Included by kernel_body.h only.
  *
  * Both sides are signed and within 127. AVX2 multiplies unsigned by signed bytes only, so the sign
  * of a weight goes to its partner: |w| * (h with w's sign). A pair is then at most 2 * 127 * 127,
@@ -7,24 +7,7 @@
 #ifndef PS_ENGINE_RNN_INT8_INTERNAL_H
 #define PS_ENGINE_RNN_INT8_INTERNAL_H
 
-#include <math.h>
-
-static bool to_int8(const float *from, int64_t n, float scale, int8_t *to)
-{
-	bool numbers = true;
-
-	for (int64_t i = 0; i < n; i++) {
-		float v = from[i] * scale;
-		numbers = numbers && v == v;
-		v = v > 127 ? 127 : v < -127 ? -127 : v == v ? v : 0;
-		to[i] = (int8_t)(int)rintf(v);
-	}
-	return numbers;
-}
-
 #if PS_RNN_LANES >= 8 && defined __AVX2__
-#include <immintrin.h>
-
 #define BYTES_VECTORS 2 /* of 8 units, per gate */
 
 INLINE __m256i more(__m256i sum, const int8_t *weights, __m256i in)
@@ -59,8 +42,8 @@ INLINE void bytes_piece(const int8_t *weights, int64_t stride, int64_t groups, c
 	bytes_piece(weights, (n)*PS_RNN_BLOCK * 4, groups, in, ret_sums, (n)*BYTES_VECTORS, far,   \
 		    ahead)
 
-INLINE void bytes_of(const int8_t *weights, int64_t groups, int gates, const int8_t *in,
-		     int32_t *ret_sums, const bool far, int ahead)
+INLINE void bytes_sums_of(const int8_t *weights, int64_t groups, int gates, const int8_t *in,
+			  int32_t *ret_sums, const bool far, int ahead)
 {
 	if (gates == 4)
 		BYTES_CASE(4);
@@ -72,13 +55,13 @@ INLINE void bytes_of(const int8_t *weights, int64_t groups, int gates, const int
 		BYTES_CASE(1);
 }
 
-static void bytes_sums(const int8_t *weights, int64_t groups, int gates, const int8_t *in,
+INLINE void bytes_sums(const int8_t *weights, int64_t groups, int gates, const int8_t *in,
 		       int32_t *ret_sums, int ahead)
 {
 	if (ahead > 0)
-		bytes_of(weights, groups, gates, in, ret_sums, true, ahead);
+		bytes_sums_of(weights, groups, gates, in, ret_sums, true, ahead);
 	else
-		bytes_of(weights, groups, gates, in, ret_sums, false, 0);
+		bytes_sums_of(weights, groups, gates, in, ret_sums, false, 0);
 }
 #else
 static void bytes_sums(const int8_t *weights, int64_t groups, int gates, const int8_t *in,

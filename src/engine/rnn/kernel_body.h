@@ -8,7 +8,7 @@
  */
 #include "engine/rnn/kernel_internal.h"
 #include "engine/rnn/vector_internal.h"
-#include "engine/rnn/int8_internal.h"
+#include "engine/rnn/encode_internal.h"
 
 #define VECTORS	     (PS_RNN_BLOCK / PS_RNN_LANES) /* of one gate of a block */
 #define PIECE	     64				   /* k values whose weights stay near */
@@ -194,10 +194,18 @@ static void product_float32(const struct ps_rnn_product *p)
 	product(p, false);
 }
 
+#if !defined __AVX512BF16__
 static void product_bfloat16(const struct ps_rnn_product *p)
 {
 	product(p, true);
 }
+#endif
+
+#if defined __AVX512VNNI__
+#include "engine/rnn/dot_internal.h"
+#else
+#include "engine/rnn/int8_internal.h"
+#endif
 
 INLINE vf clipped(const struct ps_rnn_spec *s, vf x)
 {
@@ -270,7 +278,8 @@ const struct ps_rnn_kernel PS_RNN_KERNEL = {
 	.name = PS_RNN_KERNEL_NAME,
 	.works = PS_RNN_KERNEL_WORKS,
 	.product = {product_float32, product_bfloat16, product_int8},
-	.to_int8 = to_int8,
+	.encode = {NULL, encode_bf16, encode_int8},
+	.largest = largest,
 	.lstm = lstm,
 	.gru = gru,
 	.reset = reset,

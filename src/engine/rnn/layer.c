@@ -91,7 +91,8 @@ static void put(enum ps_rnn_precision precision, void *to, int64_t at, float val
 		((uint16_t *)to)[at] = bf16_of(value);
 		break;
 	case PS_RNN_INT8:
-		((int8_t *)to)[at] = (int8_t)(int)rintf(value == value ? value / scale : 0);
+		value /= scale;
+		((int8_t *)to)[at] = (int8_t)(int)rintf(value == value ? value : 0);
 		break;
 	default:
 		((float *)to)[at] = value;
@@ -110,6 +111,16 @@ static int64_t block_values(const struct ps_rnn *r, const struct ps_rnn_matrix *
 	int64_t group = ps_rnn_group(r->precision);
 
 	return (m->k + group - 1) / group * group * m->gates * PS_RNN_BLOCK;
+}
+
+/* What the products of a row of weights with 128 add up to, taken away. */
+static void pack_offset(const int8_t *weights, int64_t groups, int gates, int32_t *ret)
+{
+	int64_t sum = 0;
+
+	for (int64_t i = 0; i < groups; i++, weights += gates * PS_RNN_BLOCK * 4)
+		sum += weights[0] + weights[1] + weights[2] + weights[3];
+	*ret = (int32_t)(sum * -128); /* within 2^31 for any k that a layer may have */
 }
 
 /* k by k, so that the packed block is written in one direction; 16 rows are read side by side. */
@@ -135,6 +146,9 @@ static void pack(const struct ps_rnn *r, const struct ps_rnn_matrix *m, const fl
 				put(r->precision, to, at + u * group,
 				    rows[u] && i < m->k ? rows[u][i] : 0, scales[u]);
 		}
+		for (int64_t u = g * PS_RNN_BLOCK; m->offsets && u < (g + 1) * PS_RNN_BLOCK; u++)
+			pack_offset((const int8_t *)to + u * 4, (m->k + 3) / 4, m->gates,
+				    &m->offsets[block * m->gates * PS_RNN_BLOCK + u]);
 	}
 }
 
@@ -220,9 +234,11 @@ static bool allocate_matrix(struct ps_rnn *r, struct ps_rnn_matrix *m)
 	if (m->gates == 0)
 		return true;
 	m->weights = room_for(r, r->blocks * block_values(r, m), weight_bytes(r->precision));
-	if (r->precision == PS_RNN_INT8)
-		m->scales = room_for(r, r->blocks * m->gates * PS_RNN_BLOCK, sizeof(float));
-	return m->weights && (m->scales || r->precision != PS_RNN_INT8);
+	if (r->precision != PS_RNN_INT8)
+		return m->weights;
+	m->scales = room_for(r, r->blocks * m->gates * PS_RNN_BLOCK, sizeof *m->scales);
+	m->offsets = room_for(r, r->blocks * m->gates * PS_RNN_BLOCK, sizeof *m->offsets);
+	return m->weights && m->scales && m->offsets;
 }
 
 static enum ps_status allocate(struct ps_rnn *r, bool peepholes, struct ps_error *err)
@@ -296,6 +312,7 @@ static void free_matrix(struct ps_rnn_matrix *m)
 {
 	free(m->weights);
 	free(m->scales);
+	free(m->offsets);
 }
 
 void ps_rnn_free(struct ps_rnn *r)

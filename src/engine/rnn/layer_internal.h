@@ -11,8 +11,9 @@
 /* One direction's weights, block by block as the kernels read them. */
 struct ps_rnn_packed {
 	struct ps_rnn_matrix {
-		void *weights; /* [block][k / group][gates][16][group] */
-		float *scales; /* int8: [block][gates][16] */
+		void *weights;	  /* [block][k / group][gates][16][group] */
+		float *scales;	  /* int8: [block][gates][16] */
+		int32_t *offsets; /* int8: the same; see struct ps_rnn_product */
 		int64_t k;
 		int gates, slot; /* the first slot that it fills */
 	} w, r, n;		 /* n: classic GRU's candidate, from r * h; else no weights */
@@ -54,12 +55,12 @@ struct ps_rnn_scratch {
 		float *c;     /* [N] */
 		float *gated; /* [N], classic GRU: r * h */
 		float *acc;   /* [block][steps at once * N][slots][16] */
-		/* int8: what the products read in place of h, gated and x */
-		int8_t *h8[2], *gated8; /* [N] */
-		int8_t *x8;	       /* per thread: [steps at once * N][inputs rounded up to 4] */
-		float *h_scales;       /* [N] */
-		unsigned char *broken; /* per thread: [3][N]: its part of h8[0], h8[1] or gated8
-					* stands for a NaN */
+		/* what the products read in place of h, gated and x, where they want codes */
+		char *code[2], *gated_code; /* [N] rows of ps_rnn_code_row */
+		char *x_code;		    /* per thread: [steps at once * N] */
+		float *h_scales;	    /* int8: [N] */
+		unsigned char *broken;	    /* per thread: [3][N]: its part of code[0], code[1] or
+					     * gated_code stands for a NaN */
 		/* per thread: [steps at once * N] */
 		const void **in;
 		float **to, *in_scales;

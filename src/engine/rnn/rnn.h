@@ -61,7 +61,8 @@ struct ps_rnn_functions {
  * float32. */
 enum ps_rnn_precision {
 	PS_RNN_FLOAT32,
-	PS_RNN_BFLOAT16, /* weights rounded to 8 bits of fraction */
+	PS_RNN_BFLOAT16, /* weights rounded to 8 bits of fraction; with AVX512-BF16 and AMX x and h,
+			  * too, and what is below the least normal number is 0 */
 	PS_RNN_INT8,	 /* weights with a scale per row of the matrix, x with one per row, h with a
 			  * fixed one: needs |h| <= max(1, |h0|), see ps_rnn_can */
 	PS_RNN_PRECISIONS
@@ -135,7 +136,8 @@ enum ps_status ps_rnn_run(struct ps_rnn *r, struct ps_rnn_team *team, const stru
 			  struct ps_error *err);
 /* ps_rnn_spec_of borrows the description of a layer. */
 const struct ps_rnn_spec *ps_rnn_spec_of(const struct ps_rnn *r);
-/* ps_rnn_kernel_name says what computes: "avx512", "avx2", "plain". */
+/* ps_rnn_kernel_name says what computes: "amx", "avx512_bf16", "avx512_vnni", "avx512", "avx2",
+ * "plain". */
 const char *ps_rnn_kernel_name(const struct ps_rnn *r);
 /* ps_rnn_bytes: of packed weights, and of the room for runs that is idle now. */
 size_t ps_rnn_bytes(struct ps_rnn *r);

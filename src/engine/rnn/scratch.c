@@ -9,10 +9,10 @@ static void fini(struct ps_rnn_scratch *s)
 {
 	for (int d = 0; d < 2; d++) {
 		struct ps_rnn_room *room = &s->room[d];
-		void *all[] = {room->h[0], room->h[1],	   room->c,	 room->gated,
-			       room->acc,  room->h8[0],	   room->h8[1],	 room->gated8,
-			       room->x8,   room->h_scales, room->broken, room->in,
-			       room->to,   room->in_scales};
+		void *all[] = {room->h[0],   room->h[1],     room->c,	    room->gated,
+			       room->acc,    room->code[0],  room->code[1], room->gated_code,
+			       room->x_code, room->h_scales, room->broken,  room->in,
+			       room->to,     room->in_scales};
 		for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 			free(all[i]);
 		*room = (struct ps_rnn_room){};
@@ -31,15 +31,16 @@ static void *room_of(struct ps_rnn_scratch *s, int64_t n, size_t size, bool *ok)
 	return p;
 }
 
-static bool make_bytes(const struct ps_rnn *r, struct ps_rnn_scratch *s, struct ps_rnn_room *room)
+static bool make_codes(const struct ps_rnn *r, struct ps_rnn_scratch *s, struct ps_rnn_room *room)
 {
-	int64_t units = r->blocks * PS_RNN_BLOCK, inputs = (r->spec.inputs + 3) / 4 * 4;
+	int64_t h_row = ps_rnn_code_row(r->kernel, r->precision, r->blocks * PS_RNN_BLOCK);
+	int64_t x_row = ps_rnn_code_row(r->kernel, r->precision, r->spec.inputs);
 	bool ok = true;
 
 	for (int i = 0; i < 2; i++)
-		room->h8[i] = room_of(s, s->states * units, 1, &ok);
-	room->gated8 = room_of(s, s->states * units, 1, &ok);
-	room->x8 = room_of(s, s->rows * s->threads * inputs, 1, &ok);
+		room->code[i] = room_of(s, s->states * h_row, 1, &ok);
+	room->gated_code = room_of(s, s->states * h_row, 1, &ok);
+	room->x_code = room_of(s, s->rows * s->threads * x_row, 1, &ok);
 	room->h_scales = room_of(s, s->states, sizeof(float), &ok);
 	room->broken = room_of(s, 3 * s->threads * s->states, 1, &ok);
 	return ok;
@@ -58,7 +59,7 @@ static bool make(const struct ps_rnn *r, struct ps_rnn_scratch *s, struct ps_rnn
 	room->in = room_of(s, s->rows * s->threads, sizeof(float *), &ok);
 	room->to = room_of(s, s->rows * s->threads, sizeof(float *), &ok);
 	room->in_scales = room_of(s, s->rows * s->threads, sizeof(float), &ok);
-	return (r->precision != PS_RNN_INT8 || make_bytes(r, s, room)) && ok;
+	return (!r->kernel->encode[r->precision] || make_codes(r, s, room)) && ok;
 }
 
 static int64_t most(int64_t a, int64_t b)

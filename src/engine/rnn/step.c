@@ -21,18 +21,18 @@ static float *y_at(const struct ps_rnn_part *p, int64_t n, int64_t t)
 /* What every thread reads of a step: h before it, or r * h. */
 struct shared {
 	const float *values;
-	const int8_t *bytes;
+	char *codes;
 	int which; /* of room->broken */
 };
 
 static struct shared before(const struct ps_rnn_part *p)
 {
-	return (struct shared){p->room->h[p->now], p->room->h8[p->now], p->now};
+	return (struct shared){p->room->h[p->now], p->room->code[p->now], p->now};
 }
 
 static struct shared gated(const struct ps_rnn_part *p)
 {
-	return (struct shared){p->room->gated, p->room->gated8, 2};
+	return (struct shared){p->room->gated, p->room->gated_code, 2};
 }
 
 static unsigned char *broken_at(const struct ps_rnn_part *p, int lane, int which, int64_t n)
@@ -50,13 +50,16 @@ static float scale_of(const struct ps_rnn_part *p, int which, int64_t n)
 	return p->room->h_scales[n];
 }
 
-/* Bytes of what a thread has made of a row, for the others. */
+/* Codes of what a thread has made of a row, for the others. */
 static void publish(const struct ps_rnn_part *p, const struct shared *s, int64_t n)
 {
-	int64_t at = n * width(p) + p->share.from * PS_RNN_BLOCK;
-	bool numbers =
-		p->r->kernel->to_int8(s->values + at, (p->share.to - p->share.from) * PS_RNN_BLOCK,
-				      1 / p->room->h_scales[n], (int8_t *)s->bytes + at);
+	const struct ps_rnn_kernel *k = p->r->kernel;
+	enum ps_rnn_precision precision = p->r->precision;
+	int64_t first = own_from(p);
+	bool numbers = k->encode[precision](
+		s->values + n * width(p) + first, (p->share.to - p->share.from) * PS_RNN_BLOCK,
+		is_int8(p) ? 1 / p->room->h_scales[n] : 1,
+		s->codes + n * h_row(p) + first * ps_rnn_code_bytes(k, precision));
 
 	*broken_at(p, p->thread - p->share.first, s->which, n) = !numbers;
 }
@@ -70,8 +73,8 @@ static void states(const struct ps_rnn_part *p, int64_t block, int64_t i, int64_
 	for (int64_t n = 0; n < p->run->batch; n++) {
 		if (i >= length(p, n))
 			continue;
-		p->in[rows] = is_int8(p) ? (const void *)(from.bytes + n * width(p))
-					 : from.values + n * width(p);
+		p->in[rows] = is_coded(p) ? (const void *)(from.codes + n * h_row(p))
+					  : from.values + n * width(p);
 		if (is_int8(p))
 			p->in_scales[rows] = scale_of(p, from.which, n);
 		p->to[rows++] = acc_at(p, block, at * p->run->batch + n) + m->slot * PS_RNN_BLOCK;
@@ -190,7 +193,7 @@ static void copy_out(const struct ps_rnn_part *p, int64_t i)
 
 static void publish_all(const struct ps_rnn_part *p, struct shared s, int64_t i)
 {
-	for (int64_t n = 0; is_int8(p) && n < p->run->batch; n++) {
+	for (int64_t n = 0; is_coded(p) && n < p->run->batch; n++) {
 		if (i < length(p, n))
 			publish(p, &s, n);
 	}
@@ -267,9 +270,9 @@ void ps_rnn_part_begin(const struct ps_rnn_part *p)
 		if (p->thread == p->share.first)
 			begin_scales(p);
 		meet(p);
-		for (int64_t n = 0; n < p->run->batch; n++)
-			publish(p, &(struct shared){p->room->h[0], p->room->h8[0], 0}, n);
 	}
+	for (int64_t n = 0; is_coded(p) && n < p->run->batch; n++)
+		publish(p, &(struct shared){p->room->h[0], p->room->code[0], 0}, n);
 	if (own_units(p) > 0)
 		blank(p);
 	meet(p);

@@ -9,6 +9,9 @@
 
 #include <stdint.h>
 #include <string.h>
+#if defined __AVX2__
+#include <immintrin.h>
+#endif
 
 #define PS_RNN_BYTES (PS_RNN_LANES * 4)
 typedef float vf __attribute__((vector_size(PS_RNN_BYTES)));

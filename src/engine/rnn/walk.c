@@ -65,9 +65,8 @@ static void work(void *ctx, int thread)
 		p.in = p.room->in + (thread - p.share.first) * p.rows;
 		p.to = p.room->to + (thread - p.share.first) * p.rows;
 		p.in_scales = p.room->in_scales + (thread - p.share.first) * p.rows;
-		if (is_int8(&p))
-			p.x8 = p.room->x8 +
-			       (thread - p.share.first) * p.rows * padded(w->r->spec.inputs);
+		if (is_coded(&p))
+			p.x_code = p.room->x_code + (thread - p.share.first) * p.rows * x_row(&p);
 		p.now = 0;
 		direction(&p);
 	}

@@ -23,7 +23,7 @@ struct ps_rnn_part {
 	int64_t at_once, rows; /* of acc: at_once * batch */
 	const void **in;
 	float **to, *in_scales;
-	int8_t *x8;
+	char *x_code;
 	int now; /* which of room->h is before the step */
 };
 
@@ -80,10 +80,21 @@ static inline bool is_int8(const struct ps_rnn_part *p)
 	return p->r->precision == PS_RNN_INT8;
 }
 
-/* Bytes of a row of x in int8: whole groups. */
-static inline int64_t padded(int64_t k)
+/* Whether products read codes in place of floats. */
+static inline bool is_coded(const struct ps_rnn_part *p)
 {
-	return (k + 3) / 4 * 4;
+	return p->r->kernel->encode[p->r->precision];
+}
+
+/* Bytes of a row of codes of x; of h, see width. */
+static inline int64_t x_row(const struct ps_rnn_part *p)
+{
+	return ps_rnn_code_row(p->r->kernel, p->r->precision, p->r->spec.inputs);
+}
+
+static inline int64_t h_row(const struct ps_rnn_part *p)
+{
+	return ps_rnn_code_row(p->r->kernel, p->r->precision, width(p));
 }
 
 /* ps_rnn_part_multiply adds in * weights of a block to p->to, for the rows gathered in p->in;

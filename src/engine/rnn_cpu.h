@@ -16,7 +16,7 @@
  */
 const char *ps_rnn_cpu_folder(char *buf);
 
-/* ps_rnn_cpu_machine gives this CPU, one thread on each of `cpus` (at most 64 of them), as it was
+/* ps_rnn_cpu_machine gives this CPU, one thread on each of the first 64 of `cpus`, as it was
  * measured before and kept in the folder `dir` (NULL: nothing is kept), or measures it, which takes
  * about a second and up to 256 MiB; `again`: in any case. PS_EINVAL (no CPUs), PS_ETOOBIG,
  * PS_ENOMEM, or what the system said about a thread. */

@@ -100,7 +100,8 @@ static enum ps_status find_team(struct ps_engine *e, bool wide, struct ps_error 
 {
 	if (!wide || e->rnn_team)
 		return PS_OK;
-	enum ps_status st = ps_rnn_team_new(e->wide_threads, &e->cpus, &e->rnn_team, err);
+	enum ps_status st =
+		ps_rnn_team_new(ps_rnn_team_size(e->wide_threads), &e->cpus, &e->rnn_team, err);
 	return st == PS_OK ? ps_rnn_tuner_open(e->cache_dir, e->rnn_team, &e->rnn_tuner, err) : st;
 }
 

@@ -36,7 +36,7 @@ struct pinned {
 
 static enum ps_status pin(const struct ps_cpus *cpus, struct pinned *p, struct ps_error *err)
 {
-	int n = ps_cpus_count(cpus);
+	int n = ps_rnn_team_size(ps_cpus_count(cpus));
 	cpu_set_t first;
 
 	*p = (struct pinned){};

@@ -42,7 +42,8 @@ static enum ps_status rnn_start(const struct ps_engine_options *options,
 	if (!e)
 		return ps_error_set(err, PS_ENOMEM, "no memory for the engine");
 	if (options->wide_threads > 1)
-		st = ps_rnn_team_new(options->wide_threads, &options->cpus, &e->team, err);
+		st = ps_rnn_team_new(ps_rnn_team_size(options->wide_threads), &options->cpus,
+				     &e->team, err);
 	if (st == PS_OK && e->team)
 		st = ps_rnn_tuner_open_in(options->cache_dir, e->team, &e->tuner, err);
 	if (st == PS_OK)

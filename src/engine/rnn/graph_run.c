@@ -1,6 +1,7 @@
 /* graph_run.c - one run of a graph of recurrent layers. What lies between two layers is freed when
  * its last reader is done, so that a deep stack needs room for two. */
 #include "engine/rnn/graph_internal.h"
+#include "engine/rnn/layer_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -268,6 +269,27 @@ static void tell_outputs(struct passing *p)
 	}
 }
 
+/* The threads that the layers of this run will take, as far as the first one's input tells. */
+static int threads_for(const struct passing *p)
+{
+	const struct ps_rnn_shape *x = &p->held[p->g->input_values[0]].shape;
+	int64_t inputs = 0, count = 1;
+	int most = 1;
+
+	for (int d = 0; d < x->rank; d++)
+		count *= x->dims[d];
+	for (int i = 0; i < p->g->n_steps; i++) {
+		const struct ps_rnn *layer = p->g->steps[i].layer;
+		if (!layer)
+			continue;
+		if (inputs == 0)
+			inputs = layer->spec.inputs;
+		int n = ps_rnn_threads_for(layer, p->team, count / inputs);
+		most = n > most ? n : most;
+	}
+	return most;
+}
+
 enum ps_status ps_rnn_graph_run(const struct ps_rnn_graph *g, struct ps_rnn_team *team,
 				struct ps_engine_run *run, struct ps_error *err)
 {
@@ -284,8 +306,13 @@ enum ps_status ps_rnn_graph_run(const struct ps_rnn_graph *g, struct ps_rnn_team
 	take_values(&p);
 	for (int k = 0; st == PS_OK && k < g->n_inputs; k++)
 		st = take_input(&p, k, err);
+	if (st == PS_OK)
+		ps_rnn_team_gather(team, threads_for(&p));
+	bool gathered = st == PS_OK;
 	for (int i = 0; st == PS_OK && i < g->n_steps; i++)
 		st = run_step(&p, &g->steps[i], err);
+	if (gathered)
+		ps_rnn_team_dismiss(team);
 	if (st == PS_OK)
 		tell_outputs(&p);
 	for (int i = 0; i < p.n_pieces; i++)

@@ -72,6 +72,10 @@ struct ps_rnn_scratch {
  */
 bool ps_rnn_share_of(const struct ps_rnn *r, int threads, int i, int turn,
 		     struct ps_rnn_share *ret_share);
+/* ps_rnn_threads_for returns how many of a team's threads a run of so many rows (steps times batch)
+ * takes: never more than there are blocks, and one where waking another would take longer than it
+ * saves. */
+int ps_rnn_threads_for(const struct ps_rnn *r, const struct ps_rnn_team *team, int64_t rows);
 /* ps_rnn_scratch_take gives a run room for `rows` rows of pre-activations and `states` rows of
  * states; ps_rnn_scratch_put takes it back. PS_ENOMEM. */
 enum ps_status ps_rnn_scratch_take(struct ps_rnn *r, int threads, int64_t rows, int64_t states,

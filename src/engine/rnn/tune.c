@@ -25,6 +25,7 @@
 #define WIN		0.98	  /* of the model's own choice, or that one stays */
 #define AHEAD		1024	  /* bytes of prefetch */
 #define MOST_ROWS	512
+#define MOST_ALONE	1024 /* rows; a longer run is worth waking threads for in any case */
 
 struct ps_rnn_tuner {
 	struct ps_rnn_team *team;
@@ -113,23 +114,26 @@ static bool find_kept(const struct ps_rnn_tuner *t, const char *key, struct ps_r
 	const json_t *o = json_object_get(t->layers, key);
 	int64_t threads = ps_json_get_int(o, "threads", -1), rows = ps_json_get_int(o, "rows", -1);
 	int64_t prefetch = ps_json_get_int(o, "prefetch", -1);
+	int64_t alone = ps_json_get_int(o, "alone_rows", -1);
 
 	if (threads < 0 || threads > ps_rnn_team_threads(t->team) || rows < 0 || rows > MOST_ROWS ||
-	    (prefetch != 0 && prefetch != AHEAD) ||
+	    (prefetch != 0 && prefetch != AHEAD) || alone < 0 || alone > MOST_ALONE ||
 	    !json_is_boolean(json_object_get(o, "alternate")))
 		return false;
 	*ret = (struct ps_rnn_tuning){.threads = (int)threads,
 				      .alternate = json_is_true(json_object_get(o, "alternate")),
 				      .prefetch = (int)prefetch,
-				      .rows = rows};
+				      .rows = rows,
+				      .alone_rows = alone};
 	return true;
 }
 
 static void remember(struct ps_rnn_tuner *t, const char *key, const struct candidate *c)
 {
-	json_t *o = json_pack("{s:i, s:b, s:i, s:I}", "threads", c->tuning.threads, "alternate",
-			      (int)c->tuning.alternate, "prefetch", c->tuning.prefetch, "rows",
-			      (json_int_t)c->tuning.rows);
+	json_t *o = json_pack("{s:i, s:b, s:i, s:I, s:I}", "threads", c->tuning.threads,
+			      "alternate", (int)c->tuning.alternate, "prefetch", c->tuning.prefetch,
+			      "rows", (json_int_t)c->tuning.rows, "alone_rows",
+			      (json_int_t)c->tuning.alone_rows);
 
 	if (json_object_size(t->layers) >= PS_RNN_TUNER_MOST_KEPT)
 		json_object_clear(t->layers);
@@ -180,6 +184,33 @@ static bool is_far(const struct ps_spatial_machine *m, double slice_bytes)
 	       2 * slice_bytes;
 }
 
+/* Up to how many steps of one row a single thread is done before several, which have to be woken
+ * first, would be. By the model, the number that it found worth timing being wide. */
+static int64_t alone_rows(const struct ps_rnn_tuner *t, const struct ps_rnn *r,
+			  const struct ps_spatial_map *wide)
+{
+	struct ps_spatial_map alone = *wide;
+	int64_t least = 0, most = MOST_ALONE + 1;
+
+	alone.owners = 1;
+	if (wide->owners * r->directions < 2)
+		return 0;
+	while (most - least > 1) {
+		int64_t steps = (least + most) / 2;
+		const struct ps_spatial_layer l = ps_rnn_spatial_layer(&r->spec, steps, 1);
+		struct ps_spatial_cost a, b;
+		if (ps_spatial_cost(&t->machine, &l, &alone, &a) != PS_SPATIAL_FITS ||
+		    ps_spatial_cost(&t->machine, &l, wide, &b) != PS_SPATIAL_FITS)
+			return 0;
+		double together = b.latency_s + (wide->owners == 1 ? t->machine.start_s : 0);
+		if (a.latency_s * r->directions <= together)
+			least = steps;
+		else
+			most = steps;
+	}
+	return least;
+}
+
 static bool candidate_of(const struct ps_rnn_tuner *t, const struct ps_rnn *r, int threads,
 			 bool alternate, struct candidate *ret)
 {
@@ -194,11 +225,13 @@ static bool candidate_of(const struct ps_rnn_tuner *t, const struct ps_rnn *r, i
 
 	if (ps_spatial_cost(&t->machine, &l, &map, &c) != PS_SPATIAL_FITS)
 		return false;
-	*ret = (struct candidate){.tuning = {.threads = threads == all ? 0 : threads,
-					     .alternate = alternate,
-					     .rows = best_rows(t, &l, map)},
-				  .step_s = (c.latency_s - c.inputs_s) / NOMINAL_STEPS,
-				  .slice_bytes = (double)c.slice_bytes};
+	*ret = (struct candidate){
+		.tuning = {.threads = threads == all ? 0 : threads,
+			   .alternate = alternate,
+			   .rows = best_rows(t, &l, map),
+			   .alone_rows = threads > 1 ? alone_rows(t, r, &map) : 0},
+		.step_s = (c.latency_s - c.inputs_s) / NOMINAL_STEPS,
+		.slice_bytes = (double)c.slice_bytes};
 	return true;
 }
 
@@ -231,6 +264,7 @@ static enum ps_status time_once(struct ps_rnn_tuner *t, struct ps_rnn *r, struct
 				const struct ps_rnn_run *run, struct ps_error *err)
 {
 	r->tuning = c->tuning;
+	r->tuning.alone_rows = 0; /* it is this many threads that are timed */
 	int64_t begin = ps_clock_now_ns();
 	enum ps_status st = ps_rnn_run(r, t->team, run, err);
 	double took = (double)(ps_clock_now_ns() - begin) * 1e-9;

@@ -11,6 +11,9 @@ struct ps_rnn_tuning {
 	bool alternate; /* odd steps go backwards through the blocks */
 	int prefetch;	/* bytes ahead of a step's weights; 0: none */
 	int64_t rows;	/* of x * W made at once; 0: as many as suit a usual cache */
+	/* a run of so many rows (steps times batch) or fewer is made by one thread, because waking
+	 * the others takes longer */
+	int64_t alone_rows;
 };
 
 #endif

@@ -11,6 +11,7 @@ struct walk {
 	const struct ps_rnn_run *run;
 	const struct ps_rnn_scratch *scratch;
 	int64_t at_once; /* steps whose x * W is made together */
+	int threads;
 };
 
 static int64_t longest(const struct ps_rnn_run *run)
@@ -37,12 +38,14 @@ static void direction(struct ps_rnn_part *p)
 	}
 }
 
-/* Of the team's, those that take part. */
-static int threads_of(const struct ps_rnn *r, const struct ps_rnn_team *team)
+int ps_rnn_threads_for(const struct ps_rnn *r, const struct ps_rnn_team *team, int64_t rows)
 {
-	int all = ps_rnn_team_threads(team);
+	int64_t all = ps_rnn_team_threads(team), blocks = r->blocks * r->directions;
+	int64_t most = r->tuning.threads > 0 && r->tuning.threads < all ? r->tuning.threads : all;
 
-	return r->tuning.threads > 0 && r->tuning.threads < all ? r->tuning.threads : all;
+	if (rows <= r->tuning.alone_rows)
+		return 1;
+	return (int)(most < blocks ? most : blocks);
 }
 
 static void work(void *ctx, int thread)
@@ -55,9 +58,7 @@ static void work(void *ctx, int thread)
 				.at_once = w->at_once,
 				.rows = w->at_once * w->run->batch};
 
-	int threads = threads_of(w->r, w->team);
-
-	for (int turn = 0; ps_rnn_share_of(w->r, threads, thread, turn, &p.share); turn++) {
+	for (int turn = 0; ps_rnn_share_of(w->r, w->threads, thread, turn, &p.share); turn++) {
 		int d = p.share.direction;
 		p.packed = &w->r->packed[d];
 		p.room = &w->scratch->room[d];
@@ -107,22 +108,20 @@ static int64_t steps_at_once(const struct ps_rnn *r, int threads, const struct p
 enum ps_status ps_rnn_run(struct ps_rnn *r, struct ps_rnn_team *team, const struct ps_rnn_run *run,
 			  struct ps_error *err)
 {
-	int threads = threads_of(r, team);
 	struct ps_rnn_scratch *scratch = NULL;
 	enum ps_status st = check(run, err);
 
 	if (st != PS_OK || run->batch == 0)
 		return st;
-	if (threads == 1)
-		team = NULL; /* nobody to wake */
-	struct walk w = {.r = r, .team = team, .run = run, .at_once = 1};
+	int threads = ps_rnn_threads_for(r, team, run->steps * run->batch);
+	struct walk w = {.r = r, .team = team, .run = run, .at_once = 1, .threads = threads};
 	if (run->steps > 0)
 		w.at_once = steps_at_once(r, threads, run);
 	st = ps_rnn_scratch_take(r, threads, w.at_once * run->batch, run->batch, &scratch, err);
 	if (st != PS_OK)
 		return st;
 	w.scratch = scratch;
-	ps_rnn_team_run(team, work, &w);
+	ps_rnn_team_run_few(team, threads, work, &w);
 	ps_rnn_scratch_put(r, scratch);
 	return PS_OK;
 }

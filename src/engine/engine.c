@@ -141,3 +141,15 @@ enum ps_status ps_engine_device(const char *text, int *ret_gpu, struct ps_error 
 	*ret_gpu = n == 1 ? digits[0] - '0' : 10 * (digits[0] - '0') + digits[1] - '0';
 	return PS_OK;
 }
+
+void ps_engine_borrow(const struct ps_engine_lender *l)
+{
+	if (l)
+		l->borrow(l->ctx);
+}
+
+void ps_engine_give_back(const struct ps_engine_lender *l)
+{
+	if (l)
+		l->give_back(l->ctx);
+}

@@ -26,16 +26,28 @@
 struct ps_engine;
 struct ps_engine_instance;
 
+/* Lends the calling thread the CPUs that runs have, for what an engine does besides runs and what
+ * would be disturbed by one, or disturb it: timing its kernels while a model loads. */
+struct ps_engine_lender {
+	/* Blocks until nothing runs there; the thread is on the first of the CPUs meanwhile. */
+	void (*borrow)(void *ctx);
+	/* May block for as long again, when runs had to wait: borrow for a few milliseconds. */
+	void (*give_back)(void *ctx);
+	void *ctx;
+};
+
 /* How an engine is set up, once per process. Texts are borrowed during the call only. */
 struct ps_engine_options {
-	const char *library;	 /* path of libonnxruntime; NULL: PERSEUS_ORT_LIBRARY, then the
-				  * project's fetched copy, then the system's */
-	const char *cache_dir;	 /* where converted models are kept; NULL: $XDG_CACHE_HOME/perseus,
-				  * then ~/.cache/perseus; "": nowhere */
-	struct ps_cpus cpus;	 /* CPUs that wide runs may use together; empty: all allowed ones */
-	int wide_threads;	 /* threads of the process-wide pool incl. the caller; 0: none (all
-				  * runs are narrow) */
-	int64_t seed;		 /* synthetic: of its service times */
+	const char *library;   /* path of libonnxruntime; NULL: PERSEUS_ORT_LIBRARY, then the
+				* project's fetched copy, then the system's */
+	const char *cache_dir; /* where converted models are kept; NULL: $XDG_CACHE_HOME/perseus,
+				* then ~/.cache/perseus; "": nowhere */
+	struct ps_cpus cpus;   /* CPUs that wide runs may use together; empty: all allowed ones */
+	int wide_threads;      /* threads of the process-wide pool incl. the caller; 0: none (all
+				* runs are narrow) */
+	int64_t seed;	       /* synthetic: of its service times */
+	const struct ps_engine_lender *lender; /* borrowed until stop; NULL: nothing else uses the
+						* CPUs while a model is opened */
 	int64_t cache_max_bytes; /* of converted models on disk; the longest unused are deleted
 				  * beyond it, never one that is open here. 0: no limit */
 };

@@ -14,6 +14,11 @@ extern const struct ps_engine_ops ps_engine_rnn;
  * the precision called `rnn`. Reads it. */
 bool ps_engine_rnn_can(const char *path, const char *rnn);
 
+/* ps_engine_borrow and ps_engine_give_back: see struct ps_engine_lender; NULL has nothing to lend.
+ */
+void ps_engine_borrow(const struct ps_engine_lender *l);
+void ps_engine_give_back(const struct ps_engine_lender *l);
+
 /* ps_engine_check_run holds the inputs of `run` against what the model declares. PS_EINVAL. */
 enum ps_status ps_engine_check_run(const struct ps_engine_describe *d,
 				   const struct ps_engine_run *run, struct ps_error *err);

@@ -1,6 +1,8 @@
 #include "exec/budget_internal.h"
 
-#include <sched.h>
+#include "base/clock.h"
+
+#define MOST_PAUSE_NS 10000000
 
 void ps_exec_budget_init(struct ps_exec_budget *b, const struct ps_cpus *cpus, bool pin)
 {
@@ -54,13 +56,17 @@ bool ps_exec_budget_acquire(struct ps_exec_budget *b, int lane, bool wide)
 
 	if (!wide) {
 		waits = pthread_rwlock_tryrdlock(&b->lock) != 0;
-		if (waits)
+		if (waits) {
+			atomic_fetch_add_explicit(&b->waits, 1, memory_order_relaxed);
 			pthread_rwlock_rdlock(&b->lock);
+		}
 		return waits;
 	}
 	waits = pthread_rwlock_trywrlock(&b->lock) != 0;
-	if (waits)
+	if (waits) {
+		atomic_fetch_add_explicit(&b->waits, 1, memory_order_relaxed);
 		pthread_rwlock_wrlock(&b->lock);
+	}
 	move(b, lane, true);
 	return waits;
 }
@@ -70,4 +76,30 @@ void ps_exec_budget_release(struct ps_exec_budget *b, int lane, bool wide)
 	if (wide)
 		move(b, lane, false);
 	pthread_rwlock_unlock(&b->lock);
+}
+
+void ps_exec_budget_borrow(struct ps_exec_budget *b)
+{
+	cpu_set_t before = {};
+	bool moved = b->pin && pthread_getaffinity_np(pthread_self(), sizeof before, &before) == 0;
+	uint64_t waits = atomic_load_explicit(&b->waits, memory_order_relaxed);
+
+	pthread_rwlock_wrlock(&b->lock);
+	b->loan.moved = moved && ps_exec_budget_pin(ps_exec_budget_home(b, 0));
+	b->loan.before = before;
+	b->loan.waits = waits; /* those that waited while this did count, too */
+	b->loan.began_ns = ps_clock_now_ns();
+}
+
+void ps_exec_budget_give_back(struct ps_exec_budget *b)
+{
+	int64_t now_ns = ps_clock_now_ns(), took_ns = now_ns - b->loan.began_ns;
+	bool waited = atomic_load_explicit(&b->waits, memory_order_relaxed) != b->loan.waits;
+
+	if (b->loan.moved)
+		pthread_setaffinity_np(pthread_self(), sizeof b->loan.before, &b->loan.before);
+	pthread_rwlock_unlock(&b->lock);
+	if (waited)
+		(void)ps_clock_sleep_until_ns(now_ns +
+					      (took_ns < MOST_PAUSE_NS ? took_ns : MOST_PAUSE_NS));
 }

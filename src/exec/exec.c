@@ -144,6 +144,16 @@ enum ps_status ps_exec_run_here(struct ps_exec *e, int lane, struct ps_exec_task
 	return task->status;
 }
 
+void ps_exec_borrow(struct ps_exec *e)
+{
+	ps_exec_budget_borrow(&e->budget);
+}
+
+void ps_exec_give_back(struct ps_exec *e)
+{
+	ps_exec_budget_give_back(&e->budget);
+}
+
 /* Looks for work without sleeping; NULL when the time is over or the lane is to end. */
 static struct ps_exec_task *spin(struct lane *l)
 {

@@ -103,6 +103,14 @@ void ps_exec_wake_all(struct ps_exec *e);
 enum ps_status ps_exec_run_here(struct ps_exec *e, int lane, struct ps_exec_task *task,
 				struct ps_error *err);
 
+/* ps_exec_borrow gives the calling thread, which must be no lane, the whole budget as a wide run
+ * has it, for work that is no run; the thread is on the first CPU meanwhile. ps_exec_give_back ends
+ * that and puts the thread back; when runs had to wait, it then blocks for as long as the loan took
+ * (at most 10 ms), so that whoever borrows again and again leaves the lanes half of the time.
+ * Borrow for a few milliseconds. `e` must not be stopped meanwhile. */
+void ps_exec_borrow(struct ps_exec *e);
+void ps_exec_give_back(struct ps_exec *e);
+
 /* ps_exec_lanes returns the number of lanes. */
 int ps_exec_lanes(const struct ps_exec *e);
 

@@ -5,11 +5,22 @@
 
 /* --- engines: started when the first model needs one --- */
 
+static void borrow(void *ctx)
+{
+	ps_exec_borrow(((struct ps_serve *)ctx)->exec);
+}
+
+static void give_back(void *ctx)
+{
+	ps_exec_give_back(((struct ps_serve *)ctx)->exec);
+}
+
 static enum ps_status start_engine(struct ps_serve *s, const struct ps_engine_ops *ops,
 				   struct ps_serve_engine *e, struct ps_error *err)
 {
 	struct ps_serve_snapshot *p = ps_serve_newest(s);
 	const struct ps_serve_config *c = p->config;
+	s->lender = (struct ps_engine_lender){borrow, give_back, s};
 	const struct ps_engine_options o = {
 		.library = c->library,
 		.cache_dir = c->cache,
@@ -17,6 +28,7 @@ static enum ps_status start_engine(struct ps_serve *s, const struct ps_engine_op
 		.cpus = *ps_exec_cpus(s->exec),
 		.wide_threads = s->width > 1 ? s->width : 0,
 		.seed = c->seed,
+		.lender = &s->lender,
 	};
 	enum ps_status status = ops->start(&o, &e->engine, err);
 	if (status == PS_OK)

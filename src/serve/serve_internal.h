@@ -268,6 +268,7 @@ struct ps_serve {
 	_Atomic int64_t epochs_said;	    /* of the policy of model memory: logged */
 	_Atomic uint64_t models_generation; /* one more with each change of the repository */
 	pthread_mutex_t engines_lock;
+	struct ps_engine_lender lender;			      /* of the lanes' CPUs, to engines */
 	struct ps_serve_engine engines[PS_SERVE_MAX_ENGINES]; /* guarded by `engines_lock` */
 	bool engines_stopped;	/* likewise: none is started any more */
 	struct ps_net_tls *tls; /* NULL: none. Reloaded in place (reload.c) */

@@ -58,6 +58,7 @@ static enum ps_status ort_start(const struct ps_engine_options *options,
 		return ps_error_set(err, PS_ENOMEM, "no memory for the engine");
 	e->wide_threads = options->wide_threads;
 	e->cpus = options->cpus;
+	e->lender = options->lender;
 	e->cache_max_bytes = options->cache_max_bytes;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_mutex_init(&e->convert_lock, NULL);
@@ -102,7 +103,9 @@ static enum ps_status find_team(struct ps_engine *e, bool wide, struct ps_error 
 		return PS_OK;
 	enum ps_status st =
 		ps_rnn_team_new(ps_rnn_team_size(e->wide_threads), &e->cpus, &e->rnn_team, err);
-	return st == PS_OK ? ps_rnn_tuner_open(e->cache_dir, e->rnn_team, &e->rnn_tuner, err) : st;
+	return st == PS_OK
+		       ? ps_rnn_tuner_open(e->cache_dir, e->rnn_team, e->lender, &e->rnn_tuner, err)
+		       : st;
 }
 
 /* Under the engine's lock. */

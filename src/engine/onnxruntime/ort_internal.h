@@ -61,6 +61,7 @@ struct ps_engine {
 	bool shared_arena;
 	int wide_threads;
 	struct ps_cpus cpus;
+	const struct ps_engine_lender *lender;
 	int next_pool_cpu;	      /* place in `cpus` of the pool's next thread; start only */
 	char *cache_dir;	      /* NULL: nothing is cached */
 	int64_t cache_max_bytes;      /* 0: no limit */

@@ -85,7 +85,8 @@ static bool find_kept(const char *dir, const char *identity, enum ps_rnn_cpu_how
 	return how == PS_RNN_CPU_QUICK && read_kept(path, identity, ret);
 }
 
-enum ps_status ps_rnn_cpu_get(const char *dir, struct ps_rnn_team *team, enum ps_rnn_cpu_how how,
+enum ps_status ps_rnn_cpu_get(const char *dir, struct ps_rnn_team *team,
+			      const struct ps_engine_lender *lender, enum ps_rnn_cpu_how how,
 			      struct ps_spatial_machine *ret_machine, struct ps_error *err)
 {
 	char identity[PS_SPATIAL_NAME], path[PS_FILE_PATH];
@@ -96,7 +97,7 @@ enum ps_status ps_rnn_cpu_get(const char *dir, struct ps_rnn_team *team, enum ps
 		return ps_error_set(err, PS_EINVAL, "path too long: %.80s", dir);
 	if (dir && find_kept(dir, identity, how, ret_machine))
 		return PS_OK;
-	enum ps_status st = ps_rnn_cpu_measure(team, quick, ret_machine, err);
+	enum ps_status st = ps_rnn_cpu_measure(team, lender, quick, ret_machine, err);
 	if (st != PS_OK)
 		return st;
 	model_name(ret_machine->name, 64);

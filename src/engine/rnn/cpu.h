@@ -8,6 +8,7 @@
 #ifndef PS_ENGINE_RNN_CPU_H
 #define PS_ENGINE_RNN_CPU_H
 
+#include "engine/engine.h"
 #include "engine/rnn/team.h"
 #include "spatial/machine.h"
 
@@ -17,10 +18,12 @@
 #define PS_RNN_CPU_BYTES       (INT64_C(64) << 20)
 #define PS_RNN_CPU_QUICK_BYTES (INT64_C(12) << 20)
 
-/* ps_rnn_cpu_measure takes up to a second, in which it has the team (NULL: the calling thread);
+/* ps_rnn_cpu_measure takes up to a second, in which it has the team (NULL: the calling thread)
+ * and borrows its CPUs for some milliseconds at a time (`lender` NULL: nobody else uses them);
  * `quick`: a quarter of it, with rates up to PS_RNN_CPU_QUICK_BYTES. PS_ENOMEM. */
-enum ps_status ps_rnn_cpu_measure(struct ps_rnn_team *team, bool quick,
-				  struct ps_spatial_machine *ret_machine, struct ps_error *err);
+enum ps_status ps_rnn_cpu_measure(struct ps_rnn_team *team, const struct ps_engine_lender *lender,
+				  bool quick, struct ps_spatial_machine *ret_machine,
+				  struct ps_error *err);
 /* ps_rnn_cpu_identity writes what a measurement belongs to: CPU model, instruction set, threads,
  * program version and revision. */
 void ps_rnn_cpu_identity(const struct ps_rnn_team *team, char buf[PS_SPATIAL_NAME]);
@@ -34,7 +37,8 @@ enum ps_rnn_cpu_how {
  * measures and keeps it there. A file of another CPU or program, or
  * one that cannot be read, counts as none. A folder that cannot be written costs a log line only.
  * PS_ENOMEM. */
-enum ps_status ps_rnn_cpu_get(const char *dir, struct ps_rnn_team *team, enum ps_rnn_cpu_how how,
+enum ps_status ps_rnn_cpu_get(const char *dir, struct ps_rnn_team *team,
+			      const struct ps_engine_lender *lender, enum ps_rnn_cpu_how how,
 			      struct ps_spatial_machine *ret_machine, struct ps_error *err);
 
 #endif

@@ -1,8 +1,10 @@
 /* cpu_measure.c - times the kernels on this CPU.
  *
- * Everything is timed five times and the middle one counts: the engine runs in the same company.
+ * Everything is timed five times (three in a hurry) and the middle one counts: the engine runs in
+ * the same company.
  */
 #include "base/clock.h"
+#include "engine/engine_internal.h"
 #include "engine/rnn/cpu.h"
 #include "engine/rnn/kernel_internal.h"
 
@@ -15,6 +17,7 @@
 #define GATES	     4
 #define GROUP_BYTES  (GATES * PS_RNN_BLOCK * 4) /* of weights per group of k in any precision */
 #define TIMES	     5
+#define QUICK_TIMES  3
 #define LEAST_NS     1000000.0 /* of what is timed at once */
 #define MOST_GROUPS  4096
 #define MOST_ROWS    12
@@ -36,6 +39,7 @@ struct seat {
 
 struct probe {
 	struct ps_rnn_team *team;
+	const struct ps_engine_lender *lender;
 	int threads;
 	const struct ps_rnn_kernel *kernel;
 	struct seat *seats;
@@ -47,6 +51,7 @@ struct probe {
 	int rows;
 	bool alternate;
 	int64_t passes;
+	int times;   /* it is timed: TIMES or fewer */
 	int meeting; /* threads that meet */
 	int64_t instants[TIMES + 1];
 };
@@ -58,15 +63,23 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* Some milliseconds, with nothing else on the CPUs. */
+static void together(const struct probe *p, void (*work)(void *ctx, int i), void *ctx)
+{
+	ps_engine_borrow(p->lender);
+	ps_rnn_team_run(p->team, work, ctx);
+	ps_engine_give_back(p->lender);
+}
+
 /* Seconds of one pass. */
 static double result(const struct probe *p)
 {
 	double took[TIMES];
 
-	for (int i = 0; i < TIMES; i++)
+	for (int i = 0; i < p->times; i++)
 		took[i] = (double)(p->instants[i + 1] - p->instants[i]) * 1e-9 / (double)p->passes;
-	qsort(took, TIMES, sizeof *took, by_value);
-	return took[TIMES / 2];
+	qsort(took, (size_t)p->times, sizeof *took, by_value);
+	return took[p->times / 2];
 }
 
 static void product_of(const struct probe *p, const struct seat *s, const char *weights,
@@ -112,11 +125,11 @@ static void stream(void *ctx, int i)
 
 	pass(p, s, false); /* what begins each size is not its habit yet */
 	pass(p, s, p->alternate);
-	for (int t = 0; t <= TIMES; t++) {
+	for (int t = 0; t <= p->times; t++) {
 		ps_rnn_team_meet(p->team, i, 0, p->threads);
 		if (i == 0)
 			p->instants[t] = ps_clock_now_ns();
-		for (int64_t n = 0; t < TIMES && n < p->passes; n++)
+		for (int64_t n = 0; t < p->times && n < p->passes; n++)
 			pass(p, s, p->alternate && n % 2);
 	}
 }
@@ -135,8 +148,10 @@ static double read_time(struct probe *p, int64_t bytes, int rows, bool alternate
 	p->bytes = bytes / p->block_bytes * p->block_bytes;
 	p->rows = rows;
 	p->alternate = alternate;
-	p->passes = (int64_t)(LEAST_NS * 1e-9 / guess_s) / 2 * 2 + 2;
-	ps_rnn_team_run(p->team, stream, p);
+	p->passes = (int64_t)(LEAST_NS * 1e-9 / guess_s) + 1;
+	if (alternate)
+		p->passes = (p->passes + 1) / 2 * 2;
+	together(p, stream, p);
 	return result(p) * (double)bytes / (double)p->bytes;
 }
 
@@ -166,7 +181,7 @@ static double near_time(struct probe *p, int64_t groups, int rows)
 	p->rows = rows;
 	p->alternate = false;
 	p->passes = 2 + 60000 / (groups * rows);
-	ps_rnn_team_run(p->team, stream, p);
+	together(p, stream, p);
 	return result(p);
 }
 
@@ -218,11 +233,11 @@ static void finish_many(void *ctx, int i)
 
 	spec.linear_before_reset = true;
 	memset(s->acc, 0, (size_t)(MOST_ROWS * GATES * PS_RNN_BLOCK) * sizeof(float));
-	for (int t = 0; t <= TIMES; t++) {
+	for (int t = 0; t <= f->p->times; t++) {
 		ps_rnn_team_meet(f->p->team, i, 0, f->p->threads);
 		if (i == 0)
 			f->p->instants[t] = ps_clock_now_ns();
-		for (int64_t n = 0; t < TIMES && n < f->p->passes; n++)
+		for (int64_t n = 0; t < f->p->times && n < f->p->passes; n++)
 			finish_once(f, s, &spec);
 	}
 }
@@ -236,8 +251,7 @@ static void measure_rate(struct probe *p, struct ps_spatial_machine *m, enum ps_
 	double call = measure_vectors(p, rate);
 	for (int c = 0; c < PS_SPATIAL_CELLS; c++) {
 		p->passes = 5000;
-		ps_rnn_team_run(p->team, finish_many,
-				&(struct finish_probe){p, (enum ps_spatial_cell)c});
+		together(p, finish_many, &(struct finish_probe){p, (enum ps_spatial_cell)c});
 		rate->block_s[c] = call + result(p);
 	}
 }
@@ -283,11 +297,11 @@ static void meet_many(void *ctx, int i)
 {
 	struct probe *p = ctx;
 
-	for (int t = 0; t <= TIMES && i < p->meeting; t++) {
+	for (int t = 0; t <= p->times && i < p->meeting; t++) {
 		ps_rnn_team_meet(p->team, i, 0, p->meeting);
 		if (i == 0)
 			p->instants[t] = ps_clock_now_ns();
-		for (int64_t n = 0; t < TIMES && n < p->passes; n++)
+		for (int64_t n = 0; t < p->times && n < p->passes; n++)
 			ps_rnn_team_meet(p->team, i, 0, p->meeting);
 	}
 }
@@ -312,11 +326,11 @@ static void share_many(void *ctx, int i)
 {
 	struct probe *p = ctx;
 
-	for (int t = 0; t <= TIMES; t++) {
+	for (int t = 0; t <= p->times; t++) {
 		ps_rnn_team_meet(p->team, i, 0, p->threads);
 		if (i == 0)
 			p->instants[t] = ps_clock_now_ns();
-		for (int64_t n = 0; t < TIMES && n < p->passes; n++)
+		for (int64_t n = 0; t < p->times && n < p->passes; n++)
 			share_once(p, i, n);
 	}
 }
@@ -325,7 +339,7 @@ static double meeting_time(struct probe *p, int threads)
 {
 	p->meeting = threads;
 	p->passes = MEETINGS;
-	ps_rnn_team_run(p->team, meet_many, p);
+	together(p, meet_many, p);
 	return result(p);
 }
 
@@ -347,11 +361,13 @@ static double start_time(struct probe *p)
 	p->rows = 1;
 	p->passes = START_PASSES;
 	for (int i = 0; i < STARTS; i++) {
+		ps_engine_borrow(p->lender);
 		int64_t begin = ps_clock_now_ns();
 		busy(p, 0);
 		int64_t middle = ps_clock_now_ns();
 		ps_rnn_team_run(p->team, busy, p);
 		took[i] = (double)(ps_clock_now_ns() - middle - (middle - begin)) * 1e-9;
+		ps_engine_give_back(p->lender);
 	}
 	qsort(took, STARTS, sizeof *took, by_value);
 	return fmax(0, took[STARTS / 2]);
@@ -368,7 +384,7 @@ static void measure_threads(struct probe *p, struct ps_spatial_machine *m)
 	double all = p->threads > 2 ? meeting_time(p, p->threads) : m->exchange_s;
 	if (p->threads > 2)
 		m->exchange_more_s = fmax(0, all - m->exchange_s) / (p->threads - 2);
-	ps_rnn_team_run(p->team, share_many, p);
+	together(p, share_many, p);
 	m->exchange_byte_s = fmax(0, result(p) - all) / (double)((p->threads - 1) * part);
 }
 
@@ -416,11 +432,13 @@ static void release(struct probe *p)
 	free(p->shared);
 }
 
-enum ps_status ps_rnn_cpu_measure(struct ps_rnn_team *team, bool quick,
-				  struct ps_spatial_machine *ret_machine, struct ps_error *err)
+enum ps_status ps_rnn_cpu_measure(struct ps_rnn_team *team, const struct ps_engine_lender *lender,
+				  bool quick, struct ps_spatial_machine *ret_machine,
+				  struct ps_error *err)
 {
 	int threads = ps_rnn_team_threads(team);
-	struct probe p = {.team = team, .threads = threads, .kernel = ps_rnn_kernel_best()};
+	struct probe p = {
+		.team = team, .lender = lender, .threads = threads, .kernel = ps_rnn_kernel_best()};
 	struct ps_spatial_machine m = {.kind = PS_SPATIAL_CORES,
 				       .units = threads,
 				       .lanes = PS_RNN_BLOCK,
@@ -430,13 +448,14 @@ enum ps_status ps_rnn_cpu_measure(struct ps_rnn_team *team, bool quick,
 	p.bytes_each = PS_RNN_CPU_MAX_BYTES / threads / ALIGN * ALIGN;
 	if (p.bytes_each > (quick ? PS_RNN_CPU_QUICK_BYTES : PS_RNN_CPU_BYTES))
 		p.bytes_each = quick ? PS_RNN_CPU_QUICK_BYTES : PS_RNN_CPU_BYTES;
+	p.times = quick ? QUICK_TIMES : TIMES;
 	p.seats = calloc((size_t)threads, sizeof *p.seats);
 	p.shared = aligned_alloc(ALIGN, (size_t)2 * SHARED_BYTES);
 	if (!allocate(&p)) {
 		release(&p);
 		return ps_error_set(err, PS_ENOMEM, "no memory to measure this CPU in");
 	}
-	ps_rnn_team_run(team, fill, &p);
+	together(&p, fill, &p);
 	measure_levels(&p, &m);
 	for (int i = 0; i < PS_RNN_PRECISIONS; i++)
 		measure_rate(&p, &m, (enum ps_rnn_precision)i);

@@ -67,8 +67,8 @@ enum ps_status ps_rnn_cpu_machine(const char *dir, const struct ps_cpus *cpus, b
 
 	if (st != PS_OK)
 		return st;
-	st = ps_rnn_cpu_get(dir, p.team, again ? PS_RNN_CPU_AGAIN : PS_RNN_CPU_KNOWN, ret_machine,
-			    err);
+	st = ps_rnn_cpu_get(dir, p.team, NULL, again ? PS_RNN_CPU_AGAIN : PS_RNN_CPU_KNOWN,
+			    ret_machine, err);
 	unpin(&p);
 	return st;
 }

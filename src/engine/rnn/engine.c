@@ -45,7 +45,8 @@ static enum ps_status rnn_start(const struct ps_engine_options *options,
 		st = ps_rnn_team_new(ps_rnn_team_size(options->wide_threads), &options->cpus,
 				     &e->team, err);
 	if (st == PS_OK && e->team)
-		st = ps_rnn_tuner_open_in(options->cache_dir, e->team, &e->tuner, err);
+		st = ps_rnn_tuner_open_in(options->cache_dir, e->team, options->lender, &e->tuner,
+					  err);
 	if (st == PS_OK)
 		*ret_engine = e;
 	else

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "engine/engine_internal.h"
 #include "engine/rnn/cpu.h"
 #include "engine/rnn/layer_internal.h"
 #include "engine/rnn_cpu.h"
@@ -29,7 +30,8 @@
 
 struct ps_rnn_tuner {
 	struct ps_rnn_team *team;
-	char *path; /* NULL: nothing is kept */
+	const struct ps_engine_lender *lender; /* NULL: nobody else uses the CPUs */
+	char *path;			       /* NULL: nothing is kept */
 	char *dir;
 	char identity[PS_SPATIAL_NAME];
 	pthread_mutex_t lock; /* of what follows */
@@ -265,9 +267,11 @@ static enum ps_status time_once(struct ps_rnn_tuner *t, struct ps_rnn *r, struct
 {
 	r->tuning = c->tuning;
 	r->tuning.alone_rows = 0; /* it is this many threads that are timed */
+	ps_engine_borrow(t->lender);
 	int64_t begin = ps_clock_now_ns();
 	enum ps_status st = ps_rnn_run(r, t->team, run, err);
 	double took = (double)(ps_clock_now_ns() - begin) * 1e-9;
+	ps_engine_give_back(t->lender);
 
 	if (st == PS_OK && (c->best_s == 0 || took < c->best_s))
 		c->best_s = took;
@@ -316,7 +320,7 @@ static enum ps_status choose(struct ps_rnn_tuner *t, struct ps_rnn *r, const cha
 	enum ps_status st = PS_OK;
 
 	if (!t->has_machine)
-		st = ps_rnn_cpu_get(t->dir, t->team, PS_RNN_CPU_QUICK, &t->machine, err);
+		st = ps_rnn_cpu_get(t->dir, t->team, t->lender, PS_RNN_CPU_QUICK, &t->machine, err);
 	if (st != PS_OK)
 		return st;
 	t->has_machine = true;
@@ -359,15 +363,17 @@ enum ps_status ps_rnn_tuner_apply(struct ps_rnn_tuner *t, struct ps_rnn *r, bool
 }
 
 enum ps_status ps_rnn_tuner_open_in(const char *option, struct ps_rnn_team *team,
+				    const struct ps_engine_lender *lender,
 				    struct ps_rnn_tuner **ret_tuner, struct ps_error *err)
 {
 	char usual[PS_FILE_PATH];
 	const char *dir = option ? option : ps_rnn_cpu_folder(usual);
 
-	return ps_rnn_tuner_open(dir && *dir ? dir : NULL, team, ret_tuner, err);
+	return ps_rnn_tuner_open(dir && *dir ? dir : NULL, team, lender, ret_tuner, err);
 }
 
 enum ps_status ps_rnn_tuner_open(const char *dir, struct ps_rnn_team *team,
+				 const struct ps_engine_lender *lender,
 				 struct ps_rnn_tuner **ret_tuner, struct ps_error *err)
 {
 	struct ps_rnn_tuner *t = calloc(1, sizeof *t);
@@ -375,6 +381,7 @@ enum ps_status ps_rnn_tuner_open(const char *dir, struct ps_rnn_team *team,
 	if (!t)
 		return ps_error_set(err, PS_ENOMEM, "no memory for a tuner");
 	t->team = team;
+	t->lender = lender;
 	pthread_mutex_init(&t->lock, NULL);
 	t->layers = json_object();
 	ps_rnn_cpu_identity(team, t->identity);

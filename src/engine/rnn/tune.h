@@ -8,11 +8,13 @@
  *
  * No choice changes a result.
  *
- * Threads: any; apply takes a lock, and the team while it times.
+ * Threads: any; apply takes a lock, and the team while it times. What is timed borrows the CPUs for
+ * one or a few milliseconds at a time, so that it neither disturbs a run nor is disturbed by one.
  */
 #ifndef PS_ENGINE_RNN_TUNE_H
 #define PS_ENGINE_RNN_TUNE_H
 
+#include "engine/engine.h"
 #include "engine/rnn/rnn.h"
 #include "engine/rnn/team.h"
 #include "spatial/spatial.h"
@@ -22,13 +24,16 @@
 struct ps_rnn_tuner;
 
 /* ps_rnn_tuner_open reads what is kept in the folder `dir` (NULL: nothing is) for the team, which
- * must outlive the tuner. Measures nothing yet. PS_ENOMEM. Free with ps_rnn_tuner_close (NULL is
+ * must outlive the tuner, as must the lender of its CPUs (NULL: nobody else uses them). Measures
+ * nothing yet. PS_ENOMEM. Free with ps_rnn_tuner_close (NULL is
  * allowed). */
 enum ps_status ps_rnn_tuner_open(const char *dir, struct ps_rnn_team *team,
+				 const struct ps_engine_lender *lender,
 				 struct ps_rnn_tuner **ret_tuner, struct ps_error *err);
 /* ps_rnn_tuner_open_in is the same with the folder as the option of an engine says it: NULL is the
  * usual place, "" nowhere. */
 enum ps_status ps_rnn_tuner_open_in(const char *option, struct ps_rnn_team *team,
+				    const struct ps_engine_lender *lender,
 				    struct ps_rnn_tuner **ret_tuner, struct ps_error *err);
 void ps_rnn_tuner_close(struct ps_rnn_tuner *t);
 /* ps_rnn_tuner_apply chooses for a layer that no run is inside of. The first time on a machine it

@@ -1,4 +1,5 @@
 /* The tuner: what it chooses goes by the model, is kept, and changes no result. */
+#include "base/clock.h"
 #include "base/file.h"
 #include "engine/rnn/cpu.h"
 #include "engine/rnn/layer_internal.h"
@@ -22,6 +23,31 @@
 
 static char folder[64];
 static struct ps_rnn_team *team;
+
+/* Counts loans, and how long the longest took. */
+static struct {
+	int out, loans;
+	int64_t began_ns, longest_ns;
+} lent;
+
+static void borrow(void *ctx)
+{
+	(void)ctx;
+	assert_int_equal(lent.out++, 0);
+	lent.loans++;
+	lent.began_ns = ps_clock_now_ns();
+}
+
+static void give_back(void *ctx)
+{
+	int64_t took_ns = ps_clock_now_ns() - lent.began_ns;
+
+	(void)ctx;
+	assert_int_equal(--lent.out, 0);
+	lent.longest_ns = took_ns > lent.longest_ns ? took_ns : lent.longest_ns;
+}
+
+static const struct ps_engine_lender lender = {borrow, give_back, NULL};
 
 static float *drawn(int64_t n)
 {
@@ -99,7 +125,7 @@ static struct ps_rnn_tuning tuned(struct ps_rnn *r, bool *ret_known)
 	struct ps_rnn_tuner *t;
 	struct ps_error err;
 
-	assert_int_equal(ps_rnn_tuner_open(folder, team, &t, &err), PS_OK);
+	assert_int_equal(ps_rnn_tuner_open(folder, team, &lender, &t, &err), PS_OK);
 	assert_int_equal(ps_rnn_tuner_apply(t, r, ret_known, &err), PS_OK);
 	ps_rnn_tuner_close(t);
 	return r->tuning;
@@ -198,6 +224,39 @@ static void a_choice_is_kept_for_this_program(void **state)
 	ps_rnn_free(c);
 }
 
+/* What is timed has the CPUs alone, and never for long; what is known already needs none. */
+static void timing_borrows_the_cpus(void **state)
+{
+	struct ps_rnn *r = layer(PS_RNN_FLOAT32);
+	struct ps_spatial_machine m;
+	char path[128];
+	struct ps_error err;
+	bool known;
+
+	(void)state;
+	forget();
+	keep_machine(1, 1e9, 1e9);
+	memset(&lent, 0, sizeof lent);
+	tuned(r, &known);
+	assert_false(known);
+	int loans = lent.loans;
+	assert_true(loans >= 4); /* two rounds of two ways at least */
+	tuned(r, &known);
+	assert_true(known);
+	assert_int_equal(lent.loans, loans);
+	snprintf(path, sizeof path, "%s/rnn-machine.yaml", folder);
+	(void)unlink(path);
+	memset(&lent, 0, sizeof lent);
+	assert_int_equal(ps_rnn_cpu_get(folder, team, &lender, PS_RNN_CPU_QUICK, &m, &err), PS_OK);
+	assert_true(lent.loans > 40);
+	assert_int_equal(lent.out, 0);
+	snprintf(path, sizeof path, "%s/rnn-machine-quick.yaml", folder);
+	assert_int_equal(unlink(path), 0);
+	print_message("%d loans, the longest of %.1f ms\n", lent.loans,
+		      (double)lent.longest_ns * 1e-6);
+	ps_rnn_free(r);
+}
+
 static void no_tuning_changes_a_result(void **state)
 {
 	static const struct ps_rnn_tuning tunings[] = {
@@ -239,7 +298,7 @@ static void measured_once(void **state)
 	(void)state;
 	snprintf(path, sizeof path, "%s/rnn-machine.yaml", folder);
 	(void)unlink(path);
-	assert_int_equal(ps_rnn_cpu_get(folder, team, PS_RNN_CPU_KNOWN, &m, &err), PS_OK);
+	assert_int_equal(ps_rnn_cpu_get(folder, team, &lender, PS_RNN_CPU_KNOWN, &m, &err), PS_OK);
 	assert_int_equal(m.units, 2);
 	assert_true(m.n_levels > 8);
 	for (int i = 0; i < m.n_levels; i++)
@@ -250,13 +309,16 @@ static void measured_once(void **state)
 	}
 	assert_true(m.exchange_s > 0);
 	assert_true(ps_file_exists(path));
-	assert_int_equal(ps_rnn_cpu_get(folder, team, PS_RNN_CPU_KNOWN, &again, &err), PS_OK);
+	assert_int_equal(ps_rnn_cpu_get(folder, team, &lender, PS_RNN_CPU_KNOWN, &again, &err),
+			 PS_OK);
 	assert_near(again.exchange_s / m.exchange_s, 1, 1e-5);
 	/* in a hurry: what is known at length, else a little */
-	assert_int_equal(ps_rnn_cpu_get(folder, team, PS_RNN_CPU_QUICK, &again, &err), PS_OK);
+	assert_int_equal(ps_rnn_cpu_get(folder, team, &lender, PS_RNN_CPU_QUICK, &again, &err),
+			 PS_OK);
 	assert_int_equal(again.n_levels, m.n_levels);
 	(void)unlink(path);
-	assert_int_equal(ps_rnn_cpu_get(folder, team, PS_RNN_CPU_QUICK, &again, &err), PS_OK);
+	assert_int_equal(ps_rnn_cpu_get(folder, team, &lender, PS_RNN_CPU_QUICK, &again, &err),
+			 PS_OK);
 	assert_true(again.n_levels < m.n_levels);
 	assert_false(ps_file_exists(path));
 	snprintf(path, sizeof path, "%s/rnn-machine-quick.yaml", folder);
@@ -293,6 +355,7 @@ int main(void)
 		cmocka_unit_test(the_model_decides),
 		cmocka_unit_test(short_runs_stay_alone),
 		cmocka_unit_test(a_choice_is_kept_for_this_program),
+		cmocka_unit_test(timing_borrows_the_cpus),
 		cmocka_unit_test(no_tuning_changes_a_result),
 		cmocka_unit_test(measured_once),
 	};

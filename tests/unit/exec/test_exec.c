@@ -483,9 +483,98 @@ static void test_run_here_keeps_to_the_budget(void **state)
 	assert_int_equal(atomic_load(&inst.runs), 80);
 }
 
+/* ---- the budget, lent ---- */
+
+static int cpu_only(void)
+{
+	cpu_set_t set;
+
+	sched_getaffinity(0, sizeof set, &set);
+	return CPU_COUNT(&set) == 1 ? sched_getcpu() : -1;
+}
+
+/* Whoever borrows the budget meets no run, narrow or wide, is on its first CPU, and is back where
+ * it was afterwards. */
+static void test_lent_to_nobody_else(void **state)
+{
+	enum { LOANS = 60, RUNS = 3000 };
+	static const int widths[] = {1, 2};
+
+	(void)state;
+	for (size_t k = 0; k < 2; k++) {
+		struct ps_engine_instance i = {0};
+		struct work *w = make_work(&i, RUNS);
+		struct queue q;
+		struct ps_exec *e = start(&q, (struct ps_exec_options){.lanes = 2});
+		cpu_set_t before, after;
+		int cpus = ps_cpus_count(ps_exec_cpus(e)), met = 0, away = 0;
+
+		ps_exec_drain(e);
+		if (cpus < widths[k]) {
+			free(w);
+			continue;
+		}
+		e = start(&q, (struct ps_exec_options){.lanes = 2, .width = widths[k]});
+		sched_getaffinity(0, sizeof before, &before);
+		for (int n = 0; n < RUNS; n++) {
+			w[n].task.width = n % 3 == 0 ? widths[k] : 1;
+			queue_push(&q, &w[n]);
+		}
+		ps_exec_wake_all(e);
+		for (int n = 0; n < LOANS; n++) {
+			ps_exec_borrow(e);
+			int64_t from_ns = ps_clock_now_ns();
+			do
+				met += atomic_load(&i.inside) > 0;
+			while (ps_clock_now_ns() < from_ns + 200000);
+			away += cpu_only() != ps_cpus_nth(ps_exec_cpus(e), 0);
+			ps_exec_give_back(e);
+		}
+		sched_getaffinity(0, sizeof after, &after);
+		assert_true(CPU_EQUAL(&before, &after));
+		assert_int_equal(met, 0);
+		assert_int_equal(away, 0);
+		queue_wait(&q, RUNS);
+		ps_exec_drain(e);
+		assert_false(atomic_load(&i.mixed));
+		free(w);
+	}
+}
+
+/* A lane whose runs follow one another without a gap, against a borrower who does the same: what is
+ * lent is about half of the time, not all of it. */
+static void test_lending_leaves_half(void **state)
+{
+	enum { LOANS = 30 };
+	struct ps_engine_instance i = {0};
+	struct work *w = make_work(&i, 1);
+	struct queue q;
+	struct ps_exec *e = start(&q, (struct ps_exec_options){.lanes = 1});
+	int64_t lent_ns = 0, began_ns = ps_clock_now_ns();
+
+	(void)state;
+	for (int n = 0; n < LOANS; n++) {
+		ps_exec_borrow(e);
+		int64_t from_ns = ps_clock_now_ns();
+		w[0].next = NULL;
+		queue_push(&q, &w[0]); /* comes while the budget is lent, and waits */
+		ps_exec_wake_all(e);
+		while (ps_clock_now_ns() < from_ns + 3000000)
+			continue;
+		lent_ns += ps_clock_now_ns() - from_ns;
+		ps_exec_give_back(e);
+		queue_wait(&q, n + 1);
+	}
+	assert_true(ps_clock_now_ns() - began_ns > lent_ns * 18 / 10);
+	ps_exec_drain(e);
+	free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lent_to_nobody_else),
+		cmocka_unit_test(test_lending_leaves_half),
 		cmocka_unit_test(test_bad_options),
 		cmocka_unit_test(test_all_once),
 		cmocka_unit_test(test_drain_finishes_queue),

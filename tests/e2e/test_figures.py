@@ -11,9 +11,10 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 
 sys.path.insert(0, str(pathlib.Path(os.environ["PS_SOURCE_DIR"]) / "bench"))
-from lib import figures, memory, scene, stretch, waits  # noqa: E402
+from lib import figures, memory, scene, shares, stretch, waits  # noqa: E402
 
 
 def figure(name):
@@ -297,6 +298,57 @@ class Memory(unittest.TestCase):
             found = rows_of(cycles.rows_of_again, [first, first * 1.01] * 3, [second, second * 1.01] * 3)
             self.assertEqual((found["cache: ResNet-50 ready again once it was gone"]["verdict"],
                               found["cache: ResNet-50 ready again, time"]["verdict"]), want)
+
+
+class Documents(unittest.TestCase):
+    def policies(self):
+        def interval(v, half):
+            return {"value": v, "low": v - half if half else None, "high": v + half if half else None}
+        rows = (("lru", 0.5, 0.9), ("pf", 2, 0.98), ("mmf", 2, 0.98), ("optp", 1.5, 1))
+        return [{"policy": n, "worst_share": interval(share, 0.1), "against_optp": interval(rate, 0),
+                 "requests_per_s": interval(rate, 0), "hit_ratio": interval(0.5, 0.01),
+                 "jain": interval(1, 0), "outside_core": {"value": None, "low": None, "high": None},
+                 "mean_slowdown": interval(2, 0), "worst_epoch": share} for n, share, rate in rows]
+
+    def test_chart(self):
+        root = xml.etree.ElementTree.fromstring(shares.chart(self.policies()))
+        space = "{http://www.w3.org/2000/svg}"
+        points = {g.find(f"{space}text").text: g for g in root.findall(f"{space}g")}
+        self.assertEqual(set(points), {"lru", "pf", "mmf", "optp"})
+        self.assertEqual([n for n, g in points.items() if g.get("class") == "robs"], ["lru"])
+        at = {n: [float(g.find(f"{space}circle").get(c)) for c in ("cx", "cy")]
+              for n, g in points.items()}
+        self.assertLess(at["lru"][0], at["optp"][0])
+        self.assertLess(at["optp"][0], at["pf"][0])
+        self.assertLess(at["optp"][1], at["pf"][1])  # above it
+        names = [(float(t.get("x")), float(t.get("y"))) for t in root.iter(f"{space}text")
+                 if t.get("class") == "name"]
+        self.assertEqual(len(set(names)), 4)  # also of two points at the same place
+        ones = [line for line in root.iter(f"{space}line") if line.get("class") == "one"]
+        self.assertLess(float(ones[0].get("x1")), at["optp"][0])
+        self.assertGreater(float(ones[0].get("x1")), at["lru"][0])
+        self.assertEqual(float(ones[1].get("y1")), at["optp"][1])
+
+    def test_tables(self):
+        lines = shares.table(self.policies()).splitlines()
+        self.assertEqual(len(lines), 6)
+        self.assertEqual(len({line.count("|") for line in lines}), 1)
+        self.assertIn("| `lru` | 0.9000 | 90.0 | 50.0 +-1.0 | 1.000 | 0.500 +-0.100 | - |", lines[2])
+        row = {"figure": "f", "ours": "1 ms", "peer": "2 ms", "ratio": 0.5, "low": 0.4, "high": 0.6,
+               "goal": "<= 1", "verdict": "met", "note": ""}
+        found = shares.measured({"a": {"rows": [row], "commit": "abc", "started": "2026-01-02T03:04",
+                                       "machine": {"cpu": "CPU", "cpus": 2, "kernel": "Linux 6"}}},
+                                ("a", "b"))
+        self.assertIn("| f | 1 ms | 2 ms | 0.5 [0.4, 0.6] | <= 1 | met | `bench/run a` |", found)
+        self.assertIn("| b | not measured |", found)
+        self.assertIn("Measured on CPU, 2 CPUs, Linux 6, 2026-01-02.", found)
+
+    def test_a_place_of_a_document(self):
+        page = "a\n<!-- x -->\nold\n<!-- /x -->\nb\n"
+        self.assertEqual(shares.between(page, "x", "new\n"), page.replace("old", "new"))
+        for wrong in ("", page + page, "<!-- x -->\n"):
+            with self.assertRaises(ValueError):
+                shares.between(wrong, "x", "new")
 
 
 class Neighbours(unittest.TestCase):

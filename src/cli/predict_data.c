@@ -299,10 +299,10 @@ static enum ps_status read_parts(struct ps_cli_predict_reading *r, struct ps_err
 	return st == PS_OK ? ps_cli_predict_add_lines(r, err) : st;
 }
 
-static enum ps_status read_campaign(struct ps_cli_predict_data *d,
+static enum ps_status read_campaign(struct ps_store *s, struct ps_cli_predict_data *d,
 				    const struct ps_store_campaign *c, struct ps_error *err)
 {
-	struct ps_cli_predict_reading r = {.d = d, .c = c};
+	struct ps_cli_predict_reading r = {.d = d, .store = s, .c = c};
 	enum ps_status st = ps_hist_init(&r.hist);
 
 	if (st != PS_OK)
@@ -313,6 +313,7 @@ static enum ps_status read_campaign(struct ps_cli_predict_data *d,
 		ps_measure_free(&r.file);
 	}
 	ps_hist_fini(&r.hist);
+	free(r.kept); /* what it points to is the data's */
 	d->campaigns += st == PS_OK;
 	return st;
 }
@@ -353,7 +354,7 @@ static enum ps_status read_one(struct ps_store *s, int64_t id, struct ps_cli_pre
 	enum ps_status st = ps_store_campaign_read(s, id, &c, err);
 
 	if (st == PS_OK)
-		st = read_campaign(d, c, err);
+		st = read_campaign(s, d, c, err);
 	if (st == PS_OK)
 		say_damage(d, c);
 	ps_store_campaign_free(c);

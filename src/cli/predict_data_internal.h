@@ -7,6 +7,7 @@
 #include "base/sla.h"
 #include "predict/match.h"
 #include "predict/predict.h"
+#include "predict/replay.h"
 #include "store/store.h"
 
 #define PS_CLI_PREDICT_MAX_MODELS   PS_PREDICT_MAX_MODELS
@@ -61,6 +62,13 @@ struct ps_cli_predict_capacity {
 	double rps, noise;
 };
 
+/* What a set's tenants were sent, trial by trial; block_len 0: not known of all that was measured.
+ */
+struct ps_cli_predict_sent {
+	const struct ps_predict_block *blocks; /* the tenant in question first, as in the row */
+	size_t block_len;
+};
+
 /* One tenant beside another, at stated rates. */
 struct ps_cli_predict_pair {
 	int model[2]; /* own, other */
@@ -69,6 +77,7 @@ struct ps_cli_predict_pair {
 	struct ps_predict_slice slice;
 	double slowdown, slowdown_noise; /* NAN: not known */
 	double p99_ns, p99_noise;
+	struct ps_cli_predict_sent sent;
 };
 
 /* One tenant beside several others. */
@@ -80,6 +89,7 @@ struct ps_cli_predict_group {
 	struct ps_predict_slice slice;
 	double slowdown, slowdown_noise; /* NAN: not known */
 	double p99_ns, p99_noise;
+	struct ps_cli_predict_sent sent;
 };
 
 /* How many times as long a model's runs take beside another, by the server's own clock: no waiting
@@ -105,7 +115,8 @@ struct ps_cli_predict_data {
 	size_t group_len;
 	struct ps_cli_predict_beside *beside;
 	size_t beside_len, beside_cap;
-	double server_bytes; /* the least that a server took beside its model; 0: not known */
+	size_t kept_requests; /* of all pairs and groups together */
+	double server_bytes;  /* the least that a server took beside its model; 0: not known */
 	struct ps_predict_machine machine; /* level_len 0: not known */
 	json_t *machine_of;		   /* of the first campaign; NULL: no manifest says */
 	const char *library; /* SHA-256 of the engine's, of the last campaign; NULL: not known */

@@ -137,8 +137,10 @@ static enum ps_status add_pair(struct ps_cli_predict_reading *r, const struct ps
 	if (!arrives_at_random(r, l->tenant) || !arrives_at_random(r, other))
 		return PS_OK;
 	say_unanswered(r, l, other);
-	r->d->pairs[r->d->pair_len++] = p;
-	return PS_OK;
+	enum ps_status st = ps_cli_predict_sent_of(r, l->set, l->tenant, &p.sent, err);
+	if (st == PS_OK)
+		r->d->pairs[r->d->pair_len++] = p;
+	return st;
 }
 
 /* A set of three and more: nothing is learned from it, but predictions are judged by it. */
@@ -170,8 +172,10 @@ static enum ps_status add_group(struct ps_cli_predict_reading *r, const struct p
 	for (int i = 1; i < g.n; i++)
 		if (g.model[i] == g.model[0])
 			return PS_OK;
-	r->d->groups[r->d->group_len++] = g;
-	return PS_OK;
+	enum ps_status st = ps_cli_predict_sent_of(r, l->set, l->tenant, &g.sent, err);
+	if (st == PS_OK)
+		r->d->groups[r->d->group_len++] = g;
+	return st;
 }
 
 /* Room for what all lines may add. */

@@ -29,6 +29,16 @@ static bool ask(const struct ps_cli_predict_data *d, const struct ps_cli_predict
 	return true;
 }
 
+/* A queue that never settles has no first guess, also where it had not the time to grow. */
+static bool settles(const struct ps_predict_set *s)
+{
+	double load = s->own.rate_rps * s->own.service_ns;
+
+	for (int i = 0; i < s->n; i++)
+		load += s->others[i].rate_rps * s->others[i].service_ns;
+	return load * 1e-9 < s->slice.lanes;
+}
+
 static enum ps_status no_memory(struct ps_error *err)
 {
 	return ps_error_set(err, PS_ENOMEM, "no memory for tables");
@@ -79,6 +89,9 @@ static enum ps_status add(const struct ps_cli_predict_data *d,
 
 	if (!isfinite(y) || !ask(d, g, &q))
 		return PS_OK;
+	double guess =
+		ps_cli_predict_replayed(&g->sent, p99, &q.set.own, q.others, g->n - 1, &g->slice);
+	q.set.guess = guess > 0 && settles(&q.set) ? guess : 0;
 	double said = ps_predict_set_unseen(pairs, &q.set);
 	if (!isfinite(said)) {
 		t->unsettled++;

@@ -246,6 +246,35 @@ enum ps_status ps_cli_predict_capacity_table(const struct ps_cli_predict_data *d
 	return st;
 }
 
+double ps_cli_predict_replayed(const struct ps_cli_predict_sent *sent, bool p99,
+			       const struct ps_predict_tenant *own,
+			       const struct ps_predict_tenant *others, int n,
+			       const struct ps_predict_slice *slice)
+{
+	const struct ps_predict_replay r = {.own = *own,
+					    .others = others,
+					    .n = n,
+					    .slice = *slice,
+					    .blocks = sent->blocks,
+					    .block_len = sent->block_len};
+	if (sent->block_len == 0)
+		return NAN;
+	return p99 ? ps_predict_replay_p99(&r) : ps_predict_replay_slowdown(&r);
+}
+
+/* The first guess of what was measured: of the requests that were sent, where they are known. */
+static void guess_again(const struct ps_cli_predict_pair *p, bool p99,
+			const struct ps_predict_tenant *own, const struct ps_predict_tenant *other,
+			struct ps_predict_row *row)
+{
+	double guess = isfinite(row->anchor)
+			       ? ps_cli_predict_replayed(&p->sent, p99, own, other, 1, &p->slice)
+			       : NAN;
+
+	if (guess > 0)
+		row->anchor = guess;
+}
+
 static enum ps_status pair_table(const struct ps_cli_predict_data *d, const bool *leave, bool p99,
 				 struct ps_cli_predict_table *t, struct ps_error *err)
 {
@@ -268,6 +297,7 @@ static enum ps_status pair_table(const struct ps_cli_predict_data *d, const bool
 			ps_predict_p99_row(&own, &other, &p->slice, row);
 		else
 			ps_predict_slowdown_row(&own, &other, &p->slice, row);
+		guess_again(p, p99, &own, &other, row);
 		memcpy(row->models, p->model, sizeof(row->models));
 		row->y = y;
 		row->noise = p99 ? p->p99_noise : p->slowdown_noise;

@@ -53,6 +53,12 @@ enum ps_status ps_cli_predict_sets_table(const struct ps_cli_predict_data *d,
 bool ps_cli_predict_tenant(const struct ps_cli_predict_data *d, int model, int64_t batch,
 			   const struct ps_predict_slice *slice, double rate_rps,
 			   struct ps_predict_tenant *ret);
+/* ps_cli_predict_replayed is the first guess of what was measured with the requests that were sent:
+ * the slowdown, or the p99 in ns; NAN: not known. */
+double ps_cli_predict_replayed(const struct ps_cli_predict_sent *sent, bool p99,
+			       const struct ps_predict_tenant *own,
+			       const struct ps_predict_tenant *others, int n,
+			       const struct ps_predict_slice *slice);
 void ps_cli_predict_table_free(struct ps_cli_predict_table *t);
 
 /* ps_cli_predict_at_batch makes the work of `batch` inferences from that of one: all that is

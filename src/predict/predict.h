@@ -73,6 +73,8 @@ struct ps_predict_set {
 	const int *other_models;
 	int n; /* 2 to PS_PREDICT_MAX_NEIGHBOURS */
 	struct ps_predict_slice slice;
+	double guess; /* > 0: the queue of all of them, known better (replay.h); else of a long run
+		       */
 };
 
 /* ps_predict_set_at predicts the slowdown or the p99 of a set's own tenant, whichever `pairs` was

@@ -1,7 +1,6 @@
 #include "predict/queue.h"
 
 #include "base/rng.h"
-#include "stats/hist.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,7 +19,8 @@ struct request {
 struct tenant {
 	const struct ps_predict_load *load;
 	struct ps_rng gaps, needs;
-	double next_ns; /* its next arrival */
+	double next_ns; /* its next arrival; INFINITY: none */
+	size_t given;	/* how many of the given ones have come */
 	double sigma;	/* of the logarithm of what a request needs */
 	struct request *ring;
 	size_t first, len, cap; /* cap is a power of two */
@@ -107,7 +107,11 @@ static bool grow(struct tenant *t)
 
 static void draw_next(struct tenant *t)
 {
-	t->next_ns += ps_rng_exponential(&t->gaps, 1e9 / t->load->rate_rps);
+	const struct ps_predict_load *l = t->load;
+	if (l->arrivals)
+		t->next_ns = t->given < l->arrival_len ? l->arrivals[t->given].at_ns : INFINITY;
+	else
+		t->next_ns += ps_rng_exponential(&t->gaps, 1e9 / l->rate_rps);
 }
 
 static double draw_factor(struct tenant *t)
@@ -115,6 +119,13 @@ static double draw_factor(struct tenant *t)
 	if (t->sigma == 0)
 		return 1;
 	return exp(t->sigma * ps_rng_normal(&t->needs) - t->sigma * t->sigma / 2);
+}
+
+static bool is_counted(const struct queue *q, const struct tenant *t)
+{
+	if (t->load->arrivals)
+		return t->load->arrivals[t->given].counted;
+	return q->drawn >= q->requests / WARMUP;
 }
 
 static bool arrive(struct queue *q, struct tenant *t)
@@ -126,11 +137,10 @@ static bool arrive(struct queue *q, struct tenant *t)
 		t->idle_to = q->virtual_time;
 		t->order = ++q->order;
 	}
-	t->ring[(t->first + t->len++) & (t->cap - 1)] =
-		(struct request){.arrived_ns = q->now_ns,
-				 .factor = draw_factor(t),
-				 .counted = q->drawn >= q->requests / WARMUP};
+	t->ring[(t->first + t->len++) & (t->cap - 1)] = (struct request){
+		.arrived_ns = q->now_ns, .factor = draw_factor(t), .counted = is_counted(q, t)};
 	q->drawn++;
+	t->given++;
 	draw_next(t);
 	return true;
 }
@@ -147,6 +157,13 @@ static void charge(struct queue *q, struct tenant *t, double ns)
 	t->tag = tag;
 }
 
+static void record(struct queue *q, struct tenant *t, int64_t latency_ns)
+{
+	ps_hist_record(&t->latency, latency_ns);
+	if (q->plan->first_latency && t == q->tenants)
+		ps_hist_record(q->plan->first_latency, latency_ns);
+}
+
 static void start(struct queue *q, struct lane *lane, int who)
 {
 	struct tenant *t = &q->tenants[who];
@@ -159,7 +176,7 @@ static void start(struct queue *q, struct lane *lane, int who)
 		const struct request *r = &t->ring[(t->first + i) & (t->cap - 1)];
 		if (!r->counted)
 			continue;
-		ps_hist_record(&t->latency, (int64_t)(q->now_ns + ns - r->arrived_ns + 0.5));
+		record(q, t, (int64_t)(q->now_ns + ns - r->arrived_ns + 0.5));
 		t->wait_ns += q->now_ns - r->arrived_ns;
 	}
 	t->first += n;
@@ -202,7 +219,7 @@ static struct tenant *next_arrival(struct queue *q)
 	for (int i = 0; i < q->plan->n_loads && q->drawn < q->requests; i++)
 		if (!first || q->tenants[i].next_ns < first->next_ns)
 			first = &q->tenants[i];
-	return first;
+	return first; /* of given ones some is left while fewer were drawn than there are */
 }
 
 static struct lane *next_end(struct queue *q)
@@ -256,6 +273,35 @@ static enum ps_status check_load(const struct ps_predict_load *l, int place, str
 				 l->table_len);
 }
 
+/* Rising instants, of all or of none. */
+static enum ps_status check_arrivals(const struct ps_predict_queue *q, struct ps_error *err)
+{
+	for (int i = 0; i < q->n_loads; i++) {
+		const struct ps_predict_load *l = &q->loads[i];
+		double last_ns = 0;
+		if (!l->arrivals != !q->loads[0].arrivals)
+			return ps_error_set(err, PS_EINVAL,
+					    "tenant %d: arrivals are given of all or of none", i);
+		for (size_t k = 0; l->arrivals && k < l->arrival_len; k++) {
+			double at_ns = l->arrivals[k].at_ns;
+			if (!(at_ns >= last_ns) || !isfinite(at_ns))
+				return ps_error_set(err, PS_EINVAL,
+						    "tenant %d: arrival %zu at %g ns, after %g", i,
+						    k, at_ns, last_ns);
+			last_ns = at_ns;
+		}
+	}
+	return PS_OK;
+}
+
+static int64_t count_given(const struct ps_predict_queue *q)
+{
+	int64_t n = 0;
+	for (int i = 0; i < q->n_loads; i++)
+		n += (int64_t)q->loads[i].arrival_len;
+	return n;
+}
+
 static enum ps_status check(const struct ps_predict_queue *q, struct ps_error *err)
 {
 	if (q->n_loads < 1 || q->n_loads > PS_PREDICT_MAX_LOADS || q->n_lanes < 1 ||
@@ -268,8 +314,13 @@ static enum ps_status check(const struct ps_predict_queue *q, struct ps_error *e
 		if (st != PS_OK)
 			return st;
 	}
+	enum ps_status st = check_arrivals(q, err);
+	if (st != PS_OK)
+		return st;
+	if (q->loads[0].arrivals && count_given(q) > PS_PREDICT_MAX_DRAWN)
+		return ps_error_set(err, PS_EINVAL, "%lld arrivals", (long long)count_given(q));
 	double busy = ps_predict_queue_busy(q);
-	if (busy >= 1)
+	if (busy >= 1 && !q->loads[0].arrivals)
 		return ps_error_set(err, PS_EUNAVAIL,
 				    "the loads need %.3g times the lanes' time: no queue ends",
 				    busy);
@@ -333,6 +384,8 @@ enum ps_status ps_predict_queue_run(const struct ps_predict_queue *plan,
 	enum ps_status st = check(plan, err);
 	if (st != PS_OK)
 		return st;
+	if (plan->loads[0].arrivals)
+		q.requests = count_given(plan);
 	st = set_up(&q);
 	st = st == PS_OK && q.tenants ? run(&q) : st;
 	if (st == PS_OK)

@@ -13,6 +13,8 @@ static bool is_p99(const struct ps_predict_learned *pairs)
 
 static double queue_of_all(const struct ps_predict_set *s, bool p99)
 {
+	if (s->guess > 0)
+		return s->guess;
 	if (p99)
 		return ps_predict_set_quantile(&s->own, s->others, s->n, 0.99, &s->slice);
 	return ps_predict_set_quantile(&s->own, s->others, s->n, 0.5, &s->slice) /

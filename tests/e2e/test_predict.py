@@ -247,6 +247,16 @@ class Predict(unittest.TestCase):
         self.assertIn("known of 0 models", note)
         self.assertIn("2 measured under loads of 1 and more", note)
 
+    def test_requests_that_were_not_kept(self):
+        """Then what the arrivals happened to be counts as error, and it is said."""
+        _, notes = self.validate(self.db, *PAIR)
+        self.assertNotIn("not every request", notes)
+        for how in ("records_dropped = 1", "records = scheduled - 1", "records = 0"):
+            with self.subTest(how):
+                _, notes = self.validate(self.changed(f"UPDATE result SET {how} WHERE tenant_idx = 0"),
+                                         *PAIR)
+                self.assertIn("campaign pair: not every request of its sets is in the store", notes)
+
     def test_three_models_on_another_slice(self):
         """No error and no interval from three; but what lies beyond them is marked."""
         db = self.on_two_cpus("squeezenet1_1", "mobilenet_v1", "mobilenet_v2")

@@ -91,27 +91,27 @@ static void test_as_server(void **state)
 		int n, lanes;
 		double tolerance;
 	} rows[] = {
-		{"one at 70 %", {{70, 10 * MS, 0, 1, NULL, 0}}, 1, 1, 0.03},
-		{"one on two lanes", {{140, 10 * MS, 0, 1, NULL, 0}}, 1, 2, 0.03},
+		{"one at 70 %", {{70, 10 * MS, 0, 1, NULL, 0, NULL, 0}}, 1, 1, 0.03},
+		{"one on two lanes", {{140, 10 * MS, 0, 1, NULL, 0, NULL, 0}}, 1, 2, 0.03},
 		{"long beside short",
-		 {{30, 10 * MS, 0, 1, NULL, 0}, {8, 50 * MS, 0, 1, NULL, 0}},
+		 {{30, 10 * MS, 0, 1, NULL, 0, NULL, 0}, {8, 50 * MS, 0, 1, NULL, 0, NULL, 0}},
 		 2,
 		 1,
 		 0.04},
 		{"by weight",
-		 {{40, 10 * MS, 0, 4, NULL, 0}, {40, 10 * MS, 0, 1, NULL, 0}},
+		 {{40, 10 * MS, 0, 4, NULL, 0, NULL, 0}, {40, 10 * MS, 0, 1, NULL, 0, NULL, 0}},
 		 2,
 		 1,
 		 0.05},
 		{"three on two lanes",
-		 {{60, 10 * MS, 0, 1, NULL, 0},
-		  {20, 25 * MS, 0, 1, NULL, 0},
-		  {5, 60 * MS, 0, 1, NULL, 0}},
+		 {{60, 10 * MS, 0, 1, NULL, 0, NULL, 0},
+		  {20, 25 * MS, 0, 1, NULL, 0, NULL, 0},
+		  {5, 60 * MS, 0, 1, NULL, 0, NULL, 0}},
 		 3,
 		 2,
 		 0.05},
 		{"batches",
-		 {{110, 10 * MS, 0, 1, batches, 8}, {10, 20 * MS, 0, 1, NULL, 0}},
+		 {{110, 10 * MS, 0, 1, batches, 8, NULL, 0}, {10, 20 * MS, 0, 1, NULL, 0, NULL, 0}},
 		 2,
 		 1,
 		 0.05},
@@ -138,9 +138,9 @@ static void test_as_server(void **state)
 /* A neighbour that goes leaves everybody else's arrivals as they were: nobody waits longer. */
 static void test_monotone(void **state)
 {
-	static const struct ps_predict_load loads[] = {{20, 10 * MS, 0.3, 1, NULL, 0},
-						       {10, 20 * MS, 0.3, 1, NULL, 0},
-						       {5, 40 * MS, 0.3, 1, NULL, 0}};
+	static const struct ps_predict_load loads[] = {{20, 10 * MS, 0.3, 1, NULL, 0, NULL, 0},
+						       {10, 20 * MS, 0.3, 1, NULL, 0, NULL, 0},
+						       {5, 40 * MS, 0.3, 1, NULL, 0, NULL, 0}};
 	struct ps_predict_waited before[3] = {{0}};
 	(void)state;
 	for (int n = 1; n <= 3; n++) {
@@ -163,16 +163,16 @@ static void test_refused(void **state)
 		int lanes;
 		enum ps_status status;
 	} rows[] = {
-		{{100, 10 * MS, 0, 1, NULL, 0}, 1, PS_EUNAVAIL},
-		{{100, 10 * MS, 0, 1, NULL, 0}, 2, PS_OK},
-		{{0, MS, 0, 1, NULL, 0}, 1, PS_EINVAL},
-		{{NAN, MS, 0, 1, NULL, 0}, 1, PS_EINVAL},
-		{{1, -MS, 0, 1, NULL, 0}, 1, PS_EINVAL},
-		{{1, MS, -1, 1, NULL, 0}, 1, PS_EINVAL},
-		{{1, MS, 0, 0, NULL, 0}, 1, PS_EINVAL},
-		{{1, MS, 0, 1, broken, 2}, 1, PS_EINVAL},
-		{{1, MS, 0, 1, NULL, 0}, 0, PS_EINVAL},
-		{{1, MS, 0, 1, NULL, 0}, PS_PREDICT_MAX_LANES + 1, PS_EINVAL},
+		{{100, 10 * MS, 0, 1, NULL, 0, NULL, 0}, 1, PS_EUNAVAIL},
+		{{100, 10 * MS, 0, 1, NULL, 0, NULL, 0}, 2, PS_OK},
+		{{0, MS, 0, 1, NULL, 0, NULL, 0}, 1, PS_EINVAL},
+		{{NAN, MS, 0, 1, NULL, 0, NULL, 0}, 1, PS_EINVAL},
+		{{1, -MS, 0, 1, NULL, 0, NULL, 0}, 1, PS_EINVAL},
+		{{1, MS, -1, 1, NULL, 0, NULL, 0}, 1, PS_EINVAL},
+		{{1, MS, 0, 0, NULL, 0, NULL, 0}, 1, PS_EINVAL},
+		{{1, MS, 0, 1, broken, 2, NULL, 0}, 1, PS_EINVAL},
+		{{1, MS, 0, 1, NULL, 0, NULL, 0}, 0, PS_EINVAL},
+		{{1, MS, 0, 1, NULL, 0, NULL, 0}, PS_PREDICT_MAX_LANES + 1, PS_EINVAL},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -36,7 +36,8 @@ static struct ps_sched_options sched_options(const struct ps_dispatch_config *c)
 					 .wide = c->wide,
 					 .auto_width = c->auto_width,
 					 .best_effort_floor = c->best_effort_floor,
-					 .here_max_ns = c->here_max_ns};
+					 .here_max_ns = c->here_max_ns,
+					 .cache_bytes = c->cache_bytes};
 }
 
 static enum ps_status check_config(const struct ps_dispatch_config *c, struct ps_error *err)
@@ -223,8 +224,10 @@ static void forget_start_by(struct ps_dispatch *d, struct ps_dispatch_request *r
 static struct ps_dispatch_action wake_if_wanted(struct ps_dispatch *d, int64_t now_ns)
 {
 	struct ps_dispatch_action a = nothing;
-	if (ps_sched_wants_lane(d->sched, now_ns))
+	if (ps_sched_wants_lane(d->sched, now_ns)) {
 		a.kind = PS_DISPATCH_WAKE;
+		a.to_lane = 1 + ps_sched_lane_for(d->sched, now_ns);
+	}
 	return a;
 }
 
@@ -254,6 +257,7 @@ static struct ps_dispatch_action run_batch(struct ps_dispatch *d, const struct p
 	}
 	return (struct ps_dispatch_action){.kind = PS_DISPATCH_RUN,
 					   .wake = ps_sched_wants_lane(d->sched, now_ns),
+					   .to_lane = 1 + ps_sched_lane_for(d->sched, now_ns),
 					   .instance = run->instance,
 					   .batch = b,
 					   .request = b->first};
@@ -307,7 +311,12 @@ enum ps_status ps_dispatch_arrive(struct ps_dispatch *d, struct ps_dispatch_requ
 struct ps_dispatch_action ps_dispatch_lane_free(struct ps_dispatch *d, int lane, int64_t now_ns)
 {
 	const struct ps_sched_run *run = ps_sched_start(d->sched, lane, now_ns);
-	return run ? run_batch(d, run, now_ns) : nothing;
+	int left_for = ps_sched_left_for(d->sched);
+	if (run)
+		return run_batch(d, run, now_ns);
+	return left_for < 0 ? nothing
+			    : (struct ps_dispatch_action){.kind = PS_DISPATCH_WAKE,
+							  .to_lane = 1 + left_for};
 }
 
 static void finish_request(struct ps_dispatch *d, struct ps_dispatch_request *r,
@@ -420,6 +429,7 @@ int64_t ps_dispatch_next_tick_ns(const struct ps_dispatch *d)
 void ps_dispatch_drain(struct ps_dispatch *d)
 {
 	d->draining = true;
+	ps_sched_keep(d->sched, false);
 }
 
 bool ps_dispatch_drained(const struct ps_dispatch *d)

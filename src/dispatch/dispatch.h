@@ -175,7 +175,8 @@ enum ps_dispatch_action_kind {
 
 struct ps_dispatch_action {
 	enum ps_dispatch_action_kind kind;
-	bool wake; /* besides: another lane is idle and another batch can run, as with WAKE */
+	bool wake;   /* besides: another lane is idle and another batch can run, as with WAKE */
+	int to_lane; /* WAKE, wake: the lane that should ask, from 1 on; 0: any */
 	int instance;
 	struct ps_dispatch_batch *batch;
 	struct ps_dispatch_request *request;
@@ -212,6 +213,7 @@ struct ps_dispatch_config {
 	int64_t max_waiting; /* requests of all tenants; more is PS_EUNAVAIL. 0: none */
 	int64_t here_max_ns; /* a run whose learned p90 is at most this may be executed
 			      * where it arrived, when a lane is idle; 0: never */
+	int64_t cache_bytes; /* as in sched.h: of each lane's CPU; 0: lanes are alike */
 	struct ps_dispatch_memory memory;
 };
 
@@ -250,7 +252,8 @@ enum ps_status ps_dispatch_arrive(struct ps_dispatch *d, struct ps_dispatch_requ
 				  struct ps_error *err);
 
 /* ps_dispatch_lane_free says that `lane` runs nothing and returns RUN with the batch whose turn it
- * is, or NOTHING: the lane is idle until WAKE. A lane whose number is lent to a run `here` gets
+ * is, or NOTHING: the lane is idle until WAKE; or WAKE itself: it is idle, and another lane holds
+ * what the batch needs and should ask. A lane whose number is lent to a run `here` gets
  * NOTHING. A waiting request whose time has passed is never run: tick reports it. */
 struct ps_dispatch_action ps_dispatch_lane_free(struct ps_dispatch *d, int lane, int64_t now_ns);
 

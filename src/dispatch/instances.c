@@ -39,6 +39,7 @@ enum ps_status instance_configure(struct ps_dispatch *d, int instance)
 {
 	const struct ps_repo_instance *i = ps_repo_instance_get(d->config.repo, instance);
 	struct ps_sched_instance v = values_of(ps_repo_get(d->config.repo, i->model)->config);
+	v.footprint_bytes = i->facts.footprint_bytes;
 	if (grow(d, instance + 1) != PS_OK)
 		return PS_ENOMEM;
 	bool fresh = d->instance_ids[instance] != i->id;

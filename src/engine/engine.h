@@ -83,7 +83,9 @@ struct ps_engine_memory {
 	int64_t mapped_bytes;  /* file-backed, shared between instances of one file: count it once
 				* per file; all of it is resident after open */
 	int64_t device_bytes;  /* on the GPU, as far as the library's arena tells; grows with use */
-	int64_t load_ns;       /* time that open took */
+	int64_t footprint_bytes; /* of weights that each run reads again, so that one on the same
+				  * CPU finds them in its cache; 0: unknown */
+	int64_t load_ns;	 /* time that open took */
 };
 
 /* What opening a model takes, forecast from its file. */

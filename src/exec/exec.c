@@ -232,6 +232,13 @@ void ps_exec_wake(struct ps_exec *e)
 			return;
 }
 
+void ps_exec_wake_lane(struct ps_exec *e, int lane)
+{
+	if (e->spin_ns > 0)
+		atomic_fetch_add(&e->queued, 1);
+	wake(&e->lanes[lane]);
+}
+
 void ps_exec_wake_all(struct ps_exec *e)
 {
 	for (int i = 0; i < e->n_lanes; i++)

@@ -91,6 +91,9 @@ enum ps_status ps_exec_start(const struct ps_exec_options *options,
  * blocks. O(lanes). */
 void ps_exec_wake(struct ps_exec *e);
 
+/* ps_exec_wake_lane is the same for one lane, which is idle: it asks if it does not sleep. */
+void ps_exec_wake_lane(struct ps_exec *e, int lane);
+
 /* ps_exec_wake_all wakes every sleeping lane. */
 void ps_exec_wake_all(struct ps_exec *e);
 

@@ -87,10 +87,11 @@ struct ps_repo_model {
 struct ps_repo_facts {
 	const struct ps_tensor_spec *inputs, *outputs;
 	int n_inputs, n_outputs;
-	bool batch_axis;       /* all of them have an open first dimension */
-	int64_t private_bytes; /* as ps_engine_memory says */
-	int64_t mapped_bytes;  /* shared by the instances of one content: counted once */
-	int64_t device_bytes;  /* on the GPU */
+	bool batch_axis;	 /* all of them have an open first dimension */
+	int64_t private_bytes;	 /* as ps_engine_memory says */
+	int64_t mapped_bytes;	 /* shared by the instances of one content: counted once */
+	int64_t device_bytes;	 /* on the GPU */
+	int64_t footprint_bytes; /* that each run reads again; 0: unknown */
 	int64_t load_ns;
 };
 

@@ -320,6 +320,7 @@ enum ps_status ps_sched_push(struct ps_sched *s, struct ps_sched_item *it, int64
 	bool fresh = b->items.first == NULL;
 	it->bucket = b;
 	it->arrived_ns = now_ns;
+	it->left_ns = 0;
 	it->charged_ns = 0;
 	set_key(s, it);
 	tree_insert(&b->items, &it->node);

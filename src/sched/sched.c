@@ -11,7 +11,7 @@ static bool options_are_good(const struct ps_sched_options *o)
 {
 	return o->n_lanes >= 1 && o->n_lanes <= PS_SCHED_MAX_LANES && o->reserve_lanes >= 0 &&
 	       o->reserve_lanes < o->n_lanes && o->cpus >= 1 && o->best_effort_floor >= 0 &&
-	       o->best_effort_floor <= 0.5 && o->here_max_ns >= 0;
+	       o->best_effort_floor <= 0.5 && o->here_max_ns >= 0 && o->cache_bytes >= 0;
 }
 
 enum ps_status ps_sched_new(const struct ps_sched_options *options, struct ps_sched **ret_sched)
@@ -22,8 +22,13 @@ enum ps_status ps_sched_new(const struct ps_sched_options *options, struct ps_sc
 	if (!s)
 		return PS_ENOMEM;
 	s->options = *options;
+	s->keeps = true;
+	s->left_for = -1;
 	s->runs = calloc((size_t)options->n_lanes, sizeof *s->runs);
-	if (!s->runs) {
+	s->warm = calloc((size_t)options->n_lanes, sizeof *s->warm);
+	if (!s->runs || !s->warm) {
+		free(s->runs);
+		free(s->warm);
 		free(s);
 		return PS_ENOMEM;
 	}
@@ -41,6 +46,7 @@ void ps_sched_free(struct ps_sched *s)
 	play_fini(s);
 	free(s->instances);
 	free(s->runs);
+	free(s->warm);
 	free(s->flows);
 	free(s);
 }
@@ -118,13 +124,16 @@ enum ps_status ps_sched_set_instance(struct ps_sched *s, int instance,
 				     const struct ps_sched_instance *i, bool fresh)
 {
 	if (instance < 0 || instance >= PS_SCHED_MAX_INSTANCES || i->max_run_ns < 0 ||
-	    i->max_delay_ns < 0 || i->n_preferred < 0 || i->n_preferred > PS_SCHED_MAX_PREFERRED)
+	    i->max_delay_ns < 0 || i->footprint_bytes < 0 || i->n_preferred < 0 ||
+	    i->n_preferred > PS_SCHED_MAX_PREFERRED)
 		return PS_EINVAL;
 	if (grow_instances(s, instance + 1) != PS_OK)
 		return PS_ENOMEM;
 	s->instances[instance].config = *i;
-	if (fresh)
+	if (fresh) {
 		learn_forget(&s->instances[instance]);
+		warm_forget(s, instance);
+	}
 	return PS_OK;
 }
 
@@ -181,6 +190,7 @@ static const struct ps_sched_run *begin(struct ps_sched *s, struct ps_sched_run 
 	run->started_ns = now_ns;
 	run->width = width_of(s, run);
 	fair_charge(s, run);
+	warm_ran(s, run);
 	s->running++;
 	s->wide_running += run->width > 1;
 	s->classes[run->class].running++;
@@ -199,11 +209,13 @@ static bool lanes_are_open(const struct ps_sched *s)
 const struct ps_sched_run *ps_sched_start(struct ps_sched *s, int lane, int64_t now_ns)
 {
 	struct ps_sched_run *run = &s->runs[lane];
+	s->left_for = -1;
 	if (run->n || !lanes_are_open(s))
 		return NULL;
 	queue_release_due(s, now_ns);
 	struct flow *f;
 	while ((f = fair_pick(s))) {
+		f = warm_pick(s, lane, f);
 		struct ps_sched_item *it = queue_first(f);
 		if (batch_hopeless(s, it, now_ns)) {
 			struct group *g = it->bucket->group;
@@ -211,11 +223,30 @@ const struct ps_sched_run *ps_sched_start(struct ps_sched *s, int lane, int64_t 
 			queue_settle(s, g, now_ns);
 			continue;
 		}
+		if (warm_leave(s, lane, it, now_ns))
+			return NULL;
 		*run = (struct ps_sched_run){.lane = lane};
 		batch_take(s, it, now_ns, run);
 		return begin(s, run, now_ns);
 	}
 	return NULL;
+}
+
+int ps_sched_left_for(const struct ps_sched *s)
+{
+	return s->left_for;
+}
+
+int ps_sched_lane_for(struct ps_sched *s, int64_t now_ns)
+{
+	queue_release_due(s, now_ns);
+	struct flow *f = lanes_are_open(s) ? fair_pick(s) : NULL;
+	return f ? warm_lane(s, queue_first(f)->instance) : -1;
+}
+
+void ps_sched_keep(struct ps_sched *s, bool keeps)
+{
+	s->keeps = keeps;
 }
 
 static int idle_lane(const struct ps_sched *s)
@@ -233,7 +264,7 @@ static bool may_run_here(const struct ps_sched *s, const struct ps_sched_item *i
 	if (s->options.here_max_ns <= 0 || s->len || !lanes_are_open(s) || s->options.wide ||
 	    s->classes[f->class].running >= lanes_of(s, f->class) ||
 	    (i->config.max_runs && i->running >= i->config.max_runs) || i->config.max_delay_ns ||
-	    f->queue_limit < 1)
+	    f->queue_limit < 1 || warm_matters(s, it->instance))
 		return false;
 	double ns = learn_ns(i, it->rows, false, 0.9);
 	return ns > 0 && ns <= (double)s->options.here_max_ns;

@@ -23,6 +23,12 @@
  * not pay is not used. A lane never stays idle to make a batch larger, unless `max_delay_ns` says
  * so.
  *
+ * Caches. Where the CPU of a lane has a cache of its own (`cache_bytes`) and instances say what
+ *they read again in each run (`footprint_bytes`), a run goes to an idle lane that holds it, else to
+ *the one with most room; a lane that has a choice between tenants prefers what it holds, as long as
+ * that is ahead of the tenant whose turn it is by no more than the run that waits, so that the
+ * bound above grows by c_i/w_i for i that waits. Nothing waits for a lane that is busy.
+ *
  * Learning. Service times are learned per instance, width and rows from the last runs.
  *
  * Admission. The finish of a newcomer is predicted by playing the present backlog forward.
@@ -77,6 +83,7 @@ struct ps_sched_item {
 	struct ps_sched_item *next; /* of its run */
 	double charged_ns;	    /* what its tenant was charged for it: first predicted, then
 				     * measured */
+	int64_t left_ns;	    /* when it was first left to another lane; 0: not yet */
 };
 
 /* One run, from start to finish. */
@@ -101,6 +108,7 @@ struct ps_sched_options {
 	bool auto_width;   /* wide when nothing else runs and all are done sooner, else narrow */
 	double best_effort_floor; /* share of lane time for a waiting best-effort class, 0..0.5 */
 	int64_t here_max_ns;	  /* the longest p90 of a run `here`; 0: never */
+	int64_t cache_bytes;	  /* of its own that the CPU of a lane has; 0: lanes are alike */
 };
 
 /* ps_sched_new makes an empty scheduler with all lanes idle. PS_EINVAL, PS_ENOMEM. */
@@ -128,6 +136,7 @@ struct ps_sched_instance {
 	int64_t max_delay_ns; /* how long an item may wait for company while a lane is idle */
 	int64_t preferred[PS_SCHED_MAX_PREFERRED]; /* rows that end such a wait */
 	int n_preferred;			   /* 0: max_batch rows do */
+	int64_t footprint_bytes; /* that each run reads again, such as weights; 0: unknown */
 };
 
 /* ps_sched_set_instance sets the limits of an instance. `fresh`: it is another model under a number
@@ -164,6 +173,14 @@ void ps_sched_put_off(struct ps_sched *s, struct ps_sched_item *it);
  * deadline cannot be met any more (unless `unchecked`), are taken out and left out: whoever keeps
  * their deadlines reports them. O(log n) per item. */
 const struct ps_sched_run *ps_sched_start(struct ps_sched *s, int lane, int64_t now_ns);
+/* ps_sched_left_for returns the idle lane that the last ps_sched_start left a run for, because its
+ * cache holds what the run needs: wake that lane. -1: it left none. */
+int ps_sched_left_for(const struct ps_sched *s);
+/* ps_sched_lane_for returns the idle lane that should ask for the next run, -1 when any may. */
+int ps_sched_lane_for(struct ps_sched *s, int64_t now_ns);
+/* ps_sched_keep says whether lanes are chosen by their caches (they are, where cache_bytes is set);
+ * not while lanes end one by one. */
+void ps_sched_keep(struct ps_sched *s, bool keeps);
 /* ps_sched_start_here begins a run of an item that was not pushed, where it is: when a lane is
  * idle, nothing waits and the learned p90 is at most here_max_ns; else NULL. run->lane is the lane
  * that lends its number. */

@@ -165,6 +165,14 @@ struct class
 	int64_t few_ns;
 };
 
+enum { MOST_WARM = 8 };
+
+/* What a lane's cache holds, the last that ran there first. */
+struct warm {
+	int instance[MOST_WARM];
+	int n;
+};
+
 struct ps_sched {
 	struct ps_sched_options options;
 	struct flow *flows;
@@ -176,7 +184,10 @@ struct ps_sched {
 	struct group *free_groups;
 	struct ps_sched_bucket *free_buckets;
 	struct tree delayed;
-	double credit_ns; /* what the guaranteed class owes to a waiting best-effort class */
+	double credit_ns;  /* what the guaranteed class owes to a waiting best-effort class */
+	struct warm *warm; /* by lane */
+	bool keeps;	   /* lanes are chosen by what they hold */
+	int left_for;	   /* by the last start: another lane; -1: it was not left */
 	struct ps_sched_run *runs; /* by lane */
 	int running, wide_running;
 	int64_t len;
@@ -311,6 +322,23 @@ void margin_asked(struct ps_sched *s, enum ps_sched_class class, bool refused, b
 /* margin_ns returns how long before its deadline an item must be expected. */
 double margin_ns(struct ps_sched *s, const struct ps_sched_item *it, int64_t now_ns,
 		 const struct outcome *o);
+
+/* ---- warm.c ------------------------------------------------------------------------------- */
+
+/* warm_matters says whether it makes a difference which lane runs an instance. */
+bool warm_matters(const struct ps_sched *s, int instance);
+/* warm_lane returns the idle lane on which an instance should run: one whose cache holds it, else
+ * the one that has most room; -1: it does not matter, or none is idle. */
+int warm_lane(const struct ps_sched *s, int instance);
+/* warm_ran notes that a run begins, and warm_forget that an instance is another model now. */
+void warm_ran(struct ps_sched *s, const struct ps_sched_run *run);
+void warm_forget(struct ps_sched *s, int instance);
+/* warm_leave says whether the run of an item is left to an idle lane that holds its instance, for a
+ * moment at most; s->left_for is that lane. */
+bool warm_leave(struct ps_sched *s, int lane, struct ps_sched_item *it, int64_t now_ns);
+/* warm_pick returns, in place of the flow whose turn it is, one of its class that the lane holds
+ * what it needs for, if that is ahead by no more than the run that is passed over costs. */
+struct flow *warm_pick(struct ps_sched *s, int lane, struct flow *f);
 
 /* ---- recent.c ----------------------------------------------------------------------------- */
 

@@ -516,6 +516,13 @@ static const struct ps_conf_option serve_rows[] = {
 	 .help = "A run that is known to take at most this long is executed by the thread that "
 		 "read "
 		 "its request when a lane is idle: no hand-over between threads. 0: never."},
+	{.name = "keep-caches",
+	 .type = PS_CONF_BOOL,
+	 .offset = SERVE(keep_caches),
+	 .def = "true",
+	 .help = "Run a model on the lane whose CPU still has its weights in a cache of its own, "
+		 "where "
+		 "that lane is idle and the weights fit. For recurrent layers of our own."},
 	{.name = "library",
 	 .type = PS_CONF_TEXT,
 	 .offset = SERVE(library),

@@ -194,6 +194,16 @@ static struct ps_serve_call *call_of_task(struct ps_exec_task *t)
 	return (struct ps_serve_call *)((char *)t - offsetof(struct ps_serve_call, task));
 }
 
+static void wake_for(struct ps_serve *s, const struct ps_dispatch_action *a)
+{
+	if (a->kind != PS_DISPATCH_WAKE && !a->wake)
+		return;
+	if (a->to_lane > 0)
+		ps_exec_wake_lane(s->exec, a->to_lane - 1);
+	else
+		ps_exec_wake(s->exec);
+}
+
 static struct ps_exec_task *take(void *ctx, int lane)
 {
 	struct ps_serve *s = ctx;
@@ -205,8 +215,7 @@ static struct ps_exec_task *take(void *ctx, int lane)
 	if (a.kind == PS_DISPATCH_RUN)
 		task = ps_serve_batch_task(s, a.batch);
 	pthread_mutex_unlock(&s->lock);
-	if (a.wake)
-		ps_exec_wake(s->exec);
+	wake_for(s, &a);
 	return task;
 }
 
@@ -218,8 +227,7 @@ static void finish(struct ps_serve *s, struct ps_exec_task *task)
 	struct ps_dispatch_action a = ps_dispatch_finish(s->dispatch, b, task->status,
 							 task->started_ns, task->finished_ns);
 	pthread_mutex_unlock(&s->lock);
-	if (a.kind == PS_DISPATCH_WAKE)
-		ps_exec_wake(s->exec);
+	wake_for(s, &a);
 }
 
 /* What exec says of a run that never came to the engine. */
@@ -360,8 +368,7 @@ static bool arrive(struct ps_serve_call *c)
 		refuse_arrival(c, &a);
 		return true;
 	}
-	if (a.action.kind == PS_DISPATCH_WAKE || a.action.wake)
-		ps_exec_wake(s->exec);
+	wake_for(s, &a.action);
 	if (a.task)
 		run_here(c, a.task, a.lane);
 	else
@@ -510,8 +517,7 @@ void ps_serve_tick(struct ps_evloop_timer *t, int64_t now_ns)
 			ps_serve_plan(s, a.plan);
 		if (a.kind == PS_DISPATCH_LOADS)
 			ps_serve_wake_loaders(s);
-		if (a.kind == PS_DISPATCH_WAKE || a.wake)
-			ps_exec_wake(s->exec);
+		wake_for(s, &a);
 	} while (a.kind != PS_DISPATCH_NOTHING);
 	if (next_ns != INT64_MAX)
 		(void)ps_evloop_timer_set(io->loop, t, next_ns); /* else the next arrival does */

@@ -456,6 +456,7 @@ static void opened(struct ps_serve *s, struct job *j)
 			.n_outputs = in->describe.n_outputs,
 			.batch_axis = in->describe.batch_axis,
 			.private_bytes = in->memory.private_bytes,
+			.footprint_bytes = in->memory.footprint_bytes,
 			.mapped_bytes = in->memory.mapped_bytes,
 			.device_bytes = in->memory.device_bytes,
 			.load_ns = in->memory.load_ns,

@@ -117,6 +117,7 @@ struct ps_serve_config {
 	double best_effort_floor;
 	int64_t max_waiting;  /* requests of all tenants */
 	int64_t run_here_max; /* ns; dispatch.h's here_max_ns */
+	bool keep_caches;     /* lanes are chosen by what their CPUs' caches hold */
 
 	char *library;		 /* of ONNX Runtime; NULL: engine.h's search */
 	char *cache;		 /* folder of converted models; NULL: engine.h's default */

@@ -1,5 +1,6 @@
 /* Start, signals, draining, the end. I/O thread 0. */
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "serve/admin_internal.h"
@@ -143,6 +144,26 @@ static enum ps_status pin_to_slice(const struct ps_serve *s, struct ps_error *er
 	return ps_error_errno(err, errno, "cannot run on CPUs %s", ps_cpus_format(cpus, text));
 }
 
+/* Of the cache behind the first one, its share for one of the CPUs that have it in common; 0: the
+ * system does not say. */
+static int64_t own_cache_bytes(const struct ps_cpus *cpus)
+{
+	char path[96], *text;
+	struct ps_cpus sharing;
+	size_t len;
+	long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+	int n = 1;
+	snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/cache/index2/shared_cpu_list",
+		 ps_cpus_nth(cpus, 0));
+	if (bytes > 0 && ps_file_read(path, 4096, &text, &len, NULL) == PS_OK) {
+		text[strcspn(text, "\n")] = '\0';
+		if (ps_cpus_parse(text, &sharing, NULL) == PS_OK && ps_cpus_count(&sharing) > 0)
+			n = ps_cpus_count(&sharing);
+		free(text);
+	}
+	return bytes > 0 ? bytes / n : 0;
+}
+
 static enum ps_status make_dispatch(struct ps_serve *s, struct ps_error *err)
 {
 	const struct ps_serve_config *c = s->snapshot->config;
@@ -161,6 +182,7 @@ static enum ps_status make_dispatch(struct ps_serve *s, struct ps_error *err)
 		.best_effort_floor = c->best_effort_floor,
 		.max_waiting = c->max_waiting,
 		.here_max_ns = c->run_here_max,
+		.cache_bytes = c->keep_caches ? own_cache_bytes(ps_exec_cpus(s->exec)) : 0,
 		.memory = memory,
 	};
 	struct ps_dispatch *d;

@@ -151,7 +151,8 @@ static enum ps_status open_sessions(struct ps_engine_instance *i, const char *pa
 	i->memory.private_bytes = anonymous_bytes() - before;
 	if (i->memory.private_bytes < 0)
 		i->memory.private_bytes = 0; /* others gave memory back meanwhile */
-	i->memory.private_bytes += (int64_t)ps_ort_rnn_bytes(i->rnn);
+	i->memory.footprint_bytes = (int64_t)ps_ort_rnn_bytes(i->rnn);
+	i->memory.private_bytes += i->memory.footprint_bytes;
 	i->memory.mapped_bytes = i->map ? (int64_t)i->map->map_bytes : 0;
 	if (i->gpu >= 0)
 		ps_ort_cuda_watch(i);

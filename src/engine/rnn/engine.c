@@ -1,6 +1,7 @@
 /* engine.c - the table of functions for graphs of recurrent layers, without ONNX Runtime. */
 #include "engine/rnn/cpu.h"
 #include "engine/rnn/graph_internal.h"
+#include "engine/rnn/layer_internal.h"
 #include "engine/rnn/tune.h"
 
 #include "base/clock.h"
@@ -136,8 +137,11 @@ static void rnn_memory(const struct ps_engine_instance *i, struct ps_engine_memo
 {
 	*ret = (struct ps_engine_memory){.load_ns = i->load_ns};
 	for (int s = 0; s < i->graph.n_steps; s++) {
-		if (i->graph.steps[s].layer)
-			ret->private_bytes += (int64_t)ps_rnn_bytes(i->graph.steps[s].layer);
+		struct ps_rnn *layer = i->graph.steps[s].layer;
+		if (!layer)
+			continue;
+		ret->private_bytes += (int64_t)ps_rnn_bytes(layer);
+		ret->footprint_bytes += (int64_t)layer->packed_bytes;
 	}
 }
 

@@ -195,6 +195,9 @@ struct ps_dispatch_memory {
 	int64_t load_timeout_ns;  /* nobody waits longer for a load; 0: for ever */
 	uint64_t seed;		  /* of the policy's draws */
 	int64_t load_pause_ns;	  /* no try so long after PS_DISPATCH_MAX_FAILURES in a row */
+	/* Whether the first load of a model's file converts it, by its path: for forecasts before
+	 * anything is known of the file. NULL: none does. */
+	bool (*converts)(const char *path);
 };
 
 #define PS_DISPATCH_MAX_FAILURES 3
@@ -306,17 +309,35 @@ enum ps_status ps_dispatch_set_memory(struct ps_dispatch *d, const struct ps_dis
 enum ps_status ps_dispatch_await(struct ps_dispatch *d, struct ps_dispatch_request *r,
 				 int64_t now_ns, int64_t *ret_wait_ns, struct ps_error *err);
 /* ps_dispatch_resumed says that a request of `tenant` for `model` that was resumed holds its
- * instance now, or wants it no more: until then it is not evicted. */
+ * instance now, or wants it no more: until then it is not evicted. Then LOADS may be due. */
 void ps_dispatch_resumed(struct ps_dispatch *d, int tenant, int model);
-/* ps_dispatch_fetch has a model loaded that nobody waits for: somebody asked by name, or will ask.
- * Does nothing where there is no budget. Errors of ps_repo_fetch. */
-enum ps_status ps_dispatch_fetch(struct ps_dispatch *d, int model, int domain);
+/* ps_dispatch_fetch has a model loaded that no request waits for: `tenant` asked for it by name
+ * (-1: the operator). Does nothing where there is no budget. Errors of ps_repo_fetch. */
+enum ps_status ps_dispatch_fetch(struct ps_dispatch *d, int model, int domain, int tenant);
 
 /* What loading takes, as far as can be told before. */
 struct ps_dispatch_need {
 	int64_t resident_bytes; /* once it is loaded */
 	int64_t load_bytes;	/* at most while it is being loaded, in whatever process */
+	int64_t file_bytes;	/* of what is read for it; 0: unknown */
+	int64_t hash_ns;	/* that it took to know its content; 0: it was known */
+	bool converts;		/* its file is converted first: one at a time */
 };
+
+/* What loads take, in steps: finding out a content, converting and opening a file, and opening one
+ * as it is. Each is expected to take a first guess by the file's size, times a scale that is
+ * learned from what they took. */
+enum ps_dispatch_rate {
+	PS_DISPATCH_RATE_HASH,
+	PS_DISPATCH_RATE_CONVERT,
+	PS_DISPATCH_RATE_OPEN,
+	PS_DISPATCH_RATES
+};
+/* ps_dispatch_load_scale returns a scale, 0 while none was measured; _set gives one that was
+ * measured before, by another process. It does nothing once one was measured here. */
+double ps_dispatch_load_scale(const struct ps_dispatch *d, enum ps_dispatch_rate kind);
+void ps_dispatch_set_load_scale(struct ps_dispatch *d, enum ps_dispatch_rate kind, double scale);
+
 /* ps_dispatch_reserve says what a LOADING instance, hashed, needs: OPEN follows from load_next when
  * there is room, or NO_ROOM after load_timeout; until then others may load. PS_ETOOBIG: there never
  * will be; load_done follows. */

@@ -14,8 +14,10 @@ struct tenant {
 	int64_t waiting, running, parked; /* requests */
 	uint64_t hits, cold_starts;
 	int64_t load_wait_ns;
-	int fair;	  /* cache's number + 1; 0: none */
-	uint64_t fair_at; /* the tenancy that it was told of */
+	double load_used;    /* of the loaders' time, by its weight: where its next load starts */
+	double load_backlog; /* of its loads that wait, ns: scratch of forecast.c */
+	int fair;	     /* cache's number + 1; 0: none */
+	uint64_t fair_at;    /* the tenancy that it was told of */
 };
 
 /* What a (tenant, model) was found to be; a cache of what tenancy would say. */
@@ -49,7 +51,7 @@ struct ps_dispatch {
 	int n_instances;
 	struct ps_rng split;
 	int64_t waiting, parked;
-	int loading;
+	int loading; /* without a budget of memory */
 	bool draining;
 	struct residency *residency; /* NULL: there is no budget of memory */
 };
@@ -124,14 +126,9 @@ struct ps_dispatch_action residency_late(struct ps_dispatch *d, struct ps_dispat
 /* residency_tick returns RESUME, REFUSE or LOADS when one is due. */
 struct ps_dispatch_action residency_tick(struct ps_dispatch *d, int64_t now_ns);
 int64_t residency_next_ns(const struct ps_dispatch *d);
-/* residency_max_loading: how many loads may go on at once. */
-void residency_max_loading(struct ps_dispatch *d, int max_loading);
-/* residency_open returns OPEN for an instance that has its room now, or NO_ROOM: it is loading
- * then. */
-struct ps_dispatch_action residency_open(struct ps_dispatch *d);
-/* residency_loading, _loaded: an instance began to load, was loaded or not (before the repository
- * is told). */
-void residency_loading(struct ps_dispatch *d, int instance);
+/* loads_next returns LOAD, or OPEN or NO_ROOM for an instance whose turn it is. */
+struct ps_dispatch_action loads_next(struct ps_dispatch *d, int max_loading);
+/* residency_loaded: an instance was loaded or not (before the repository is told). */
 void residency_loaded(struct ps_dispatch *d, int instance, enum ps_status status,
 		      const struct ps_repo_facts *facts);
 

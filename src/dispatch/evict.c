@@ -149,8 +149,10 @@ void ps_dispatch_make_room(struct ps_dispatch *d, int64_t now_ns)
 	r->loads_due = false;
 	r->retry_ns = INT64_MAX;
 	r->guarantees = has_guarantees(d);
+	r->now_ns = now_ns;
 	date_stocks(d, now_ns);
 	residency_settle(d, now_ns);
+	loads_check(d, now_ns);
 	fair_look(d);
 	trim(d, now_ns);
 	loads_open(d, now_ns);

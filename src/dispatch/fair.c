@@ -88,8 +88,7 @@ static struct ps_cache_item values_of(const struct ps_dispatch *d, const struct 
 {
 	const struct ps_repo_model *m = ps_repo_get(d->config.repo, it->model);
 	int64_t bytes = it->bytes > 0 ? it->bytes : m->identity.bytes;
-	int64_t ns = it->load_ns > 0 ? it->load_ns
-				     : (int64_t)((double)bytes * d->residency->ns_per_byte);
+	int64_t ns = load_expected_ns(d, it);
 	return (struct ps_cache_item){.bytes = bytes,
 				      .load_s = (double)ns * SECONDS,
 				      .resident = it->resident,

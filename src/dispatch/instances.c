@@ -71,20 +71,13 @@ struct ps_dispatch_action ps_dispatch_load_next(struct ps_dispatch *d, int max_l
 		return (struct ps_dispatch_action){.kind = PS_DISPATCH_UNLOAD,
 						   .instance = instance};
 	if (d->residency)
-		residency_max_loading(d, max_loading);
-	if (d->residency && d->loading < max_loading) {
-		struct ps_dispatch_action a = residency_open(d);
-		if (a.kind != PS_DISPATCH_NOTHING)
-			return a;
-	}
+		return loads_next(d, max_loading);
 	if ((d->draining && d->parked == 0) || d->loading >= max_loading)
 		return nothing;
 	instance = ps_repo_next_load(d->config.repo);
 	if (instance < 0)
 		return nothing;
 	d->loading++;
-	if (d->residency)
-		residency_loading(d, instance);
 	return (struct ps_dispatch_action){.kind = PS_DISPATCH_LOAD, .instance = instance};
 }
 
@@ -92,7 +85,8 @@ bool ps_dispatch_hashed(struct ps_dispatch *d, int instance,
 			const unsigned char hash[PS_REPO_HASH_SIZE])
 {
 	bool go_on = ps_repo_hashed(d->config.repo, instance, hash);
-	d->loading -= !go_on;
+	if (!d->residency)
+		d->loading -= !go_on;
 	return go_on;
 }
 
@@ -100,8 +94,9 @@ void ps_dispatch_load_done(struct ps_dispatch *d, int instance, enum ps_status s
 			   const struct ps_error *why, const struct ps_repo_facts *facts,
 			   void *user)
 {
-	d->loading--;
-	if (d->residency)
+	if (!d->residency)
+		d->loading--;
+	else
 		residency_loaded(d, instance, status, facts);
 	ps_repo_loaded(d->config.repo, instance, status, why, facts, user);
 	const struct ps_repo_instance *i = ps_repo_instance_get(d->config.repo, instance);

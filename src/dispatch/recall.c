@@ -10,7 +10,7 @@ void residency_fetch_wanted(struct ps_dispatch *d, int64_t now_ns)
 	for (int i = 0; i < r->n_items; i++)
 		if (fair_wants(r, i) && ps_repo_state_of(d->config.repo, r->items[i].model,
 							 r->items[i].domain) == PS_REPO_ON_DISK)
-			(void)residency_fetch(d, i, -1, now_ns);
+			(void)residency_fetch(d, i, -1, false, now_ns);
 }
 
 /* ---- after a restart ---------------------------------------------------------------------- */
@@ -66,7 +66,7 @@ void ps_dispatch_refill(struct ps_dispatch *d)
 	int best;
 	while (r && (best = most_wanted(d, room)) >= 0) {
 		room -= bytes_of(d, &r->items[best]);
-		if (residency_fetch(d, best, -1, 0) != PS_OK)
+		if (residency_fetch(d, best, -1, false, 0) != PS_OK)
 			break;
 	}
 }

@@ -71,34 +71,39 @@ void residency_new_tenants(struct ps_dispatch *d)
 
 /* ---- having it loaded --------------------------------------------------------------------- */
 
-enum ps_status residency_fetch(struct ps_dispatch *d, int item, int tenant, int64_t now_ns)
+enum ps_status residency_fetch(struct ps_dispatch *d, int item, int tenant, bool asked,
+			       int64_t now_ns)
 {
 	struct residency *r = d->residency;
 	struct item *it = &r->items[item];
 	enum ps_repo_state state = ps_repo_state_of(d->config.repo, it->model, it->domain);
 	if (state == PS_REPO_ON_DISK)
 		it->failures = 0; /* another file, or it was fine the last time */
+	if (now_ns == 0)
+		now_ns = r->now_ns;
 	if (state == PS_REPO_LOADING || state == PS_REPO_READY) {
 		if (!it->fetched_ns && state == PS_REPO_LOADING)
-			load_begun(r, it, tenant, now_ns);
-		else if (it->fetched_ns == 1 &&
-			 now_ns > 1) /* begun when nobody looked at a clock */
-			it->fetched_ns = now_ns;
+			load_begun(d, item, tenant, asked, now_ns);
+		if (asked && !it->asked) { /* what was to be fetched for nobody is wanted now */
+			it->asked = true;
+			it->for_tenant = tenant;
+			r->loads_due = true;
+		}
 		return PS_OK;
 	}
 	enum ps_status s = ps_repo_fetch(d->config.repo, it->model, it->domain);
-	load_over(r, it);
+	load_over(it);
 	if (s == PS_OK)
-		load_begun(r, it, tenant, now_ns);
+		load_begun(d, item, tenant, asked, now_ns);
 	return s;
 }
 
-enum ps_status ps_dispatch_fetch(struct ps_dispatch *d, int model, int domain)
+enum ps_status ps_dispatch_fetch(struct ps_dispatch *d, int model, int domain, int tenant)
 {
 	if (!d->residency)
 		return PS_OK;
 	int item = item_need(d->residency, model, domain);
-	return item < 0 ? PS_ENOMEM : residency_fetch(d, item, -1, 0);
+	return item < 0 ? PS_ENOMEM : residency_fetch(d, item, tenant, true, 0);
 }
 
 /* ---- parking ------------------------------------------------------------------------------ */
@@ -136,12 +141,21 @@ static void take_off(struct ps_dispatch *d, struct ps_dispatch_request *r)
 	r->park_next = r->park_prev = NULL;
 }
 
+/* Its instance may be evicted again, and a load may wait for just that. */
+static void has_come(struct residency *r, struct item *it)
+{
+	if (it->resuming == 0)
+		return;
+	it->resuming--;
+	r->loads_due = r->loads_due || it->resuming == 0;
+}
+
 void residency_unpark(struct ps_dispatch *d, struct ps_dispatch_request *r)
 {
 	struct item *it = &d->residency->items[r->parked_for];
 	take_off(d, r);
-	if (r->told == PS_DISPATCH_GOES_ON && it->resuming > 0)
-		it->resuming--; /* it will not come any more */
+	if (r->told == PS_DISPATCH_GOES_ON)
+		has_come(d->residency, it); /* it will not any more */
 }
 
 static void tell(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_dispatch_told what)
@@ -157,8 +171,9 @@ static void tell(struct ps_dispatch *d, struct ps_dispatch_request *r, enum ps_d
 	x->told_last = r;
 }
 
-static void tell_all(struct ps_dispatch *d, struct item *it, bool good)
+void residency_tell(struct ps_dispatch *d, int item, bool good)
 {
+	struct item *it = &d->residency->items[item];
 	while (it->first) {
 		it->resuming += good;
 		tell(d, it->first, good ? PS_DISPATCH_GOES_ON : PS_DISPATCH_IS_REFUSED);
@@ -197,43 +212,57 @@ static enum ps_status refusal(struct ps_dispatch *d, const struct item *it, int6
 			    reason->what);
 }
 
-/* The tokens of its quota are used; what follows refuses for other reasons. */
-static enum ps_status check_time(struct ps_dispatch *d, struct ps_dispatch_request *r,
-				 const struct item *it, int64_t now_ns, int64_t *ret_wait_ns,
-				 struct ps_error *err)
+static void fill_times(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns)
+{
+	int64_t timeout_ns = d->residency->config.load_timeout_ns;
+	request_fill_times(d, r, now_ns);
+	r->start_by_ns = timeout_ns ? now_ns + timeout_ns : 0;
+	r->put_off = false;
+}
+
+/* PS_EUNAVAIL: its model will not be there in time. */
+static enum ps_status check_time(const struct ps_dispatch *d, const struct ps_dispatch_request *r,
+				 int64_t load_ns, int64_t now_ns, struct ps_error *err)
 {
 	char load[PS_UNITS_SIZE], has[PS_UNITS_SIZE];
-	int64_t wait = is_there(d, it) ? 0 : loads_wait_ns(d->residency, it, now_ns);
-	request_fill_times(d, r, now_ns);
-	r->start_by_ns = d->residency->config.load_timeout_ns
-				 ? now_ns + d->residency->config.load_timeout_ns
-				 : 0;
-	r->put_off = false;
-	if (!r->deadline_ns || r->no_deadline_check || now_ns + wait < r->deadline_ns)
+	if (!r->deadline_ns || r->no_deadline_check || now_ns + load_ns < r->deadline_ns)
 		return PS_OK;
-	*ret_wait_ns = wait > 0 ? wait : 1;
 	return ps_error_set(err, PS_EUNAVAIL,
 			    "model '%s' is being loaded: it is expected in %s, and the deadline is "
 			    "in %s",
-			    ps_repo_get(d->config.repo, it->model)->name,
-			    ps_units_format_duration(wait, load),
+			    ps_repo_get(d->config.repo, r->model)->name,
+			    ps_units_format_duration(load_ns, load),
 			    ps_units_format_duration(
 				    r->deadline_ns > now_ns ? r->deadline_ns - now_ns : 0, has));
 }
 
+/* Who is told to come again may have as many loads begun as it may have requests wait. */
+static bool may_begin(const struct ps_dispatch *d, int tenant)
+{
+	return load_idle_of(d, tenant) < ps_tenancy_queue_limit(d->config.tenancy, tenant);
+}
+
+/* The tokens of its quota are used; what follows refuses for other reasons. */
 static enum ps_status begin_wait(struct ps_dispatch *d, struct ps_dispatch_request *r, int item,
 				 int64_t now_ns, int64_t *ret_wait_ns, struct ps_error *err)
 {
-	enum ps_status s = refusal(d, &d->residency->items[item], now_ns, ret_wait_ns, err);
+	const struct item *it = &d->residency->items[item];
+	enum ps_status s = refusal(d, it, now_ns, ret_wait_ns, err);
 	if (s != PS_OK)
 		return s;
-	s = residency_fetch(d, item, r->tenant, now_ns);
+	fill_times(d, r, now_ns);
+	int64_t load_ns = is_there(d, it) ? 0 : load_wait_ns(d, it, r->tenant, now_ns);
+	enum ps_status late = check_time(d, r, load_ns, now_ns, err);
+	if (late != PS_OK)
+		*ret_wait_ns = load_ns > 0 ? load_ns : 1;
+	if (late != PS_OK && !may_begin(d, r->tenant))
+		return late;
+	s = residency_fetch(d, item, r->tenant, true, now_ns);
 	if (s != PS_OK)
 		return ps_error_set(err, s == PS_ENOTFOUND ? PS_EUNAVAIL : s, "%s",
 				    ps_status_get(s)->meaning);
-	s = check_time(d, r, &d->residency->items[item], now_ns, ret_wait_ns, err);
-	if (s != PS_OK)
-		return s;
+	if (late != PS_OK)
+		return late;
 	int64_t due = r->deadline_ns ? r->deadline_ns : INT64_MAX;
 	if (r->start_by_ns && r->start_by_ns < due)
 		due = r->start_by_ns;
@@ -243,7 +272,7 @@ static enum ps_status begin_wait(struct ps_dispatch *d, struct ps_dispatch_reque
 	/* Its load may have ended between the caller's look and this call: nothing would come to
 	 * wake it. */
 	if (is_there(d, &d->residency->items[item]))
-		tell_all(d, &d->residency->items[item], true);
+		residency_tell(d, item, true);
 	return PS_OK;
 }
 
@@ -254,6 +283,7 @@ enum ps_status ps_dispatch_await(struct ps_dispatch *d, struct ps_dispatch_reque
 	enum ps_dispatch_reason reason = PS_DISPATCH_REASON_NOT_READY;
 	err = err ? err : &own;
 	*ret_wait_ns = 0;
+	d->residency->now_ns = now_ns;
 	int item = item_need(d->residency, r->model, domain_of(d, r->tenant));
 	enum ps_status s = item < 0 ? ps_error_set(err, PS_ENOMEM, "out of memory")
 				    : admit_parked(d, r, now_ns, &reason, err);
@@ -282,20 +312,20 @@ static void settle_item(struct ps_dispatch *d, int item, int64_t now_ns)
 	struct residency *r = d->residency;
 	struct item *it = &r->items[item];
 	enum ps_repo_state state = ps_repo_state_of(d->config.repo, it->model, it->domain);
-	bool was_under_way = it->fetched_ns != 0;
+	bool uncounted = it->fetched_ns != 0 && !it->hangs; /* else it was, when it hung */
 	if (state == PS_REPO_LOADING)
 		return;
-	load_over(r, it);
-	if (state == PS_REPO_FAILED && was_under_way)
+	load_over(it);
+	if (state == PS_REPO_FAILED && uncounted)
 		load_failed(r, it, now_ns);
 	else if (state == PS_REPO_READY)
 		it->failures = 0;
 	if (!it->first)
 		return;
 	if (state == PS_REPO_ON_DISK &&
-	    residency_fetch(d, item, it->first->tenant, now_ns) == PS_OK)
+	    residency_fetch(d, item, it->first->tenant, true, now_ns) == PS_OK)
 		return;
-	tell_all(d, it, state == PS_REPO_READY);
+	residency_tell(d, item, state == PS_REPO_READY);
 }
 
 void residency_settle(struct ps_dispatch *d, int64_t now_ns)
@@ -359,9 +389,7 @@ struct ps_dispatch_action residency_late(struct ps_dispatch *d, struct ps_dispat
 	char limit[PS_UNITS_SIZE];
 	if (r->told)
 		return tell_next(d, r, now_ns);
-	if (!it->hangs)
-		load_failed(x, it, now_ns);
-	it->hangs = true;
+	loads_check(d, now_ns);
 	ps_error_set(&x->why, PS_EUNAVAIL, "model '%s' was not loaded within %s",
 		     ps_repo_get(d->config.repo, it->model)->name,
 		     ps_units_format_duration(x->config.load_timeout_ns, limit));
@@ -371,8 +399,8 @@ struct ps_dispatch_action residency_late(struct ps_dispatch *d, struct ps_dispat
 void ps_dispatch_resumed(struct ps_dispatch *d, int tenant, int model)
 {
 	int item = d->residency ? item_find(d->residency, model, domain_of(d, tenant)) : -1;
-	if (item >= 0 && d->residency->items[item].resuming > 0)
-		d->residency->items[item].resuming--;
+	if (item >= 0)
+		has_come(d->residency, &d->residency->items[item]);
 }
 
 void residency_hit(struct ps_dispatch *d, const struct ps_dispatch_request *r, int64_t now_ns)
@@ -412,6 +440,7 @@ static int64_t epoch_ends_ns(const struct residency *r)
 struct ps_dispatch_action residency_tick(struct ps_dispatch *d, int64_t now_ns)
 {
 	struct residency *r = d->residency;
+	r->now_ns = now_ns;
 	if (r->told_first)
 		return tell_next(d, r->told_first, now_ns);
 	if (epoch_ends_ns(r) <= now_ns) {

@@ -3,7 +3,8 @@
  *	residency.c   who asks for what, who is parked, what they are told
  *	room.c        what takes memory, and what may go
  *	evict.c       who goes
- *	loads.c       which load begins, how long it takes
+ *	loads.c       which load begins, and when it has its room
+ *	forecast.c    how long it takes
  *	recall.c      loads that nobody waits for
  *	usage.c       what tenants ask for and what it cost them
  *	fair.c        the policy: cache/
@@ -24,19 +25,25 @@ struct index {
 
 struct item {
 	int model, domain;
-	int64_t bytes;	 /* as last measured or, until then, forecast; 0: unknown */
-	int64_t load_ns; /* of the last load; 0: there was none */
-	int64_t used_ns; /* when it was last asked for */
-	int failures;	 /* in a row */
+	int64_t bytes;	    /* as last measured or, until then, forecast; 0: unknown */
+	int64_t file_bytes; /* as its loader said; 0: it has not */
+	bool loaded;	    /* before, from the file `of` */
+	struct ps_repo_identity of;
+	int64_t convert_ns, open_ns; /* of the last load that converted, that did not; 0: none */
+	int64_t used_ns;	     /* when it was last asked for */
+	int failures;		     /* in a row */
 	int64_t pause_until_ns;
-	bool hangs;				  /* its load was given up; it may still end */
-	int for_tenant;				  /* who had it loaded; -1: nobody in particular */
-	int64_t fetched_ns;			  /* when; 0: nothing is under way */
-	int64_t own_ns;				  /* what its load is expected to take by itself, */
-	int64_t queued_ns;			  /* and with those before it */
-	int fair;				  /* cache's number; -1: it does not know it */
-	bool resident;				  /* as cache was told */
-	int resuming;				  /* requests on their way to it */
+	bool hangs;	    /* its load was given up; it may still end */
+	int for_tenant;	    /* who had it loaded; -1: nobody in particular */
+	bool asked;	    /* somebody asked for it, and be it the operator; else nobody did */
+	int64_t fetched_ns; /* when; 0: nothing is under way. Then: */
+	uint64_t turn;	    /* rises with each that is fetched */
+	int64_t own_ns;	    /* what its step, or all that is left, is expected to take by itself */
+	int64_t active_ns;  /* since when a step goes on; 0: it waits */
+	bool own_converts;  /* it has to be converted, as far as is known */
+	int fair;	    /* cache's number; -1: it does not know it */
+	bool resident;	    /* as cache was told */
+	int resuming;	    /* requests on their way to it */
 	struct ps_dispatch_request *first, *last; /* parked */
 	int first_use;				  /* of its uses; -1: none */
 };
@@ -50,11 +57,16 @@ struct use {
 struct stock {
 	uint64_t id;		/* of the instance: numbers are given again */
 	int64_t reserved_bytes; /* while it loads */
-	bool waits;		/* for room */
-	bool open;		/* there is room, and load_next has not said so yet */
-	bool no_room;		/* it waited for too long, likewise */
-	int64_t since_ns;	/* that it waits for room; 0: nobody has looked yet */
-	bool timed;		/* ready_ns is known */
+	enum { LOAD_WAITS, LOAD_HASHES, LOAD_OPENS } phase; /* while it loads */
+	int64_t began_ns;				    /* of the phase, but of LOAD_WAITS */
+	bool converts;					    /* known once it waits */
+	bool given_up;					    /* it takes longer than load_timeout */
+	bool seen;					    /* in this round of loads_open */
+	bool waits;					    /* for its turn and room */
+	bool open;	  /* there is room, and load_next has not said so yet */
+	bool no_room;	  /* it waited for too long, likewise */
+	int64_t since_ns; /* that it waits for room; 0: nobody has looked yet */
+	bool timed;	  /* ready_ns is known */
 	int64_t ready_ns;
 	int for_tenant;
 };
@@ -80,9 +92,12 @@ struct residency {
 	int64_t epochs, failed_epochs;
 	bool epoch_failed; /* the last one */
 	struct ps_error epoch_err;
-	int max_loading;       /* as load_next was told last */
-	double ns_per_byte;    /* of loads without a history */
-	int64_t queued_ns;     /* of all that is under way */
+	int max_loading;		 /* as load_next was told last */
+	double scale[PS_DISPATCH_RATES]; /* of what loads take, to the first guess */
+	bool measured[PS_DISPATCH_RATES];
+	double load_clock; /* of the order of loads: where the last that began started */
+	uint64_t next_turn;
+	int64_t now_ns;	       /* the last that anybody told */
 	bool guarantees;       /* some tenant has guaranteed bytes */
 	bool loads_due;	       /* make_room and load_next have something to do */
 	int64_t retry_ns;      /* or may have from then on; INT64_MAX: no */
@@ -140,16 +155,33 @@ bool room_may_go(const struct ps_dispatch *d, int instance, struct want *w);
 bool evict_for(struct ps_dispatch *d, int except, int64_t bytes, struct want *w);
 
 /* loads.c */
-void loads_init(struct residency *r);
-/* loads_wait_ns returns when an item's load will be over, if nothing new comes before it. */
-int64_t loads_wait_ns(const struct residency *r, const struct item *it, int64_t now_ns);
-/* load_begun, _over: an item is to be loaded, for a tenant (-1: nobody's); it is or will not be.
- * load_failed counts. */
-void load_begun(struct residency *r, struct item *it, int tenant, int64_t now_ns);
-void load_over(struct residency *r, struct item *it);
+/* load_begun, _over: an item is to be loaded, for a tenant (-1: none in particular), because it was
+ * `asked` for or not; it is, or will not be. load_failed counts. */
+void load_begun(struct ps_dispatch *d, int item, int tenant, bool asked, int64_t now_ns);
+void load_over(struct item *it);
 void load_failed(struct residency *r, struct item *it, int64_t now_ns);
+/* load_idle_of counts a tenant's loads that wait for their turn, and nobody for them. */
+int load_idle_of(const struct ps_dispatch *d, int tenant);
+/* loads_check gives up those that hang. */
+void loads_check(struct ps_dispatch *d, int64_t now_ns);
 /* loads_open lets loads begin for which there is room, and makes room for the next. */
 void loads_open(struct ps_dispatch *d, int64_t now_ns);
+
+/* forecast.c */
+void loads_init(struct residency *r);
+/* load_learn: a step of a load of so many bytes took so long. 0: unknown. */
+void load_learn(struct residency *r, enum ps_dispatch_rate kind, int64_t bytes, int64_t ns);
+/* load_is_known says whether an item was loaded before from the file that it has now,
+ * load_converts whether its next load is expected to convert the file. */
+bool load_is_known(const struct ps_dispatch *d, const struct item *it);
+bool load_converts(const struct ps_dispatch *d, const struct item *it);
+/* What finding out its content, opening it, and both are expected to take; 0: unknown. */
+int64_t load_hash_ns(const struct ps_dispatch *d, const struct item *it);
+int64_t load_open_ns(const struct ps_dispatch *d, const struct item *it, bool converts);
+int64_t load_expected_ns(const struct ps_dispatch *d, const struct item *it);
+/* load_wait_ns returns in what time its load is expected to be over, if nothing new comes before
+ * it; where it is not under way, as if `tenant` asked for it now. O(items + tenants). */
+int64_t load_wait_ns(struct ps_dispatch *d, const struct item *it, int tenant, int64_t now_ns);
 
 /* fair.c */
 enum ps_status fair_new(struct residency *r, uint64_t seed);
@@ -177,8 +209,12 @@ int fair_victims(struct ps_dispatch *d, struct want *w, int64_t bytes, int *ret_
 void residency_fetch_wanted(struct ps_dispatch *d, int64_t now_ns);
 
 /* residency.c */
-/* residency_fetch has an item loaded; -1: for no tenant. now_ns 0: nobody looked at a clock. */
-enum ps_status residency_fetch(struct ps_dispatch *d, int item, int tenant, int64_t now_ns);
+/* residency_fetch has an item loaded; -1: for no tenant. `asked`: somebody asked for it. now_ns 0:
+ * nobody looked at a clock. */
+enum ps_status residency_fetch(struct ps_dispatch *d, int item, int tenant, bool asked,
+			       int64_t now_ns);
+/* residency_tell: tick tells all that are parked for an item to go on, or that they are refused. */
+void residency_tell(struct ps_dispatch *d, int item, bool good);
 /* residency_settle looks who of the parked can go on, or has to be told otherwise. */
 void residency_settle(struct ps_dispatch *d, int64_t now_ns);
 

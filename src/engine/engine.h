@@ -5,7 +5,8 @@
  * an instance; an instance describes its tensors and runs batches with inputs and outputs that the
  * caller owns, on the CPUs and with the width that it is given.
  *
- * Threads: open and close may be called from any thread, one call per instance at a time. run may
+ * Threads: open and close may be called from any thread, one call per instance at a time; an open
+ * that converts its file holds up no other but those that convert, too. run may
  * be called from several threads at once on one instance, with a different struct ps_engine_run
  * each. cancel may be called from any thread while run is inside.
  */
@@ -48,8 +49,9 @@ struct ps_engine_options {
 	int64_t seed;	       /* synthetic: of its service times */
 	const struct ps_engine_lender *lender; /* borrowed until stop; NULL: nothing else uses the
 						* CPUs while a model is opened */
-	int64_t cache_max_bytes; /* of converted models on disk; the longest unused are deleted
-				  * beyond it, never one that is open here. 0: no limit */
+	int64_t convert_timeout_ns; /* a conversion that takes longer is killed; 0: 10 minutes */
+	int64_t cache_max_bytes;    /* of converted models on disk; the longest unused are deleted
+				     * beyond it, never one that is open here. 0: no limit */
 };
 
 struct ps_engine_open {
@@ -92,7 +94,9 @@ struct ps_engine_memory {
 struct ps_engine_need {
 	int64_t resident_bytes; /* private and mapped, once it is open */
 	int64_t load_bytes;	/* at most meanwhile, in this process and its helpers */
+	int64_t file_bytes;	/* that are read for it; 0: that says nothing about the time */
 	bool again;		/* a converted copy is there: opening maps it */
+	bool converts;		/* opening converts the file first, in a process beside */
 };
 
 /* One run. Outputs: name, dtype, rank and dims are filled in by run. When `data` is not NULL it
@@ -193,5 +197,7 @@ enum ps_status ps_engine_rnn_check(const char *rnn, double max_error, struct ps_
  * PS_EPARSE (empty, no regular file), PS_EIO, PS_ENOMEM. */
 enum ps_status ps_engine_hash(const char *path, unsigned char ret_hash[PS_ENGINE_HASH_SIZE],
 			      struct ps_error *err);
+/* ps_engine_is_hashed says whether ps_engine_hash would read nothing. Any thread. */
+bool ps_engine_is_hashed(const char *path);
 
 #endif

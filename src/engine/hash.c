@@ -132,6 +132,13 @@ static bool recall(const char *path, unsigned char ret_hash[PS_ENGINE_HASH_SIZE]
 	return found;
 }
 
+bool ps_engine_is_hashed(const char *path)
+{
+	unsigned char hash[PS_ENGINE_HASH_SIZE];
+
+	return recall(path, hash);
+}
+
 static bool is_settled(const struct memo *m)
 {
 	int64_t now_ns = ps_clock_wall_ns();

@@ -242,14 +242,23 @@ void ps_repo_config_retire(struct ps_repo *r, int instance, struct ps_repo_share
 	l->retired = h;
 }
 
+int ps_repo_waiting(const struct ps_repo *r, int after)
+{
+	return after < 0 ? r->waiting.first : r->loads[after]->list_next;
+}
+
+void ps_repo_begin_load(struct ps_repo *r, int instance)
+{
+	list_remove(r, &r->waiting, instance);
+	set_state(r, r->loads[instance], PS_REPO_INSTANCE_LOADING);
+}
+
 int ps_repo_next_load(struct ps_repo *r)
 {
 	int n = r->waiting.first;
 
-	if (n < 0)
-		return -1;
-	list_remove(r, &r->waiting, n);
-	set_state(r, r->loads[n], PS_REPO_INSTANCE_LOADING);
+	if (n >= 0)
+		ps_repo_begin_load(r, n);
 	return n;
 }
 

@@ -93,6 +93,7 @@ struct ps_repo_facts {
 	int64_t device_bytes;	 /* on the GPU */
 	int64_t footprint_bytes; /* that each run reads again; 0: unknown */
 	int64_t load_ns;
+	int64_t open_ns; /* the same with its warm-up; 0: no more than that */
 };
 
 /* One loaded thing. Its number is given again after it has gone, with another `id`. */
@@ -205,6 +206,11 @@ void ps_repo_evict(struct ps_repo *r, int instance);
 /* ps_repo_next_load returns an instance that has become LOADING (first wanted, first loaded), or
  * -1. Its loader hashes the file, calls ps_repo_hashed, opens it, and calls ps_repo_loaded. */
 int ps_repo_next_load(struct ps_repo *r);
+/* ps_repo_waiting returns an instance that could become LOADING, after `after` in the order in
+ * which they were wanted (-1: the first); -1: there are no more. ps_repo_begin_load makes it
+ * LOADING, for whoever has an order of its own. */
+int ps_repo_waiting(const struct ps_repo *r, int after);
+void ps_repo_begin_load(struct ps_repo *r, int instance);
 /* ps_repo_hashed says what content a LOADING instance has. True: go on. False: nothing is left to
  * do, its models share an instance that is there already (or nobody wants it any more), and the
  * number is free. */

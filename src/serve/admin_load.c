@@ -191,7 +191,8 @@ static enum ps_status tell_repository(struct load *l)
 		list_waits(l, s->repo);
 	/* Under a budget of memory what is wanted is not loaded yet. */
 	for (int i = 0; l->loaded && status == PS_OK && i < l->n_waits; i++)
-		status = ps_dispatch_fetch(s->dispatch, l->waits[i].model, l->domain);
+		status = ps_dispatch_fetch(s->dispatch, l->waits[i].model, l->domain,
+					   ps_serve_is_admin(c) ? -1 : c->tenant);
 	pthread_mutex_unlock(&s->lock);
 	if (status == PS_ENOTFOUND)
 		ps_error_set(&c->err, status, "failed to %s '%s', no such model in the repository",

@@ -296,8 +296,10 @@ enum ps_status ps_serve_find_model(struct ps_serve_call *c, bool hold)
 	enum ps_status status = find_locked(c, hold);
 	if (c->resumed) /* it holds the instance now, or not */
 		ps_dispatch_resumed(s->dispatch, c->tenant, c->model);
-	c->resumed = false;
 	pthread_mutex_unlock(&s->lock);
+	if (c->resumed) /* a load may wait for just that */
+		ps_serve_wake_loaders(s);
+	c->resumed = false;
 	return status;
 }
 

@@ -563,10 +563,13 @@ static const struct ps_conf_option serve_rows[] = {
 	{.name = "max-loading",
 	 .type = PS_CONF_INT,
 	 .offset = SERVE(max_loading),
-	 .def = "1",
-	 .min = 1,
+	 .def = "0",
+	 .min = 0,
 	 .max = PS_SERVE_MAX_LOADERS,
-	 .help = "Models that are loaded at the same time, in the background."},
+	 .help = "Models that are loaded at the same time, in the background. With model_memory "
+		 "one "
+		 "conversion besides: nothing waits behind it but other conversions. 0: 4 with "
+		 "model_memory, else 1."},
 	{.name = "load",
 	 .type = PS_CONF_ENUM,
 	 .offset = SERVE(load),
@@ -613,6 +616,14 @@ static const struct ps_conf_option serve_rows[] = {
 	 .max = 86400e9,
 	 .help = "With model_memory: requests wait no longer for a model to be loaded; they are "
 		 "answered with 503."},
+	{.name = "convert-timeout",
+	 .type = PS_CONF_DURATION,
+	 .offset = SERVE(convert_timeout),
+	 .def = "10min",
+	 .min = 10e6,
+	 .max = 86400e9,
+	 .help = "The conversion of a model's file that takes longer is ended, and its load has "
+		 "failed."},
 	{.name = "load-pause",
 	 .type = PS_CONF_DURATION,
 	 .offset = SERVE(load_pause),

@@ -455,7 +455,9 @@ void ps_serve_infer_gone(struct ps_serve_call *c)
 		ps_serve_batch_cancel(a.batch);
 	pthread_mutex_unlock(&s->lock);
 	if (a.kind == PS_DISPATCH_DROP)
-		answer(c); /* still owed, though nobody reads it */
+		answer(c);			/* still owed, though nobody reads it */
+	if (ps_dispatch_on_demand(s->dispatch)) /* it may have kept its model from going */
+		ps_serve_wake_loaders(s);
 }
 
 /* The model that it waited for is there. */

@@ -131,6 +131,21 @@ static enum ps_status check_policy(enum ps_cache_kind kind, struct ps_error *err
 	return status;
 }
 
+/* The first load of a file that ONNX Runtime opens converts it, where converted files are kept. */
+static bool converts(const char *path)
+{
+	const struct ps_engine_ops *ops = ps_engine_for_path(path);
+	return ops && strcmp(ops->name, "onnxruntime") == 0;
+}
+
+int ps_serve_max_loading(const struct ps_serve_config *c)
+{
+	enum { AS_IT_IS = 1, ON_DEMAND = 4 };
+	if (c->max_loading > 0)
+		return (int)c->max_loading;
+	return c->model_memory ? ON_DEMAND : AS_IT_IS;
+}
+
 enum ps_status ps_serve_memory_of(const struct ps_serve_config *c,
 				  struct ps_dispatch_memory *ret_memory, struct ps_error *err)
 {
@@ -142,6 +157,7 @@ enum ps_status ps_serve_memory_of(const struct ps_serve_config *c,
 		.load_timeout_ns = c->load_timeout,
 		.load_pause_ns = c->load_pause,
 		.seed = (uint64_t)c->seed,
+		.converts = c->cache && !*c->cache ? NULL : converts,
 	};
 	if (c->model_memory)
 		status = parse_budget(c->model_memory, &ret_memory->budget_bytes, err);

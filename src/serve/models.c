@@ -41,6 +41,7 @@ struct job {
 	struct ps_serve_instance *instance;
 	bool refused; /* CLOSE of what the repository did not take */
 	int64_t began_ns;
+	int64_t step_began_ns, hash_ns, open_ns; /* hash_ns 0: the content was known */
 	enum ps_status status;
 	struct ps_error err;
 	struct ps_evloop_task done;
@@ -79,15 +80,25 @@ static int niceness(const struct job *j)
 	return j->need.again ? MAPPED_NICE : AWAITED_NICE;
 }
 
+static void hash(struct job *j)
+{
+	bool known = ps_engine_is_hashed(j->opening.path);
+	int64_t began_ns = ps_clock_now_ns();
+	j->status = ps_engine_hash(j->opening.path, j->hash, &j->err);
+	if (!known)
+		j->hash_ns = ps_clock_now_ns() - began_ns;
+}
+
 static void perform(struct job *j)
 {
 	if (j->step == HASH) {
-		j->status = ps_engine_hash(j->opening.path, j->hash, &j->err);
+		hash(j);
 		if (j->status == PS_OK && j->on_demand)
 			j->status = ps_serve_need(j->server, j->opening.path,
 						  &j->opening.config.rnn, &j->need, &j->err);
 	} else if (j->step == OPEN) {
 		j->status = ps_serve_open(j->server, &j->opening, &j->instance, &j->err);
+		j->open_ns = ps_clock_now_ns() - j->step_began_ns;
 	} else {
 		ps_serve_close_instance(j->instance);
 	}
@@ -109,6 +120,7 @@ static void *step_main(void *ctx)
 static void start_step(struct job *j, enum step step)
 {
 	j->step = step;
+	j->step_began_ns = ps_clock_now_ns();
 	j->status = PS_OK;
 	j->done = (struct ps_evloop_task){.run = step_done, .ctx = j};
 	int rc = pthread_create(&j->thread, NULL, step_main, j);
@@ -364,7 +376,7 @@ static void kick(struct ps_serve *s)
 	if (s->loaders->stopping)
 		return;
 	bool on_demand = make_room(s);
-	int max = (int)s->ios[0].snapshot->config->max_loading;
+	int max = ps_serve_max_loading(s->ios[0].snapshot->config);
 	while (next_job(s, max, &j))
 		if (j)
 			begin(j);
@@ -418,7 +430,10 @@ static void end_load(struct ps_serve *s, struct job *j)
 static enum ps_status reserve(struct job *j)
 {
 	const struct ps_dispatch_need need = {.resident_bytes = j->need.resident_bytes,
-					      .load_bytes = j->need.load_bytes};
+					      .load_bytes = j->need.load_bytes,
+					      .file_bytes = j->need.file_bytes,
+					      .hash_ns = j->hash_ns,
+					      .converts = j->need.converts};
 	return ps_dispatch_reserve(j->server->dispatch, j->number, &need, &j->err);
 }
 
@@ -460,6 +475,7 @@ static void opened(struct ps_serve *s, struct job *j)
 			.mapped_bytes = in->memory.mapped_bytes,
 			.device_bytes = in->memory.device_bytes,
 			.load_ns = in->memory.load_ns,
+			.open_ns = j->open_ns,
 		};
 	pthread_mutex_lock(&s->lock);
 	int domain = ps_repo_instance_get(s->repo, j->number)->domain; /* it may be gone after */

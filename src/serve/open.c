@@ -25,6 +25,7 @@ static enum ps_status start_engine(struct ps_serve *s, const struct ps_engine_op
 		.library = c->library,
 		.cache_dir = c->cache,
 		.cache_max_bytes = c->cache_max_bytes,
+		.convert_timeout_ns = c->convert_timeout,
 		.cpus = *ps_exec_cpus(s->exec),
 		.wide_threads = s->width > 1 ? s->width : 0,
 		.seed = c->seed,

@@ -126,7 +126,7 @@ struct ps_serve_config {
 	bool warmup;		 /* run each model once before it is ready */
 	bool exit_on_error; /* a model that was wanted at start and cannot be loaded ends the server
 			     */
-	int64_t max_loading; /* models that load at the same time */
+	int64_t max_loading; /* models that load at the same time; 0: ps_serve_max_loading */
 	int load; /* PS_SERVE_LOAD_ALL, _NONE: what of the repositories is loaded at start */
 
 	char *model_memory;    /* of loaded models: bytes or a share of the slice ("60%"); NULL: no
@@ -135,7 +135,8 @@ struct ps_serve_config {
 	int64_t memory_epoch;  /* ns */
 	int64_t min_residency; /* ns that a loaded model stays at least */
 	int64_t load_timeout;  /* ns after which nobody waits for a load any more */
-	int64_t load_pause;    /* ns without a try after three failed loads of a model */
+	int64_t convert_timeout; /* ns after which a conversion is ended */
+	int64_t load_pause;	 /* ns without a try after three failed loads of a model */
 
 	int64_t max_body, max_connections, max_connections_per_address, max_streams;
 	int64_t max_buffered;	   /* bytes of bodies; of one listener of one I/O thread */

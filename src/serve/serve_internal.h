@@ -131,6 +131,8 @@ void ps_serve_reshape(const struct ps_tensor_spec *to, int64_t rows, bool batche
 /* ps_serve_memory_of reads what a configuration says; budget_bytes 0: nothing. PS_EINVAL. */
 enum ps_status ps_serve_memory_of(const struct ps_serve_config *c,
 				  struct ps_dispatch_memory *ret_memory, struct ps_error *err);
+/* ps_serve_max_loading returns how many loads may go on at once. */
+int ps_serve_max_loading(const struct ps_serve_config *c);
 /* ps_serve_check_size refuses a model's file that cannot be loaded within the budget: PS_ETOOBIG
  * with both sizes. Without a budget, or a forecast, all are fine. Blocks on the disk. */
 enum ps_status ps_serve_check_size(const struct ps_dispatch_memory *m, const char *path,

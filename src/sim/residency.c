@@ -21,7 +21,9 @@ static void begin(struct sim *s, int instance)
 	unsigned char hash[PS_REPO_HASH_SIZE] = {0};
 	const struct ps_dispatch_need need = {.resident_bytes = m->bytes,
 					      .load_bytes =
-						      s->was_loaded[i] ? 0 : m->first_load_bytes};
+						      s->was_loaded[i] ? 0 : m->first_load_bytes,
+					      .file_bytes = m->bytes,
+					      .converts = !s->was_loaded[i]};
 	struct ps_error err;
 	memcpy(hash, &i, sizeof i);
 	if (!ps_dispatch_hashed(s->dispatch, instance, hash))

@@ -114,7 +114,7 @@ static enum ps_status map_file(struct ps_engine *e, const char *path, struct ps_
 	return add_map(e, path, data, (size_t)s.st_size, ret_map, err);
 }
 
-/* Under e->convert_lock. */
+/* Under e->maps_lock. */
 static void drop_map(struct ps_engine *e, struct ps_ort_map *map)
 {
 	struct ps_ort_map **at = &e->maps;
@@ -131,9 +131,9 @@ static void drop_map(struct ps_engine *e, struct ps_ort_map *map)
 
 void ps_ort_map_unref(struct ps_engine *e, struct ps_ort_map *map)
 {
-	pthread_mutex_lock(&e->convert_lock);
+	pthread_mutex_lock(&e->maps_lock);
 	drop_map(e, map);
-	pthread_mutex_unlock(&e->convert_lock);
+	pthread_mutex_unlock(&e->maps_lock);
 }
 
 void ps_ort_cache_discard(const struct ps_ort_map *map)
@@ -201,8 +201,8 @@ static void touch(const char *path)
 	(void)utimensat(AT_FDCWD, path, times, 0);
 }
 
-/* Maps the file if it is there and whole; deletes it when it is broken. */
-static bool map_sealed(struct ps_engine *e, const char *path, struct ps_ort_map **ret_map)
+/* Under e->maps_lock. */
+static bool map_sealed_locked(struct ps_engine *e, const char *path, struct ps_ort_map **ret_map)
 {
 	struct ps_ort_map *m = NULL;
 	bool good;
@@ -222,6 +222,17 @@ static bool map_sealed(struct ps_engine *e, const char *path, struct ps_ort_map 
 	ps_ort_cache_discard(m);
 	drop_map(e, m);
 	return false;
+}
+
+/* Maps the file if it is there and whole; deletes it when it is broken. Waits for no conversion. */
+static bool map_sealed(struct ps_engine *e, const char *path, struct ps_ort_map **ret_map)
+{
+	bool found;
+
+	pthread_mutex_lock(&e->maps_lock);
+	found = map_sealed_locked(e, path, ret_map);
+	pthread_mutex_unlock(&e->maps_lock);
+	return found;
 }
 
 static enum ps_status seal_file(const char *path, struct ps_error *err)
@@ -369,15 +380,15 @@ static enum ps_status go_without(const char *model, const struct ps_error *why)
 }
 
 /* Under e->convert_lock. */
-static enum ps_status get(struct ps_engine *e, const char *model,
-			  const struct ps_engine_identity *hashed, const char *path,
-			  struct ps_ort_map **ret_map, struct ps_error *err)
+static enum ps_status make_and_map(struct ps_engine *e, const char *model,
+				   const struct ps_engine_identity *hashed, const char *path,
+				   struct ps_ort_map **ret_map, struct ps_error *err)
 {
 	bool saving = true;
 	enum ps_status st = PS_OK;
 	int lock;
 
-	if (map_sealed(e, path, ret_map))
+	if (map_sealed(e, path, ret_map)) /* whoever was before made it */
 		return PS_OK;
 	lock = lock_cache(e->cache_dir, err);
 	if (lock < 0)
@@ -424,8 +435,10 @@ enum ps_status ps_ort_cache_get(struct ps_engine *e, const char *model, struct p
 	if (st != PS_OK || !e->cache_dir)
 		return st;
 	snprintf(path, sizeof(path), "%s/%s.ort", e->cache_dir, key);
+	if (map_sealed(e, path, ret_map))
+		return PS_OK;
 	pthread_mutex_lock(&e->convert_lock);
-	st = get(e, model, &hashed, path, ret_map, err);
+	st = make_and_map(e, model, &hashed, path, ret_map, err);
 	pthread_mutex_unlock(&e->convert_lock);
 	return st;
 }

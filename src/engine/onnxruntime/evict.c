@@ -77,6 +77,7 @@ void ps_ort_evict(struct ps_engine *e)
 
 	if (e->cache_max_bytes <= 0)
 		return;
+	pthread_mutex_lock(&e->maps_lock); /* what is about to be opened stays */
 	all = list(e, &n);
 	for (int i = 0; i < n; i++)
 		sum += all[i].bytes;
@@ -91,5 +92,6 @@ void ps_ort_evict(struct ps_engine *e)
 		sum -= all[i].bytes;
 		ps_log(PS_LOG_INFO, "engine", "the cache is full: deleted %s", path);
 	}
+	pthread_mutex_unlock(&e->maps_lock);
 	free(all);
 }

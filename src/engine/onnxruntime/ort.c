@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CONVERT_TIMEOUT_NS (600 * PS_NS_PER_SEC)
+
 /* NULL: the default place; "": no cache. */
 static char *choose_cache_dir(const char *option)
 {
@@ -42,6 +44,7 @@ static void ort_stop(struct ps_engine *e)
 	ps_rnn_team_free(e->rnn_team);
 	ps_ort_cache_fini(e);
 	pthread_mutex_destroy(&e->lock);
+	pthread_mutex_destroy(&e->maps_lock);
 	pthread_mutex_destroy(&e->convert_lock);
 	pthread_mutex_destroy(&e->converter.lock);
 	free(e->cache_dir);
@@ -60,8 +63,11 @@ static enum ps_status ort_start(const struct ps_engine_options *options,
 	e->cpus = options->cpus;
 	e->lender = options->lender;
 	e->cache_max_bytes = options->cache_max_bytes;
+	e->converter.timeout_ns =
+		options->convert_timeout_ns > 0 ? options->convert_timeout_ns : CONVERT_TIMEOUT_NS;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_mutex_init(&e->convert_lock, NULL);
+	pthread_mutex_init(&e->maps_lock, NULL);
 	pthread_mutex_init(&e->converter.lock, NULL);
 	st = ps_ort_load(options->library, &e->api, err);
 	if (st == PS_OK)
@@ -271,12 +277,17 @@ static enum ps_status ort_need(struct ps_engine *e, const char *path,
 		return ps_error_set(err, PS_ENOTFOUND, "there is no file %s", path);
 	ret_need->resident_bytes = (int64_t)(MARGIN * (double)id.bytes) + LITTLE;
 	ret_need->load_bytes = (int64_t)(CONVERSION * (double)id.bytes) + LITTLE;
+	ret_need->file_bytes = id.bytes;
 	ret_need->again = false;
+	ret_need->converts = !e || e->cache_dir;
 	if (!e || !ps_ort_cache_size(e, path, &mapped_bytes))
 		return PS_OK;
 	ret_need->resident_bytes = ret_need->load_bytes =
 		(int64_t)(MARGIN * (double)mapped_bytes) + LITTLE;
+	if (mapped_bytes > ret_need->file_bytes) /* weights lie outside the file */
+		ret_need->file_bytes = mapped_bytes;
 	ret_need->again = true;
+	ret_need->converts = false;
 	return PS_OK;
 }
 

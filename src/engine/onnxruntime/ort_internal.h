@@ -47,8 +47,9 @@ struct ps_ort_sealed {
 /* The conversion under way, so that it can be ended from outside. */
 struct ps_ort_converter {
 	pthread_mutex_t lock;
-	pid_t pid;	  /* 0: none */
-	bool interrupted; /* none may begin any more */
+	pid_t pid;	    /* 0: none */
+	bool interrupted;   /* none may begin any more */
+	int64_t timeout_ns; /* one that takes longer is killed. Set once */
 };
 
 struct ps_ort_rnn;
@@ -65,8 +66,9 @@ struct ps_engine {
 	int next_pool_cpu;	      /* place in `cpus` of the pool's next thread; start only */
 	char *cache_dir;	      /* NULL: nothing is cached */
 	int64_t cache_max_bytes;      /* 0: no limit */
-	pthread_mutex_t convert_lock; /* one conversion or check of a seal at a time; also guards
-				       * `maps` and `sealed`. Taken before `lock`, never inside */
+	pthread_mutex_t convert_lock; /* one conversion at a time. Taken before `maps_lock` */
+	pthread_mutex_t maps_lock;    /* guards `maps` and `sealed`; also one check of a seal at a
+				       * time. Taken before `lock`, never inside */
 	struct ps_ort_map *maps;
 	struct ps_ort_sealed *sealed;
 	pthread_mutex_t lock; /* one session opened or closed at a time: loading doubles memory

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/units.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +16,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define CONVERT_LIMIT_NS (600 * PS_NS_PER_SEC)
 
 /* PERSEUS_CONVERT, then beside the program, then where `make install` puts it. */
 static bool find_helper(char path[PATH_MAX])
@@ -65,19 +64,20 @@ static int spawn(const char *helper, char *const argv[], int out_fd, pid_t *ret_
 }
 
 /* Reads until the child closes its end; false when the time is over. */
-static bool read_answer(int fd, char *buf, size_t size)
+static bool read_answer(int fd, int64_t timeout_ns, char *buf, size_t size)
 {
-	int64_t deadline_ns = ps_clock_now_ns() + CONVERT_LIMIT_NS;
+	int64_t deadline_ns = ps_clock_now_ns() + timeout_ns;
 	size_t got = 0;
 
 	while (got + 1 < size) {
-		int64_t left_ms = (deadline_ns - ps_clock_now_ns()) / PS_NS_PER_MS;
+		int64_t left_ms =
+			(deadline_ns - ps_clock_now_ns() + PS_NS_PER_MS - 1) / PS_NS_PER_MS;
 		struct pollfd p = {.fd = fd, .events = POLLIN};
 		ssize_t n;
 
 		if (left_ms <= 0)
 			return false;
-		if (poll(&p, 1, (int)left_ms) <= 0)
+		if (poll(&p, 1, left_ms < INT_MAX ? (int)left_ms : INT_MAX) <= 0)
 			continue;
 		n = read(fd, buf + got, size - 1 - got);
 		if (n == 0 || (n < 0 && errno != EINTR))
@@ -172,7 +172,7 @@ enum ps_status ps_ort_spawn_convert(const struct ps_ort_api *api, struct ps_ort_
 				    const char *model, const char *out, bool *ret_saving,
 				    struct ps_error *err)
 {
-	char helper[PATH_MAX], answer[4096];
+	char helper[PATH_MAX], answer[4096], limit[PS_UNITS_SIZE];
 	char *argv[] = {helper, (char *)(uintptr_t)api->path, (char *)(uintptr_t)model,
 			(char *)(uintptr_t)out, NULL};
 	int fds[2], rc, wait_status = 0;
@@ -195,12 +195,16 @@ enum ps_status ps_ort_spawn_convert(const struct ps_ort_api *api, struct ps_ort_
 		return ps_error_errno(err, rc, "cannot start %s", helper);
 	}
 	*ret_saving = false;
-	in_time = read_answer(fds[0], answer, sizeof(answer));
+	in_time = read_answer(fds[0], c->timeout_ns, answer, sizeof(answer));
 	close(fds[0]);
 	interrupted = reap(c, pid, !in_time, &wait_status);
 	if (interrupted)
 		return ps_error_set(err, PS_ECANCELLED, "loading was interrupted");
 	if (!in_time)
-		return ps_error_set(err, PS_ETIMEOUT, "converting the model took over 10 minutes");
+		return ps_error_set(
+			err, PS_ETIMEOUT,
+			"converting the model took longer than %s (convert_timeout), and "
+			"was ended",
+			ps_units_format_duration(c->timeout_ns, limit));
 	return interpret(answer, wait_status, ret_saving, err);
 }

@@ -22,6 +22,10 @@ struct machine {
 	int64_t bytes[MODELS];	    /* that it will hold, privately */
 	int64_t says[MODELS];	    /* that it is forecast to hold; 0: the truth */
 	int64_t load_takes[MODELS]; /* at most while it loads; 0: no more than that */
+	int64_t file_bytes[MODELS]; /* that are read; 0: unknown */
+	int64_t takes_ns[MODELS];   /* to open; 0: 100 ms */
+	bool converts[MODELS];
+	int max_loading; /* 0: 1 */
 	unsigned char content[MODELS];
 	int opening[MANY], n_opening; /* instances */
 	int closing[MANY], n_closing;
@@ -119,7 +123,9 @@ static inline void begin_load(struct machine *m, int instance)
 	unsigned char hash[PS_REPO_HASH_SIZE] = {m->content[k]};
 	const struct ps_dispatch_need need = {.resident_bytes =
 						      m->says[k] ? m->says[k] : m->bytes[k],
-					      .load_bytes = m->load_takes[k]};
+					      .load_bytes = m->load_takes[k],
+					      .file_bytes = m->file_bytes[k],
+					      .converts = m->converts[k]};
 	struct ps_error err;
 	if (!ps_dispatch_hashed(m->d, instance, hash))
 		return;
@@ -158,10 +164,11 @@ static inline void kick(struct machine *m)
 {
 	struct ps_dispatch_action a;
 	bool more = true;
+	int max_loading = m->max_loading ? m->max_loading : 1;
 	while (more) {
 		more = false;
 		ps_dispatch_make_room(m->d, m->now);
-		while ((a = ps_dispatch_load_next(m->d, 1)).kind != PS_DISPATCH_NOTHING) {
+		while ((a = ps_dispatch_load_next(m->d, max_loading)).kind != PS_DISPATCH_NOTHING) {
 			more = true;
 			if (a.kind == PS_DISPATCH_LOAD)
 				begin_load(m, a.instance);
@@ -178,14 +185,15 @@ static inline void kick(struct machine *m)
 	assert_int_equal(ps_repo_check(m->repo, &m->err), PS_OK);
 }
 
-/* The load that has gone on for longest ends. */
-static inline void end_load(struct machine *m, enum ps_status status)
+static inline void end_load_at(struct machine *m, int place, enum ps_status status)
 {
-	assert_true(m->n_opening > 0);
-	int instance = m->opening[0], k = model_of(m, instance);
-	memmove(m->opening, m->opening + 1, sizeof *m->opening * (size_t)--m->n_opening);
-	const struct ps_repo_facts facts = {
-		.batch_axis = true, .private_bytes = m->bytes[k], .load_ns = 100 * MS};
+	assert_true(place >= 0 && place < m->n_opening);
+	int instance = m->opening[place], k = model_of(m, instance);
+	memmove(m->opening + place, m->opening + place + 1,
+		sizeof *m->opening * (size_t)(--m->n_opening - place));
+	const struct ps_repo_facts facts = {.batch_axis = true,
+					    .private_bytes = m->bytes[k],
+					    .load_ns = m->takes_ns[k] ? m->takes_ns[k] : 100 * MS};
 	struct ps_error err;
 	if (status == PS_OK)
 		status = ps_dispatch_measured(m->d, instance, &facts, &err);
@@ -194,6 +202,12 @@ static inline void end_load(struct machine *m, enum ps_status status)
 	m->n_opened += status == PS_OK;
 	ps_dispatch_load_done(m->d, instance, status, &err, status == PS_OK ? &facts : NULL, NULL);
 	kick(m);
+}
+
+/* The load that has gone on for longest ends. */
+static inline void end_load(struct machine *m, enum ps_status status)
+{
+	end_load_at(m, 0, status);
 }
 
 static inline void end_unload(struct machine *m)

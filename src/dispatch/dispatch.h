@@ -333,6 +333,8 @@ enum ps_dispatch_rate {
 	PS_DISPATCH_RATE_OPEN,
 	PS_DISPATCH_RATES
 };
+/* ps_dispatch_rate_name returns "hash", "convert", "open". */
+const char *ps_dispatch_rate_name(enum ps_dispatch_rate kind);
 /* ps_dispatch_load_scale returns a scale, 0 while none was measured; _set gives one that was
  * measured before, by another process. It does nothing once one was measured here. */
 double ps_dispatch_load_scale(const struct ps_dispatch *d, enum ps_dispatch_rate kind);

@@ -46,6 +46,16 @@ void load_learn(struct residency *r, enum ps_dispatch_rate kind, int64_t bytes, 
 	r->measured[kind] = true;
 }
 
+const char *ps_dispatch_rate_name(enum ps_dispatch_rate kind)
+{
+	static const char *const names[PS_DISPATCH_RATES] = {
+		[PS_DISPATCH_RATE_HASH] = "hash",
+		[PS_DISPATCH_RATE_CONVERT] = "convert",
+		[PS_DISPATCH_RATE_OPEN] = "open",
+	};
+	return names[kind];
+}
+
 double ps_dispatch_load_scale(const struct ps_dispatch *d, enum ps_dispatch_rate kind)
 {
 	return d->residency && d->residency->measured[kind] ? d->residency->scale[kind] : 0;

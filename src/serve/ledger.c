@@ -208,6 +208,22 @@ static void write_demand(struct ps_serve_ledger *l, int64_t minute, bool keep, i
 	free(rows);
 }
 
+/* With a budget of memory: what loads take here, for the next server. */
+static void write_scales(struct ps_serve_ledger *l)
+{
+	struct ps_serve *s = l->observe->server;
+	struct ps_error err;
+	for (int k = 0; k < PS_DISPATCH_RATES; k++) {
+		pthread_mutex_lock(&s->lock);
+		double scale = ps_dispatch_load_scale(s->dispatch, k);
+		pthread_mutex_unlock(&s->lock);
+		if (scale > 0 &&
+		    ps_state_put_load_scale(l->observe->state, ps_dispatch_rate_name(k), scale,
+					    &err) != PS_OK)
+			ps_log_error(PS_LOG_WARN, "ledger", &err);
+	}
+}
+
 /* The clock was set back. A minute that has rows already would be written over, so that it gets
  * rows of a new run; until that can be written, the old minute goes on. */
 static void begin_again(struct ps_serve_ledger *l, int64_t minute, int64_t wall_ns)
@@ -260,6 +276,8 @@ void ps_serve_ledger_flush(struct ps_serve_ledger *l, int64_t now_ns, int64_t wa
 	bool over = wall_ns / PS_STATE_NS_PER_MINUTE != minute;
 	if (!l->failing && (over || ps_dispatch_on_demand(l->observe->server->dispatch)))
 		write_demand(l, minute, over, wall_ns);
+	if (!l->failing && ps_dispatch_on_demand(l->observe->server->dispatch))
+		write_scales(l);
 	if (over && !l->failing)
 		forget(l, wall_ns);
 	set_next(l, now_ns, wall_ns);

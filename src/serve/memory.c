@@ -375,11 +375,26 @@ static bool recall_row(void *ctx, const struct ps_state_demand_row *row)
 	return true;
 }
 
+static void recall_scales(struct ps_serve *s)
+{
+	struct ps_error err;
+	for (int k = 0; k < PS_DISPATCH_RATES; k++) {
+		double scale = 0;
+		if (ps_state_load_scale(s->observe->state, ps_dispatch_rate_name(k), &scale,
+					&err) != PS_OK)
+			ps_log_error(PS_LOG_WARN, "models", &err);
+		pthread_mutex_lock(&s->lock);
+		ps_dispatch_set_load_scale(s->dispatch, k, scale);
+		pthread_mutex_unlock(&s->lock);
+	}
+}
+
 static void recall_work(struct ps_serve_job *job)
 {
 	struct recall *r = (struct recall *)job;
 	struct ps_serve *s = r->server;
 	struct ps_error err;
+	recall_scales(s);
 	if (ps_state_demands(s->observe->state, recall_row, r, &err) != PS_OK)
 		ps_log_error(PS_LOG_WARN, "models", &err);
 	pthread_mutex_lock(&s->lock);

@@ -42,6 +42,7 @@ struct job {
 	bool refused; /* CLOSE of what the repository did not take */
 	int64_t began_ns;
 	int64_t step_began_ns, hash_ns, open_ns; /* hash_ns 0: the content was known */
+	int64_t hashed_ns;			 /* when it began to wait for room */
 	enum ps_status status;
 	struct ps_error err;
 	struct ps_evloop_task done;
@@ -415,11 +416,27 @@ void ps_serve_kick_loaders(struct ps_serve *s)
 
 /* --- steps that have ended: I/O thread 0 --- */
 
+/* What a load has to do is asked with a budget of memory only. */
+static void count_steps(struct ps_serve_observe *o, const struct job *j)
+{
+	if (!j->on_demand)
+		return;
+	if (j->hash_ns > 0)
+		ps_serve_observe_step(o, PS_SERVE_LOAD_HASH, j->hash_ns);
+	if (j->open_ns == 0)
+		return; /* the content was there already */
+	ps_serve_observe_step(o, PS_SERVE_LOAD_WAIT, j->step_began_ns - j->hashed_ns);
+	ps_serve_observe_step(o, j->need.converts ? PS_SERVE_LOAD_CONVERT : PS_SERVE_LOAD_OPEN,
+			      j->open_ns);
+}
+
 static void end_load(struct ps_serve *s, struct job *j)
 {
 	ps_serve_observe_load(s->observe, j->model, j->status, ps_clock_now_ns() - j->began_ns);
-	if (j->status == PS_OK)
+	if (j->status == PS_OK) {
+		count_steps(s->observe, j);
 		return;
+	}
 	char text[1024];
 	ps_log(PS_LOG_WARN, "serve", "model %s: %s", j->opening.name,
 	       ps_error_format(&j->err, text, sizeof text));
@@ -450,6 +467,7 @@ static void hashed(struct ps_serve *s, struct job *j)
 	pthread_mutex_unlock(&s->lock);
 	if (j->status == PS_OK && open) {
 		j->step = ROOM;
+		j->hashed_ns = ps_clock_now_ns();
 		if (!j->on_demand)
 			start_step(j, OPEN);
 		return;

@@ -200,6 +200,16 @@ void ps_serve_observe_load(struct ps_serve_observe *o, int model, enum ps_status
 	pthread_mutex_unlock(&o->lock);
 }
 
+void ps_serve_observe_step(struct ps_serve_observe *o, enum ps_serve_load_step step, int64_t ns)
+{
+	if (!o)
+		return;
+	pthread_mutex_lock(&o->lock);
+	o->steps.n[step]++;
+	o->steps.sum_ns[step] += ns;
+	pthread_mutex_unlock(&o->lock);
+}
+
 void ps_serve_observe_unload(struct ps_serve_observe *o, int model)
 {
 	if (!o)

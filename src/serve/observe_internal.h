@@ -50,6 +50,16 @@ enum ps_serve_event {
 };
 void ps_serve_observe_event(struct ps_serve_observe_io *io, enum ps_serve_event e);
 
+/* Steps of a load; CONVERT: and opening what came of it. */
+enum ps_serve_load_step {
+	PS_SERVE_LOAD_HASH,
+	PS_SERVE_LOAD_WAIT,
+	PS_SERVE_LOAD_CONVERT,
+	PS_SERVE_LOAD_OPEN,
+	PS_SERVE_LOAD_STEPS
+};
+/* ps_serve_observe_step counts one of a load that was successful. Any thread. */
+void ps_serve_observe_step(struct ps_serve_observe *o, enum ps_serve_load_step step, int64_t ns);
 /* ps_serve_observe_load counts the end of a load of a model, ps_serve_observe_unload that of an
  * instance's unload. Any thread. */
 void ps_serve_observe_load(struct ps_serve_observe *o, int model, enum ps_status status,

@@ -201,6 +201,25 @@ static void put_model_reals(struct ps_serve_page *p, const struct model_view *li
 	}
 }
 
+static void put_steps(struct ps_serve_page *p)
+{
+	static const char *const names[PS_SERVE_LOAD_STEPS] = {"hash", "wait", "convert", "open"};
+	struct ps_serve_observe *o = p->server->observe;
+	if (!p->server->dispatch || !ps_dispatch_on_demand(p->server->dispatch))
+		return;
+	pthread_mutex_lock(&o->lock);
+	struct ps_serve_load_steps steps = o->steps;
+	pthread_mutex_unlock(&o->lock);
+	ps_serve_begin(p, PS_M_LOAD_STEPS);
+	for (int k = 0; k < PS_SERVE_LOAD_STEPS; k++)
+		ps_metrics_int(&p->w, &(struct ps_metrics_label){"step", names[k]}, 1,
+			       (int64_t)steps.n[k]);
+	ps_serve_begin(p, PS_M_LOAD_STEP_SECONDS);
+	for (int k = 0; k < PS_SERVE_LOAD_STEPS; k++)
+		ps_metrics_real(&p->w, &(struct ps_metrics_label){"step", names[k]}, 1,
+				(double)steps.sum_ns[k] * 1e-9);
+}
+
 /* The bound on series holds for models as well. */
 static void put_models(struct ps_serve_page *p)
 {
@@ -213,6 +232,7 @@ static void put_models(struct ps_serve_page *p)
 		n = (int)p->server->observe->max_series;
 	put_memory(p, list, n);
 	put_loads(p, list, n);
+	put_steps(p);
 	put_model_reals(p, list, n);
 	free(list);
 }

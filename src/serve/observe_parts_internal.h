@@ -109,6 +109,12 @@ struct ps_serve_loads {
 	int64_t sum_ns;
 };
 
+/* Of all models. */
+struct ps_serve_load_steps {
+	uint64_t n[PS_SERVE_LOAD_STEPS];
+	int64_t sum_ns[PS_SERVE_LOAD_STEPS];
+};
+
 struct ps_serve_ledger; /* ledger.c */
 
 struct ps_serve_observe {
@@ -123,6 +129,7 @@ struct ps_serve_observe {
 	size_t n_pairs, cap_pairs, max_series;
 	struct ps_serve_pair *pair_hash[PS_SERVE_PAIR_BUCKETS];
 	struct ps_serve_loads *loads; /* by model */
+	struct ps_serve_load_steps steps;
 	int n_loads;
 	struct ps_serve_job *jobs, **jobs_end;
 	/* settings of the newest snapshot; read without lock by I/O threads */

@@ -94,6 +94,14 @@ const struct ps_metrics_family ps_serve_families[] = {
 			"Loads of a model by result."},
 	[PS_M_LOAD_SECONDS] = {"perseus_model_load_seconds_total", PS_METRICS_COUNTER,
 			       "Time that successful loads of a model took."},
+	[PS_M_LOAD_STEPS] =
+		{"perseus_model_load_steps_total", PS_METRICS_COUNTER,
+		 "With model_memory, steps of successful loads: hash (the file is read), wait (for "
+		 "a turn "
+		 "and room), convert and open (of a file that was converted first), open "
+		 "(of one as it is, or mapped)."},
+	[PS_M_LOAD_STEP_SECONDS] = {"perseus_model_load_step_seconds_total", PS_METRICS_COUNTER,
+				    "Time that these steps took."},
 	[PS_M_UNLOADS] = {"perseus_model_unloads_total", PS_METRICS_COUNTER, "Unloads of a model."},
 	[PS_M_RESIDENT] = {"perseus_models_resident_bytes", PS_METRICS_GAUGE,
 			   "Memory of all loaded models; mapped files once."},

@@ -34,9 +34,11 @@ static const char schema[] =
 	" tenant TEXT NOT NULL, loaded INTEGER NOT NULL, config TEXT, asked_ns INTEGER NOT NULL,"
 	" UNIQUE (model, version, tenant)) STRICT;" DEMAND_TABLE;
 
-/* Files of before may be without it: made when a server opens them, and absent is nothing. */
+/* Files of before may be without them: made when a server opens them, and absent is nothing. */
 static const char kept_schema[] =
-	"CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY, minute INTEGER NOT NULL) STRICT";
+	"CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY, minute INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE IF NOT EXISTS load_scale (step TEXT PRIMARY KEY, scale REAL NOT NULL)"
+	" STRICT, WITHOUT ROWID";
 
 /* ?1 tenant, ?2 model (NULL: all), ?3 first minute, ?4 first minute behind (0: none) */
 #define WHERE                                                                                      \
@@ -75,6 +77,8 @@ static const char *const statements[PS_STATE_STATEMENTS] = {
 				" VALUES (?,?,?,?,?)",
 	[PS_STATE_DEMAND] =
 		"SELECT rps FROM demand WHERE tenant = ?1 AND model = ?2 AND version = ?3",
+	[PS_STATE_LOAD_SCALE_PUT] = "INSERT OR REPLACE INTO load_scale (step, scale) VALUES (?,?)",
+	[PS_STATE_LOAD_SCALE] = "SELECT scale FROM load_scale WHERE step = ?1",
 	[PS_STATE_DEMANDS] = "SELECT tenant, model, version, rps FROM demand ORDER BY rps DESC",
 };
 

@@ -133,4 +133,11 @@ enum ps_status ps_state_demands(struct ps_state *s,
 enum ps_status ps_state_demand(struct ps_state *s, const char *tenant, const char *model,
 			       int64_t version, double *ret_rps, struct ps_error *err);
 
+/* ps_state_put_load_scale remembers how long a step of loads takes, to a first guess;
+ * ps_state_load_scale returns it, 0 when nothing is known. */
+enum ps_status ps_state_put_load_scale(struct ps_state *s, const char *step, double scale,
+				       struct ps_error *err);
+enum ps_status ps_state_load_scale(struct ps_state *s, const char *step, double *ret_scale,
+				   struct ps_error *err);
+
 #endif

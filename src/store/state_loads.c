@@ -124,3 +124,34 @@ enum ps_status ps_state_demand(struct ps_state *s, const char *tenant, const cha
 	sqlite3_reset(stmt);
 	return status;
 }
+
+/* --- how long loads take --- */
+
+enum ps_status ps_state_put_load_scale(struct ps_state *s, const char *step, double scale,
+				       struct ps_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	enum ps_status status = ps_state_prepare(s, PS_STATE_LOAD_SCALE_PUT, &stmt, err);
+	if (status != PS_OK)
+		return status;
+	ps_state_bind_text(stmt, 1, step);
+	sqlite3_bind_double(stmt, 2, scale);
+	return ps_state_run(s, stmt, "write how long loads take", err);
+}
+
+enum ps_status ps_state_load_scale(struct ps_state *s, const char *step, double *ret_scale,
+				   struct ps_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	enum ps_status status = ps_state_prepare(s, PS_STATE_LOAD_SCALE, &stmt, err);
+	if (status != PS_OK)
+		return status;
+	ps_state_bind_text(stmt, 1, step);
+	int rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		*ret_scale = rc == SQLITE_ROW ? sqlite3_column_double(stmt, 0) : 0;
+	else
+		status = ps_state_failed(s, rc, "read how long loads take", err);
+	sqlite3_reset(stmt);
+	return status;
+}

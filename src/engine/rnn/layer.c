@@ -191,6 +191,22 @@ static void pack_peepholes(const struct ps_rnn *r, const float *p, int64_t block
 	}
 }
 
+/* Whether a block's part of R has no infinity and no NaN. */
+static bool is_finite(const struct ps_rnn *r, const struct ps_rnn_matrix *m, const float *from,
+		      int64_t block)
+{
+	bool finite = true;
+
+	for (int slot = m->slot; slot < m->slot + m->gates; slot++) {
+		for (int64_t u = 0; u < PS_RNN_BLOCK; u++) {
+			const float *row = row_of(r, m, from, slot, block * PS_RNN_BLOCK + u);
+			for (int64_t i = 0; row && i < m->k; i++)
+				finite = finite && isfinite(row[i]);
+		}
+	}
+	return finite;
+}
+
 struct packing {
 	struct ps_rnn *r;
 	int threads;
@@ -201,7 +217,7 @@ struct packing {
 static void pack_share(void *ctx, int i)
 {
 	const struct packing *p = ctx;
-	const struct ps_rnn *r = p->r;
+	struct ps_rnn *r = p->r;
 	int64_t hidden = r->spec.hidden, rows = r->gates * hidden;
 	struct ps_rnn_share s;
 
@@ -212,6 +228,8 @@ static void pack_share(void *ctx, int i)
 		for (int64_t block = s.from; block < s.to; block++) {
 			pack(r, &to->w, p->weights->w + d * rows * r->spec.inputs, block);
 			pack(r, &to->r, p->weights->r + d * rows * hidden, block);
+			if (!is_finite(r, &to->r, p->weights->r + d * rows * hidden, block))
+				atomic_store_explicit(&r->not_finite, true, memory_order_relaxed);
 			if (to->n.weights)
 				pack(r, &to->n, p->weights->r + d * rows * hidden, block);
 			pack_start(r, b, block, to->start);

@@ -7,6 +7,7 @@
 #include "engine/rnn/tuning_internal.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* One direction's weights, block by block as the kernels read them. */
 struct ps_rnn_packed {
@@ -37,6 +38,7 @@ struct ps_rnn {
 	int64_t blocks;
 	struct ps_rnn_packed packed[2];
 	size_t packed_bytes;
+	atomic_bool not_finite;	     /* some weight of R: nothing times it may be left out */
 	struct ps_rnn_tuning tuning; /* changed while no run is inside */
 
 	pthread_mutex_t lock;	     /* of what follows */

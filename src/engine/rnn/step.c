@@ -134,10 +134,17 @@ static void meet(const struct ps_rnn_part *p)
 	ps_rnn_team_meet(p->team, p->thread, p->share.first, p->share.n);
 }
 
+/* h * R. With no initial state there is none in the first step, and R stays where it is. */
+static void recurrent(const struct ps_rnn_part *p, int64_t block, int64_t i, int64_t at)
+{
+	if (i > 0 || p->run->h0 || p->r->not_finite)
+		states(p, block, i, at, &p->packed->r, before(p));
+}
+
 /* The gates of a classic GRU, and r * h where everybody can read it. */
 static void gate(const struct ps_rnn_part *p, int64_t block, int64_t i, int64_t at)
 {
-	states(p, block, i, at, &p->packed->r, before(p));
+	recurrent(p, block, i, at);
 	for (int64_t n = 0; n < p->run->batch; n++) {
 		if (i >= length(p, n))
 			continue;
@@ -161,7 +168,7 @@ static void for_blocks(const struct ps_rnn_part *p, int64_t i, int64_t at,
 
 static void whole(const struct ps_rnn_part *p, int64_t block, int64_t i, int64_t at)
 {
-	states(p, block, i, at, &p->packed->r, before(p));
+	recurrent(p, block, i, at);
 	finish(p, block, i, at);
 }
 

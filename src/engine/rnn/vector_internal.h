@@ -124,12 +124,25 @@ INLINE vf exponential_less_one(vf x)
 	return choose(x > -0.3465F, near, exponential(x) - 1);
 }
 
+/* 1 / x for normal numbers whose inverse is one, too; with AVX-512 from a guess of 14 bits and one
+ * step of Newton's, which costs a third of a division. */
+INLINE vf inverse_of(vf x)
+{
+#if PS_RNN_LANES == 16 && defined __AVX512F__
+	vf guess = (vf)_mm512_rcp14_ps((__m512)x);
+
+	return guess + guess * (1 - x * guess);
+#else
+	return 1 / x;
+#endif
+}
+
 INLINE vf sigmoid(vf x)
 {
 	vf e = exponential(bits(bits_of(x) | INT32_MIN)); /* of -|x| */
 	vf over = choose(x < 0, e, all(1)), under = 1 + e, lost = e - (under - 1);
 #if defined __FMA__
-	vf inverse = 1 / under, q = over * inverse;
+	vf inverse = inverse_of(under), q = over * inverse;
 
 	return q + ((over - q * under) - q * lost) * inverse; /* one step of Newton's */
 #else
@@ -142,7 +155,7 @@ INLINE vf sigmoid(vf x)
 INLINE vf hyperbolic_tangent(vf x)
 {
 	vf m = magnitude(x), s = at_most(m, all(0.625F));
-	vf far = 1 - 2 / (exponential(at_most(m, all(20)) * 2) + 1);
+	vf far = 1 - 2 * inverse_of(exponential(at_most(m, all(20)) * 2) + 1);
 
 	s *= s;
 	vf p = s * 2.14296207e-3F - 8.17739870e-3F;

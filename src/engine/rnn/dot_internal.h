@@ -56,7 +56,7 @@ INLINE void dots(const char *weights, int64_t stride, int64_t groups, const char
 	for (; i + ways <= groups; i += ways) {
 		for (int w = 0; w < ways; w++, weights += stride) {
 			if (far)
-				ask_ahead(weights, ahead, gates);
+				ask_ahead(weights, ahead, gates * 64);
 			for (int r = 0; r < rows; r++) {
 				int32_t one;
 				memcpy(&one, in[r] + (i + w) * GROUP_STEP, sizeof one);

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#define NEAR_BYTES (INT64_C(2) << 20) /* a usual second cache */
+#define AHEAD	   1024
+
 static const float *x_at(const struct ps_rnn_part *p, int64_t n, int64_t t)
 {
 	const struct ps_rnn_run *run = p->run;
@@ -26,14 +29,22 @@ static void encode(const struct ps_rnn_part *p, const float *x, int64_t row)
 	p->in_scales[row] = most / 127;
 }
 
+/* How far ahead weights are asked for: always where they come from beyond the second cache and meet
+ * several rows, since then the processor itself does not look far enough ahead; with one row as the
+ * layer is tuned. */
+static int ahead_of(const struct ps_rnn_part *p, const struct ps_rnn_matrix *m, int64_t rows,
+		    bool many)
+{
+	bool far = ps_rnn_block_bytes(p->r, m) * (p->share.to - p->share.from) > NEAR_BYTES;
+
+	return (many || rows > 1) && far ? AHEAD : many ? 0 : p->r->tuning.prefetch;
+}
+
 void ps_rnn_part_multiply(const struct ps_rnn_part *p, const struct ps_rnn_matrix *m, int64_t block,
 			  int64_t rows, bool many)
 {
-	int64_t group = ps_rnn_group(p->r->precision);
-	int64_t bytes = (m->k + group - 1) / group * m->gates * PS_RNN_BLOCK * 4;
-
 	p->r->kernel->product[p->r->precision](&(struct ps_rnn_product){
-		.weights = (const char *)m->weights + block * bytes,
+		.weights = (const char *)m->weights + block * ps_rnn_block_bytes(p->r, m),
 		.scales = m->scales ? m->scales + block * m->gates * PS_RNN_BLOCK : NULL,
 		.offsets = m->offsets ? m->offsets + block * m->gates * PS_RNN_BLOCK : NULL,
 		.k = m->k,
@@ -43,7 +54,7 @@ void ps_rnn_part_multiply(const struct ps_rnn_part *p, const struct ps_rnn_matri
 		.in = p->in,
 		.in_scales = p->in_scales,
 		.acc = p->to,
-		.prefetch = m == &p->packed->w ? 0 : p->r->tuning.prefetch});
+		.prefetch = ahead_of(p, m, rows, many)});
 }
 
 /* Rows of x for the steps from `first` on, in the order of acc without those that have ended. */

@@ -25,20 +25,22 @@ INLINE vf plus(vf sum, const char *weights, const float *in, const bool bf16)
 	return sum + bits(both << 16) * in[0] + bits(both & (int32_t)0xffff0000) * in[1];
 }
 
-/* Asks for the lines of one group so many bytes further on, into the second cache. */
-INLINE void ask_ahead(const char *weights, int ahead, const int vectors)
+/* Asks for so many bytes further on, into the second cache. */
+INLINE void ask_ahead(const char *weights, int64_t ahead, const int bytes)
 {
-	for (int at = 0; at < vectors * PS_RNN_BYTES; at += 64)
+	for (int at = 0; at < bytes; at += 64)
 		__builtin_prefetch(weights + ahead + at, 0, 2);
 }
 
 /* `vectors` vectors at weights[i * stride] for each group of k, times `rows` values; sums in
  * registers. `ways` sums per place where the chain of additions would else be the bound. `bf16`:
- * a group is two values. `far`: weights `ahead` bytes further on are asked for. */
+ * a group is two values. `far`: weights `ahead` bytes further on are asked for; with several rows,
+ * who have `lines` lines per group to ask for, those in a row. */
 INLINE void piece(const char *weights, int64_t stride, int64_t groups, const float *const *in,
 		  float *const *acc, const int vectors, const int rows, const int ways,
-		  const bool bf16, const bool far, int ahead)
+		  const bool bf16, const bool far, int64_t ahead, int lines)
 {
+	const char *asked = weights + ahead;
 	vf sum[MOST_WAYS][MOST_ROWS][MOST_VECTORS]; /* in registers: all bounds are constants */
 	const int group = bf16 ? 2 : 1;
 
@@ -52,8 +54,10 @@ INLINE void piece(const char *weights, int64_t stride, int64_t groups, const flo
 	int64_t i = 0;
 	for (; i + ways <= groups; i += ways) {
 		for (int w = 0; w < ways; w++, weights += stride) {
-			if (far)
-				ask_ahead(weights, ahead, vectors);
+			if (far && rows == 1)
+				ask_ahead(weights, ahead, vectors * PS_RNN_BYTES);
+			for (int line = 0; far && rows > 1 && line < lines; line++, asked += 64)
+				__builtin_prefetch(asked, 0, 2);
 			for (int r = 0; r < rows; r++) {
 				for (int v = 0; v < vectors; v++)
 					sum[w][r][v] =
@@ -86,12 +90,12 @@ INLINE void piece(const char *weights, int64_t stride, int64_t groups, const flo
 #define CASE(gates, rows)                                                                          \
 	case (gates)*8 + (rows):                                                                   \
 		piece(weights, stride, groups, in, acc, (gates)*VECTORS, rows,                     \
-		      many ? 1 : WAYS(SUMS(gates, rows)), bf16, far && (rows) == 1, ahead);        \
+		      many ? 1 : WAYS(SUMS(gates, rows)), bf16, far, ahead, lines);                \
 		break
 
 INLINE void pieces(const char *weights, int64_t stride, int64_t groups, const float *const *in,
 		   float *const *acc, int gates, int rows, const bool many, const bool bf16,
-		   const bool far, int ahead)
+		   const bool far, int64_t ahead, int lines)
 {
 	switch (gates * 8 + rows) {
 		CASE(1, 1);
@@ -134,16 +138,22 @@ static int gates_at_once(int gates, int rows)
 	return n < 1 ? 1 : n < gates ? n : gates;
 }
 
-/* One piece of k for all rows and gates. */
+/* One piece of k for all rows and gates. `far`: the weights of the next piece are asked for
+ * meanwhile, by each group of rows a part of them. */
 INLINE void piece_of_all(const struct ps_rnn_product *p, int64_t from, int64_t groups,
 			 const bool many, const bool bf16, const bool far)
 {
 	const int64_t stride = p->gates * PS_RNN_BLOCK * 4;
 	const char *weights = (const char *)p->weights + from * stride;
+	const int64_t turns = (p->rows + MOST_ROWS - 1) / MOST_ROWS;
+	const int lines = (int)((p->gates + turns - 1) / turns);
 
 	for (int64_t row = 0; row < p->rows; row += MOST_ROWS) {
 		int rows = p->rows - row < MOST_ROWS ? (int)(p->rows - row) : MOST_ROWS;
 		int step = gates_at_once(p->gates, rows);
+		int64_t ahead = p->prefetch;
+		if (many)
+			ahead = groups * stride + row / MOST_ROWS * lines * groups * 64;
 		for (int gate = 0; gate < p->gates; gate += step) {
 			const float *in[MOST_ROWS];
 			float *acc[MOST_ROWS];
@@ -152,8 +162,9 @@ INLINE void piece_of_all(const struct ps_rnn_product *p, int64_t from, int64_t g
 				acc[r] = p->acc[row + r] + gate * PS_RNN_BLOCK;
 			}
 			int gates = p->gates - gate < step ? p->gates - gate : step;
+			int ask = gate == 0 && row / MOST_ROWS * lines < p->gates ? lines : 0;
 			pieces(weights + gate * PS_RNN_BLOCK * 4, stride, groups, in, acc, gates,
-			       rows, many, bf16, far, p->prefetch);
+			       rows, many, bf16, far, ahead, ask);
 		}
 	}
 }
@@ -173,12 +184,15 @@ static void odd_one(const struct ps_rnn_product *p)
 
 INLINE void product(const struct ps_rnn_product *p, const bool bf16)
 {
-	bool at_once = p->rows == 1 && gates_at_once(p->gates, 1) == p->gates;
+	bool at_once = !p->many && p->rows <= MOST_ROWS &&
+		       gates_at_once(p->gates, (int)p->rows) == p->gates;
 	int64_t groups = bf16 ? p->k / 2 : p->k, most = at_once ? groups : PIECE;
 
 	for (int64_t i = 0; i < groups; i += most) {
 		int64_t n = groups - i < most ? groups - i : most;
-		if (p->many)
+		if (p->many && p->prefetch > 0)
+			piece_of_all(p, i, n, true, bf16, true);
+		else if (p->many)
 			piece_of_all(p, i, n, true, bf16, false);
 		else if (at_once && p->prefetch > 0)
 			piece_of_all(p, i, n, false, bf16, true);

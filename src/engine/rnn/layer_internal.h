@@ -46,6 +46,14 @@ struct ps_rnn {
 	int64_t idle_bytes;
 };
 
+/* Bytes of a block of a matrix, k rounded up to whole groups. */
+static inline int64_t ps_rnn_block_bytes(const struct ps_rnn *r, const struct ps_rnn_matrix *m)
+{
+	int64_t group = ps_rnn_group(r->precision);
+
+	return (m->k + group - 1) / group * m->gates * PS_RNN_BLOCK * 4;
+}
+
 /* Room for one run: grown, never shrunk. */
 struct ps_rnn_scratch {
 	struct ps_rnn_scratch *next;

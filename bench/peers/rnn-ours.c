@@ -147,7 +147,7 @@ int main(int argc, char **argv)
 	free((void *)w.r);
 	free((void *)w.b);
 	int64_t packed = ps_clock_now_ns();
-	must(ps_rnn_tuner_open(argv[9], b.team, &tuner, &err), &err);
+	must(ps_rnn_tuner_open(argv[9], b.team, NULL, &tuner, &err), &err);
 	must(ps_rnn_tuner_apply(tuner, b.rnn, NULL, &err), &err);
 	int64_t tuned = ps_clock_now_ns();
 	printf("ready %.6f %.6f %s %d\n", (double)(packed - begin) / 1e9,

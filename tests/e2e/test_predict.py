@@ -5,6 +5,7 @@ them, once for all tests, about 30 s."""
 import csv
 import hashlib
 import importlib.util
+import itertools
 import json
 import os
 import pathlib
@@ -409,12 +410,33 @@ class Predict(unittest.TestCase):
 class Verdicts(unittest.TestCase):
     """Of the figure in bench/: what noise hides is undecided, what cannot be said is missed."""
 
-    def test_table(self):
+    @classmethod
+    def setUpClass(cls):
         bench = pathlib.Path(os.environ["PS_SOURCE_DIR"]) / "bench"
         sys.path.insert(0, str(bench))
         spec = importlib.util.spec_from_file_location("predict_zoo", bench / "predict-zoo.py")
-        figure = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(figure)
+        cls.figure = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(cls.figure)
+
+    def test_sets_of_three_are_balanced(self):
+        together = {}
+        for models in self.figure.TRIPLES:
+            self.assertEqual(len(set(models)), 3)
+            for pair in itertools.combinations(sorted(models), 2):
+                together[pair] = together.get(pair, 0) + 1
+        self.assertEqual(len(together), 15, "each two of six meet")
+        self.assertLessEqual(max(together.values()), 2)
+
+    def test_how_often_intervals_hold(self):
+        # the score interval, at 1.96
+        for held, n, low, high in ((12, 12, 0.7575, 1), (11, 12, 0.6461, 0.9851), (6, 12, 0.2538, 0.7462)):
+            with self.subTest(held=held):
+                got = self.figure.wilson(held, n)
+                self.assertAlmostEqual(got[0], low, 3)
+                self.assertAlmostEqual(got[1], high, 3)
+
+    def test_table(self):
+        figure = self.figure
         small, large, mixed = [0.05] * 5, [0.3] * 5, [0.01, 0.3, 0.02, 0.05]
         for error, errors, noise, want in (
                 (0.05, small, 0.03, "met"),

@@ -21,7 +21,8 @@ struct instance {
  * code 1 when one differs. */
 int small_run(int cases, uint64_t seed);
 /* time_run solves `repeat` random problems of this size, with memory for one of `part` bytes of the
- * models, and prints a JSON object for each. */
+ * models, and prints a JSON object for each: exit code 1 when a certificate is over PS_CACHE_GAP.
+ */
 int time_run(int tenants, int items, enum ps_cache_kind kind, int repeat, uint64_t seed, int part,
 	     enum shape shape);
 

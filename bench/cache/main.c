@@ -3,7 +3,8 @@
  *	perseus-cache-check small CASES SEED
  *	perseus-cache-check time TENANTS ITEMS POLICY REPEAT SEED PART [spread|level|same]
  *
- * JSON objects on stdout; exit code 1 when something differs, 2 for a wrong command line.
+ * JSON objects on stdout; exit code 1 when something differs or a certificate is
+ * not as good as asked for, 2 for a wrong command line.
  */
 #include "check.h"
 

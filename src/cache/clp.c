@@ -23,6 +23,7 @@
 	X(Clp_primal)                                                                              \
 	X(Clp_primalColumnSolution)                                                                \
 	X(Clp_rowLower)                                                                            \
+	X(Clp_scaling)                                                                             \
 	X(Clp_setDualTolerance)                                                                    \
 	X(Clp_setLogLevel)                                                                         \
 	X(Clp_setPrimalTolerance)                                                                  \
@@ -178,6 +179,7 @@ enum ps_status ps_cache_clp_new(int rows, struct ps_cache_clp **ret_lp, struct p
 		lp->model = clp.Clp_newModel();
 	if (lp->model) {
 		clp.Clp_setLogLevel(lp->model, 0);
+		clp.Clp_scaling(lp->model, 0); /* all entries are of one size */
 		clp.Clp_setPrimalTolerance(lp->model, CLP_TOLERANCE);
 		clp.Clp_setDualTolerance(lp->model, CLP_TOLERANCE);
 	}

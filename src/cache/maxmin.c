@@ -11,6 +11,19 @@ enum { ROUNDS = 5000, SMALL = 2000 };
  */
 #define CLOSE	   1e-10
 #define CLOSE_MANY 2e-7
+#define SMOOTH	   0.7
+/* What a held value may lose in a later stage, for CLP's own tolerance; a tenth of CLOSE_MANY. */
+#define GIVE 1e-9
+/* How much more when CLP finds no point where there is one. */
+#define GIVE_MORE 1e-8
+
+/* What prices y prove: no mixture has sum of y x value over `bound`; rising and held prices add up
+ * to `sum`, the rising ones to 1. So none gives each that is held its level and g, and each that
+ * rises t and g, for a g over (bound - t) / sum. */
+struct certificate {
+	double bound, sum, welfare; /* the last: levels not taken off */
+	bool known;
+};
 
 struct ps_cache_maxmin {
 	struct ps_cache_game *g;
@@ -22,8 +35,10 @@ struct ps_cache_maxmin {
 	double close;
 	bool *held;
 	double *level, *y, *a; /* [n] */
-	double *prices;	       /* [participants] for WELFARE */
-	double *x;	       /* [cap] */
+	double *centre, *z;    /* [n] prices with the best certificate so far; between them and y */
+	struct certificate best;
+	double *prices; /* [participants] for WELFARE */
+	double *x;	/* [cap] */
 	int cap;
 	uint64_t *has;
 };
@@ -37,6 +52,8 @@ void ps_cache_maxmin_free(struct ps_cache_maxmin *m)
 	free(m->level);
 	free(m->y);
 	free(m->a);
+	free(m->centre);
+	free(m->z);
 	free(m->prices);
 	free(m->x);
 	free(m->has);
@@ -51,9 +68,11 @@ static bool allocate(struct ps_cache_maxmin *m)
 	m->level = calloc(n, sizeof(*m->level));
 	m->y = calloc(n, sizeof(*m->y));
 	m->a = calloc(n, sizeof(*m->a));
+	m->centre = calloc(n, sizeof(*m->centre));
+	m->z = calloc(n, sizeof(*m->z));
 	m->prices = calloc((size_t)m->g->n + 1, sizeof(*m->prices));
 	m->has = calloc((size_t)m->g->words, sizeof(*m->has));
-	return m->held && m->level && m->y && m->a && m->prices && m->has;
+	return m->held && m->level && m->y && m->a && m->centre && m->z && m->prices && m->has;
 }
 
 enum ps_status ps_cache_maxmin_new(struct ps_cache_game *g, struct ps_cache_columns *c,
@@ -81,8 +100,9 @@ enum ps_status ps_cache_maxmin_new(struct ps_cache_game *g, struct ps_cache_colu
 void ps_cache_maxmin_hold(struct ps_cache_maxmin *m, int row, double level)
 {
 	m->held[row] = true;
-	m->level[row] = level;
-	ps_cache_clp_hold(m->lp, row, level);
+	m->level[row] = fmax(0, level - fmax(GIVE, m->close / 10));
+	ps_cache_clp_hold(m->lp, row, m->level[row]);
+	m->best.known = false;
 }
 
 /* Columns that came to the set since. */
@@ -100,6 +120,45 @@ static bool catch_up(struct ps_cache_maxmin *m)
 	free(m->x);
 	m->x = malloc((size_t)m->cap * sizeof(*m->x));
 	return m->x != NULL;
+}
+
+/* CLP may lose its way on a basis that is nearly singular, and then say that nothing is feasible.
+ * It begins again without one, and with a little more room each time. */
+static enum ps_status begin_again(struct ps_cache_maxmin *m, double give, struct ps_error *err)
+{
+	struct ps_cache_clp *lp;
+	enum ps_status st = ps_cache_clp_new(m->rows.n, &lp, err);
+
+	if (st != PS_OK)
+		return st;
+	ps_cache_clp_free(m->lp);
+	m->lp = lp;
+	m->in_lp = 0;
+	for (int r = 0; r < m->rows.n; r++) {
+		if (!m->held[r])
+			continue;
+		m->level[r] = fmax(0, m->level[r] - give);
+		ps_cache_clp_hold(lp, r, m->level[r]);
+	}
+	return PS_OK;
+}
+
+static enum ps_status solve_lp(struct ps_cache_maxmin *m, struct ps_error *err)
+{
+	enum { TRIES = 4 };
+	double give = 0;
+
+	for (int i = 0;; i++) {
+		if (!catch_up(m))
+			return ps_error_set(err, PS_ENOMEM, "no memory for a fair plan");
+		enum ps_status st = ps_cache_clp_solve(m->lp, m->x, m->y, err);
+		if (st != PS_EINTERNAL || i == TRIES)
+			return st;
+		st = begin_again(m, give, err);
+		if (st != PS_OK)
+			return st;
+		give = give > 0 ? 4 * give : GIVE_MORE;
+	}
 }
 
 /* What the shares really give, whatever tolerance CLP solved to. */
@@ -122,60 +181,142 @@ static double least(struct ps_cache_maxmin *m)
 	return worst;
 }
 
-/* The rising prices are scaled to 1. Returns sum of y x level of those that are held. */
-static double set_prices(struct ps_cache_maxmin *m)
+/* Rising prices are scaled to a sum of 1; false when none is over 0. */
+static bool scale_prices(const struct ps_cache_maxmin *m, double *y)
 {
-	double rising = 0, held = 0;
+	double rising = 0;
 
 	for (int r = 0; r < m->rows.n; r++)
-		rising += m->held[r] ? 0 : m->y[r];
-	memset(m->prices, 0, (size_t)m->g->n * sizeof(*m->prices));
-	for (int r = 0; r < m->rows.n; r++) {
-		m->y[r] = rising > 0 ? m->y[r] / rising : 0;
-		held += m->held[r] ? m->y[r] * m->level[r] : 0;
-		m->prices[m->rows.who[r]] += m->y[r] * m->rows.scale[r];
-	}
-	return rising > 0 ? held : -INFINITY;
+		rising += m->held[r] ? 0 : y[r];
+	for (int r = 0; r < m->rows.n; r++)
+		y[r] = rising > 0 ? y[r] / rising : 0;
+	return rising > 0;
 }
 
-/* Any prices prove a bound: t <= max over S of sum y a(S) - sum of y x level. *ret_column is the S
- * that was found; false: no memory. */
-static bool price(struct ps_cache_maxmin *m, double value, double *ret_bound, int *ret_column)
+static double gap_of(const struct ps_cache_maxmin *m, const struct certificate *c, double value)
 {
-	double held = set_prices(m), bound, found;
+	return (c->bound - value) / (m->small ? 1 : c->sum);
+}
+
+/* WELFARE at prices y, whatever they are: t <= max over S of sum y a(S) - sum of y x level. Returns
+ * the column that was found, -1: no memory. *ret_found: what it is worth, less the levels. */
+static int price(struct ps_cache_maxmin *m, const double *y, double tolerance, bool quick,
+		 struct certificate *ret, double *ret_found)
+{
+	double held = 0, bound;
+
+	*ret = (struct certificate){.known = true};
+	memset(m->prices, 0, (size_t)m->g->n * sizeof(*m->prices));
+	for (int r = 0; r < m->rows.n; r++) {
+		held += m->held[r] ? y[r] * m->level[r] : 0;
+		ret->sum += y[r];
+		m->prices[m->rows.who[r]] += y[r] * m->rows.scale[r];
+	}
+	double found = ps_cache_welfare(m->g, m->prices, tolerance, quick, m->has, &bound);
+	ret->bound = bound - held;
+	ret->welfare = bound;
+	*ret_found = found - held;
+	return ps_cache_columns_add(m->c, m->has);
+}
+
+static void remember(struct ps_cache_maxmin *m, const double *y, const struct certificate *c,
+		     double value)
+{
+	if (m->best.known && gap_of(m, c, value) >= gap_of(m, &m->best, value))
+		return;
+	m->best = *c;
+	memcpy(m->centre, y, (size_t)m->rows.n * sizeof(*y));
+}
+
+/* What a column is worth at y, less the levels. */
+static double worth(const struct ps_cache_maxmin *m, const double *y, int column)
+{
+	const double *a = ps_cache_columns_a(m->c, column);
+	double sum = 0;
+
+	for (int r = 0; r < m->rows.n; r++)
+		sum += y[r] *
+		       (m->rows.scale[r] * a[m->rows.who[r]] - (m->held[r] ? m->level[r] : 0));
+	return sum;
+}
+
+/* New prices swing, and columns of where they swing to are of no use later: those between y and the
+ * best so far are asked first. *ret_new: the column is of use at y. */
+static bool price_between(struct ps_cache_maxmin *m, double value, bool *ret_new)
+{
+	struct certificate c;
+	double found;
 	int known = m->c->n;
 
-	found = ps_cache_welfare(m->g, m->prices, m->small ? 0 : 1e-9, !m->small, m->has, &bound);
-	*ret_column = ps_cache_columns_add(m->c, m->has);
+	for (int r = 0; r < m->rows.n; r++)
+		m->z[r] = SMOOTH * m->centre[r] + (1 - SMOOTH) * m->y[r];
+	int column = price(m, m->z, 1e-9, true, &c, &found);
+	if (column < 0)
+		return false;
+	remember(m, m->z, &c, value);
+	*ret_new = column >= known && worth(m, m->y, column) > value + m->close / 4;
+	return true;
+}
+
+/* *ret_new: a column that was not there; false: no memory. */
+static bool price_here(struct ps_cache_maxmin *m, double value, bool *ret_new)
+{
+	struct certificate c;
+	double found;
+	int known = m->c->n;
+	int column = price(m, m->y, m->small ? 0 : 1e-9, !m->small, &c, &found);
+
 	/* Cut short, with nothing found: the truth is asked for. */
-	if (!m->small && bound - held - value > m->close &&
-	    (*ret_column < known || found - held <= value + m->close / 4)) {
-		/* Prices of those that are held may be large. */
-		(void)ps_cache_welfare(m->g, m->prices, m->close / 10 / fmax(1, bound), false,
-				       m->has, &bound);
-		*ret_column = ps_cache_columns_add(m->c, m->has);
-	}
-	*ret_bound = bound - held;
-	return *ret_column >= 0;
+	if (column >= 0 && !m->small && gap_of(m, &c, value) > m->close &&
+	    (column < known || found <= value + m->close / 4))
+		column = price(m, m->y, 0.1 * m->close / fmax(1, c.welfare / c.sum), false, &c,
+			       &found);
+	remember(m, m->y, &c, value);
+	*ret_new = column >= known;
+	return column >= 0;
+}
+
+static bool price_out(struct ps_cache_maxmin *m, double value, bool *ret_new)
+{
+	*ret_new = false;
+	if (!scale_prices(m, m->y))
+		return true;
+	if (!m->small && m->best.known && !price_between(m, value, ret_new))
+		return false;
+	return *ret_new || price_here(m, value, ret_new);
+}
+
+bool ps_cache_maxmin_begin(struct ps_cache_maxmin *m, const double *prices)
+{
+	struct certificate c;
+	double found;
+
+	for (int r = 0; r < m->rows.n; r++)
+		m->z[r] = prices[m->rows.who[r]] / m->rows.scale[r];
+	if (!scale_prices(m, m->z))
+		return true;
+	if (price(m, m->z, 1e-9, true, &c, &found) < 0)
+		return false;
+	remember(m, m->z, &c, 0);
+	return true;
 }
 
 enum ps_status ps_cache_maxmin_solve(struct ps_cache_maxmin *m, double enough,
 				     struct ps_cache_maxmin_answer *ret, struct ps_error *err)
 {
-	*ret = (struct ps_cache_maxmin_answer){.bound = DBL_MAX, .y = m->y};
+	bool new = true;
+
+	*ret = (struct ps_cache_maxmin_answer){.y = m->y};
 	for (ret->rounds = 1; ret->rounds <= ROUNDS; ret->rounds++) {
-		double bound;
-		int column, known = m->c->n;
-		if (!catch_up(m))
-			return ps_error_set(err, PS_ENOMEM, "no memory for a fair plan");
-		enum ps_status st = ps_cache_clp_solve(m->lp, m->x, m->y, err);
+		enum ps_status st = solve_lp(m, err);
 		if (st != PS_OK)
 			return st;
 		ret->value = least(m);
-		if (!price(m, ret->value, &bound, &column))
+		if (!price_out(m, ret->value, &new))
 			return ps_error_set(err, PS_ENOMEM, "no memory for a fair plan");
-		ret->bound = fmin(ret->bound, bound);
-		if (column < known || ret->bound - ret->value <= m->close * fmax(1, ret->bound) ||
+		ret->bound = m->best.known ? m->best.bound : DBL_MAX;
+		ret->gap = m->best.known ? gap_of(m, &m->best, ret->value) : DBL_MAX;
+		if (!new || ret->gap <= m->close * fmax(1, ret->value) ||
 		    (enough > 0 && (ret->value > enough || ret->bound < enough)))
 			break;
 	}

@@ -15,7 +15,11 @@ struct ps_cache_maxmin_rows {
 
 struct ps_cache_maxmin_answer {
 	double value, bound; /* the least of those that rise, and what no mixture is over */
-	const double *y;     /* [n] their prices: those that rise add up to 1. Borrowed */
+	/* How much more than its level each that is held could have, and each that rises than
+	 * `value`, all at once: at most so much. In small games how much more those that rise could
+	 * have with the others at their levels, which is bound - value. */
+	double gap;
+	const double *y; /* [n] their prices: those that rise add up to 1. Borrowed */
 	int rounds;
 };
 
@@ -31,7 +35,11 @@ void ps_cache_maxmin_free(struct ps_cache_maxmin *m);
  * over or the bound under that. PS_ENOMEM, PS_EINTERNAL. */
 enum ps_status ps_cache_maxmin_solve(struct ps_cache_maxmin *m, double enough,
 				     struct ps_cache_maxmin_answer *ret, struct ps_error *err);
-/* ps_cache_maxmin_hold ends the rise of a row: from here on it is at least `level`. */
+/* ps_cache_maxmin_begin is told prices of the participants that are near to the best: where those
+ * of the first stage are looked for. false: no memory. */
+bool ps_cache_maxmin_begin(struct ps_cache_maxmin *m, const double *prices);
+/* ps_cache_maxmin_hold ends the rise of a row: from here on it is at least `level`, up to 1e-9, in
+ * larger games 2e-8. */
 void ps_cache_maxmin_hold(struct ps_cache_maxmin *m, int row, double level);
 
 #endif

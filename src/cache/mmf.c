@@ -4,17 +4,23 @@
  * that tenant can get no more without taking from one that has no more: it is held at its value
  * from there on. This is exact, where solving again for each tenant asks how little is little.
  */
+#include "cache/fair_internal.h"
 #include "cache/maxmin_internal.h"
 #include "cache/policies_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The duals of a stage add up to 1. Under this a dual may be what is left of the simplex' and the
  * pricing's tolerances; the largest counts in any case. */
 #define TIGHT 1e-3
-/* What a held value may lose in a later stage, for CLP's own tolerance. */
-#define GIVE 1e-9
+/* Beyond so many tenants x models the first stage begins from mixtures that favour the worst off
+ * ever more (fair.c), until the least value is within NEAR of what is possible. */
+enum { LARGE = 20000, MOST_ROUNDS = 2000 };
+#define FIRST_ALPHA 4
+#define LAST_ALPHA  1e6
+#define NEAR	    2e-3
 
 struct mmf {
 	struct ps_cache_game *g;
@@ -71,6 +77,83 @@ static bool start(struct mmf *s, const struct ps_cache_plan *before)
 	return ok;
 }
 
+/* ---- where large ones begin ---- */
+
+static double least(const struct ps_cache_fair *f)
+{
+	double u = INFINITY;
+
+	for (int i = 0; i < f->g->n; i++)
+		u = fmin(u, f->scale[i] * f->v[i]);
+	return u;
+}
+
+/* No mixture has a least value over WELFARE at y / the sum of y_i / scale_i. */
+static double most(const struct ps_cache_fair *f, double welfare)
+{
+	double sum = 0;
+
+	for (int i = 0; i < f->g->n; i++)
+		sum += f->y[i] / f->scale[i];
+	return welfare / sum;
+}
+
+/* At this alpha, to a part of what lies between its mean and the least value. */
+static void favour(struct ps_cache_fair *f, double *bound, int *rounds)
+{
+	double target = 0.3 * log(f->g->n + 1) / f->alpha, gap = 1;
+
+	f->lowest = INFINITY;
+	for (; !f->no_memory && *rounds < MOST_ROUNDS; ++*rounds) {
+		double tolerance = 0.02 * fmin(gap, target);
+		ps_cache_fair_polish(f, fmin(1e-3, tolerance));
+		struct ps_cache_priced r = ps_cache_fair_price(f, fmax(1e-9, tolerance), true);
+		if (f->no_memory)
+			return;
+		gap = r.gap;
+		*bound = fmin(*bound, most(f, (1 + gap) * f->g->sum));
+		if (gap <= target || r.known || r.value <= target)
+			return;
+		ps_cache_fair_mix_in(f, r.column);
+		ps_cache_fair_gather(f, target, gap);
+	}
+}
+
+static bool soften(struct mmf *s, struct ps_cache_fair *f, const struct ps_cache_plan *before)
+{
+	double bound = INFINITY, kept = 0;
+
+	if (before)
+		kept = ps_cache_columns_add_plan(&f->c, before, 0.9);
+	if (kept < 0 || !ps_cache_fair_start_alone(f, 0.1))
+		return false;
+	for (f->alpha = FIRST_ALPHA; f->alpha <= LAST_ALPHA; f->alpha *= 4) {
+		favour(f, &bound, &s->rounds);
+		if (f->no_memory || bound - least(f) <= NEAR * bound)
+			break;
+	}
+	for (int c = 0; c < f->c.n && !f->no_memory; c++)
+		f->no_memory = ps_cache_columns_add(&s->c, ps_cache_columns_has(&f->c, c)) < 0;
+	memcpy(s->y, f->y, (size_t)s->g->n * sizeof(*s->y));
+	return !f->no_memory;
+}
+
+static bool start_large(struct mmf *s, const struct ps_cache_plan *before)
+{
+	struct ps_cache_fair f;
+	bool ok = ps_cache_fair_init(&f, s->g) && soften(s, &f, before);
+
+	ps_cache_fair_fini(&f);
+	return ok;
+}
+
+static bool is_large(const struct mmf *s)
+{
+	return (int64_t)s->g->n * s->g->m > LARGE;
+}
+
+/* ---- stages ---- */
+
 static int hold(struct mmf *s, struct ps_cache_maxmin *m, const struct ps_cache_maxmin_answer *a)
 {
 	double most = 0;
@@ -82,7 +165,7 @@ static int hold(struct mmf *s, struct ps_cache_maxmin *m, const struct ps_cache_
 		if (s->held[i] || a->y[i] < fmin(TIGHT, most))
 			continue;
 		s->held[i] = true;
-		ps_cache_maxmin_hold(m, i, fmax(0, a->value - GIVE));
+		ps_cache_maxmin_hold(m, i, a->value);
 		n++;
 	}
 	return n;
@@ -96,12 +179,14 @@ static enum ps_status stages(struct mmf *s, struct ps_error *err)
 
 	if (st != PS_OK)
 		return st;
+	if (is_large(s) && !ps_cache_maxmin_begin(m, s->y))
+		st = ps_error_set(err, PS_ENOMEM, "no memory for a fair plan");
 	for (int left = s->g->n; left > 0 && st == PS_OK;) {
 		struct ps_cache_maxmin_answer a;
 		st = ps_cache_maxmin_solve(m, 0, &a, err);
 		if (st != PS_OK)
 			break;
-		s->gap = fmax(s->gap, a.bound - a.value);
+		s->gap = fmax(s->gap, a.gap);
 		s->rounds += a.rounds;
 		left -= hold(s, m, &a);
 	}
@@ -112,9 +197,9 @@ static enum ps_status stages(struct mmf *s, struct ps_error *err)
 static enum ps_status run(struct mmf *s, const struct ps_cache_plan *before,
 			  struct ps_cache_plan *ret_plan, struct ps_error *err)
 {
-	enum ps_status st = start(s, before)
-				    ? stages(s, err)
-				    : ps_error_set(err, PS_ENOMEM, "no memory for a fair plan");
+	bool ok = is_large(s) ? start_large(s, before) : start(s, before);
+	enum ps_status st =
+		ok ? stages(s, err) : ps_error_set(err, PS_ENOMEM, "no memory for a fair plan");
 
 	if (st == PS_OK)
 		st = ps_cache_columns_plan(&s->c, ret_plan, err);

@@ -184,8 +184,8 @@ static void head(const struct answer *a, struct ps_strbuf *out)
 		ps_strbuf_puts(out, "That is NOT what was asked for.\n");
 	if (a->shown == PS_CACHE_MMF)
 		ps_strbuf_printf(out,
-				 "Certificate: no stage's least value could be over its own by "
-				 "more than %.2g, by %d knapsacks.\n",
+				 "Certificate: at no level could all who are there have more by "
+				 "over %.2g of what they would have alone, by %d knapsacks.\n",
 				 j->plan.gap, j->plan.priced);
 	if (j->plan.best_error > 1e-9)
 		ps_strbuf_printf(

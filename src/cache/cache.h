@@ -116,6 +116,18 @@ bool ps_cache_wants(const struct ps_cache *c, int item);
 int ps_cache_victims(const struct ps_cache *c, int tenant, int item, int64_t need_bytes, bool rob,
 		     bool (*may_go)(void *ctx, int item), void *ctx, int *ret_items, int room);
 
+/* What keeping an item is worth, for a caller who orders candidates himself. */
+struct ps_cache_worth {
+	bool wanted; /* by the configuration in force of a planned policy */
+	double harm; /* of what is wanted: what others than `tenant` would lose per byte; else 0 */
+	double score, order;
+};
+/* ps_cache_worth_of says what keeping an item is worth to others than `tenant` (-1: to all). O(1);
+ * O(tenants) for what is wanted. */
+struct ps_cache_worth ps_cache_worth_of(const struct ps_cache *c, int tenant, int item);
+/* ps_cache_worth_order compares two as qsort does: the least worth first, 0 when they are equal. */
+int ps_cache_worth_order(const struct ps_cache_worth *a, const struct ps_cache_worth *b);
+
 /* ---- looking at it ---- */
 
 /* ps_cache_demand is what is remembered of a tenant's requests for an item, in requests per epoch

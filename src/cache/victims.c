@@ -19,22 +19,31 @@ bool ps_cache_wants(const struct ps_cache *c, int item)
 /* ---- victims ---- */
 
 struct victim {
-	double harm, score, order;
+	struct ps_cache_worth worth;
 	int item;
 };
+
+static int order_of(double a, double b)
+{
+	return a == b ? 0 : a < b ? -1 : 1;
+}
+
+int ps_cache_worth_order(const struct ps_cache_worth *a, const struct ps_cache_worth *b)
+{
+	int by = order_of(a->harm, b->harm);
+
+	if (by == 0)
+		by = order_of(a->score, b->score);
+	return by == 0 ? order_of(a->order, b->order) : by;
+}
 
 /* The least worth first. */
 static int by_worth(const void *a, const void *b)
 {
 	const struct victim *x = a, *y = b;
+	int by = ps_cache_worth_order(&x->worth, &y->worth);
 
-	if (x->harm != y->harm)
-		return x->harm < y->harm ? -1 : 1;
-	if (x->score != y->score)
-		return x->score < y->score ? -1 : 1;
-	if (x->order != y->order)
-		return x->order < y->order ? -1 : 1;
-	return x->item - y->item;
+	return by == 0 ? x->item - y->item : by;
 }
 
 /* What the others lose per byte, each in parts of what the plan gives it. Never 0: what is wanted
@@ -52,20 +61,33 @@ static double harm_of(const struct ps_cache *c, const struct ps_cache_problem *p
 	return sum / (double)(p->item[item].bytes > 0 ? p->item[item].bytes : 1);
 }
 
+static bool is_wanted(const struct ps_cache *c, int item)
+{
+	return !c->policy->per_request && c->wants && ps_cache_has(c->wants, item);
+}
+
+struct ps_cache_worth ps_cache_worth_of(const struct ps_cache *c, int tenant, int item)
+{
+	struct ps_cache_problem p;
+	struct ps_cache_worth w = {.wanted = is_wanted(c, item),
+				   .score = c->scores.score[item],
+				   .order = c->scores.order[item]};
+
+	ps_cache_problem_of(c, &p);
+	w.harm = w.wanted ? harm_of(c, &p, tenant, item) : 0;
+	return w;
+}
+
 static int candidates(const struct ps_cache *c, int tenant, int item, bool rob,
 		      bool (*may_go)(void *, int), void *ctx, struct victim *ret)
 {
-	struct ps_cache_problem p;
 	int n = 0;
 
-	ps_cache_problem_of(c, &p);
 	for (int j = 0; j < c->items; j++) {
-		bool wanted = !c->policy->per_request && c->wants && ps_cache_has(c->wants, j);
-		if (j == item || !c->item[j].resident || c->item[j].pinned || (wanted && !rob) ||
-		    (may_go && !may_go(ctx, j)))
+		if (j == item || !c->item[j].resident || c->item[j].pinned ||
+		    (!rob && is_wanted(c, j)) || (may_go && !may_go(ctx, j)))
 			continue;
-		ret[n++] = (struct victim){wanted ? harm_of(c, &p, tenant, j) : 0,
-					   c->scores.score[j], c->scores.order[j], j};
+		ret[n++] = (struct victim){ps_cache_worth_of(c, tenant, j), j};
 	}
 	return n;
 }

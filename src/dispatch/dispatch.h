@@ -367,6 +367,7 @@ struct ps_dispatch_memory_view {
 	int64_t used_bytes; /* what counts: loaded, reserved for loads, and not yet gone */
 	int64_t reserved_bytes, leaving_bytes; /* of them */
 	int64_t parked;			       /* requests */
+	int64_t steps; /* looks at models to see who goes and what fits, since the start */
 };
 void ps_dispatch_memory_view_get(const struct ps_dispatch *d,
 				 struct ps_dispatch_memory_view *ret_view);

@@ -13,6 +13,7 @@ struct tenant {
 	struct ps_tenancy_bucket rate;
 	int64_t waiting, running, parked; /* requests */
 	uint64_t hits, cold_starts;
+	bool asked; /* for a model, in this epoch */
 	int64_t load_wait_ns;
 	double load_used;    /* of the loaders' time, by its weight: where its next load starts */
 	double load_backlog; /* of its loads that wait, ns: scratch of forecast.c */

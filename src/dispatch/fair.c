@@ -169,27 +169,30 @@ void fair_recall(struct ps_dispatch *d, int tenant, int item, double requests)
 		ps_cache_set_demand(r->cache, who, r->items[item].fair, requests);
 }
 
-void fair_look(struct ps_dispatch *d)
+void fair_look(struct ps_dispatch *d, int item)
 {
 	struct residency *r = d->residency;
-	for (int i = 0; i < r->n_items; i++) {
-		struct item *it = &r->items[i];
-		bool there = ps_repo_serving(d->config.repo, it->model, it->domain) >= 0;
-		if (there == it->resident)
-			continue;
-		it->resident = there;
-		if (it->fair >= 0)
-			ps_cache_set_resident(r->cache, it->fair, there);
-	}
+	struct item *it = &r->items[item];
+	bool there = ps_repo_serving(d->config.repo, it->model, it->domain) >= 0;
+	if (there == it->resident)
+		return;
+	it->resident = there;
+	if (it->fair >= 0)
+		ps_cache_set_resident(r->cache, it->fair, there);
 }
 
 /* ---- epochs ------------------------------------------------------------------------------- */
 
+bool fair_is_wanted(const struct residency *r, int fair)
+{
+	return is_planned(r) && ps_cache_last(r->cache)->number > 0 &&
+	       ps_cache_wants(r->cache, fair);
+}
+
 bool fair_wants(const struct residency *r, int item)
 {
 	int fair = r->items[item].fair;
-	return fair >= 0 && is_planned(r) && ps_cache_last(r->cache)->number > 0 &&
-	       ps_cache_wants(r->cache, fair);
+	return fair >= 0 && fair_is_wanted(r, fair);
 }
 
 static void failed(struct residency *r, const struct ps_error *why)
@@ -203,7 +206,8 @@ struct ps_cache_job *fair_plan(struct ps_dispatch *d)
 {
 	struct residency *r = d->residency;
 	struct ps_error err;
-	fair_look(d);
+	for (int i = 0; i < r->n_items; i++)
+		fair_look(d, i);
 	if (ps_cache_epoch_begin(r->cache, &r->plan, &err) != PS_OK) {
 		r->plan = NULL;
 		r->epochs++;
@@ -230,53 +234,21 @@ void fair_planned(struct ps_dispatch *d, enum ps_status status, const struct ps_
 
 /* ---- who goes ----------------------------------------------------------------------------- */
 
-struct asked {
-	const struct ps_dispatch *d;
-	struct want *want;
-	bool busy; /* those that run may go, too */
-};
-
-static int instance_of(const struct ps_dispatch *d, int fair)
+int fair_of(const struct ps_dispatch *d, const struct ps_repo_instance *in)
 {
 	const struct residency *r = d->residency;
-	int item = fair < r->n_fair ? r->item_of_fair[fair] : -1;
-	return item < 0 ? -1
-			: ps_repo_serving(d->config.repo, r->items[item].model,
-					  r->items[item].domain);
+	for (int k = 0; k < in->n_users; k++) {
+		int item = item_find(r, in->users[k], in->domain);
+		if (item >= 0 && r->items[item].fair >= 0)
+			return r->items[item].fair;
+	}
+	return -1;
 }
 
-static bool may_go(void *ctx, int fair)
+struct ps_cache_worth fair_worth(struct ps_dispatch *d, int fair, int tenant)
 {
-	const struct asked *a = ctx;
-	int instance = instance_of(a->d, fair);
-	return instance >= 0 && room_may_go(a->d, instance, a->want) &&
-	       (a->busy || ps_repo_instance_get(a->d->config.repo, instance)->holds == 0);
-}
-
-static int ask_for(struct ps_dispatch *d, struct want *w, int64_t bytes, bool busy, bool rob,
-		   int *ret_items, int room)
-{
-	struct residency *r = d->residency;
-	struct asked a = {.d = d, .want = w, .busy = busy};
-	int tenant = w->tenant >= 0 ? tenant_of(d, w->tenant) : -1;
-	int item = w->item >= 0 ? r->items[w->item].fair : -1;
-	return ps_cache_victims(r->cache, tenant, item, bytes, rob, may_go, &a, ret_items, room);
-}
-
-/* Idle ones before busy ones; what is kept by the plan only where somebody waits who could not be
- * served else. */
-int fair_victims(struct ps_dispatch *d, struct want *w, int64_t bytes, int *ret_instances, int room)
-{
-	int n = ask_for(d, w, bytes, false, false, ret_instances, room);
-	if (n == 0)
-		n = ask_for(d, w, bytes, true, false, ret_instances, room);
-	if (n == 0 && w->may_rob)
-		n = ask_for(d, w, bytes, false, true, ret_instances, room);
-	if (n == 0 && w->may_rob)
-		n = ask_for(d, w, bytes, true, true, ret_instances, room);
-	for (int i = 0; i < n; i++)
-		ret_instances[i] = instance_of(d, ret_instances[i]);
-	return n;
+	int who = tenant >= 0 ? tenant_of(d, tenant) : -1;
+	return ps_cache_worth_of(d->residency->cache, who, fair);
 }
 
 /* ---- what can be seen --------------------------------------------------------------------- */

@@ -252,7 +252,8 @@ static void wait_on(struct ps_dispatch *d, struct stock *s, int64_t now_ns)
 }
 
 /* Opens an instance if it fits. True: it does not yet, but what goes for it is on its way. */
-static bool waits_for_eviction(struct ps_dispatch *d, int instance, int64_t now_ns)
+static bool waits_for_eviction(struct ps_dispatch *d, struct census *c, int instance,
+			       int64_t now_ns)
 {
 	struct stock *s = &d->residency->stocks[instance];
 	int item = item_of(d, instance);
@@ -261,14 +262,14 @@ static bool waits_for_eviction(struct ps_dispatch *d, int instance, int64_t now_
 			 .may_rob = item >= 0 && d->residency->items[item].first,
 			 .now_ns = now_ns,
 			 .retry_ns = INT64_MAX};
-	bool fits = room_used(d, instance) + s->reserved_bytes <= d->residency->config.budget_bytes;
-	if (!fits) {
-		bool comes = evict_for(d, instance, s->reserved_bytes, &w);
+	if (c->used_bytes + s->reserved_bytes > d->residency->config.budget_bytes) {
+		bool comes = evict_for(d, c, s->reserved_bytes, &w, false);
 		retry_at(d, &w);
 		if (!comes)
 			wait_on(d, s, now_ns);
 		return comes;
 	}
+	c->used_bytes += s->reserved_bytes;
 	s->waits = false;
 	s->open = true;
 	return false;
@@ -278,9 +279,12 @@ static bool waits_for_eviction(struct ps_dispatch *d, int instance, int64_t now_
 static int next_waiting(struct ps_dispatch *d)
 {
 	struct turn best = {.instance = -1};
+	bool place[] = {[TO_HASH] = has_place(d, TO_HASH),
+			[TO_OPEN] = has_place(d, TO_OPEN),
+			[TO_CONVERT] = has_place(d, TO_CONVERT)};
 	for (int i = 0; i < n_stocks(d); i++) {
 		const struct stock *s = &d->residency->stocks[i];
-		if (!is_current(d, i) || !s->waits || s->seen || !has_place(d, place_of(s)))
+		if (!is_current(d, i) || !s->waits || s->seen || !place[place_of(s)])
 			continue;
 		struct turn t = turn_of(d, i);
 		if (best.instance < 0 || is_before(&t, &best))
@@ -291,14 +295,14 @@ static int next_waiting(struct ps_dispatch *d)
 
 /* A small one does not overtake for ever a large one for which room is being made. Those for which
  * none can be made hold up nobody; nobody goes for a load that would not begin yet. */
-void loads_open(struct ps_dispatch *d, int64_t now_ns)
+void loads_open(struct ps_dispatch *d, struct census *c, int64_t now_ns)
 {
 	int i;
 	for (i = 0; i < n_stocks(d); i++)
 		d->residency->stocks[i].seen = false;
 	while ((i = next_waiting(d)) >= 0) {
 		d->residency->stocks[i].seen = true;
-		if (waits_for_eviction(d, i, now_ns))
+		if (waits_for_eviction(d, c, i, now_ns))
 			return;
 	}
 }
@@ -472,12 +476,45 @@ enum ps_status ps_dispatch_reserve(struct ps_dispatch *d, int instance,
 	return PS_OK;
 }
 
+/* Whether all can stay that has to, though more came in than was forecast. */
+static bool has_room_for(struct ps_dispatch *d, int instance, int64_t bytes)
+{
+	struct stock *s = stock_of(d, instance);
+	struct census *c = census_take(d);
+	struct want w = {.tenant = s ? s->for_tenant : -1,
+			 .item = item_of(d, instance),
+			 .may_rob = true,
+			 .young = true,
+			 .retry_ns = INT64_MAX};
+	int n;
+	if (!s || !c)
+		return true; /* as if nobody had asked */
+	int64_t over = c->used_bytes - c->leaving_bytes - s->reserved_bytes + bytes -
+		       d->residency->config.budget_bytes;
+	if (bytes > s->reserved_bytes && !evict_choose(d, c, over, &w, false, &n))
+		return false;
+	s->reserved_bytes = bytes; /* what others find until it is READY */
+	return true;
+}
+
 enum ps_status ps_dispatch_measured(struct ps_dispatch *d, int instance,
 				    const struct ps_repo_facts *facts, struct ps_error *err)
 {
+	char has[PS_UNITS_SIZE], said[PS_UNITS_SIZE];
 	int64_t bytes = facts->private_bytes + facts->mapped_bytes;
-	if (!d->residency || bytes <= d->residency->config.budget_bytes)
+	if (!d->residency)
 		return PS_OK;
-	note_bytes(d, instance, bytes);
-	return too_big(d, "it holds", bytes, err);
+	if (bytes > d->residency->config.budget_bytes) {
+		note_bytes(d, instance, bytes);
+		return too_big(d, "it holds", bytes, err);
+	}
+	int64_t expected = stock_get(d, instance)->reserved_bytes;
+	if (has_room_for(d, instance, bytes))
+		return PS_OK;
+	note_bytes(d, instance, bytes); /* the next one waits for so much */
+	return ps_error_set(err, PS_EUNAVAIL,
+			    "it holds %s where %s were expected, and what else is loaded is "
+			    "pinned, guaranteed to others or being used",
+			    ps_units_format_bytes(bytes, has),
+			    ps_units_format_bytes(expected, said));
 }

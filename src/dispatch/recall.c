@@ -62,7 +62,7 @@ static int most_wanted(const struct ps_dispatch *d, int64_t room)
 void ps_dispatch_refill(struct ps_dispatch *d)
 {
 	struct residency *r = d->residency;
-	int64_t room = r ? r->config.budget_bytes - room_used(d, -1) : 0;
+	int64_t room = r ? r->config.budget_bytes - room_used(d) : 0;
 	int best;
 	while (r && (best = most_wanted(d, room)) >= 0) {
 		room -= bytes_of(d, &r->items[best]);

@@ -17,9 +17,9 @@ enum ps_status residency_new(struct ps_dispatch *d)
 		return PS_ENOMEM;
 	r->config = d->config.memory;
 	r->retry_ns = r->epoch_ends_ns = INT64_MAX;
-	r->tenants_at = 1;
 	loads_init(r);
 	d->residency = r;
+	residency_new_tenants(d);
 	ps_repo_on_demand(d->config.repo, true);
 	return fair_new(r, r->config.seed);
 }
@@ -36,6 +36,7 @@ void residency_free(struct ps_dispatch *d)
 	free(r->uses);
 	free(r->evictions);
 	free(r->stocks);
+	census_fini(&r->census);
 	free(r->item_of_fair);
 	ps_cache_job_free(r->plan);
 	ps_cache_free(r->cache);
@@ -66,7 +67,12 @@ enum ps_status ps_dispatch_set_memory(struct ps_dispatch *d, const struct ps_dis
 
 void residency_new_tenants(struct ps_dispatch *d)
 {
+	const struct ps_tenancy *t = d->config.tenancy;
 	d->residency->tenants_at++;
+	d->residency->guarantees = false;
+	for (int i = 0; i < ps_tenancy_count(t); i++)
+		if (ps_tenancy_memory_bytes(t, i) > 0)
+			d->residency->guarantees = true;
 }
 
 /* ---- having it loaded --------------------------------------------------------------------- */
@@ -330,9 +336,12 @@ static void settle_item(struct ps_dispatch *d, int item, int64_t now_ns)
 
 void residency_settle(struct ps_dispatch *d, int64_t now_ns)
 {
-	for (int i = 0; i < d->residency->n_items; i++)
+	for (int i = 0; i < d->residency->n_items; i++) {
+		d->residency->steps++;
 		if (d->residency->items[i].fetched_ns || d->residency->items[i].first)
 			settle_item(d, i, now_ns);
+		fair_look(d, i);
+	}
 }
 
 static void end_wait(struct ps_dispatch *d, struct ps_dispatch_request *r, int64_t now_ns)
@@ -445,7 +454,7 @@ struct ps_dispatch_action residency_tick(struct ps_dispatch *d, int64_t now_ns)
 		return tell_next(d, r->told_first, now_ns);
 	if (epoch_ends_ns(r) <= now_ns) {
 		r->epoch_ends_ns = INT64_MAX; /* until somebody asks again */
-		usage_decay(r);
+		usage_decay(d);
 		struct ps_cache_job *plan = fair_plan(d);
 		if (plan)
 			return (struct ps_dispatch_action){.kind = PS_DISPATCH_PLAN, .plan = plan};

@@ -71,8 +71,40 @@ struct stock {
 	int for_tenant;
 };
 
+/* An instance, in a census. */
+struct look {
+	int64_t private_bytes; /* that it holds; 0: it is not loaded */
+	int head;	       /* the first that maps the same file, perhaps itself; -1: none */
+	int mappers, stay;     /* of a head: who maps it; who of them was not evicted */
+	int64_t mapped_bytes;  /* of a head */
+};
+
+/* One that may go. */
+struct candidate {
+	int instance, rank;
+	struct ps_cache_worth worth;
+	int64_t used_ns, bytes;
+};
+
+/* What all instances hold, added up in one walk; kept up to date while victims are taken. */
+struct census {
+	int64_t used_bytes, reserved_bytes, leaving_bytes, pinned_bytes;
+	struct look *look; /* by instance */
+	int *table;	   /* of heads, by content */
+	int *waiting;	   /* instances whose load waits for room */
+	int *undated;	   /* that are READY since when nobody has said yet */
+	int n_waiting, n_undated, n_open, room;
+	struct candidate *candidates;
+	int64_t *kept;	/* by tenant: of models that it uses and that stay */
+	uint64_t *seen; /* by tenant: by the last look at an instance */
+	uint64_t stamp;
+	int tenants;
+};
+
 struct residency {
 	struct ps_dispatch_memory config;
+	struct census census;
+	int64_t steps; /* looks at an instance, a use or a pair to be ordered: for tests */
 	struct item *items;
 	int n_items, cap_items;
 	struct use *uses;
@@ -116,43 +148,62 @@ int item_find(const struct residency *r, int model, int domain);
 int item_need(struct residency *r, int model, int domain);
 /* usage_note counts a request for an item. */
 void usage_note(struct ps_dispatch *d, int tenant, int item, double requests, int64_t now_ns);
-/* usage_decay halves all demand. */
-void usage_decay(struct residency *r);
+/* usage_decay halves all demand, at the end of an epoch. */
+void usage_decay(struct ps_dispatch *d);
 /* usage_main returns the tenant that asks most for the items of an instance, or -1. */
 int usage_main(const struct ps_dispatch *d, int instance);
-/* usage_of says whether a tenant asks for one of them. */
-bool usage_of(const struct ps_dispatch *d, int instance, int tenant);
+/* usage_tenants calls `each` once for every tenant that asks for one of them, with the bytes that
+ * the instance holds. After census_take. */
+void usage_tenants(const struct ps_dispatch *d, int instance,
+		   void (*each)(void *ctx, int tenant, int64_t bytes), void *ctx);
 /* usage_evicted counts an eviction. */
 void usage_evicted(struct residency *r, int by, int of);
 
 /* room.c */
-/* room_used adds up what counts, without what `except` has reserved (-1: nothing is left out). */
-int64_t room_used(const struct ps_dispatch *d, int except);
-/* room_bytes returns what an instance would give back. */
-int64_t room_bytes(const struct ps_dispatch *d, int instance);
 /* stock_of returns the books of an instance; NULL: no memory. */
 struct stock *stock_of(struct ps_dispatch *d, int instance);
 /* stock_get returns what is known of it, without making books. */
 const struct stock *stock_get(const struct ps_dispatch *d, int instance);
-/* room_leaving adds up what was evicted and is not gone. */
-int64_t room_leaving(const struct ps_dispatch *d);
+/* census_take adds up what counts, in one walk; NULL: no memory. Good until the repository or the
+ * reservations change. O(instances + uses of guaranteed memory). */
+struct census *census_take(const struct ps_dispatch *d);
+void census_fini(struct census *c);
+/* room_used returns a new census' used_bytes. */
+int64_t room_used(const struct ps_dispatch *d);
+bool instance_is_pinned(const struct ps_dispatch *d, const struct ps_repo_instance *in);
 
 /* For whom room is wanted. */
 struct want {
-	int tenant;   /* -1: nobody's; the budget is exceeded, or nobody waits */
-	int item;     /* -1: none */
-	bool must;    /* also what has just come, or is guaranteed: it does not fit at all */
-	bool may_rob; /* somebody waits: also what the plan keeps */
+	int tenant;	     /* -1: nobody's; the budget is exceeded, or nobody waits */
+	int item;	     /* -1: none */
+	bool may_rob;	     /* somebody waits: also what the plan keeps */
+	bool young;	     /* also what has just come */
+	bool rob_guarantees; /* also what is guaranteed: it does not fit at all */
 	int64_t now_ns;
 	int64_t retry_ns; /* when somebody may go who may not yet; INT64_MAX: nobody */
+	bool awaited;	  /* somebody may go once a request that was told is there */
 };
-/* room_may_go says whether an instance can be evicted now, and else perhaps when. */
+/* room_may_go says whether an instance can be evicted now, and else perhaps when; guarantees are
+ * not its business. */
 bool room_may_go(const struct ps_dispatch *d, int instance, struct want *w);
+/* census_may_lose says whether an instance can go without breaking a guarantee, together with those
+ * that were taken. census_lose takes it, census_put_back undoes that; both return the bytes.
+ * census_gives says how many they would be. */
+bool census_may_lose(const struct ps_dispatch *d, struct census *c, int instance,
+		     const struct want *w);
+int64_t census_gives(const struct census *c, int instance);
+int64_t census_lose(const struct ps_dispatch *d, struct census *c, int instance);
+int64_t census_put_back(const struct ps_dispatch *d, struct census *c, int instance);
 
 /* evict.c */
+/* evict_choose takes those that give `bytes` together out of the census: the first *ret_n of its
+ * candidates. False: there are none, and nothing is taken; with `most`, as many as there are are
+ * taken all the same. O(instances log instances). */
+bool evict_choose(struct ps_dispatch *d, struct census *c, int64_t bytes, struct want *w, bool most,
+		  int *ret_n);
 /* evict_for evicts until `bytes` beside what else counts fit in the budget once all that goes is
- * gone. False: they will not, as things are. Nothing is evicted in vain. */
-bool evict_for(struct ps_dispatch *d, int except, int64_t bytes, struct want *w);
+ * gone. False: they will not, as things are, and nobody goes; `most`: all go that may. */
+bool evict_for(struct ps_dispatch *d, struct census *c, int64_t bytes, struct want *w, bool most);
 
 /* loads.c */
 /* load_begun, _over: an item is to be loaded, for a tenant (-1: none in particular), because it was
@@ -165,7 +216,7 @@ int load_idle_of(const struct ps_dispatch *d, int tenant);
 /* loads_check gives up those that hang. */
 void loads_check(struct ps_dispatch *d, int64_t now_ns);
 /* loads_open lets loads begin for which there is room, and makes room for the next. */
-void loads_open(struct ps_dispatch *d, int64_t now_ns);
+void loads_open(struct ps_dispatch *d, struct census *c, int64_t now_ns);
 
 /* forecast.c */
 void loads_init(struct residency *r);
@@ -193,16 +244,19 @@ void fair_item(struct ps_dispatch *d, int item);
 void fair_join(struct ps_dispatch *d, int item, int with);
 void fair_ask(struct ps_dispatch *d, int tenant, int item);
 void fair_recall(struct ps_dispatch *d, int tenant, int item, double requests);
-/* fair_look tells the policy what is there. */
-void fair_look(struct ps_dispatch *d);
+/* fair_look tells the policy whether an item is there. */
+void fair_look(struct ps_dispatch *d, int item);
 /* fair_plan begins an epoch's plan, NULL: there is nothing to plan; fair_planned ends it.
  * fair_wants says whether the policy wants an item kept. */
 struct ps_cache_job *fair_plan(struct ps_dispatch *d);
 void fair_planned(struct ps_dispatch *d, enum ps_status status, const struct ps_error *why);
 bool fair_wants(const struct residency *r, int item);
-/* fair_victims names instances that give `bytes` together, at most `room`; 0: there are none. */
-int fair_victims(struct ps_dispatch *d, struct want *w, int64_t bytes, int *ret_instances,
-		 int room);
+bool fair_is_wanted(const struct residency *r, int fair);
+/* fair_of returns the number that the policy has for what an instance serves; -1: it does not know
+ * it. */
+int fair_of(const struct ps_dispatch *d, const struct ps_repo_instance *in);
+/* fair_worth says what keeping it is worth to others than a tenant (-1: to all). */
+struct ps_cache_worth fair_worth(struct ps_dispatch *d, int fair, int tenant);
 
 /* recall.c */
 /* residency_fetch_wanted fetches what the policy wants kept and is on disk. */
@@ -215,7 +269,8 @@ enum ps_status residency_fetch(struct ps_dispatch *d, int item, int tenant, bool
 			       int64_t now_ns);
 /* residency_tell: tick tells all that are parked for an item to go on, or that they are refused. */
 void residency_tell(struct ps_dispatch *d, int item, bool good);
-/* residency_settle looks who of the parked can go on, or has to be told otherwise. */
+/* residency_settle looks who of the parked can go on, or has to be told otherwise, and tells the
+ * policy what is there. */
 void residency_settle(struct ps_dispatch *d, int64_t now_ns);
 
 #endif

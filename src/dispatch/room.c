@@ -1,13 +1,13 @@
-/* What takes memory, and who has to go. Memory counts from the moment that a load may begin until
- * its instance is closed: a mapped file once for all instances of one content.
+/* What takes memory, and what may go. Memory counts from the moment that a load may begin until its
+ * instance is closed: a mapped file once for all instances of one content. All of it is added up in
+ * one walk over the instances, the census.
  */
-#include "base/units.h"
 #include "dispatch/residency_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what counts -------------------------------------------------------------------------- */
+/* ---- the books of an instance ------------------------------------------------------------- */
 
 struct stock *stock_of(struct ps_dispatch *d, int instance)
 {
@@ -41,9 +41,52 @@ const struct stock *stock_get(const struct ps_dispatch *d, int instance)
 	return &r->stocks[instance];
 }
 
-static int64_t reserved_bytes(const struct stock *s)
+/* ---- the census --------------------------------------------------------------------------- */
+
+void census_fini(struct census *c)
 {
-	return s->waits || s->no_room ? 0 : s->reserved_bytes;
+	free(c->look);
+	free(c->table);
+	free(c->waiting);
+	free(c->undated);
+	free(c->candidates);
+	free(c->kept);
+	free(c->seen);
+	*c = (struct census){0};
+}
+
+static bool longer(void *array, int n, size_t size)
+{
+	void **p = array;
+	void *more = realloc(*p, (size_t)n * size);
+	if (more)
+		*p = more;
+	return more != NULL;
+}
+
+/* Room for all instances and tenants that there are. */
+static bool has_room(struct census *c, int instances, int tenants)
+{
+	int n = c->room ? c->room : 16;
+	while (n < instances)
+		n *= 2;
+	if (n > c->room) {
+		if (!longer(&c->look, n, sizeof *c->look) ||
+		    !longer(&c->table, 2 * n, sizeof *c->table) ||
+		    !longer(&c->waiting, n, sizeof *c->waiting) ||
+		    !longer(&c->undated, n, sizeof *c->undated) ||
+		    !longer(&c->candidates, n, sizeof *c->candidates))
+			return false;
+		c->room = n;
+	}
+	if (tenants <= c->tenants)
+		return true;
+	if (!longer(&c->kept, tenants, sizeof *c->kept) ||
+	    !longer(&c->seen, tenants, sizeof *c->seen))
+		return false;
+	for (; c->tenants < tenants; c->tenants++)
+		c->seen[c->tenants] = 0;
+	return true;
 }
 
 static bool is_held(const struct ps_repo_instance *in)
@@ -51,67 +94,113 @@ static bool is_held(const struct ps_repo_instance *in)
 	return in->state == PS_REPO_INSTANCE_READY || in->state == PS_REPO_INSTANCE_UNLOADING;
 }
 
-static bool same_content(const struct ps_repo_instance *a, const struct ps_repo_instance *b)
-{
-	return a->hashed && b->hashed && memcmp(a->hash, b->hash, sizeof a->hash) == 0;
-}
-
-/* Whether another instance maps the same file: one before this one, or any. */
-static bool is_mapped_too(const struct ps_dispatch *d, int instance, int until)
-{
-	const struct ps_repo *repo = d->config.repo;
-	const struct ps_repo_instance *in = ps_repo_instance_get(repo, instance);
-	for (int i = 0; in->facts.mapped_bytes > 0 && i < until; i++) {
-		const struct ps_repo_instance *o = ps_repo_instance_get(repo, i);
-		if (i != instance && is_held(o) && o->facts.mapped_bytes > 0 && same_content(in, o))
-			return true;
-	}
-	return false;
-}
-
-int64_t room_used(const struct ps_dispatch *d, int except)
-{
-	const struct ps_repo *repo = d->config.repo;
-	int64_t sum = 0;
-	for (int i = 0; i < ps_repo_instances(repo); i++) {
-		const struct ps_repo_instance *in = ps_repo_instance_get(repo, i);
-		if (is_held(in)) {
-			sum += in->facts.private_bytes;
-			sum += is_mapped_too(d, i, i) ? 0 : in->facts.mapped_bytes;
-		} else if (in->state == PS_REPO_INSTANCE_LOADING && i != except) {
-			sum += reserved_bytes(stock_get(d, i));
-		}
-	}
-	return sum;
-}
-
-int64_t room_bytes(const struct ps_dispatch *d, int instance)
+/* The first that maps the same file. */
+static int head_of(const struct ps_dispatch *d, struct census *c, int instance)
 {
 	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
-	if (!is_held(in))
-		return 0;
-	bool shared = is_mapped_too(d, instance, ps_repo_instances(d->config.repo));
-	return in->facts.private_bytes + (shared ? 0 : in->facts.mapped_bytes);
+	size_t mask = 2 * (size_t)c->room - 1;
+	uint64_t key;
+	if (!in->hashed)
+		return instance;
+	memcpy(&key, in->hash, sizeof key);
+	for (size_t at = key & mask;; at = (at + 1) & mask) {
+		int other = c->table[at];
+		if (other < 0)
+			return c->table[at] = instance;
+		if (memcmp(ps_repo_instance_get(d->config.repo, other)->hash, in->hash,
+			   sizeof in->hash) == 0)
+			return other;
+	}
 }
 
-/* What was evicted and is not gone: it has no users, and drains or is being closed. */
-static bool is_leaving(const struct ps_repo_instance *in)
+/* What was evicted and is not gone has no users: it drains, or is being closed. */
+static void count_held(const struct ps_dispatch *d, struct census *c, int instance)
 {
-	return is_held(in) && in->n_users == 0;
+	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
+	struct look *l = &c->look[instance];
+	bool stays = in->n_users > 0;
+	l->private_bytes = in->facts.private_bytes;
+	c->used_bytes += l->private_bytes;
+	c->leaving_bytes += stays ? 0 : l->private_bytes;
+	if (in->facts.mapped_bytes == 0)
+		return;
+	l->head = head_of(d, c, instance);
+	struct look *head = &c->look[l->head];
+	if (head->mappers++ == 0) {
+		head->mapped_bytes = in->facts.mapped_bytes;
+		c->used_bytes += head->mapped_bytes;
+		c->leaving_bytes += head->mapped_bytes; /* until one is found that stays */
+	}
+	if (stays && head->stay++ == 0)
+		c->leaving_bytes -= head->mapped_bytes;
 }
 
-int64_t room_leaving(const struct ps_dispatch *d)
+static void count_loading(const struct ps_dispatch *d, struct census *c, int instance)
 {
-	int64_t sum = 0;
-	for (int i = 0; i < ps_repo_instances(d->config.repo); i++)
-		if (is_leaving(ps_repo_instance_get(d->config.repo, i)))
-			sum += room_bytes(d, i);
-	return sum;
+	const struct stock *s = stock_get(d, instance);
+	if (s->waits)
+		c->waiting[c->n_waiting++] = instance;
+	c->n_open += s->open;
+	if (s->waits || s->no_room)
+		return;
+	c->reserved_bytes += s->reserved_bytes;
+	c->used_bytes += s->reserved_bytes;
+}
+
+/* Its own bytes, as those who use it count them: others may map the same file. */
+static int64_t bytes_of(const struct ps_repo_instance *in)
+{
+	return in->facts.private_bytes + in->facts.mapped_bytes;
+}
+
+static void keep(void *ctx, int tenant, int64_t bytes)
+{
+	struct census *c = ctx;
+	c->kept[tenant] += bytes;
+}
+
+struct census *census_take(const struct ps_dispatch *d)
+{
+	struct residency *r = d->residency;
+	struct census *c = &r->census;
+	int n = ps_repo_instances(d->config.repo);
+	if (!has_room(c, n, d->n_tenants))
+		return NULL;
+	c->used_bytes = c->reserved_bytes = c->leaving_bytes = c->pinned_bytes = 0;
+	c->n_waiting = c->n_undated = c->n_open = 0;
+	for (int i = 0; i < 2 * c->room; i++)
+		c->table[i] = -1;
+	for (int t = 0; t < c->tenants; t++)
+		c->kept[t] = 0;
+	for (int i = 0; i < n; i++)
+		c->look[i] = (struct look){.head = -1};
+	for (int i = 0; i < n; i++) {
+		const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, i);
+		r->steps++;
+		if (in->state == PS_REPO_INSTANCE_LOADING)
+			count_loading(d, c, i);
+		if (!is_held(in))
+			continue;
+		count_held(d, c, i);
+		if (in->state == PS_REPO_INSTANCE_READY && !stock_get(d, i)->timed)
+			c->undated[c->n_undated++] = i;
+		if (instance_is_pinned(d, in))
+			c->pinned_bytes += bytes_of(in);
+		if (r->guarantees && in->n_users > 0)
+			usage_tenants(d, i, keep, c);
+	}
+	return c;
+}
+
+int64_t room_used(const struct ps_dispatch *d)
+{
+	const struct census *c = census_take(d);
+	return c ? c->used_bytes : INT64_MAX;
 }
 
 /* ---- who may go --------------------------------------------------------------------------- */
 
-static bool is_pinned(const struct ps_dispatch *d, const struct ps_repo_instance *in)
+bool instance_is_pinned(const struct ps_dispatch *d, const struct ps_repo_instance *in)
 {
 	for (int k = 0; k < in->n_users; k++)
 		if (ps_repo_get(d->config.repo, in->users[k])->config->pinned)
@@ -130,41 +219,97 @@ static bool is_awaited(const struct ps_dispatch *d, const struct ps_repo_instanc
 	return false;
 }
 
-static int64_t resident_of(const struct ps_dispatch *d, int tenant)
-{
-	struct ps_dispatch_residency_view v;
-	ps_dispatch_residency_view_get(d, tenant, &v);
-	return v.resident_bytes;
-}
-
-/* Nobody but the tenant itself takes it below its guarantee. */
-static bool is_guaranteed(const struct ps_dispatch *d, int instance, int for_tenant)
-{
-	const struct ps_tenancy *t = d->config.tenancy;
-	for (int i = 0; d->residency->guarantees && i < ps_tenancy_count(t); i++) {
-		int64_t guaranteed = ps_tenancy_memory_bytes(t, i);
-		if (guaranteed == 0 || i == for_tenant || !usage_of(d, instance, i))
-			continue;
-		if (resident_of(d, i) - room_bytes(d, instance) < guaranteed)
-			return true;
-	}
-	return false;
-}
-
 bool room_may_go(const struct ps_dispatch *d, int instance, struct want *w)
 {
 	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
-	if (in->state != PS_REPO_INSTANCE_READY || in->n_users == 0 || is_pinned(d, in) ||
-	    is_awaited(d, in) || (!w->must && is_guaranteed(d, instance, w->tenant)))
+	if (in->state != PS_REPO_INSTANCE_READY || in->n_users == 0 || instance_is_pinned(d, in))
 		return false;
+	if (is_awaited(d, in)) {
+		w->awaited = true;
+		return false;
+	}
 	const struct stock *s = stock_get(d, instance);
 	int64_t until_ns = s->timed ? s->ready_ns + d->residency->config.min_residency_ns
 				    : w->now_ns + d->residency->config.min_residency_ns;
-	if (w->must || until_ns <= w->now_ns)
+	if (w->young || until_ns <= w->now_ns)
 		return true;
 	if (until_ns < w->retry_ns)
 		w->retry_ns = until_ns;
 	return false;
+}
+
+/* ---- taking several ----------------------------------------------------------------------- */
+
+struct loss {
+	const struct ps_dispatch *d;
+	struct census *c;
+	int for_tenant;
+	bool breaks; /* a guarantee */
+};
+
+static void check_loss(void *ctx, int tenant, int64_t bytes)
+{
+	struct loss *l = ctx;
+	const struct ps_tenancy *t = l->d->config.tenancy;
+	int64_t guaranteed = tenant < ps_tenancy_count(t) ? ps_tenancy_memory_bytes(t, tenant) : 0;
+	if (guaranteed > 0 && tenant != l->for_tenant && l->c->kept[tenant] - bytes < guaranteed)
+		l->breaks = true;
+}
+
+static void lose(void *ctx, int tenant, int64_t bytes)
+{
+	struct loss *l = ctx;
+	l->c->kept[tenant] -= bytes;
+}
+
+static void have(void *ctx, int tenant, int64_t bytes)
+{
+	struct loss *l = ctx;
+	l->c->kept[tenant] += bytes;
+}
+
+/* Nobody but the tenant itself is taken below its guarantee: by the instance together with those
+ * that were taken before. */
+bool census_may_lose(const struct ps_dispatch *d, struct census *c, int instance,
+		     const struct want *w)
+{
+	struct loss l = {.d = d, .c = c, .for_tenant = w->tenant};
+	if (!w->rob_guarantees && d->residency->guarantees)
+		usage_tenants(d, instance, check_loss, &l);
+	return !l.breaks;
+}
+
+int64_t census_gives(const struct census *c, int instance)
+{
+	const struct look *l = &c->look[instance];
+	bool last = l->head >= 0 && c->look[l->head].stay == 1;
+	return l->private_bytes + (last ? c->look[l->head].mapped_bytes : 0);
+}
+
+int64_t census_lose(const struct ps_dispatch *d, struct census *c, int instance)
+{
+	struct look *l = &c->look[instance];
+	struct loss loss = {.c = c};
+	int64_t gives = census_gives(c, instance);
+	if (l->head >= 0)
+		c->look[l->head].stay--;
+	if (d->residency->guarantees)
+		usage_tenants(d, instance, lose, &loss);
+	c->leaving_bytes += gives;
+	return gives;
+}
+
+int64_t census_put_back(const struct ps_dispatch *d, struct census *c, int instance)
+{
+	struct look *l = &c->look[instance];
+	struct loss loss = {.c = c};
+	if (l->head >= 0)
+		c->look[l->head].stay++;
+	if (d->residency->guarantees)
+		usage_tenants(d, instance, have, &loss);
+	int64_t gave = census_gives(c, instance);
+	c->leaving_bytes -= gave;
+	return gave;
 }
 
 /* ---- what can be seen --------------------------------------------------------------------- */
@@ -175,10 +320,12 @@ void ps_dispatch_memory_view_get(const struct ps_dispatch *d,
 	*ret_view = (struct ps_dispatch_memory_view){.parked = d->parked};
 	if (!d->residency)
 		return;
+	const struct census *c = census_take(d);
 	ret_view->budget_bytes = d->residency->config.budget_bytes;
-	ret_view->used_bytes = room_used(d, -1);
-	ret_view->leaving_bytes = room_leaving(d);
-	for (int i = 0; i < ps_repo_instances(d->config.repo); i++)
-		if (ps_repo_instance_get(d->config.repo, i)->state == PS_REPO_INSTANCE_LOADING)
-			ret_view->reserved_bytes += reserved_bytes(stock_get(d, i));
+	ret_view->steps = d->residency->steps;
+	if (!c)
+		return;
+	ret_view->used_bytes = c->used_bytes;
+	ret_view->leaving_bytes = c->leaving_bytes;
+	ret_view->reserved_bytes = c->reserved_bytes;
 }

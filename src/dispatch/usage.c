@@ -128,19 +128,30 @@ void usage_note(struct ps_dispatch *d, int tenant, int item, double requests, in
 	struct use *u = use_need(r, tenant, item);
 	if (u)
 		u->demand += requests;
+	d->tenants[tenant].asked = true;
 	if (now_ns > r->items[item].used_ns)
 		r->items[item].used_ns = now_ns;
 	if (r->epoch_ends_ns == INT64_MAX)
 		r->epoch_ends_ns = now_ns + r->config.epoch_ns;
 }
 
-void usage_decay(struct residency *r)
+/* Of a tenant that is silent and has a guarantee so much stays that it is known what that is for.
+ */
+void usage_decay(struct ps_dispatch *d)
 {
+	struct residency *r = d->residency;
+	const struct ps_tenancy *t = d->config.tenancy;
 	for (int i = 0; i < r->n_uses; i++) {
-		r->uses[i].demand *= 0.5;
-		if (r->uses[i].demand < FORGOTTEN)
-			r->uses[i].demand = 0;
+		struct use *u = &r->uses[i];
+		bool silent = u->tenant < ps_tenancy_count(t) && !d->tenants[u->tenant].asked &&
+			      ps_tenancy_memory_bytes(t, u->tenant) > 0;
+		double least = silent && u->demand > 0 ? FORGOTTEN : 0;
+		u->demand *= 0.5;
+		if (u->demand < FORGOTTEN)
+			u->demand = least;
 	}
+	for (int i = 0; i < d->n_tenants; i++)
+		d->tenants[i].asked = false;
 }
 
 static int item_of_user(const struct ps_dispatch *d, const struct ps_repo_instance *in, int user)
@@ -165,9 +176,31 @@ int usage_main(const struct ps_dispatch *d, int instance)
 	return tenant;
 }
 
-bool usage_of(const struct ps_dispatch *d, int instance, int tenant)
+void usage_tenants(const struct ps_dispatch *d, int instance,
+		   void (*each)(void *ctx, int tenant, int64_t bytes), void *ctx)
 {
 	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
+	struct residency *r = d->residency;
+	struct census *c = &r->census;
+	int64_t bytes = in->facts.private_bytes + in->facts.mapped_bytes;
+	c->stamp++;
+	for (int k = 0; k < in->n_users; k++) {
+		int item = item_of_user(d, in, k);
+		for (int u = item < 0 ? -1 : r->items[item].first_use; u >= 0;
+		     u = r->uses[u].next) {
+			int tenant = r->uses[u].tenant;
+			r->steps++;
+			if (!(r->uses[u].demand > 0) || tenant >= c->tenants ||
+			    c->seen[tenant] == c->stamp)
+				continue;
+			c->seen[tenant] = c->stamp;
+			each(ctx, tenant, bytes);
+		}
+	}
+}
+
+static bool usage_of(const struct ps_dispatch *d, const struct ps_repo_instance *in, int tenant)
+{
 	const struct residency *r = d->residency;
 	for (int k = 0; k < in->n_users; k++) {
 		int item = item_of_user(d, in, k);
@@ -214,7 +247,10 @@ void ps_dispatch_residency_view_get(const struct ps_dispatch *d, int tenant,
 	ret_view->hits = t->hits;
 	ret_view->cold_starts = t->cold_starts;
 	ret_view->load_wait_ns = t->load_wait_ns;
-	for (int i = 0; i < ps_repo_instances(d->config.repo); i++)
-		if (usage_of(d, i, tenant))
-			ret_view->resident_bytes += room_bytes(d, i);
+	for (int i = 0; i < ps_repo_instances(d->config.repo); i++) {
+		const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, i);
+		if (in->state == PS_REPO_INSTANCE_READY && usage_of(d, in, tenant))
+			ret_view->resident_bytes +=
+				in->facts.private_bytes + in->facts.mapped_bytes;
+	}
 }

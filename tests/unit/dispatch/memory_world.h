@@ -12,7 +12,11 @@
 #define MS  INT64_C(1000000)
 #define SEC INT64_C(1000000000)
 
-enum { A, B, TENANTS, MODELS = 6, LANES = 2, MANY = 64 };
+#ifndef WORLD_MODELS
+#define WORLD_MODELS 6
+#endif
+
+enum { A, B, TENANTS, MODELS = WORLD_MODELS, LANES = 2, MANY = 64 };
 
 struct machine {
 	struct ps_tenancy *tenancy;
@@ -26,9 +30,10 @@ struct machine {
 	int64_t takes_ns[MODELS];   /* to open; 0: 100 ms */
 	bool converts[MODELS];
 	int max_loading; /* 0: 1 */
-	unsigned char content[MODELS];
+	int content[MODELS];
 	int opening[MANY], n_opening; /* instances */
-	int closing[MANY], n_closing;
+	int closing[MODELS + MANY], n_closing;
+	bool many; /* models: the repository is not checked at each step */
 	struct ps_dispatch_request *resumed[MANY], *refused[MANY];
 	int n_resumed, n_refused, n_opened;
 	struct ps_error err, why;
@@ -94,7 +99,7 @@ static inline void start_machine(struct machine *m, const struct ps_dispatch_mem
 			ps_repo_put(m->repo, name, 1, NULL, NULL, 0, &m->models[i], &m->err),
 			PS_OK);
 		m->bytes[i] = 10;
-		m->content[i] = (unsigned char)i;
+		m->content[i] = i + 1;
 		if (i < pinned)
 			set_pinned(m, i);
 		assert_int_equal(ps_repo_want(m->repo, m->models[i], PS_REPO_SHARED, true), PS_OK);
@@ -120,7 +125,8 @@ static inline int model_of(const struct machine *m, int instance)
 static inline void begin_load(struct machine *m, int instance)
 {
 	int k = model_of(m, instance);
-	unsigned char hash[PS_REPO_HASH_SIZE] = {m->content[k]};
+	unsigned char hash[PS_REPO_HASH_SIZE] = {0};
+	memcpy(hash, &m->content[k], sizeof m->content[k]);
 	const struct ps_dispatch_need need = {.resident_bytes =
 						      m->says[k] ? m->says[k] : m->bytes[k],
 					      .load_bytes = m->load_takes[k],
@@ -182,7 +188,8 @@ static inline void kick(struct machine *m)
 		}
 	}
 	take_ticks(m);
-	assert_int_equal(ps_repo_check(m->repo, &m->err), PS_OK);
+	if (!m->many)
+		assert_int_equal(ps_repo_check(m->repo, &m->err), PS_OK);
 }
 
 static inline void end_load_at(struct machine *m, int place, enum ps_status status)

@@ -149,9 +149,9 @@ static void look_ahead(struct queue_ahead *q, int64_t now_ns)
 	struct residency *r = q->d->residency;
 	for (int t = 0; t < q->d->n_tenants; t++)
 		q->d->tenants[t].load_backlog = 0;
-	for (int i = 0; i < r->n_items; i++) {
-		const struct item *it = &r->items[i];
-		if (it == q->me || !it->fetched_ns || it->own_converts != q->converts || it->hangs)
+	for (int i = 0; i < r->n_under_way; i++) {
+		const struct item *it = &r->items[r->under_way[i]];
+		if (it == q->me || it->own_converts != q->converts || it->hangs)
 			continue;
 		bool earlier = !q->me->fetched_ns || it->turn < q->me->turn;
 		if (it->active_ns)

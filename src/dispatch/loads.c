@@ -134,6 +134,10 @@ void load_begun(struct ps_dispatch *d, int item, int tenant, bool asked, int64_t
 {
 	struct residency *r = d->residency;
 	struct item *it = &r->items[item];
+	if (it->fetched_ns == 0) {
+		it->way = r->n_under_way++;
+		r->under_way[it->way] = item;
+	}
 	it->for_tenant = tenant;
 	it->asked = asked;
 	it->fetched_ns = now_ns > 0 ? now_ns : 1;
@@ -144,8 +148,13 @@ void load_begun(struct ps_dispatch *d, int item, int tenant, bool asked, int64_t
 	r->loads_due = true;
 }
 
-void load_over(struct item *it)
+void load_over(struct residency *r, struct item *it)
 {
+	if (it->fetched_ns != 0) {
+		int last = r->under_way[--r->n_under_way];
+		r->under_way[it->way] = last;
+		r->items[last].way = it->way;
+	}
 	it->fetched_ns = it->own_ns = it->active_ns = 0;
 	it->hangs = false;
 }
@@ -160,10 +169,9 @@ void load_failed(struct residency *r, struct item *it, int64_t now_ns)
 int load_idle_of(const struct ps_dispatch *d, int tenant)
 {
 	int n = 0;
-	for (int i = 0; i < d->residency->n_items; i++) {
-		const struct item *it = &d->residency->items[i];
-		n += it->fetched_ns && !it->active_ns && !it->first && it->asked &&
-		     it->for_tenant == tenant;
+	for (int i = 0; i < d->residency->n_under_way; i++) {
+		const struct item *it = &d->residency->items[d->residency->under_way[i]];
+		n += !it->active_ns && !it->first && it->asked && it->for_tenant == tenant;
 	}
 	return n;
 }
@@ -375,7 +383,7 @@ static void loaded(struct ps_dispatch *d, struct item *it, const struct ps_repo_
 		   bool converted)
 {
 	int64_t ns = facts->open_ns > facts->load_ns ? facts->open_ns : facts->load_ns;
-	load_over(it);
+	load_over(d->residency, it);
 	it->of = ps_repo_get(d->config.repo, it->model)->identity;
 	it->bytes = facts->private_bytes + facts->mapped_bytes;
 	*(converted ? &it->convert_ns : &it->open_ns) = ns > 0 ? ns : 1;

@@ -33,6 +33,7 @@ void residency_free(struct ps_dispatch *d)
 	index_fini(&r->use_of);
 	index_fini(&r->eviction_of);
 	free(r->items);
+	free(r->under_way);
 	free(r->uses);
 	free(r->evictions);
 	free(r->stocks);
@@ -98,7 +99,7 @@ enum ps_status residency_fetch(struct ps_dispatch *d, int item, int tenant, bool
 		return PS_OK;
 	}
 	enum ps_status s = ps_repo_fetch(d->config.repo, it->model, it->domain);
-	load_over(it);
+	load_over(r, it);
 	if (s == PS_OK)
 		load_begun(d, item, tenant, asked, now_ns);
 	return s;
@@ -321,7 +322,7 @@ static void settle_item(struct ps_dispatch *d, int item, int64_t now_ns)
 	bool uncounted = it->fetched_ns != 0 && !it->hangs; /* else it was, when it hung */
 	if (state == PS_REPO_LOADING)
 		return;
-	load_over(it);
+	load_over(r, it);
 	if (state == PS_REPO_FAILED && uncounted)
 		load_failed(r, it, now_ns);
 	else if (state == PS_REPO_READY)

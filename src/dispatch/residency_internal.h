@@ -37,6 +37,7 @@ struct item {
 	int for_tenant;	    /* who had it loaded; -1: nobody in particular */
 	bool asked;	    /* somebody asked for it, and be it the operator; else nobody did */
 	int64_t fetched_ns; /* when; 0: nothing is under way. Then: */
+	int way;	    /* its place in `under_way` */
 	uint64_t turn;	    /* rises with each that is fetched */
 	int64_t own_ns;	    /* what its step, or all that is left, is expected to take by itself */
 	int64_t active_ns;  /* since when a step goes on; 0: it waits */
@@ -107,6 +108,7 @@ struct residency {
 	int64_t steps; /* looks at an instance, a use or a pair to be ordered: for tests */
 	struct item *items;
 	int n_items, cap_items;
+	int *under_way, n_under_way, cap_under_way; /* items whose loads are; room for all */
 	struct use *uses;
 	int n_uses, cap_uses;
 	struct ps_dispatch_evictions *evictions;
@@ -209,7 +211,7 @@ bool evict_for(struct ps_dispatch *d, struct census *c, int64_t bytes, struct wa
 /* load_begun, _over: an item is to be loaded, for a tenant (-1: none in particular), because it was
  * `asked` for or not; it is, or will not be. load_failed counts. */
 void load_begun(struct ps_dispatch *d, int item, int tenant, bool asked, int64_t now_ns);
-void load_over(struct item *it);
+void load_over(struct residency *r, struct item *it);
 void load_failed(struct residency *r, struct item *it, int64_t now_ns);
 /* load_idle_of counts a tenant's loads that wait for their turn, and nobody for them. */
 int load_idle_of(const struct ps_dispatch *d, int tenant);
@@ -231,7 +233,8 @@ int64_t load_hash_ns(const struct ps_dispatch *d, const struct item *it);
 int64_t load_open_ns(const struct ps_dispatch *d, const struct item *it, bool converts);
 int64_t load_expected_ns(const struct ps_dispatch *d, const struct item *it);
 /* load_wait_ns returns in what time its load is expected to be over, if nothing new comes before
- * it; where it is not under way, as if `tenant` asked for it now. O(items + tenants). */
+ * it; where it is not under way, as if `tenant` asked for it now. O(what is under way + tenants).
+ */
 int64_t load_wait_ns(struct ps_dispatch *d, const struct item *it, int tenant, int64_t now_ns);
 
 /* fair.c */

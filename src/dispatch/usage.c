@@ -98,6 +98,7 @@ int item_need(struct residency *r, int model, int domain)
 	if (found >= 0)
 		return found;
 	if (!has_room((void **)&r->items, &r->cap_items, r->n_items, sizeof *r->items) ||
+	    !has_room((void **)&r->under_way, &r->cap_under_way, r->n_items, sizeof(int)) ||
 	    index_put(&r->item_of, key_of(model, domain), r->n_items) != PS_OK)
 		return -1;
 	r->items[r->n_items] = (struct item){

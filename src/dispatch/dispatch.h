@@ -181,7 +181,8 @@ struct ps_dispatch_action {
 	struct ps_dispatch_batch *batch;
 	struct ps_dispatch_request *request;
 	const struct ps_error *why; /* REFUSE: borrowed until the next call */
-	struct ps_cache_job *plan;  /* PLAN: dispatch's still */
+	struct ps_cache_job *plan;  /* PLAN: dispatch's still, */
+	uint64_t plan_number;	    /* and its number, for planned */
 	int64_t wait_ns;	    /* REFUSE: when to come again; 0: unknown */
 };
 
@@ -352,10 +353,11 @@ enum ps_status ps_dispatch_measured(struct ps_dispatch *d, int instance,
 /* ps_dispatch_make_room evicts what has to go and looks who of the parked can go on. Call it before
  * load_next, whenever something was loaded, unloaded or changed in the repository. */
 void ps_dispatch_make_room(struct ps_dispatch *d, int64_t now_ns);
-/* ps_dispatch_planned says that a PLAN was run (`why`: not read with PS_OK), and takes it up. Then
- * LOADS is due. */
-void ps_dispatch_planned(struct ps_dispatch *d, enum ps_status status, const struct ps_error *why,
-			 int64_t now_ns);
+/* ps_dispatch_planned says that the PLAN of that number was run (`why`: not read with PS_OK), and
+ * takes it up. Then LOADS is due. No other PLAN comes before, however long it takes; another number
+ * than that of the plan under way does nothing. */
+void ps_dispatch_planned(struct ps_dispatch *d, uint64_t number, enum ps_status status,
+			 const struct ps_error *why, int64_t now_ns);
 /* ps_dispatch_recall tells, after a restart, of demand that is remembered: requests per second. */
 void ps_dispatch_recall(struct ps_dispatch *d, int tenant, int model, double rps);
 /* ps_dispatch_refill fetches what is asked for most, as far as its size is known (`bytes` of the

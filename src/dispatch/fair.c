@@ -20,8 +20,8 @@ static bool is_planned(const struct residency *r)
 	return !ps_cache_policy_get(r->config.policy)->per_request;
 }
 
-/* A planned policy leaves room for the largest model: anybody's can be loaded beside what it keeps.
- */
+/* A planned policy leaves room for the largest model up to half of the budget: anybody's such can
+ * be loaded beside what it keeps. */
 static int64_t capacity(const struct residency *r)
 {
 	int64_t kept = is_planned(r) ? r->largest_bytes : 0;
@@ -111,6 +111,13 @@ static void drop_item(struct residency *r, int item)
 			r->items[i].fair = -1;
 }
 
+/* For one that takes more than half of the memory the others' plan does not stay so small: it is
+ * loaded through what they keep. */
+static bool counts_as_largest(const struct ps_dispatch *d, int64_t bytes)
+{
+	return bytes <= room_most(d) / 2;
+}
+
 void fair_item(struct ps_dispatch *d, int item)
 {
 	struct residency *r = d->residency;
@@ -119,7 +126,11 @@ void fair_item(struct ps_dispatch *d, int item)
 	struct ps_error err;
 	char key[KEY_SIZE];
 	int fair;
-	if (v.bytes > r->largest_bytes) {
+	if (!v.pinned && (v.bytes > room_most(d) || it->needs_bytes > room_most(d))) {
+		drop_item(r, item); /* it never fits */
+		return;
+	}
+	if (v.bytes > r->largest_bytes && counts_as_largest(d, v.bytes)) {
 		r->largest_bytes = v.bytes;
 		fair_set_capacity(r);
 	}
@@ -202,12 +213,29 @@ static void failed(struct residency *r, const struct ps_error *why)
 	r->failed_epochs++;
 }
 
+/* What is there, and how large the largest is that may be kept. */
+static void look_at_all(struct ps_dispatch *d)
+{
+	struct residency *r = d->residency;
+	r->largest_bytes = 0;
+	for (int i = 0; i < r->n_items; i++) {
+		int64_t bytes = values_of(d, &r->items[i]).bytes;
+		fair_look(d, i);
+		if (r->items[i].fair >= 0 && bytes > r->largest_bytes &&
+		    counts_as_largest(d, bytes))
+			r->largest_bytes = bytes;
+	}
+	fair_set_capacity(r);
+}
+
 struct ps_cache_job *fair_plan(struct ps_dispatch *d)
 {
 	struct residency *r = d->residency;
 	struct ps_error err;
-	for (int i = 0; i < r->n_items; i++)
-		fair_look(d, i);
+	if (r->plan)
+		return NULL;
+	look_at_all(d);
+	r->plan_number++;
 	if (ps_cache_epoch_begin(r->cache, &r->plan, &err) != PS_OK) {
 		r->plan = NULL;
 		r->epochs++;

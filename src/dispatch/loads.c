@@ -413,13 +413,29 @@ void residency_loaded(struct ps_dispatch *d, int instance, enum ps_status status
 	}
 }
 
-static enum ps_status too_big(const struct ps_dispatch *d, const char *what, int64_t bytes,
+/* It never fits, beside what is pinned. */
+static enum ps_status too_big(struct ps_dispatch *d, const char *what, int64_t bytes,
 			      struct ps_error *err)
 {
-	char need[PS_UNITS_SIZE], has[PS_UNITS_SIZE];
-	return ps_error_set(err, PS_ETOOBIG, "%s %s, and model_memory is %s", what,
+	int64_t budget_bytes = d->residency->config.budget_bytes;
+	int64_t pinned_bytes = budget_bytes - room_most(d);
+	char need[PS_UNITS_SIZE], has[PS_UNITS_SIZE], pinned[PS_UNITS_SIZE];
+	return ps_error_set(err, PS_ETOOBIG, "%s %s, and model_memory is %s%s%s", what,
 			    ps_units_format_bytes(bytes, need),
-			    ps_units_format_bytes(d->residency->config.budget_bytes, has));
+			    ps_units_format_bytes(budget_bytes, has),
+			    pinned_bytes > 0 ? ", pinned models have of it " : "",
+			    pinned_bytes > 0 ? ps_units_format_bytes(pinned_bytes, pinned) : "");
+}
+
+/* Who asks next is refused without another try, until the file or the budget is another one. */
+static void note_needs(struct ps_dispatch *d, int instance, int64_t bytes)
+{
+	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
+	for (int k = 0; k < in->n_users; k++) {
+		int item = item_need(d->residency, in->users[k], in->domain);
+		if (item >= 0)
+			d->residency->items[item].needs_bytes = bytes;
+	}
 }
 
 static void note_bytes(struct ps_dispatch *d, int instance, int64_t bytes)
@@ -470,9 +486,11 @@ enum ps_status ps_dispatch_reserve(struct ps_dispatch *d, int instance,
 	if (!s)
 		return ps_error_set(err, PS_ENOMEM, "out of memory");
 	int64_t bytes = resident_bytes(d, instance, need);
-	if (bytes > d->residency->config.budget_bytes)
+	(void)census_take(d); /* what is pinned may be more than it was */
+	note_needs(d, instance, bytes);
+	if (bytes > room_most(d))
 		return too_big(d, "it is expected to hold", bytes, err);
-	if (need->load_bytes > d->residency->config.budget_bytes)
+	if (need->load_bytes > room_most(d))
 		return too_big(d, "loading it for the first time is expected to take",
 			       need->load_bytes, err);
 	note_need(d, instance, need);
@@ -512,8 +530,10 @@ enum ps_status ps_dispatch_measured(struct ps_dispatch *d, int instance,
 	int64_t bytes = facts->private_bytes + facts->mapped_bytes;
 	if (!d->residency)
 		return PS_OK;
-	if (bytes > d->residency->config.budget_bytes) {
+	(void)census_take(d);
+	if (bytes > room_most(d)) {
 		note_bytes(d, instance, bytes);
+		note_needs(d, instance, bytes);
 		return too_big(d, "it holds", bytes, err);
 	}
 	int64_t expected = stock_get(d, instance)->reserved_bytes;

@@ -192,6 +192,26 @@ static bool is_there(const struct ps_dispatch *d, const struct item *it)
 	return ps_repo_state_of(d->config.repo, it->model, it->domain) == PS_REPO_READY;
 }
 
+/* What was found out about its file: larger than the budget less what is pinned. */
+static enum ps_status never_fits(struct ps_dispatch *d, const struct item *it, struct ps_error *why)
+{
+	const struct ps_repo *repo = d->config.repo;
+	const struct ps_repo_model *m = ps_repo_get(repo, it->model);
+	enum ps_repo_state state = ps_repo_state_of(repo, it->model, it->domain);
+	char needs[PS_UNITS_SIZE], most[PS_UNITS_SIZE];
+	if (state == PS_REPO_FAILED && it->needs_bytes > room_most(d))
+		return ps_error_set(why, PS_EUNAVAIL, "model '%s' failed to load: %s", m->name,
+				    ps_repo_reason(repo, it->model, it->domain)->what);
+	if (state != PS_REPO_ON_DISK || !it->loaded || m->config->pinned ||
+	    it->bytes <= room_most(d) || !ps_repo_identity_equal(&it->of, &m->identity))
+		return PS_OK;
+	return ps_error_set(why, PS_EUNAVAIL,
+			    "model '%s' holds %s when it is loaded, and model_memory has %s for "
+			    "models that are not pinned",
+			    m->name, ps_units_format_bytes(it->bytes, needs),
+			    ps_units_format_bytes(room_most(d), most));
+}
+
 /* Why an item cannot be had; PS_OK in *why: it can. */
 static enum ps_status refusal(struct ps_dispatch *d, const struct item *it, int64_t now_ns,
 			      int64_t *ret_wait_ns, struct ps_error *why)
@@ -209,6 +229,8 @@ static enum ps_status refusal(struct ps_dispatch *d, const struct item *it, int6
 			"model '%s' is not loaded: a load is under way and takes longer "
 			"than load_timeout",
 			name);
+	if (never_fits(d, it, why) != PS_OK)
+		return PS_EUNAVAIL;
 	if (it->failures < PS_DISPATCH_MAX_FAILURES || it->pause_until_ns <= now_ns ||
 	    ps_repo_state_of(repo, it->model, it->domain) != PS_REPO_FAILED)
 		return PS_OK;
@@ -458,7 +480,9 @@ struct ps_dispatch_action residency_tick(struct ps_dispatch *d, int64_t now_ns)
 		usage_decay(d);
 		struct ps_cache_job *plan = fair_plan(d);
 		if (plan)
-			return (struct ps_dispatch_action){.kind = PS_DISPATCH_PLAN, .plan = plan};
+			return (struct ps_dispatch_action){.kind = PS_DISPATCH_PLAN,
+							   .plan = plan,
+							   .plan_number = r->plan_number};
 	}
 	if (!r->loads_due && r->retry_ns > now_ns)
 		return nothing;
@@ -475,10 +499,13 @@ int64_t residency_next_ns(const struct ps_dispatch *d)
 	return r->retry_ns < epoch_ends_ns(r) ? r->retry_ns : epoch_ends_ns(r);
 }
 
-void ps_dispatch_planned(struct ps_dispatch *d, enum ps_status status, const struct ps_error *why,
-			 int64_t now_ns)
+void ps_dispatch_planned(struct ps_dispatch *d, uint64_t number, enum ps_status status,
+			 const struct ps_error *why, int64_t now_ns)
 {
+	struct residency *r = d->residency;
+	if (!r || !r->plan || number != r->plan_number)
+		return;
 	fair_planned(d, status, why);
 	residency_fetch_wanted(d, now_ns);
-	d->residency->loads_due = true;
+	r->loads_due = true;
 }

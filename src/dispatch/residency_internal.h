@@ -33,18 +33,19 @@ struct item {
 	int64_t used_ns;	     /* when it was last asked for */
 	int failures;		     /* in a row */
 	int64_t pause_until_ns;
-	bool hangs;	    /* its load was given up; it may still end */
-	int for_tenant;	    /* who had it loaded; -1: nobody in particular */
-	bool asked;	    /* somebody asked for it, and be it the operator; else nobody did */
-	int64_t fetched_ns; /* when; 0: nothing is under way. Then: */
-	int way;	    /* its place in `under_way` */
-	uint64_t turn;	    /* rises with each that is fetched */
-	int64_t own_ns;	    /* what its step, or all that is left, is expected to take by itself */
-	int64_t active_ns;  /* since when a step goes on; 0: it waits */
-	bool own_converts;  /* it has to be converted, as far as is known */
-	int fair;	    /* cache's number; -1: it does not know it */
-	bool resident;	    /* as cache was told */
-	int resuming;	    /* requests on their way to it */
+	bool hangs;	     /* its load was given up; it may still end */
+	int for_tenant;	     /* who had it loaded; -1: nobody in particular */
+	bool asked;	     /* somebody asked for it, and be it the operator; else nobody did */
+	int64_t fetched_ns;  /* when; 0: nothing is under way. Then: */
+	int way;	     /* its place in `under_way` */
+	uint64_t turn;	     /* rises with each that is fetched */
+	int64_t own_ns;	     /* what its step, or all that is left, is expected to take by itself */
+	int64_t active_ns;   /* since when a step goes on; 0: it waits */
+	bool own_converts;   /* it has to be converted, as far as is known */
+	int fair;	     /* cache's number; -1: it does not know it */
+	int64_t needs_bytes; /* as its last load was forecast, or measured to be too much */
+	bool resident;	     /* as cache was told */
+	int resuming;	     /* requests on their way to it */
 	struct ps_dispatch_request *first, *last; /* parked */
 	int first_use;				  /* of its uses; -1: none */
 };
@@ -122,7 +123,8 @@ struct residency {
 	int n_fair;
 	int64_t largest_bytes;	   /* of any item */
 	uint64_t tenants_at;	   /* one more with each tenancy */
-	struct ps_cache_job *plan; /* under way */
+	struct ps_cache_job *plan; /* under way, */
+	uint64_t plan_number;	   /* and its number */
 	int64_t epochs, failed_epochs;
 	bool epoch_failed; /* the last one */
 	struct ps_error epoch_err;
@@ -170,6 +172,9 @@ const struct stock *stock_get(const struct ps_dispatch *d, int instance);
  * reservations change. O(instances + uses of guaranteed memory). */
 struct census *census_take(const struct ps_dispatch *d);
 void census_fini(struct census *c);
+/* room_most returns what a model that is not pinned can hold at most: the budget less what is
+ * pinned, as of the last census. O(1). */
+int64_t room_most(const struct ps_dispatch *d);
 /* room_used returns a new census' used_bytes. */
 int64_t room_used(const struct ps_dispatch *d);
 bool instance_is_pinned(const struct ps_dispatch *d, const struct ps_repo_instance *in);

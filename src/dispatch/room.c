@@ -192,6 +192,13 @@ struct census *census_take(const struct ps_dispatch *d)
 	return c;
 }
 
+int64_t room_most(const struct ps_dispatch *d)
+{
+	const struct residency *r = d->residency;
+	int64_t most = r->config.budget_bytes - r->census.pinned_bytes;
+	return most > 0 ? most : 0;
+}
+
 int64_t room_used(const struct ps_dispatch *d)
 {
 	const struct census *c = census_take(d);

@@ -516,7 +516,7 @@ void ps_serve_tick(struct ps_evloop_timer *t, int64_t now_ns)
 		if (a.kind == PS_DISPATCH_RESUME)
 			resume(ps_serve_call_of(a.request));
 		if (a.kind == PS_DISPATCH_PLAN)
-			ps_serve_plan(s, a.plan);
+			ps_serve_plan(s, &a);
 		if (a.kind == PS_DISPATCH_LOADS)
 			ps_serve_wake_loaders(s);
 		wake_for(s, &a);

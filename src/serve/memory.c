@@ -175,26 +175,30 @@ struct ps_serve_planning {
 	struct ps_serve_job job;
 	struct ps_serve *server;
 	struct ps_cache_job *plan;
+	uint64_t number;
+	enum ps_status status;
+	struct ps_error err;
 };
 
 static void plan_work(struct ps_serve_job *job)
 {
 	struct ps_serve_planning *p = (struct ps_serve_planning *)job;
-	struct ps_serve *s = p->server;
-	struct ps_error err;
-	enum ps_status status = ps_cache_job_run(p->plan, &err);
-	pthread_mutex_lock(&s->lock);
-	ps_dispatch_planned(s->dispatch, status, &err, ps_clock_now_ns());
-	pthread_mutex_unlock(&s->lock);
+	p->status = ps_cache_job_run(p->plan, &p->err);
 }
 
+/* Not before the job is over: from then on there may be another plan, in the same memory. */
 static void plan_done(struct ps_serve_job *job)
 {
-	ps_serve_wake_loaders(((struct ps_serve_planning *)job)->server);
+	struct ps_serve_planning *p = (struct ps_serve_planning *)job;
+	struct ps_serve *s = p->server;
+	pthread_mutex_lock(&s->lock);
+	ps_dispatch_planned(s->dispatch, p->number, p->status, &p->err, ps_clock_now_ns());
+	pthread_mutex_unlock(&s->lock);
+	ps_serve_wake_loaders(s);
 }
 
 /* Dispatch has one plan under way at a time. */
-void ps_serve_plan(struct ps_serve *s, struct ps_cache_job *plan)
+void ps_serve_plan(struct ps_serve *s, const struct ps_dispatch_action *a)
 {
 	struct ps_error err;
 	if (!s->planning)
@@ -202,14 +206,17 @@ void ps_serve_plan(struct ps_serve *s, struct ps_cache_job *plan)
 	if (!s->planning) {
 		ps_error_set(&err, PS_ENOMEM, "out of memory");
 		pthread_mutex_lock(&s->lock);
-		ps_dispatch_planned(s->dispatch, PS_ENOMEM, &err, ps_clock_now_ns());
+		ps_dispatch_planned(s->dispatch, a->plan_number, PS_ENOMEM, &err,
+				    ps_clock_now_ns());
 		pthread_mutex_unlock(&s->lock);
 		return;
 	}
-	s->planning->job =
-		(struct ps_serve_job){.work = plan_work, .done = plan_done, .loop = s->ios[0].loop};
-	s->planning->server = s;
-	s->planning->plan = plan;
+	*s->planning = (struct ps_serve_planning){
+		.job = {.work = plan_work, .done = plan_done, .loop = s->ios[0].loop},
+		.server = s,
+		.plan = a->plan,
+		.number = a->plan_number,
+	};
 	ps_serve_observe_post(s->observe, &s->planning->job);
 }
 

@@ -143,7 +143,7 @@ enum ps_status ps_serve_need(struct ps_serve *s, const char *path, const struct 
 /* ps_serve_set_memory follows a configuration that was put in force. Any thread but a lane. */
 void ps_serve_set_memory(struct ps_serve *s, const struct ps_serve_config *c);
 /* ps_serve_plan has a PLAN run by the observer's thread. I/O threads. */
-void ps_serve_plan(struct ps_serve *s, struct ps_cache_job *plan);
+void ps_serve_plan(struct ps_serve *s, const struct ps_dispatch_action *a);
 /* ps_serve_say_epoch logs what the policy decided since it was called last. I/O thread 0. */
 void ps_serve_say_epoch(struct ps_serve *s);
 /* ps_serve_recall has loaded again what was asked for before the last start. I/O thread 0. */

@@ -122,11 +122,11 @@ enum ps_status sim_load_done(struct sim *s, struct sim_load *l)
 	return sim_loads(s);
 }
 
-void sim_plan(struct sim *s, struct ps_cache_job *plan)
+void sim_plan(struct sim *s, const struct ps_dispatch_action *a)
 {
 	struct ps_error err;
-	enum ps_status status = ps_cache_job_run(plan, &err);
-	ps_dispatch_planned(s->dispatch, status, &err, s->now_ns);
+	enum ps_status status = ps_cache_job_run(a->plan, &err);
+	ps_dispatch_planned(s->dispatch, a->plan_number, status, &err, s->now_ns);
 }
 
 void sim_loads_fini(struct sim *s)

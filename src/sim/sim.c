@@ -292,7 +292,7 @@ static enum ps_status perform(struct sim *s, const struct ps_dispatch_action *a)
 	else if (a->kind == PS_DISPATCH_RESUME)
 		status = resume(s, REQUEST_OF(a->request));
 	else if (a->kind == PS_DISPATCH_PLAN)
-		sim_plan(s, a->plan);
+		sim_plan(s, a);
 	else if (a->kind == PS_DISPATCH_LOADS)
 		status = sim_loads(s);
 	else if (a->kind == PS_DISPATCH_CANCEL)

@@ -101,7 +101,7 @@ int sim_source_model(struct sim *s, struct sim_source *o);
  * next one. Then what is due is ticked. PS_ENOMEM. */
 enum ps_status sim_loads(struct sim *s);
 /* sim_plan runs a plan, which takes no time. */
-void sim_plan(struct sim *s, struct ps_cache_job *plan);
+void sim_plan(struct sim *s, const struct ps_dispatch_action *a);
 enum ps_status sim_load_done(struct sim *s, struct sim_load *l);
 void sim_loads_fini(struct sim *s);
 

@@ -153,7 +153,7 @@ static inline void take_ticks(struct machine *m)
 	while ((a = ps_dispatch_tick(m->d, m->now)).kind != PS_DISPATCH_NOTHING) {
 		if (a.kind == PS_DISPATCH_PLAN) {
 			enum ps_status s = ps_cache_job_run(a.plan, &m->err);
-			ps_dispatch_planned(m->d, s, &m->err, m->now);
+			ps_dispatch_planned(m->d, a.plan_number, s, &m->err, m->now);
 		}
 		if (a.kind == PS_DISPATCH_RESUME)
 			m->resumed[m->n_resumed++ % MANY] = a.request;

@@ -172,12 +172,12 @@ static void the_pinned_stay(void **state)
 	assert_true(is_there(&m, 0) && is_there(&m, 1));
 	assert_int_equal(await(&m, &r, A, 2, 0), PS_OK);
 	assert_int_equal(m.n_closing + m.n_opening, 0);
-	m.now += 60 * SEC;
-	take_ticks(&m);
-	assert_int_equal(m.n_refused, 1);
+	assert_int_equal(m.n_refused, 1); /* at once: it never fits */
 	assert_int_equal(r.account.status, PS_EUNAVAIL);
 	assert_int_equal(r.account.reason, PS_DISPATCH_REASON_LOADING);
-	assert_string_equal(m.why.what, "model 'm2' was not loaded within 60.0 s");
+	assert_string_equal(m.why.what,
+			    "model 'm2' failed to load: it is expected to hold 10 B, and "
+			    "model_memory is 20 B, pinned models have of it 20 B");
 	stop_machine(&m);
 }
 
@@ -187,12 +187,11 @@ static void no_room_is_nobody_elses_trouble(void **state)
 	(void)state;
 	struct ps_dispatch_memory memory = budget(25);
 	struct machine m;
-	start_machine(&m, &memory, 0, 0, 1);
+	start_machine(&m, &memory, 10, 0, 0);
 	struct ps_dispatch_request a, b;
-	kick(&m);
-	end_load(&m, PS_OK); /* 10 of 25 for good */
+	have(&m, A, 0); /* 10 of 25 are guaranteed */
 	m.bytes[1] = 20;
-	assert_int_equal(await(&m, &a, A, 1, 0), PS_OK);
+	assert_int_equal(await(&m, &a, B, 1, 0), PS_OK);
 	assert_int_equal(m.n_opening + m.n_closing, 0);
 	assert_int_equal(await(&m, &b, B, 2, 0), PS_OK);
 	assert_int_equal(m.n_opening, 1);
@@ -543,6 +542,103 @@ static void the_plan_is_not_touched_by_what_it_does_not_want(void **state)
 	stop_machine(&m);
 }
 
+/* What can never fit takes nothing from anybody's plan, and is asked for in vain at once. */
+static void what_never_fits_is_in_no_plan(void **state)
+{
+	(void)state;
+	struct ps_dispatch_memory memory = budget(30);
+	memory.policy = PS_CACHE_PF;
+	struct machine m;
+	start_machine(&m, &memory, 0, 0, 0);
+	struct ps_dispatch_request r;
+	struct ps_repo_identity large = {.bytes = 29, .ino = 1};
+	m.bytes[3] = 31;
+	assert_int_equal(ps_repo_put(m.repo, "m3", 1, "large", &large, 0, NULL, &m.err), PS_OK);
+	have(&m, A, 0);
+	have(&m, A, 1);
+	assert_int_equal(await(&m, &r, B, 3, 0), PS_OK);
+	assert_int_equal(m.n_refused, 1);
+	for (int i = 0; i < 3; i++) { /* nothing is tried */
+		assert_int_equal(await(&m, &r, B, 3, 0), PS_EUNAVAIL);
+		assert_string_equal(m.err.what,
+				    "model 'm3' failed to load: it is expected to hold 31 B, and "
+				    "model_memory is 30 B");
+		assert_int_equal(m.n_opening, 0);
+	}
+	end_epoch(&m);
+	struct ps_dispatch_fairness f;
+	assert_true(ps_dispatch_fairness(m.d, A, &f));
+	/* Both of its models, of 10 bytes each: 20 are kept beside the room of the largest. */
+	assert_true(f.given_s > 1.9 * f.alone_s / 2 && is_there(&m, 0) && is_there(&m, 1));
+	int models[MODELS], n;
+	assert_true(ps_dispatch_configuration(m.d, 0, models, MODELS, &n) > 0);
+	assert_int_equal(n, 2);
+	/* Nor does one that fits, but only just, take the memory of others' plans. */
+	m.bytes[4] = 29;
+	have(&m, B, 4);
+	have(&m, A, 0);
+	for (int i = 0; i < 50; i++)
+		use(&m, A, 0);
+	end_epoch(&m);
+	while (m.n_opening + m.n_closing > 0)
+		m.n_closing > 0 ? end_unload(&m) : end_load(&m, PS_OK);
+	assert_true(is_there(&m, 0));
+	assert_true(ps_dispatch_configuration(m.d, 0, models, MODELS, &n) > 0);
+	assert_true(n >= 1);
+	/* With another budget it is another question. */
+	struct ps_dispatch_memory more = budget(31);
+	more.policy = PS_CACHE_PF;
+	assert_int_equal(ps_dispatch_set_memory(m.d, &more, &m.err), PS_OK);
+	m.now += 300 * SEC;
+	assert_int_equal(await(&m, &r, B, 3, 0), PS_OK);
+	ps_dispatch_cancel(m.d, &r, m.now);
+	stop_machine(&m);
+}
+
+/* A plan that takes longer than an epoch: there is no other one before its answer, which is taken
+ * up once, and by its number. */
+static void one_plan_at_a_time(void **state)
+{
+	(void)state;
+	struct ps_dispatch_memory memory = budget(30);
+	memory.policy = PS_CACHE_PF;
+	struct machine m;
+	start_machine(&m, &memory, 0, 0, 0);
+	struct ps_dispatch_action a, plan = {.kind = PS_DISPATCH_NOTHING};
+	struct ps_dispatch_policy_view v;
+	have(&m, A, 0);
+	for (int epoch = 0; epoch < 5; epoch++) {
+		m.now += 10 * SEC;
+		while ((a = ps_dispatch_tick(m.d, m.now)).kind != PS_DISPATCH_NOTHING) {
+			if (a.kind != PS_DISPATCH_PLAN)
+				continue;
+			assert_int_equal(plan.kind, PS_DISPATCH_NOTHING);
+			plan = a;
+		}
+		struct ps_dispatch_request r;
+		ps_dispatch_request_init(&r, A, m.models[0]);
+		assert_int_equal(ps_dispatch_arrive(m.d, &r, m.now, &a, &m.err), PS_OK);
+		a = ps_dispatch_lane_free(m.d, 0, m.now);
+		ps_dispatch_finish(m.d, a.batch, PS_OK, m.now, m.now);
+	}
+	assert_int_equal(plan.kind, PS_DISPATCH_PLAN);
+	enum ps_status s = ps_cache_job_run(plan.plan, &m.err);
+	ps_dispatch_planned(m.d, plan.plan_number - 1, s, &m.err, m.now);
+	ps_dispatch_policy_view_get(m.d, &v);
+	assert_int_equal(v.epochs, 0);
+	ps_dispatch_planned(m.d, plan.plan_number, s, &m.err, m.now);
+	ps_dispatch_policy_view_get(m.d, &v);
+	assert_int_equal(v.epochs, 1);
+	ps_dispatch_planned(m.d, plan.plan_number, s, &m.err, m.now); /* its job is gone */
+	ps_dispatch_policy_view_get(m.d, &v);
+	assert_int_equal(v.epochs, 1);
+	uint64_t first = plan.plan_number;
+	while ((a = ps_dispatch_tick(m.d, m.now)).kind != PS_DISPATCH_NOTHING)
+		plan = a.kind == PS_DISPATCH_PLAN ? a : plan;
+	assert_true(plan.plan_number > first);
+	stop_machine(&m);
+}
+
 /* What the plan keeps goes for a request that could not be served else. */
 static void the_plan_gives_way_before_a_refusal(void **state)
 {
@@ -694,6 +790,8 @@ int main(void)
 		cmocka_unit_test(an_unload_ends_the_wait),
 		cmocka_unit_test(what_was_asked_for_most_comes_back),
 		cmocka_unit_test(the_plan_is_not_touched_by_what_it_does_not_want),
+		cmocka_unit_test(what_never_fits_is_in_no_plan),
+		cmocka_unit_test(one_plan_at_a_time),
 		cmocka_unit_test(the_plan_gives_way_before_a_refusal),
 		cmocka_unit_test(the_budget_holds_whatever_happens),
 	};

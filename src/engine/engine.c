@@ -1,6 +1,6 @@
 #include "engine/engine.h"
 #include "engine/engine_internal.h"
-#include "engine/rnn/node.h"
+#include "engine/rnn/layers.h"
 
 #include <string.h>
 

@@ -146,9 +146,10 @@ struct ps_engine_ops {
 	 * Blocks for as long as loading takes. */
 	enum ps_status (*open)(struct ps_engine *e, const struct ps_engine_open *open,
 			       struct ps_engine_instance **ret_instance, struct ps_error *err);
-	/* need forecasts what opening takes; `e` NULL: by the file alone, as if for the first time.
-	 * Blocks as ps_engine_hash does. NULL: this engine has no forecast. Errors of open. */
-	enum ps_status (*need)(struct ps_engine *e, const char *path,
+	/* need forecasts what that opening takes; `e` NULL: by the file alone, as if for the first
+	 * time. Blocks as ps_engine_hash does. NULL: this engine has no forecast. Errors of open.
+	 */
+	enum ps_status (*need)(struct ps_engine *e, const struct ps_engine_open *open,
 			       struct ps_engine_need *ret_need, struct ps_error *err);
 	void (*describe)(const struct ps_engine_instance *i, struct ps_engine_describe *ret);
 	void (*memory)(const struct ps_engine_instance *i, struct ps_engine_memory *ret);

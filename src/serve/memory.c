@@ -281,22 +281,24 @@ void ps_serve_set_memory(struct ps_serve *s, const struct ps_serve_config *c)
 
 /* --- what opening takes --- */
 
-static enum ps_status need_of(struct ps_engine *e, const struct ps_engine_ops *ops,
-			      const char *path, struct ps_engine_need *ret_need,
-			      struct ps_error *err)
+static enum ps_status need_of(const struct ps_serve_engine *e, const char *path,
+			      const struct ps_repo_rnn *rnn, bool wide,
+			      struct ps_engine_need *ret_need, struct ps_error *err)
 {
+	const struct ps_engine_open open = {.path = path, .wide = wide, .rnn = rnn->precision};
 	*ret_need = (struct ps_engine_need){0};
-	return ops && ops->need ? ops->need(e, path, ret_need, err) : PS_OK;
+	return e->ops && e->ops->need ? e->ops->need(e->engine, &open, ret_need, err) : PS_OK;
 }
 
 enum ps_status ps_serve_check_size(const struct ps_dispatch_memory *m, const char *path,
-				   struct ps_error *err)
+				   const struct ps_repo_rnn *rnn, struct ps_error *err)
 {
+	const struct ps_serve_engine any = {
+		.ops = m->budget_bytes > 0 ? ps_engine_for_model(path, rnn->precision) : NULL};
 	struct ps_engine_need need;
 	struct ps_error own;
 	char takes[PS_UNITS_SIZE], budget[PS_UNITS_SIZE];
-	if (m->budget_bytes == 0 ||
-	    need_of(NULL, ps_engine_for_path(path), path, &need, &own) != PS_OK ||
+	if (m->budget_bytes == 0 || need_of(&any, path, rnn, false, &need, &own) != PS_OK ||
 	    need.resident_bytes <= m->budget_bytes)
 		return PS_OK; /* what is wrong with the file, loading says */
 	return ps_error_set(err, PS_ETOOBIG,
@@ -310,7 +312,7 @@ enum ps_status ps_serve_need(struct ps_serve *s, const char *path, const struct 
 {
 	struct ps_serve_engine engine = {0};
 	enum ps_status status = ps_serve_engine_for(s, path, rnn, &engine, err);
-	return status == PS_OK ? need_of(engine.engine, engine.ops, path, ret_need, err) : status;
+	return status == PS_OK ? need_of(&engine, path, rnn, s->width > 1, ret_need, err) : status;
 }
 
 /* --- calls that wait for their model: their I/O thread --- */

@@ -166,8 +166,9 @@ static void check_sizes(const struct applied *a, struct ps_repo_listing *l)
 	for (int i = 0; i < l->n_entries; i++) {
 		struct ps_repo_entry *e = &l->entries[i];
 		for (int k = 0; e->status == PS_OK && k < e->n_files; k++)
-			e->status = ps_serve_check_size(
-				&a->memory, l->files[e->first_file + k].path, &e->error);
+			e->status =
+				ps_serve_check_size(&a->memory, l->files[e->first_file + k].path,
+						    &e->config.rnn, &e->error);
 	}
 }
 
@@ -218,8 +219,11 @@ static enum ps_status identify_files(struct applied *a)
 		if (!m[i].path)
 			continue;
 		status = ps_repo_identify(m[i].path, &a->identities[i], a->err);
+		struct ps_repo_rnn rnn = {0};
+		if (status == PS_OK && m[i].rnn > 0)
+			status = ps_repo_rnn_parse(ps_serve_rnn_choices[m[i].rnn], &rnn, a->err);
 		if (status == PS_OK)
-			status = ps_serve_check_size(&a->memory, m[i].path, a->err);
+			status = ps_serve_check_size(&a->memory, m[i].path, &rnn, a->err);
 		if (status != PS_OK)
 			ps_serve_config_at(a->config, &m[i].where, "models", a->err);
 	}

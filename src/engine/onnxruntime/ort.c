@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/rnn/facts.h"
 #include "engine/rnn/tune.h"
 
 #include <malloc.h>
@@ -114,12 +115,33 @@ static enum ps_status find_team(struct ps_engine *e, bool wide, struct ps_error 
 		       : st;
 }
 
-/* Under the engine's lock. */
+/* Loading has threads of its own, as many as wide runs: it may be at a low priority, and who waits
+ * for the team of the runs must not wait for that. Under the engine's lock. */
+static enum ps_status take_with_teams(struct ps_engine_instance *i,
+				      const struct ps_engine_open *open, bool wide,
+				      struct ps_error *err)
+{
+	struct ps_engine *e = i->engine;
+	struct ps_ort_rnn_teams teams = {0};
+	enum ps_status st = find_team(e, wide, err);
+
+	if (st == PS_OK && wide) {
+		teams.wide = e->rnn_team;
+		teams.tuner = e->rnn_tuner;
+		st = ps_rnn_team_new(ps_rnn_team_threads(e->rnn_team), &e->cpus, &teams.loading,
+				     err);
+	}
+	if (st == PS_OK)
+		st = ps_ort_rnn_open(&e->api, open, &teams, &i->rnn, err);
+	ps_rnn_team_free(teams.loading);
+	return st;
+}
+
+/* What other loads wait for begins here: a model without such layers never comes so far. */
 static enum ps_status take_recurrent(struct ps_engine_instance *i,
 				     const struct ps_engine_open *open, bool wide,
 				     struct ps_error *err)
 {
-	struct ps_engine *e = i->engine;
 	enum ps_status st;
 
 	if (!open->rnn || !open->rnn[0])
@@ -130,10 +152,9 @@ static enum ps_status take_recurrent(struct ps_engine_instance *i,
 		       open->path);
 		return PS_OK;
 	}
-	st = find_team(e, wide, err);
-	if (st == PS_OK)
-		st = ps_ort_rnn_open(&e->api, open, wide ? e->rnn_team : NULL,
-				     wide ? e->rnn_tuner : NULL, &i->rnn, err);
+	pthread_mutex_lock(&i->engine->lock);
+	st = take_with_teams(i, open, wide, err);
+	pthread_mutex_unlock(&i->engine->lock);
 	if (st != PS_OK && err && !err->where[0])
 		ps_error_where(err, "%s", open->path);
 	return st;
@@ -157,7 +178,7 @@ static enum ps_status open_sessions(struct ps_engine_instance *i, const char *pa
 	i->memory.private_bytes = anonymous_bytes() - before;
 	if (i->memory.private_bytes < 0)
 		i->memory.private_bytes = 0; /* others gave memory back meanwhile */
-	i->memory.footprint_bytes = (int64_t)ps_ort_rnn_bytes(i->rnn);
+	i->memory.footprint_bytes = ps_ort_rnn_bytes(i->rnn);
 	i->memory.private_bytes += i->memory.footprint_bytes;
 	i->memory.mapped_bytes = i->map ? (int64_t)i->map->map_bytes : 0;
 	if (i->gpu >= 0)
@@ -193,9 +214,7 @@ static enum ps_status load(struct ps_engine_instance *i, const struct ps_engine_
 	bool wide = open->wide && i->engine->wide_threads > 1 && i->gpu < 0;
 	enum ps_status st;
 
-	pthread_mutex_lock(&i->engine->lock);
 	st = take_recurrent(i, open, wide, err);
-	pthread_mutex_unlock(&i->engine->lock);
 	if (st != PS_OK)
 		return st;
 	st = attempt(i, open->path, wide, err);
@@ -267,20 +286,56 @@ static void ort_close(struct ps_engine_instance *i)
 enum { LITTLE = 2 << 20 };
 static const double CONVERSION = 2.6, MARGIN = 1.06;
 
-static enum ps_status ort_need(struct ps_engine *e, const char *path,
+/* A model whose recurrent layers are ours: they are packed first, then what is left of the file is
+ * converted. Whether that was done before, nobody knows until it is written. */
+static void need_of_recurrent(struct ps_engine *e, const struct ps_engine_open *open,
+			      const struct ps_rnn_facts *f, struct ps_engine_need *ret)
+{
+	int threads = e && open->wide && e->wide_threads > 1 ? e->wide_threads : 1;
+	int64_t rest = f->file_bytes - f->weight_bytes, layers = f->packed_bytes;
+	int64_t packing = f->file_bytes + rest + f->most_bytes;
+	int64_t converting = rest + (int64_t)(CONVERSION * (double)rest);
+
+	layers += threads * f->run_bytes;
+	ret->resident_bytes = layers + (int64_t)(MARGIN * (double)rest) + LITTLE;
+	ret->load_bytes = layers + (packing > converting ? packing : converting) + LITTLE;
+	ret->file_bytes = f->file_bytes;
+	ret->converts = !e || e->cache_dir;
+	ret->again = false;
+}
+
+/* False: none of its nodes will be ours. */
+static bool find_recurrent(const struct ps_engine_open *open, struct ps_rnn_facts *ret_facts)
+{
+	enum ps_rnn_precision precision;
+	struct ps_error err;
+
+	return open->rnn && ps_rnn_precision_named(open->rnn, &precision) &&
+	       (!open->device || strcmp(open->device, "cpu") == 0) &&
+	       ps_ort_rnn_is_onnx(open->path) &&
+	       ps_rnn_facts_get(open->path, precision, ret_facts, &err) == PS_OK &&
+	       ret_facts->layers > 0;
+}
+
+static enum ps_status ort_need(struct ps_engine *e, const struct ps_engine_open *open,
 			       struct ps_engine_need *ret_need, struct ps_error *err)
 {
 	struct ps_engine_identity id;
+	struct ps_rnn_facts facts;
 	int64_t mapped_bytes = 0;
 
-	if (!ps_engine_identify(path, &id))
-		return ps_error_set(err, PS_ENOTFOUND, "there is no file %s", path);
+	if (!ps_engine_identify(open->path, &id))
+		return ps_error_set(err, PS_ENOTFOUND, "there is no file %s", open->path);
+	if (find_recurrent(open, &facts)) {
+		need_of_recurrent(e, open, &facts, ret_need);
+		return PS_OK;
+	}
 	ret_need->resident_bytes = (int64_t)(MARGIN * (double)id.bytes) + LITTLE;
 	ret_need->load_bytes = (int64_t)(CONVERSION * (double)id.bytes) + LITTLE;
 	ret_need->file_bytes = id.bytes;
 	ret_need->again = false;
 	ret_need->converts = !e || e->cache_dir;
-	if (!e || !ps_ort_cache_size(e, path, &mapped_bytes))
+	if (!e || !ps_ort_cache_size(e, open->path, &mapped_bytes))
 		return PS_OK;
 	ret_need->resident_bytes = ret_need->load_bytes =
 		(int64_t)(MARGIN * (double)mapped_bytes) + LITTLE;

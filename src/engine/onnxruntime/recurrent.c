@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "model/onnx.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +14,7 @@ struct opening {
 	const char *path;
 	struct ps_rnn_wish wish;
 	struct ps_edit edit;
-	double error; /* the largest of a layer */
+	int n_taken; /* nodes */
 	struct ps_ort_rnn *rnn;
 };
 
@@ -37,7 +36,7 @@ static enum ps_status keep_all(const char *path, const char *why)
 static enum ps_status replace(struct opening *o, int k, int handle, struct ps_error *err)
 {
 	static const int kept[] = {PS_RNN_IN_X, PS_RNN_IN_LENS, PS_RNN_IN_H, PS_RNN_IN_C};
-	const struct ps_rnn_spec *s = ps_rnn_spec_of(o->rnn->layers[handle]);
+	const struct ps_rnn_spec *s = ps_rnn_spec_of(o->rnn->layers.rows[handle].layer);
 	const struct ps_edit_number numbers[] = {
 		{PS_ORT_RNN_HANDLE, handle},
 		{PS_ORT_RNN_HIDDEN, s->hidden},
@@ -57,27 +56,22 @@ static enum ps_status replace(struct opening *o, int k, int handle, struct ps_er
 
 static enum ps_status take_node(struct opening *o, int k, struct ps_error *err)
 {
-	struct ps_ort_rnn *r = o->rnn;
-	struct ps_rnn **layer = &r->layers[r->n_layers];
-	double error = 0;
-	enum ps_status st =
-		ps_rnn_node_load(&o->edit, &o->edit.nodes[k], &o->wish, layer, &error, err);
+	int handle;
+	enum ps_status st = ps_rnn_layers_add(&o->rnn->layers, &o->edit, &o->edit.nodes[k],
+					      &o->wish, &handle, err);
 
 	if (st == PS_EUNSUPPORTED)
 		return keep(o, err);
 	if (st != PS_OK)
 		return st;
-	o->error = error > o->error ? error : o->error;
-	return replace(o, k, r->n_layers++, err);
+	o->n_taken++;
+	return replace(o, k, handle, err);
 }
 
 static enum ps_status take_nodes(struct opening *o, struct ps_error *err)
 {
 	enum ps_status st = PS_OK;
 
-	o->rnn->layers = calloc((size_t)o->edit.n_nodes + 1, sizeof *o->rnn->layers);
-	if (!o->rnn->layers)
-		return ps_error_set(err, PS_ENOMEM, "no memory for recurrent layers");
 	for (int k = 0; st == PS_OK && k < o->edit.n_nodes; k++) {
 		if (ps_rnn_node_is(&o->edit.nodes[k]))
 			st = take_node(o, k, err);
@@ -117,7 +111,7 @@ static enum ps_status make_side(struct ps_ort_rnn *r, struct ps_ort_rnn_side *si
 enum ps_status ps_ort_rnn_blind(const struct ps_ort_api *api, void **ret_domain,
 				struct ps_error *err)
 {
-	static struct ps_ort_rnn blind = {.n_layers = INT_MAX};
+	static struct ps_ort_rnn blind = {.blind = true};
 	enum ps_status st;
 
 	blind.api = api;
@@ -132,7 +126,7 @@ static enum ps_status take_apart(struct opening *o, struct ps_rnn_team *wide_tea
 	struct ps_ort_rnn *r = o->rnn;
 	enum ps_status st = take_nodes(o, err);
 
-	if (st != PS_OK || r->n_layers == 0)
+	if (st != PS_OK || o->n_taken == 0)
 		return st;
 	st = write_model(o, err);
 	if (st == PS_OK)
@@ -140,7 +134,7 @@ static enum ps_status take_apart(struct opening *o, struct ps_rnn_team *wide_tea
 	if (st == PS_OK)
 		st = make_side(r, &r->sides[1], wide_team, err);
 	if (st == PS_OK)
-		ps_rnn_log_taken(o->path, "inside ONNX Runtime", r->n_layers, &o->wish, o->error);
+		ps_rnn_layers_log(&r->layers, &o->wish, o->path, "inside ONNX Runtime", 0);
 	return st;
 }
 
@@ -175,14 +169,14 @@ static enum ps_status open_parsed(const struct ps_ort_api *api, struct opening *
 		return ps_error_set(err, PS_ENOMEM, "no memory for recurrent layers");
 	o->rnn->api = api;
 	enum ps_status st = take_apart(o, wide_team, err);
-	if (st == PS_OK && o->rnn->n_layers > 0)
+	if (st == PS_OK && o->n_taken > 0)
 		*ret_rnn = o->rnn;
 	else
 		ps_ort_rnn_free(o->rnn);
 	return st;
 }
 
-static bool is_onnx(const char *path)
+bool ps_ort_rnn_is_onnx(const char *path)
 {
 	size_t n = strlen(path);
 
@@ -190,8 +184,8 @@ static bool is_onnx(const char *path)
 }
 
 enum ps_status ps_ort_rnn_open(const struct ps_ort_api *api, const struct ps_engine_open *open,
-			       struct ps_rnn_team *wide_team, struct ps_rnn_tuner *tuner,
-			       struct ps_ort_rnn **ret_rnn, struct ps_error *err)
+			       const struct ps_ort_rnn_teams *teams, struct ps_ort_rnn **ret_rnn,
+			       struct ps_error *err)
 {
 	struct opening o = {.path = open->path};
 	char *data;
@@ -199,17 +193,18 @@ enum ps_status ps_ort_rnn_open(const struct ps_ort_api *api, const struct ps_eng
 	enum ps_status st = ps_rnn_wish_read(open->rnn, open->rnn_max_error, &o.wish, err);
 
 	*ret_rnn = NULL;
-	o.wish.tuner = tuner;
+	o.wish.tuner = teams->tuner;
+	o.wish.team = teams->loading;
 	if (st != PS_OK)
 		return st;
-	if (!is_onnx(open->path))
+	if (!ps_ort_rnn_is_onnx(open->path))
 		return keep_all(open->path, "the file is no ONNX file, but already converted");
 	st = ps_file_read(open->path, (size_t)PS_ONNX_MAX_BYTES, &data, &len, err);
 	if (st != PS_OK)
 		return st;
 	st = ps_edit_parse(data, len, &o.edit, err);
 	if (st == PS_OK) {
-		st = open_parsed(api, &o, wide_team, ret_rnn, err);
+		st = open_parsed(api, &o, teams->wide, ret_rnn, err);
 		ps_edit_fini(&o.edit);
 	}
 	free(data);
@@ -224,18 +219,12 @@ void ps_ort_rnn_free(struct ps_ort_rnn *r)
 		if (r->sides[i].domain)
 			r->api->release_op_domain(r->sides[i].domain);
 	}
-	for (int i = 0; i < r->n_layers; i++)
-		ps_rnn_free(r->layers[i]);
-	free(r->layers);
+	ps_rnn_layers_fini(&r->layers);
 	free(r->model);
 	free(r);
 }
 
-size_t ps_ort_rnn_bytes(const struct ps_ort_rnn *r)
+int64_t ps_ort_rnn_bytes(const struct ps_ort_rnn *r)
 {
-	size_t n = 0;
-
-	for (int i = 0; r && i < r->n_layers; i++)
-		n += ps_rnn_bytes(r->layers[i]);
-	return n;
+	return r ? ps_rnn_layers_bytes(&r->layers) : 0;
 }

@@ -10,7 +10,7 @@
 #define PS_ENGINE_ORT_RECURRENT_INTERNAL_H
 
 #include "engine/onnxruntime/ort_internal.h"
-#include "engine/rnn/node.h"
+#include "engine/rnn/layers.h"
 #include "engine/rnn/team.h"
 
 #define PS_ORT_RNN_DOMAIN "perseus.rnn"
@@ -53,8 +53,9 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct ps_ort_custom_op) == 26 * 8,
 /* The recurrent layers of one instance. */
 struct ps_ort_rnn {
 	const struct ps_ort_api *api;
-	struct ps_rnn **layers;
-	int n_layers;
+	struct ps_rnn_layers layers; /* a handle is a place among them */
+	struct ps_rnn_wish wish;
+	bool blind; /* any handle will do, nobody runs it */
 	struct ps_ort_rnn_side {
 		struct ps_ort_custom_op op; /* first: the library gives back its address */
 		const struct ps_ort_rnn *rnn;
@@ -66,16 +67,22 @@ struct ps_ort_rnn {
 };
 
 /* ps_ort_rnn_open reads, packs, measures and rewrites. *ret_rnn is NULL with PS_OK when no node of
- * the file can be ours (said in the log): then the model is opened as it is. `wide_team` and
- * its `tuner` may be NULL. PS_EINVAL and others of ps_rnn_node_load but PS_EUNSUPPORTED, errors of
- * reading. */
+ * the file can be ours (said in the log): then the model is opened as it is. `team` packs, and
+ * wide runs have `wide_team` and its `tuner`; all may be NULL. PS_EINVAL and others of
+ * ps_rnn_layers_add but PS_EUNSUPPORTED, errors of reading. */
+struct ps_ort_rnn_teams {
+	struct ps_rnn_team *loading, *wide;
+	struct ps_rnn_tuner *tuner;
+};
 enum ps_status ps_ort_rnn_open(const struct ps_ort_api *api, const struct ps_engine_open *open,
-			       struct ps_rnn_team *wide_team, struct ps_rnn_tuner *tuner,
-			       struct ps_ort_rnn **ret_rnn, struct ps_error *err);
+			       const struct ps_ort_rnn_teams *teams, struct ps_ort_rnn **ret_rnn,
+			       struct ps_error *err);
+/* ps_ort_rnn_is_onnx: whether a file can be taken apart, by its name. */
+bool ps_ort_rnn_is_onnx(const char *path);
 /* ps_ort_rnn_free: after the sessions. NULL is allowed. */
 void ps_ort_rnn_free(struct ps_ort_rnn *r);
-/* ps_ort_rnn_bytes: of packed weights and of idle room for runs. */
-size_t ps_ort_rnn_bytes(const struct ps_ort_rnn *r);
+/* ps_ort_rnn_bytes: of packed weights and of room for runs; 0 for NULL. */
+int64_t ps_ort_rnn_bytes(const struct ps_ort_rnn *r);
 
 /* ps_ort_rnn_cache_get is ps_ort_cache_get for what is left of the model at `path`. */
 enum ps_status ps_ort_rnn_cache_get(struct ps_engine *e, const char *path,

@@ -102,12 +102,12 @@ static struct ps_ort_status *create(const struct ps_ort_custom_op *op, const voi
 	if (s)
 		/* cppcheck-suppress returnDanglingLifetime ; a status is memory of the library */
 		return s;
-	if (handle < 0 || handle >= side->rnn->n_layers)
+	if (!side->rnn->blind && (handle < 0 || handle >= side->rnn->layers.n))
 		return a->create_status(PS_ORT_INVALID_ARGUMENT, "a handle of no recurrent layer");
 	struct kernel *k = malloc(sizeof *k);
 	if (!k)
 		return a->create_status(PS_ORT_FAIL, "Failed to allocate memory");
-	*k = (struct kernel){side, side->rnn->layers ? side->rnn->layers[handle] : NULL};
+	*k = (struct kernel){side, side->rnn->blind ? NULL : side->rnn->layers.rows[handle].layer};
 	*ret_kernel = k;
 	return NULL;
 }

@@ -1,5 +1,6 @@
 /* engine.c - the table of functions for graphs of recurrent layers, without ONNX Runtime. */
 #include "engine/rnn/cpu.h"
+#include "engine/rnn/facts.h"
 #include "engine/rnn/graph_internal.h"
 #include "engine/rnn/layer_internal.h"
 #include "engine/rnn/tune.h"
@@ -17,6 +18,7 @@
 struct ps_engine {
 	struct ps_rnn_team *team;   /* of wide runs; NULL: there are none */
 	struct ps_rnn_tuner *tuner; /* of that team */
+	struct ps_cpus cpus;
 	atomic_bool interrupted;
 };
 
@@ -42,6 +44,7 @@ static enum ps_status rnn_start(const struct ps_engine_options *options,
 
 	if (!e)
 		return ps_error_set(err, PS_ENOMEM, "no memory for the engine");
+	e->cpus = options->cpus;
 	if (options->wide_threads > 1)
 		st = ps_rnn_team_new(ps_rnn_team_size(options->wide_threads), &options->cpus,
 				     &e->team, err);
@@ -61,30 +64,50 @@ static const char *rnn_version(const struct ps_engine *e)
 	return ps_version();
 }
 
+static const char *precision_of(const struct ps_engine_open *open)
+{
+	return open->rnn && open->rnn[0] ? open->rnn : "float32";
+}
+
+/* Loading has threads of its own, as many as wide runs: it may be at a low priority, and who waits
+ * for the team of the runs must not wait for that. */
+static enum ps_status with_team(struct ps_engine_instance *i, const struct ps_edit *edit,
+				struct ps_rnn_wish *wish, struct ps_error *err)
+{
+	enum ps_status st = PS_OK;
+
+	if (i->wide)
+		st = ps_rnn_team_new(ps_rnn_team_threads(i->engine->team), &i->engine->cpus,
+				     &wish->team, err);
+	if (st == PS_OK)
+		st = ps_rnn_graph_load(edit, wish, &i->graph, err);
+	ps_rnn_team_free(wish->team);
+	wish->team = NULL;
+	return st;
+}
+
 static enum ps_status load(struct ps_engine_instance *i, const struct ps_engine_open *open,
-			   struct ps_rnn_tuner *tuner, struct ps_error *err)
+			   struct ps_error *err)
 {
 	struct ps_rnn_wish wish;
 	struct ps_edit edit;
 	char *data;
 	size_t len;
-	enum ps_status st = ps_rnn_wish_read(open->rnn && open->rnn[0] ? open->rnn : "float32",
-					     open->rnn_max_error, &wish, err);
+	enum ps_status st = ps_rnn_wish_read(precision_of(open), open->rnn_max_error, &wish, err);
 
-	wish.tuner = tuner;
+	wish.tuner = i->wide ? i->engine->tuner : NULL;
 	if (st == PS_OK)
 		st = ps_file_read(open->path, (size_t)PS_ONNX_MAX_BYTES, &data, &len, err);
 	if (st != PS_OK)
 		return st;
 	st = ps_edit_parse(data, len, &edit, err);
 	if (st == PS_OK) {
-		st = ps_rnn_graph_load(&edit, &wish, &i->graph, err);
+		st = with_team(i, &edit, &wish, err);
 		ps_edit_fini(&edit);
 	}
 	free(data);
 	if (st == PS_OK)
-		ps_rnn_log_taken(open->path, "without ONNX Runtime", i->graph.n_layers, &wish,
-				 i->graph.error);
+		ps_rnn_layers_log(&i->graph.layers, &wish, open->path, "without ONNX Runtime", 0);
 	return st;
 }
 
@@ -109,16 +132,37 @@ static enum ps_status rnn_open(struct ps_engine *e, const struct ps_engine_open 
 		st = ps_error_set(err, PS_EUNSUPPORTED, "recurrent layers run on the CPU here");
 	if (st == PS_OK && atomic_load(&e->interrupted))
 		st = ps_error_set(err, PS_ECANCELLED, "loading was interrupted");
+	i->engine = e;
+	i->wide = open->wide && e->team;
 	if (st == PS_OK)
-		st = load(i, open, open->wide ? e->tuner : NULL, err);
+		st = load(i, open, err);
 	if (st != PS_OK) {
 		free(i);
 		return st;
 	}
-	i->engine = e;
-	i->wide = open->wide && e->team;
 	i->load_ns = ps_clock_now_ns() - began_ns;
 	*ret_instance = i;
+	return PS_OK;
+}
+
+enum { LITTLE = 256 << 10 }; /* names, steps, constants that layers begin with */
+
+/* The file is read whole; then each layer is packed, and measured beside its twin in float32. */
+static enum ps_status rnn_need(struct ps_engine *e, const struct ps_engine_open *open,
+			       struct ps_engine_need *ret_need, struct ps_error *err)
+{
+	int threads = e && open->wide && e->team ? ps_rnn_team_threads(e->team) : 1;
+	struct ps_rnn_facts f;
+	struct ps_rnn_wish wish;
+	enum ps_status st = ps_rnn_wish_read(precision_of(open), 0, &wish, err);
+
+	if (st == PS_OK)
+		st = ps_rnn_facts_get(open->path, wish.precision, &f, err);
+	if (st != PS_OK)
+		return st;
+	*ret_need = (struct ps_engine_need){.resident_bytes = f.packed_bytes +
+							      threads * f.run_bytes + LITTLE};
+	ret_need->load_bytes = ret_need->resident_bytes + f.file_bytes + f.most_bytes;
 	return PS_OK;
 }
 
@@ -135,14 +179,10 @@ static void rnn_describe(const struct ps_engine_instance *i, struct ps_engine_de
 
 static void rnn_memory(const struct ps_engine_instance *i, struct ps_engine_memory *ret)
 {
-	*ret = (struct ps_engine_memory){.load_ns = i->load_ns};
-	for (int s = 0; s < i->graph.n_steps; s++) {
-		struct ps_rnn *layer = i->graph.steps[s].layer;
-		if (!layer)
-			continue;
-		ret->private_bytes += (int64_t)ps_rnn_bytes(layer);
-		ret->footprint_bytes += (int64_t)layer->packed_bytes;
-	}
+	*ret = (struct ps_engine_memory){.private_bytes = ps_rnn_layers_bytes(&i->graph.layers),
+					 .load_ns = i->load_ns};
+	for (int k = 0; k < i->graph.layers.n; k++)
+		ret->footprint_bytes += (int64_t)i->graph.layers.rows[k].layer->packed_bytes;
 }
 
 static enum ps_status rnn_run(struct ps_engine_instance *i, struct ps_engine_run *run,
@@ -178,6 +218,7 @@ const struct ps_engine_ops ps_engine_rnn = {
 	.start = rnn_start,
 	.version = rnn_version,
 	.open = rnn_open,
+	.need = rnn_need,
 	.describe = rnn_describe,
 	.memory = rnn_memory,
 	.run = rnn_run,
@@ -190,19 +231,9 @@ const struct ps_engine_ops ps_engine_rnn = {
 bool ps_engine_rnn_can(const char *path, const char *rnn)
 {
 	enum ps_rnn_precision precision;
-	struct ps_edit edit;
+	struct ps_rnn_facts facts;
 	struct ps_error err;
-	char *data;
-	size_t len;
-	bool pure = false;
 
-	if (!ps_rnn_precision_named(rnn, &precision) ||
-	    ps_file_read(path, (size_t)PS_ONNX_MAX_BYTES, &data, &len, &err) != PS_OK)
-		return false;
-	if (ps_edit_parse(data, len, &edit, &err) == PS_OK) {
-		pure = ps_rnn_graph_is_pure(&edit, precision, &err);
-		ps_edit_fini(&edit);
-	}
-	free(data);
-	return pure;
+	return ps_rnn_precision_named(rnn, &precision) &&
+	       ps_rnn_facts_get(path, precision, &facts, &err) == PS_OK && facts.pure;
 }

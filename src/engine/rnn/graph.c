@@ -234,16 +234,16 @@ static enum ps_status make_layer(const struct ps_edit *e, const struct ps_edit_n
 				 struct ps_rnn_step *s, struct ps_error *err)
 {
 	static const int places[] = {PS_RNN_IN_X, PS_RNN_IN_LENS, PS_RNN_IN_H, PS_RNN_IN_C};
-	double error = 0;
 	enum ps_status st = PS_OK;
+	int place;
 
 	s->kind = PS_RNN_STEP_LAYER;
 	for (size_t i = 0; st == PS_OK && i < sizeof places / sizeof *places; i++)
 		st = read_value(e, g, n, places[i], &s->in[places[i]], err);
 	if (st == PS_OK)
-		st = ps_rnn_node_load(e, n, wish, &s->layer, &error, err);
-	g->error = error > g->error ? error : g->error;
-	g->n_layers += st == PS_OK;
+		st = ps_rnn_layers_add(&g->layers, e, n, wish, &place, err);
+	if (st == PS_OK)
+		s->layer = g->layers.rows[place].layer;
 	return st;
 }
 
@@ -405,10 +405,9 @@ enum ps_status ps_rnn_graph_load(const struct ps_edit *e, const struct ps_rnn_wi
 
 void ps_rnn_graph_fini(struct ps_rnn_graph *g)
 {
-	for (int i = 0; i < g->n_steps; i++) {
-		ps_rnn_free(g->steps[i].layer);
+	for (int i = 0; i < g->n_steps; i++)
 		free(g->steps[i].name);
-	}
+	ps_rnn_layers_fini(&g->layers);
 	for (int i = 0; i < g->n_values; i++) {
 		free(g->values[i].name);
 		free(g->values[i].constant);

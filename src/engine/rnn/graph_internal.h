@@ -5,7 +5,7 @@
 #define PS_ENGINE_RNN_GRAPH_INTERNAL_H
 
 #include "engine/engine_internal.h"
-#include "engine/rnn/node.h"
+#include "engine/rnn/layers.h"
 #include "engine/rnn/team.h"
 
 #define PS_RNN_GRAPH_MAX_STEPS 1024
@@ -24,7 +24,7 @@ struct ps_rnn_step {
 	enum ps_rnn_step_kind kind;
 	char *name;
 	int in[PS_RNN_STEP_MAX_INPUTS], out[3]; /* values; -1: left out */
-	struct ps_rnn *layer;
+	struct ps_rnn *layer;			/* of the graph's set */
 	int n; /* of list: the order of axes, axes, or a shape as Reshape has it; -1: all that are 1
 		*/
 	int64_t list[PS_TENSOR_MAX_RANK];
@@ -52,8 +52,7 @@ struct ps_rnn_graph {
 	struct ps_tensor_spec *inputs, *outputs;
 	int *input_values, *output_values;
 	int n_inputs, n_outputs, cap_values;
-	double error; /* the largest of a layer */
-	int n_layers;
+	struct ps_rnn_layers layers;
 };
 
 /* ps_rnn_graph_is_pure says whether a file holds nothing but what can be such a graph: recurrent
@@ -62,7 +61,7 @@ struct ps_rnn_graph {
 bool ps_rnn_graph_is_pure(const struct ps_edit *e, enum ps_rnn_precision precision,
 			  struct ps_error *err);
 /* ps_rnn_graph_load makes the steps of a file. PS_EUNSUPPORTED: it is not pure; errors of
- * ps_rnn_node_load; PS_EINVAL: shapes that do not agree. Free with ps_rnn_graph_fini. */
+ * ps_rnn_layers_add; PS_EINVAL: shapes that do not agree. Free with ps_rnn_graph_fini. */
 enum ps_status ps_rnn_graph_load(const struct ps_edit *e, const struct ps_rnn_wish *wish,
 				 struct ps_rnn_graph *ret_graph, struct ps_error *err);
 void ps_rnn_graph_fini(struct ps_rnn_graph *g);

@@ -244,7 +244,7 @@ static void *room_for(struct ps_rnn *r, int64_t n, size_t size)
 	size_t bytes = ((size_t)n * size + ALIGN - 1) / ALIGN * ALIGN;
 
 	r->packed_bytes += bytes;
-	return aligned_alloc(ALIGN, bytes);
+	return r->counting ? NULL : aligned_alloc(ALIGN, bytes);
 }
 
 static bool allocate_matrix(struct ps_rnn *r, struct ps_rnn_matrix *m)
@@ -253,10 +253,10 @@ static bool allocate_matrix(struct ps_rnn *r, struct ps_rnn_matrix *m)
 		return true;
 	m->weights = room_for(r, r->blocks * block_values(r, m), weight_bytes(r->precision));
 	if (r->precision != PS_RNN_INT8)
-		return m->weights;
+		return r->counting || m->weights;
 	m->scales = room_for(r, r->blocks * m->gates * PS_RNN_BLOCK, sizeof *m->scales);
 	m->offsets = room_for(r, r->blocks * m->gates * PS_RNN_BLOCK, sizeof *m->offsets);
-	return m->weights && m->scales && m->offsets;
+	return r->counting || (m->weights && m->scales && m->offsets);
 }
 
 static enum ps_status allocate(struct ps_rnn *r, bool peepholes, struct ps_error *err)
@@ -298,6 +298,29 @@ static void lay_out(struct ps_rnn *r)
 	r->packed[0] = r->packed[1] = p;
 }
 
+/* All but the memory. */
+static struct ps_rnn described(const struct ps_rnn_spec *spec, enum ps_rnn_precision precision)
+{
+	struct ps_rnn r = {.spec = *spec, .precision = precision, .kernel = ps_rnn_kernel_best()};
+
+	r.tuning.alternate = true;
+	lay_out(&r);
+	return r;
+}
+
+struct ps_rnn_need ps_rnn_need_of(const struct ps_rnn_spec *spec, enum ps_rnn_precision precision,
+				  bool peepholes, int threads)
+{
+	struct ps_rnn r = described(spec, precision);
+	struct ps_rnn_need need;
+
+	r.counting = true; /* nothing is allocated, so nothing can fail */
+	(void)allocate(&r, peepholes && spec->cell == PS_RNN_LSTM, NULL);
+	need.packed_bytes = (int64_t)r.packed_bytes;
+	need.run_bytes = ps_rnn_scratch_need(&r, threads);
+	return need;
+}
+
 enum ps_status ps_rnn_new(const struct ps_rnn_spec *spec, enum ps_rnn_precision precision,
 			  const struct ps_rnn_weights *weights, struct ps_rnn_team *team,
 			  struct ps_rnn **ret_rnn, struct ps_error *err)
@@ -307,15 +330,11 @@ enum ps_status ps_rnn_new(const struct ps_rnn_spec *spec, enum ps_rnn_precision 
 		st = ps_rnn_can(spec, precision, err);
 	if (st != PS_OK)
 		return st;
-	struct ps_rnn *r = calloc(1, sizeof *r);
+	struct ps_rnn *r = malloc(sizeof *r);
 	if (!r)
 		return ps_error_set(err, PS_ENOMEM, "no memory for a recurrent layer");
-	r->spec = *spec;
-	r->precision = precision;
-	r->tuning.alternate = true;
+	*r = described(spec, precision);
 	pthread_mutex_init(&r->lock, NULL);
-	r->kernel = ps_rnn_kernel_best();
-	lay_out(r);
 	st = allocate(r, spec->cell == PS_RNN_LSTM && weights->p, err);
 	if (st != PS_OK) {
 		ps_rnn_free(r);

@@ -39,11 +39,14 @@ struct ps_rnn {
 	struct ps_rnn_packed packed[2];
 	size_t packed_bytes;
 	atomic_bool not_finite;	     /* some weight of R: nothing times it may be left out */
+	bool counting;		     /* what allocating would take, without doing it */
 	struct ps_rnn_tuning tuning; /* changed while no run is inside */
+
+	struct ps_rnn_watch *watch; /* measure.c: compared with float32; NULL: not */
 
 	pthread_mutex_t lock;	     /* of what follows */
 	struct ps_rnn_scratch *idle; /* as many as runs were ever inside together */
-	int64_t idle_bytes;
+	int64_t room_bytes;	     /* of these and of those in use */
 };
 
 /* Bytes of a block of a matrix, k rounded up to whole groups. */
@@ -59,6 +62,7 @@ struct ps_rnn_scratch {
 	struct ps_rnn_scratch *next;
 	int64_t rows, states, bytes; /* rows of pre-activations and of states that fit */
 	int threads;
+	bool counting; /* what it would take, without taking it */
 	/* of each direction; rows are 16 * blocks long */
 	struct ps_rnn_room {
 		float *h[2];  /* [N]: before and after a step, by turns */
@@ -91,6 +95,13 @@ int ps_rnn_threads_for(const struct ps_rnn *r, const struct ps_rnn_team *team, i
 enum ps_status ps_rnn_scratch_take(struct ps_rnn *r, int threads, int64_t rows, int64_t states,
 				   struct ps_rnn_scratch **ret_scratch, struct ps_error *err);
 void ps_rnn_scratch_put(struct ps_rnn *r, struct ps_rnn_scratch *s);
+/* ps_rnn_steps_at_once: of so many steps x * W is made together, in a run of that size. */
+int64_t ps_rnn_steps_at_once(const struct ps_rnn *r, int threads, const struct ps_rnn_run *run);
+/* ps_rnn_watch_run is ps_rnn_run while the layer is watched (rnn.h). */
+enum ps_status ps_rnn_watch_run(struct ps_rnn *r, struct ps_rnn_team *team,
+				const struct ps_rnn_run *run, struct ps_error *err);
+/* ps_rnn_scratch_need: bytes of the room that a long run of one row takes on so many threads. */
+int64_t ps_rnn_scratch_need(const struct ps_rnn *r, int threads);
 /* ps_rnn_scratch_free_all frees what is idle. */
 void ps_rnn_scratch_free_all(struct ps_rnn *r);
 

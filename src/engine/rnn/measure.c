@@ -8,6 +8,12 @@
 
 #define HALF_WIDTH 1.7320508F /* of an even distribution of variance 1 */
 
+struct ps_rnn_watch {
+	struct ps_rnn *exact;
+	double error;
+	int64_t values;
+};
+
 static void draw(float *x, int64_t n, uint64_t seed)
 {
 	struct ps_rng rng;
@@ -32,25 +38,68 @@ static double largest(const float *a, const float *b, int64_t n)
 	return most;
 }
 
-/* `room`: x, and both outputs. */
-static enum ps_status compare(struct ps_rnn *r, struct ps_rnn *exact, struct ps_rnn_team *team,
-			      const struct ps_rnn_calibration *c, float *room, double *ret_error,
-			      struct ps_error *err)
+enum ps_status ps_rnn_watch(struct ps_rnn *r, struct ps_rnn *exact, struct ps_error *err)
 {
-	int64_t n_x = c->steps * c->batch * r->spec.inputs;
-	int64_t n_y = c->steps * c->batch * r->spec.hidden * r->directions;
-	struct ps_rnn_run run = {.steps = c->steps, .batch = c->batch, .x = c->x ? c->x : room};
+	r->watch = malloc(sizeof *r->watch);
+	if (!r->watch)
+		return ps_error_set(err, PS_ENOMEM, "no memory to measure a precision");
+	*r->watch = (struct ps_rnn_watch){.exact = exact};
+	return PS_OK;
+}
 
-	if (!c->x)
-		draw(room, n_x, c->seed);
-	run.y = room + n_x;
-	enum ps_status st = ps_rnn_run(r, team, &run, err);
-	run.y += n_y;
+void ps_rnn_watched(struct ps_rnn *r, double *ret_error, int64_t *ret_values)
+{
+	*ret_error = r->watch ? r->watch->error : 0;
+	*ret_values = r->watch ? r->watch->values : 0;
+	free(r->watch);
+	r->watch = NULL;
+}
+
+/* Our own results go into `y`; what follows begins with those of float32. */
+static enum ps_status run_both(struct ps_rnn *r, struct ps_rnn_team *team, struct ps_rnn_watch *w,
+			       const struct ps_rnn_run *run, float *y, struct ps_error *err)
+{
+	int64_t n = run->steps * run->batch * r->spec.hidden * r->directions;
+	struct ps_rnn_run own = *run, exact = *run;
+	enum ps_status st;
+
+	own.y = y;
+	own.y_h = own.y_c = NULL; /* they may lie over the initial ones */
+	exact.y = run->y ? run->y : y + n;
+	st = ps_rnn_run(r, team, &own, err);
 	if (st == PS_OK)
-		st = ps_rnn_run(exact, team, &run, err);
-	if (st == PS_OK)
-		*ret_error = largest(room + n_x, run.y, n_y);
+		st = ps_rnn_run(w->exact, team, &exact, err);
+	if (st != PS_OK)
+		return st;
+	w->error = fmax(w->error, largest(own.y, exact.y, n));
+	w->values += n;
+	return PS_OK;
+}
+
+enum ps_status ps_rnn_watch_run(struct ps_rnn *r, struct ps_rnn_team *team,
+				const struct ps_rnn_run *run, struct ps_error *err)
+{
+	struct ps_rnn_watch *w = r->watch;
+	size_t rows = (size_t)(run->steps * run->batch * r->directions);
+	float *y = calloc(rows + 1, (size_t)(run->y ? 1 : 2) * (size_t)r->spec.hidden * sizeof *y);
+	enum ps_status st;
+
+	if (!y)
+		return ps_error_set(err, PS_ENOMEM, "no memory to measure a precision");
+	r->watch = NULL;
+	st = run_both(r, team, w, run, y, err);
+	r->watch = w;
+	free(y);
 	return st;
+}
+
+static enum ps_status check(const struct ps_rnn_calibration *c, struct ps_error *err)
+{
+	return c->steps >= 1 && c->batch >= 1 && c->steps <= PS_RNN_MAX_STEPS &&
+			       c->batch <= PS_RNN_MAX_BATCH
+		       ? PS_OK
+		       : ps_error_set(err, PS_EINVAL, "a calibration of %lld rows of %lld steps",
+				      (long long)c->batch, (long long)c->steps);
 }
 
 enum ps_status ps_rnn_measure(struct ps_rnn *r, struct ps_rnn_team *team,
@@ -58,24 +107,30 @@ enum ps_status ps_rnn_measure(struct ps_rnn *r, struct ps_rnn_team *team,
 			      const struct ps_rnn_calibration *c, double *ret_error,
 			      struct ps_error *err)
 {
+	struct ps_rnn_run run = {.steps = c->steps, .batch = c->batch, .x = c->x};
 	struct ps_rnn *exact = NULL;
-	float *room = NULL;
-	enum ps_status st;
+	float *x = NULL;
+	int64_t values;
+	enum ps_status st = check(c, err);
 
-	if (c->steps < 1 || c->batch < 1 || c->steps > PS_RNN_MAX_STEPS ||
-	    c->batch > PS_RNN_MAX_BATCH)
-		return ps_error_set(err, PS_EINVAL, "a calibration of %lld rows of %lld steps",
-				    (long long)c->batch, (long long)c->steps);
-	st = ps_rnn_new(&r->spec, PS_RNN_FLOAT32, weights, team, &exact, err);
+	if (st == PS_OK)
+		st = ps_rnn_new(&r->spec, PS_RNN_FLOAT32, weights, team, &exact, err);
 	if (st != PS_OK)
 		return st;
-	room = calloc((size_t)(c->steps * c->batch),
-		      (size_t)(r->spec.inputs + 2 * r->spec.hidden * r->directions) * sizeof *room);
-	if (room)
-		st = compare(r, exact, team, c, room, ret_error, err);
-	else
-		st = ps_error_set(err, PS_ENOMEM, "no memory to measure a precision");
-	free(room);
+	if (!c->x) {
+		x = calloc((size_t)(c->steps * c->batch), (size_t)r->spec.inputs * sizeof *x);
+		st = x ? PS_OK : ps_error_set(err, PS_ENOMEM, "no memory to measure a precision");
+		if (x)
+			draw(x, c->steps * c->batch * r->spec.inputs, c->seed);
+		run.x = x;
+	}
+	if (st == PS_OK)
+		st = ps_rnn_watch(r, exact, err);
+	if (st == PS_OK) {
+		st = ps_rnn_run(r, team, &run, err);
+		ps_rnn_watched(r, ret_error, &values);
+	}
+	free(x);
 	ps_rnn_free(exact);
 	return st;
 }

@@ -26,6 +26,8 @@ static const struct {
 	{"output_sequence", {true, true, true}}, /* before opset 7: asks for what Y's name asks */
 };
 
+const int ps_rnn_node_places[4] = {PS_RNN_IN_W, PS_RNN_IN_R, PS_RNN_IN_B, PS_RNN_IN_P};
+
 static int cell_of(const struct ps_edit_node *n)
 {
 	bool own = n->domain[0] == '\0' || strcmp(n->domain, "ai.onnx") == 0;
@@ -228,39 +230,46 @@ static enum ps_status check_weights(const struct ps_edit_stored *t, const struct
 	return PS_OK;
 }
 
-/* `ret_copy` may be NULL: then it is only looked at. */
-static enum ps_status take_weights(const struct ps_edit_stored *t, const struct shape *s,
-				   float **ret_copy, struct ps_error *err)
-{
-	enum ps_status st = check_weights(t, s, err);
+/* The weights of a node by their order here, and what had to be copied. */
+struct taken {
+	const float *at[4];
+	float *copies[4];
+};
 
-	if (st != PS_OK || !ret_copy)
-		return st;
+/* A file's numbers may lie at any address: those at an odd one are copied. */
+static enum ps_status take_weights(const struct ps_edit_stored *t, const struct shape *s,
+				   const float **ret_at, float **ret_copy, struct ps_error *err)
+{
+	*ret_at = t->data;
+	if ((uintptr_t)t->data % sizeof(float) == 0)
+		return PS_OK;
 	*ret_copy = malloc((size_t)t->elements * sizeof **ret_copy);
 	if (!*ret_copy)
 		return ps_error_set(err, PS_ENOMEM, "no memory for %s", s->what);
 	memcpy(*ret_copy, t->data, (size_t)t->elements * sizeof **ret_copy);
+	*ret_at = *ret_copy;
 	return PS_OK;
 }
 
-/* A constant of the file, or left out where that is allowed. */
-static enum ps_status read_weights(const struct ps_edit *e, const struct ps_edit_node *n,
-				   const struct shape *s, bool needed, float **ret_copy,
-				   struct ps_error *err)
+/* A constant of the file, or NULL: left out where that is allowed. */
+static enum ps_status find_weights(const struct ps_edit *e, const struct ps_edit_node *n,
+				   const struct shape *s, bool needed,
+				   const struct ps_edit_stored **ret_tensor, struct ps_error *err)
 {
 	const struct ps_edit_stored *t = input_of(e, n, s->place);
 
+	*ret_tensor = t;
 	if (t)
-		return take_weights(t, s, ret_copy, err);
+		return check_weights(t, s, err);
 	if (s->place < n->n_in && n->in[s->place][0])
 		return ps_error_set(err, PS_EUNSUPPORTED, "%s is no constant of the model",
 				    s->what);
 	return needed ? ps_error_set(err, PS_EINVAL, "it has no %s", s->what) : PS_OK;
 }
 
-/* Copies to `owned`, by their order here; NULL: they are only looked at. */
+/* `taken` NULL: they are only looked at. */
 static enum ps_status read_all_weights(const struct ps_edit *e, const struct ps_edit_node *n,
-				       const struct ps_rnn_spec *s, float **owned,
+				       const struct ps_rnn_spec *s, struct taken *taken,
 				       struct ps_error *err)
 {
 	int64_t d = s->direction == PS_RNN_BOTH ? 2 : 1, rows = ps_rnn_gates(s->cell) * s->hidden;
@@ -271,8 +280,12 @@ static enum ps_status read_all_weights(const struct ps_edit *e, const struct ps_
 	int n_shapes = s->cell == PS_RNN_LSTM ? 4 : 3;
 	enum ps_status st = PS_OK;
 
-	for (int i = 0; st == PS_OK && i < n_shapes; i++)
-		st = read_weights(e, n, &shapes[i], i < 2, owned ? &owned[i] : NULL, err);
+	for (int i = 0; st == PS_OK && i < n_shapes; i++) {
+		const struct ps_edit_stored *t;
+		st = find_weights(e, n, &shapes[i], i < 2, &t, err);
+		if (st == PS_OK && t && taken)
+			st = take_weights(t, &shapes[i], &taken->at[i], &taken->copies[i], err);
+	}
 	return st;
 }
 
@@ -332,36 +345,86 @@ enum ps_status ps_rnn_node_read(const struct ps_edit *e, const struct ps_edit_no
 				struct ps_rnn_node *ret_node, struct ps_error *err)
 {
 	struct ps_rnn_node node = {0};
+	struct taken t = {0};
 	enum ps_status st = read_spec(e, n, &node.spec, err);
 
 	if (st == PS_OK)
-		st = read_all_weights(e, n, &node.spec, node.owned, err);
+		st = read_all_weights(e, n, &node.spec, &t, err);
+	memcpy(node.copies, t.copies, sizeof node.copies);
 	if (st != PS_OK) {
 		ps_rnn_node_fini(&node);
 		return at_node(n, st, err);
 	}
-	node.weights = (struct ps_rnn_weights){
-		.w = node.owned[0], .r = node.owned[1], .b = node.owned[2], .p = node.owned[3]};
+	node.weights =
+		(struct ps_rnn_weights){.w = t.at[0], .r = t.at[1], .b = t.at[2], .p = t.at[3]};
 	*ret_node = node;
 	return PS_OK;
+}
+
+static enum ps_status check(const struct ps_edit *e, const struct ps_edit_node *n,
+			    enum ps_rnn_precision precision, struct ps_rnn_spec *ret_spec,
+			    struct ps_error *err)
+{
+	enum ps_status st = read_spec(e, n, ret_spec, err);
+
+	if (st == PS_OK)
+		st = read_all_weights(e, n, ret_spec, NULL, err);
+	if (st == PS_OK)
+		st = ps_rnn_can(ret_spec, precision, err);
+	return at_node(n, st, err);
 }
 
 enum ps_status ps_rnn_node_check(const struct ps_edit *e, const struct ps_edit_node *n,
 				 enum ps_rnn_precision precision, struct ps_error *err)
 {
 	struct ps_rnn_spec spec;
-	enum ps_status st = read_spec(e, n, &spec, err);
 
-	if (st == PS_OK)
-		st = read_all_weights(e, n, &spec, NULL, err);
-	if (st == PS_OK)
-		st = ps_rnn_can(&spec, precision, err);
-	return at_node(n, st, err);
+	return check(e, n, precision, &spec, err);
+}
+
+enum ps_status ps_rnn_node_need(const struct ps_edit *e, const struct ps_edit_node *n,
+				enum ps_rnn_precision precision, struct ps_rnn_node_need *ret_need,
+				struct ps_error *err)
+{
+	struct ps_rnn_spec spec;
+	enum ps_status st = check(e, n, precision, &spec, err);
+
+	if (st != PS_OK)
+		return st;
+	*ret_need = (struct ps_rnn_node_need){0};
+	for (int i = 0; i < 4; i++) {
+		const struct ps_edit_stored *t = input_of(e, n, ps_rnn_node_places[i]);
+		ret_need->copied_bytes += t ? 4 * t->elements : 0;
+	}
+	bool peepholes = input_of(e, n, PS_RNN_IN_P) != NULL;
+	ret_need->layer = ps_rnn_need_of(&spec, precision, peepholes, 1);
+	ret_need->exact = ps_rnn_need_of(&spec, PS_RNN_FLOAT32, peepholes, 1);
+	return PS_OK;
+}
+
+static const char *name_at(const struct ps_edit_node *n, int place)
+{
+	return place < n->n_in ? n->in[place] : "";
+}
+
+bool ps_rnn_node_same(const struct ps_edit *e, const struct ps_edit_node *a,
+		      const struct ps_edit_node *b)
+{
+	struct ps_rnn_spec of_a, of_b;
+	struct ps_error err;
+
+	for (int i = 0; i < 4; i++) {
+		if (strcmp(name_at(a, ps_rnn_node_places[i]), name_at(b, ps_rnn_node_places[i])) !=
+		    0)
+			return false;
+	}
+	return cell_of(a) == cell_of(b) && read_spec(e, a, &of_a, &err) == PS_OK &&
+	       read_spec(e, b, &of_b, &err) == PS_OK && ps_rnn_spec_same(&of_a, &of_b);
 }
 
 void ps_rnn_node_fini(struct ps_rnn_node *n)
 {
 	for (int i = 0; i < 4; i++)
-		free(n->owned[i]);
+		free(n->copies[i]);
 	*n = (struct ps_rnn_node){0};
 }

@@ -115,6 +115,8 @@ int ps_rnn_gates(enum ps_rnn_cell cell);
 /* ps_rnn_spec_check says whether the description makes sense. PS_EINVAL (sizes below 1, a negative
  * or NaN clip, an unknown value), PS_ETOOBIG. */
 enum ps_status ps_rnn_spec_check(const struct ps_rnn_spec *spec, struct ps_error *err);
+/* ps_rnn_spec_same says whether two descriptions are of the same layer. */
+bool ps_rnn_spec_same(const struct ps_rnn_spec *a, const struct ps_rnn_spec *b);
 /* ps_rnn_can says whether a layer can be computed in this precision: int8 wants outputs that stay
  * within 1, which the usual activations give. PS_EUNSUPPORTED with the reason. */
 enum ps_status ps_rnn_can(const struct ps_rnn_spec *spec, enum ps_rnn_precision precision,
@@ -139,8 +141,18 @@ const struct ps_rnn_spec *ps_rnn_spec_of(const struct ps_rnn *r);
 /* ps_rnn_kernel_name says what computes: "amx", "avx512_bf16", "avx512_vnni", "avx512", "avx2",
  * "plain". */
 const char *ps_rnn_kernel_name(const struct ps_rnn *r);
-/* ps_rnn_bytes: of packed weights, and of the room for runs that is idle now. */
+/* ps_rnn_bytes: of packed weights, and of the room for runs, which is kept for later ones. */
 size_t ps_rnn_bytes(struct ps_rnn *r);
+
+/* What a layer takes before it is there. */
+struct ps_rnn_need {
+	int64_t packed_bytes; /* of weights; exactly what ps_rnn_bytes says before the first run */
+	int64_t run_bytes;    /* of room that one long run of one row takes, and is then kept */
+};
+/* ps_rnn_need_of forecasts a layer that ps_rnn_spec_check allows, run on `threads` threads;
+ * `peepholes`: its weights have P. */
+struct ps_rnn_need ps_rnn_need_of(const struct ps_rnn_spec *spec, enum ps_rnn_precision precision,
+				  bool peepholes, int threads);
 
 /* Input that a precision is measured on. */
 struct ps_rnn_calibration {
@@ -159,5 +171,13 @@ enum ps_status ps_rnn_measure(struct ps_rnn *r, struct ps_rnn_team *team,
 			      const struct ps_rnn_weights *weights,
 			      const struct ps_rnn_calibration *calibration, double *ret_error,
 			      struct ps_error *err);
+
+/* ps_rnn_watch makes every run from now on compute `exact` too, the same layer in float32, which is
+ * borrowed until ps_rnn_watched: the run gives the results of `exact`, and the layer notes how far
+ * its own are off. For one run at a time. PS_ENOMEM. */
+enum ps_status ps_rnn_watch(struct ps_rnn *r, struct ps_rnn *exact, struct ps_error *err);
+/* ps_rnn_watched ends that and gives the largest difference of an output, as ps_rnn_measure does,
+ * and how many values were compared: with 0 nothing was measured. */
+void ps_rnn_watched(struct ps_rnn *r, double *ret_error, int64_t *ret_values);
 
 #endif

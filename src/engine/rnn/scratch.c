@@ -24,7 +24,7 @@ static void fini(struct ps_rnn_scratch *s)
 static void *room_of(struct ps_rnn_scratch *s, int64_t n, size_t size, bool *ok)
 {
 	size_t bytes = ((size_t)n * size + ALIGN) / ALIGN * ALIGN;
-	void *p = aligned_alloc(ALIGN, bytes);
+	void *p = s->counting ? NULL : aligned_alloc(ALIGN, bytes);
 
 	s->bytes += (int64_t)bytes;
 	*ok = *ok && p;
@@ -89,19 +89,35 @@ static bool fit(const struct ps_rnn *r, struct ps_rnn_scratch *s, int threads, i
 	return ok;
 }
 
+int64_t ps_rnn_scratch_need(const struct ps_rnn *r, int threads)
+{
+	const struct ps_rnn_run run = {.steps = PS_RNN_MAX_STEPS, .batch = 1};
+	struct ps_rnn_scratch s = {.rows = ps_rnn_steps_at_once(r, threads, &run),
+				   .states = run.batch,
+				   .threads = threads,
+				   .counting = true};
+
+	for (int d = 0; d < r->directions; d++)
+		(void)make(r, &s, &s.room[d]);
+	return s.bytes;
+}
+
 enum ps_status ps_rnn_scratch_take(struct ps_rnn *r, int threads, int64_t rows, int64_t states,
 				   struct ps_rnn_scratch **ret_scratch, struct ps_error *err)
 {
 	pthread_mutex_lock(&r->lock);
 	struct ps_rnn_scratch *s = r->idle;
-	if (s) {
+	if (s)
 		r->idle = s->next;
-		r->idle_bytes -= s->bytes;
-	}
 	pthread_mutex_unlock(&r->lock);
 	if (!s)
 		s = calloc(1, sizeof *s);
-	if (!s || !fit(r, s, threads, rows, states)) {
+	int64_t before = s ? s->bytes : 0;
+	bool fits = s && fit(r, s, threads, rows, states);
+	pthread_mutex_lock(&r->lock);
+	r->room_bytes += s ? s->bytes - before : 0;
+	pthread_mutex_unlock(&r->lock);
+	if (!fits) {
 		free(s);
 		return ps_error_set(err, PS_ENOMEM, "no memory to run a recurrent layer");
 	}
@@ -114,7 +130,6 @@ void ps_rnn_scratch_put(struct ps_rnn *r, struct ps_rnn_scratch *s)
 	pthread_mutex_lock(&r->lock);
 	s->next = r->idle;
 	r->idle = s;
-	r->idle_bytes += s->bytes;
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -131,7 +146,7 @@ void ps_rnn_scratch_free_all(struct ps_rnn *r)
 size_t ps_rnn_bytes(struct ps_rnn *r)
 {
 	pthread_mutex_lock(&r->lock);
-	int64_t idle = r->idle_bytes;
+	int64_t rooms = r->room_bytes;
 	pthread_mutex_unlock(&r->lock);
-	return r->packed_bytes + (size_t)idle;
+	return r->packed_bytes + (size_t)rooms;
 }

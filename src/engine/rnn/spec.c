@@ -110,6 +110,32 @@ enum ps_status ps_rnn_spec_check(const struct ps_rnn_spec *s, struct ps_error *e
 	return PS_OK;
 }
 
+static bool same_number(float a, float b)
+{
+	return !(a < b) && !(a > b);
+}
+
+static bool same_function(const struct ps_rnn_function *a, const struct ps_rnn_function *b)
+{
+	return a->kind == b->kind && same_number(a->alpha, b->alpha) &&
+	       same_number(a->beta, b->beta);
+}
+
+bool ps_rnn_spec_same(const struct ps_rnn_spec *a, const struct ps_rnn_spec *b)
+{
+	bool same = a->cell == b->cell && a->direction == b->direction && a->layout == b->layout &&
+		    a->inputs == b->inputs && a->hidden == b->hidden &&
+		    same_number(a->clip, b->clip) &&
+		    a->linear_before_reset == b->linear_before_reset &&
+		    a->input_forget == b->input_forget;
+
+	for (int d = 0; same && d < 2; d++)
+		same = same_function(&a->functions[d].f, &b->functions[d].f) &&
+		       same_function(&a->functions[d].g, &b->functions[d].g) &&
+		       same_function(&a->functions[d].h, &b->functions[d].h);
+	return same;
+}
+
 /* |f(x)| <= 1 for all x, which keeps every state of a GRU and every output of an LSTM within 1. */
 static bool is_within_one(const struct ps_rnn_function *f)
 {

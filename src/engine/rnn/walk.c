@@ -93,7 +93,7 @@ static enum ps_status check(const struct ps_rnn_run *run, struct ps_error *err)
 
 /* Steps whose x * W is made at once: pre-activations should stay in the second cache, but a product
  * of few rows reads W for little. */
-static int64_t steps_at_once(const struct ps_rnn *r, int threads, const struct ps_rnn_run *run)
+int64_t ps_rnn_steps_at_once(const struct ps_rnn *r, int threads, const struct ps_rnn_run *run)
 {
 	int64_t bytes = run->batch * r->slots * PS_RNN_BLOCK * (int64_t)sizeof(float) *
 			((r->blocks + threads - 1) / threads);
@@ -113,10 +113,12 @@ enum ps_status ps_rnn_run(struct ps_rnn *r, struct ps_rnn_team *team, const stru
 
 	if (st != PS_OK || run->batch == 0)
 		return st;
+	if (r->watch)
+		return ps_rnn_watch_run(r, team, run, err);
 	int threads = ps_rnn_threads_for(r, team, run->steps * run->batch);
 	struct walk w = {.r = r, .team = team, .run = run, .at_once = 1, .threads = threads};
 	if (run->steps > 0)
-		w.at_once = steps_at_once(r, threads, run);
+		w.at_once = ps_rnn_steps_at_once(r, threads, run);
 	st = ps_rnn_scratch_take(r, threads, w.at_once * run->batch, run->batch, &scratch, err);
 	if (st != PS_OK)
 		return st;

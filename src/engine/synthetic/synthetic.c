@@ -148,11 +148,11 @@ static enum ps_status synthetic_open(struct ps_engine *e, const struct ps_engine
 
 enum { LITTLE = 64 << 10 };
 
-static enum ps_status synthetic_need(struct ps_engine *e, const char *path,
+static enum ps_status synthetic_need(struct ps_engine *e, const struct ps_engine_open *open,
 				     struct ps_engine_need *ret_need, struct ps_error *err)
 {
 	struct ps_synthetic_spec spec;
-	enum ps_status st = ps_synthetic_load(path, &spec, err);
+	enum ps_status st = ps_synthetic_load(open->path, &spec, err);
 
 	(void)e;
 	if (st != PS_OK)

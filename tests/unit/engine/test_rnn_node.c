@@ -1,6 +1,6 @@
 /* Recurrent layers from nodes of ONNX files: what is read, what stays with another runtime, and
  * what is refused because no runtime could run it. */
-#include "engine/rnn/node.h"
+#include "engine/rnn/layers.h"
 #include "support/rnn_onnx.h"
 
 #include <math.h>

@@ -508,10 +508,12 @@ static void check_forecast(int64_t bytes)
 	struct ps_error err;
 
 	snprintf(path, sizeof(path), "%s/m.synthetic.yaml", dir);
-	assert_int_equal(ops->need(NULL, path, &need, &err), PS_OK);
+	struct ps_engine_open open = {.path = path};
+	assert_int_equal(ops->need(NULL, &open, &need, &err), PS_OK);
 	assert_in_range(need.resident_bytes, bytes, bytes + 65536);
 	assert_int_equal(need.load_bytes, need.resident_bytes);
-	assert_int_equal(ops->need(NULL, "/nowhere.synthetic.yaml", &need, &err), PS_ENOTFOUND);
+	open.path = "/nowhere.synthetic.yaml";
+	assert_int_equal(ops->need(NULL, &open, &need, &err), PS_ENOTFOUND);
 }
 
 static void test_loading_costs_what_is_declared(void **state)

@@ -22,7 +22,7 @@
 #define CONFIDENCE	0.95
 
 struct bench_options {
-	char *model, *library, *cache_dir, *output;
+	char *model, *library, *cache_dir, *output, *rnn_calibration;
 	struct ps_cpus cpus;
 	int64_t threads, batch, seed, duration, warmup, operators;
 	struct ps_conf_texts shapes;
@@ -93,7 +93,13 @@ static const struct ps_conf_option rows[] = {
 	 .min = 0,
 	 .max = 1e6,
 	 .help = "With bf16 and int8: the largest difference from float32 of a layer's outputs "
-		 "that is allowed, measured on drawn input. 0: 0.05."},
+		 "that is allowed. 0: 0.05."},
+	{.name = "rnn-calibration",
+	 .type = PS_CONF_TEXT,
+	 .offset = FIELD(rnn_calibration),
+	 .metavar = "PATH",
+	 .help = "Input of the model to measure that on: a .npy file or a folder of them, as in a "
+		 "server's configuration; drawn input without it."},
 	{.name = "cpus",
 	 .type = PS_CONF_CPUS,
 	 .offset = FIELD(cpus),
@@ -328,6 +334,7 @@ static enum ps_status open_model(struct bench *b, struct ps_error *err)
 		.profile = b->o->operators > 0 ? b->profile_prefix : NULL,
 		.rnn = b->o->rnn > 0 ? rnn_choices[b->o->rnn] : NULL,
 		.rnn_max_error = b->o->rnn_max_error,
+		.rnn_calibration = b->o->rnn_calibration,
 	};
 	enum ps_status st;
 

@@ -66,8 +66,11 @@ struct ps_engine_open {
 			       * those that cannot be stay with the library, and the log says why.
 			       * NULL or "": all stay. The rnn engine takes NULL for float32 */
 	double rnn_max_error; /* of a reduced precision: the largest difference from float32 of a
-			       * layer's outputs on drawn input that is allowed, else open fails
-			       * with PS_EINVAL; 0: 0.05 */
+			       * layer's outputs on calibration input that is allowed, else open
+			       * fails with PS_EINVAL; 0: 0.05 */
+	const char *rnn_calibration; /* that input, of the model: a *.npy file, or a folder of them
+				      * (calibration.c says which); NULL or "": layers are measured
+				      * on drawn input. Not read with float32 */
 };
 
 struct ps_engine_describe {

@@ -2,7 +2,7 @@
 #include "load/files.h"
 
 #include "base/file.h"
-#include "load/npy.h"
+#include "model/npy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -118,46 +118,6 @@ static bool ends_in(const char *text, const char *end)
 	return n >= k && strcmp(text + n - k, end) == 0;
 }
 
-static bool fits(const struct ps_tensor_spec *spec, const struct ps_load_npy *a)
-{
-	if (a->rank != spec->rank) {
-		return false;
-	}
-	for (int i = 0; i < a->rank; i++) {
-		if (spec->dims[i] >= 0 && spec->dims[i] != a->dims[i]) {
-			return false;
-		}
-	}
-	return true;
-}
-
-static enum ps_status take_npy(const struct ps_tensor_spec *spec, char *file, size_t n,
-			       struct ps_tensor *t, struct ps_error *err)
-{
-	char want[PS_TENSOR_SHAPE_SIZE], got[PS_TENSOR_SHAPE_SIZE];
-	struct ps_load_npy a;
-	enum ps_status st = ps_load_npy_parse(file, n, &a, err);
-
-	if (st != PS_OK) {
-		return st;
-	}
-	if (a.dtype != spec->dtype &&
-	    !(spec->dtype == PS_DTYPE_BF16 && a.dtype == PS_DTYPE_UINT16)) {
-		return ps_error_set(err, PS_EINVAL, "'%s' is of type %s, the file holds %s",
-				    spec->name, ps_dtype_name(spec->dtype), ps_dtype_name(a.dtype));
-	}
-	if (!fits(spec, &a)) {
-		return ps_error_set(err, PS_EINVAL, "'%s' has shape %s, the file %s", spec->name,
-				    ps_tensor_shape_text(spec->dims, spec->rank, want),
-				    ps_tensor_shape_text(a.dims, a.rank, got));
-	}
-	t->rank = a.rank;
-	memcpy(t->dims, a.dims, sizeof(t->dims));
-	t->bytes = a.bytes;
-	memmove(file, a.data, a.bytes);
-	return PS_OK;
-}
-
 /* BYTES: as many elements as the shape says, to the last byte. */
 static bool elements_fit(const char *data, size_t n, int64_t count)
 {
@@ -220,7 +180,7 @@ enum ps_status ps_load_file_read(const char *path, const struct ps_tensor_spec *
 	if (st != PS_OK) {
 		return st;
 	}
-	st = ends_in(path, ".npy") ? take_npy(spec, file, n, &t, err)
+	st = ends_in(path, ".npy") ? ps_npy_take(spec, file, n, &t, err)
 				   : take_raw(spec, like, file, n, &t, err);
 	if (st != PS_OK) {
 		ps_error_where(err, "%s", path);

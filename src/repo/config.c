@@ -37,8 +37,25 @@ enum ps_status ps_repo_device_parse(const char *text, char ret_device[PS_REPO_DE
 
 bool ps_repo_rnn_same(const struct ps_repo_rnn *a, const struct ps_repo_rnn *b)
 {
-	return strcmp(a->precision, b->precision) == 0 && !(a->max_error < b->max_error) &&
+	return strcmp(a->precision, b->precision) == 0 &&
+	       strcmp(a->calibration, b->calibration) == 0 && !(a->max_error < b->max_error) &&
 	       !(a->max_error > b->max_error);
+}
+
+enum ps_status ps_repo_rnn_calibrate(const char *path, const char *from, struct ps_repo_rnn *rnn,
+				     struct ps_error *err)
+{
+	const char *slash = from && path[0] != '/' ? strrchr(from, '/') : NULL;
+	char whole[PS_REPO_CALIBRATION_SIZE];
+	int n = snprintf(whole, sizeof whole, "%.*s%s", slash ? (int)(slash - from) + 1 : 0,
+			 slash ? from : "", path);
+
+	if (n < 0 || n >= (int)sizeof whole)
+		return ps_error_set(err, PS_ETOOBIG,
+				    "the path of calibration input has over %d bytes",
+				    PS_REPO_CALIBRATION_SIZE - 1);
+	memcpy(rnn->calibration, whole, sizeof whole);
+	return PS_OK;
 }
 
 enum ps_status ps_repo_rnn_parse(const char *text, struct ps_repo_rnn *ret_rnn,

@@ -25,8 +25,9 @@
 #define PS_REPO_MAX_WARMUP_RUNS	   10000
 #define PS_REPO_MAX_PARAMETERS	   256
 #define PS_REPO_MAX_WARNINGS	   32
-#define PS_REPO_DEVICE_SIZE	   16 /* "cpu", "cuda:0" */
-#define PS_REPO_PRECISION_SIZE	   16 /* "float32" */
+#define PS_REPO_DEVICE_SIZE	   16	/* "cpu", "cuda:0" */
+#define PS_REPO_PRECISION_SIZE	   16	/* "float32" */
+#define PS_REPO_CALIBRATION_SIZE   1024 /* of a path, with its NUL */
 #define PS_REPO_CONFIG_MAX_BYTES   (1 << 20)
 
 /* A tensor as clients see it. With max_batch_size > 0, `dims` and `reshape` exclude the batch
@@ -109,6 +110,8 @@ struct ps_repo_rnn {
 	char precision[PS_REPO_PRECISION_SIZE]; /* "float32", "bf16", "int8": by our own kernels;
 						 * "": by the engine's library */
 	double max_error; /* allowed difference from float32; 0: the engine's limit */
+	char calibration[PS_REPO_CALIBRATION_SIZE]; /* a *.npy file or a folder of them, on which
+						     * that is measured; "": drawn input */
 };
 
 struct ps_repo_parameter {
@@ -186,6 +189,10 @@ bool ps_repo_rnn_same(const struct ps_repo_rnn *a, const struct ps_repo_rnn *b);
 /* ps_repo_rnn_parse checks a precision ("off" is none) and writes it. PS_EINVAL. */
 enum ps_status ps_repo_rnn_parse(const char *text, struct ps_repo_rnn *ret_rnn,
 				 struct ps_error *err);
+/* ps_repo_rnn_calibrate notes the path of calibration input, relative to the folder of the file
+ * `from` (NULL: as it is). PS_ETOOBIG. */
+enum ps_status ps_repo_rnn_calibrate(const char *path, const char *from, struct ps_repo_rnn *rnn,
+				     struct ps_error *err);
 /* ps_repo_name_is_good says whether `name` may be a model's: 1 to PS_REPO_MAX_NAME letters, digits,
  * '.', '_', '-', and not "." or "..". */
 bool ps_repo_name_is_good(const char *name);

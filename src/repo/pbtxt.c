@@ -145,5 +145,12 @@ enum ps_status ps_repo_config_load(const char *path, struct ps_repo_config *ret_
 		return st;
 	st = ps_repo_config_parse(text, len, path, ret_config, err);
 	free(text);
+	if (st == PS_OK && ret_config->rnn.calibration[0]) {
+		char said[PS_REPO_CALIBRATION_SIZE];
+		memcpy(said, ret_config->rnn.calibration, sizeof said);
+		st = ps_repo_rnn_calibrate(said, path, &ret_config->rnn, err);
+		if (st != PS_OK)
+			ps_repo_config_fini(ret_config);
+	}
 	return st;
 }

@@ -264,6 +264,14 @@ static enum ps_status take_rnn_max_error(struct ps_repo_pb *d, const struct ps_r
 	return PS_OK;
 }
 
+static enum ps_status take_rnn_calibration(struct ps_repo_pb *d, const struct ps_repo_node *n,
+					   struct ps_repo_config *c, const char *text)
+{
+	return text[0] && ps_repo_rnn_calibrate(text, NULL, &c->rnn, NULL) == PS_OK
+		       ? PS_OK
+		       : ps_repo_pb_fail(d, n, PS_EPARSE, "rnn_calibration is a path", NULL);
+}
+
 /* Parameters that mean something to this server. */
 static enum ps_status take_parameter(struct ps_repo_pb *d, const struct ps_repo_node *n,
 				     struct ps_repo_config *c, const struct ps_repo_parameter *p)
@@ -274,7 +282,8 @@ static enum ps_status take_parameter(struct ps_repo_pb *d, const struct ps_repo_
 				       struct ps_repo_config *c, const char *text);
 	} known[] = {{"max_run_ms", take_max_run},
 		     {"rnn", take_rnn},
-		     {"rnn_max_error", take_rnn_max_error}};
+		     {"rnn_max_error", take_rnn_max_error},
+		     {"rnn_calibration", take_rnn_calibration}};
 
 	for (size_t i = 0; p->key && p->value && i < sizeof(known) / sizeof(known[0]); i++) {
 		if (strcmp(p->key, known[i].key) == 0)

@@ -61,6 +61,8 @@ static enum ps_status rebase_all(struct ps_serve_config *c, const char *file)
 		status = rebase(&c->model_repository.items[i], file);
 	for (size_t i = 0; status == PS_OK && i < c->models.len; i++)
 		status = rebase(&m[i].path, file);
+	for (size_t i = 0; status == PS_OK && i < c->models.len; i++)
+		status = rebase(&m[i].rnn_calibration, file);
 	return status;
 }
 

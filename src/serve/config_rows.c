@@ -131,7 +131,15 @@ static const struct ps_conf_option model_rows[] = {
 	 .min = 0,
 	 .max = 1e6,
 	 .help = "With bf16 and int8: the largest difference from float32 of a layer's outputs, "
-		 "measured on drawn input while it is loaded; more is refused. 0: 0.05."},
+		 "measured while it is loaded; more is refused. 0: 0.05."},
+	{.name = "rnn-calibration",
+	 .type = PS_CONF_TEXT,
+	 .offset = MODEL(rnn_calibration),
+	 .metavar = "PATH",
+	 .help = "Input of the model to measure that on: a .npy file for a model of one input, or "
+		 "a "
+		 "folder of them; of a model of several inputs a folder of INPUT.npy files, or "
+		 "folders of such sets. Relative to this file's folder. Left out: drawn input."},
 	{.name = "max-batch",
 	 .type = PS_CONF_INT,
 	 .offset = MODEL(max_batch),

@@ -285,7 +285,10 @@ static enum ps_status need_of(const struct ps_serve_engine *e, const char *path,
 			      const struct ps_repo_rnn *rnn, bool wide,
 			      struct ps_engine_need *ret_need, struct ps_error *err)
 {
-	const struct ps_engine_open open = {.path = path, .wide = wide, .rnn = rnn->precision};
+	const struct ps_engine_open open = {.path = path,
+					    .wide = wide,
+					    .rnn = rnn->precision,
+					    .rnn_calibration = rnn->calibration};
 	*ret_need = (struct ps_engine_need){0};
 	return e->ops && e->ops->need ? e->ops->need(e->engine, &open, ret_need, err) : PS_OK;
 }

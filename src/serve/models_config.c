@@ -95,6 +95,8 @@ static enum ps_status put_section(const struct ps_serve_model_config *m, struct 
 		status = ps_repo_rnn_parse(ps_serve_rnn_choices[m->rnn], &c->rnn, err);
 	if (m->rnn_max_error > 0)
 		c->rnn.max_error = m->rnn_max_error;
+	if (status == PS_OK && m->rnn_calibration)
+		status = ps_repo_rnn_calibrate(m->rnn_calibration, NULL, &c->rnn, err);
 	if (status == PS_OK)
 		status = put_queues(m, &c->batching, err);
 	if (m->max_run > 0)

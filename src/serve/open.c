@@ -102,7 +102,8 @@ static enum ps_status open_with(const struct ps_serve_engine *e, const struct ps
 					    .wide = wide,
 					    .device = o->device,
 					    .rnn = o->config.rnn.precision,
-					    .rnn_max_error = o->config.rnn.max_error};
+					    .rnn_max_error = o->config.rnn.max_error,
+					    .rnn_calibration = o->config.rnn.calibration};
 	in->ops = e->ops;
 	enum ps_status status = in->ops->open(e->engine, &open, &in->engine, err);
 	if (status != PS_OK) {

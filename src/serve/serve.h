@@ -50,6 +50,7 @@ struct ps_serve_model_config {
 	char *device;			/* "cpu", "cuda:N"; NULL: not said */
 	int rnn;			/* place in ps_serve_rnn_choices; 0: not said */
 	double rnn_max_error;		/* 0: not said */
+	char *rnn_calibration;		/* a file or folder; NULL: not said */
 	int64_t max_batch;		/* 0: not said */
 	struct ps_conf_texts preferred; /* batch sizes */
 	int64_t max_delay;		/* ns that a batch may wait for more; 0: not said */

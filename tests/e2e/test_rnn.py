@@ -175,6 +175,41 @@ class Rnn(unittest.TestCase):
             self.assertEqual(status, 200, body)
             self.assertEqual(body["outputs"][0]["shape"], [2, 1, 1, 12])
 
+    def test_calibration(self):
+        """Measured on what the user names, and the log says on what."""
+        inputs = self.folder / "inputs"
+        inputs.mkdir()
+        for k in range(2):
+            numpy.save(inputs / f"{k}.npy", numpy.zeros((7, 2, 8), numpy.float32))
+        for args, code in (((), 2), (("--rnn-calibration", inputs), 2)):
+            done = self.bench(self.stack, "--rnn", "int8", "--rnn-max-error", "1e-9", *args)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn("off float32 on calibration input, and 1e-09 is allowed", done.stderr)
+        done = self.bench(self.stack, "--rnn", "int8", "--rnn-calibration", inputs)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("where 0.05 is allowed, on 2 of your inputs", done.stderr)
+        done = self.bench(self.stack, "--rnn", "int8")
+        self.assertIn("on drawn input (2 rows of 32 steps, seed 1)", done.stderr)
+
+    def test_calibration_served(self):
+        """The configuration's path is relative to its folder, the model's to its config.pbtxt."""
+        repository = self.folder / "repository"
+        (repository / "stack" / "1").mkdir(parents=True)
+        (repository / "stack" / "1" / "model.onnx").write_bytes(self.stack.read_bytes())
+        (repository / "stack" / "config.pbtxt").write_text(
+            'parameters { key: "rnn" value { string_value: "bf16" } }\n'
+            'parameters { key: "rnn_calibration" value { string_value: "one.npy" } }\n')
+        numpy.save(repository / "stack" / "one.npy", drawn(5, 1, 8))
+        with Server(config={"model_repository": [str(repository)]}) as s:
+            status, _, body = s.infer("stack", [{"name": "x", "datatype": "FP32",
+                                                 "shape": [2, 1, 8], "data": [0.1] * 16}])
+            self.assertEqual(status, 200, body)
+        (repository / "stack" / "one.npy").unlink()
+        with self.assertRaises(StartError) as caught:
+            with Server(config={"model_repository": [str(repository)], "exit_on_error": True}):
+                pass
+        self.assertIn("one.npy", str(caught.exception))
+
     def test_refused_by_a_server(self):
         models = [{"name": "stack", "path": str(self.stack), "rnn": "int8", "rnn_max_error": 1e-9}]
         with self.assertRaises(StartError) as caught:

@@ -229,6 +229,8 @@ static enum ps_status load(struct ps_engine_instance *i, const struct ps_engine_
 	if (i->rnn) { /* the sessions have copied what they keep of it */
 		free(i->rnn->model);
 		i->rnn->model = NULL;
+		if (st == PS_OK)
+			st = ps_ort_rnn_settle(i, open, err);
 	}
 	return st;
 }
@@ -295,10 +297,11 @@ static void need_of_recurrent(struct ps_engine *e, const struct ps_engine_open *
 	int64_t rest = f->file_bytes - f->weight_bytes, layers = f->packed_bytes;
 	int64_t packing = f->file_bytes + rest + f->most_bytes;
 	int64_t converting = rest + (int64_t)(CONVERSION * (double)rest);
+	int64_t twins = open->rnn_calibration && open->rnn_calibration[0] ? f->exact_bytes : 0;
 
 	layers += threads * f->run_bytes;
 	ret->resident_bytes = layers + (int64_t)(MARGIN * (double)rest) + LITTLE;
-	ret->load_bytes = layers + (packing > converting ? packing : converting) + LITTLE;
+	ret->load_bytes = layers + twins + (packing > converting ? packing : converting) + LITTLE;
 	ret->file_bytes = f->file_bytes;
 	ret->converts = !e || e->cache_dir;
 	ret->again = false;

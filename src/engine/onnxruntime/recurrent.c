@@ -133,8 +133,8 @@ static enum ps_status take_apart(struct opening *o, struct ps_rnn_team *wide_tea
 		st = make_side(r, &r->sides[0], NULL, err);
 	if (st == PS_OK)
 		st = make_side(r, &r->sides[1], wide_team, err);
-	if (st == PS_OK)
-		ps_rnn_layers_log(&r->layers, &o->wish, o->path, "inside ONNX Runtime", 0);
+	r->wish = o->wish;
+	r->wish.team = NULL;
 	return st;
 }
 
@@ -195,6 +195,7 @@ enum ps_status ps_ort_rnn_open(const struct ps_ort_api *api, const struct ps_eng
 	*ret_rnn = NULL;
 	o.wish.tuner = teams->tuner;
 	o.wish.team = teams->loading;
+	(void)ps_rnn_wish_measures(&o.wish, open->rnn_calibration);
 	if (st != PS_OK)
 		return st;
 	if (!ps_ort_rnn_is_onnx(open->path))
@@ -208,6 +209,25 @@ enum ps_status ps_ort_rnn_open(const struct ps_ort_api *api, const struct ps_eng
 		ps_edit_fini(&o.edit);
 	}
 	free(data);
+	return st;
+}
+
+enum ps_status ps_ort_rnn_settle(struct ps_engine_instance *i, const struct ps_engine_open *open,
+				 struct ps_error *err)
+{
+	struct ps_ort_rnn *r = i->rnn;
+	int64_t before = ps_ort_rnn_bytes(r);
+	enum ps_status st = PS_OK;
+	int sets = 0;
+
+	if (r->wish.input_comes)
+		st = ps_engine_calibrate(&ps_engine_onnxruntime, i, open->rnn_calibration, &sets,
+					 err);
+	if (st == PS_OK)
+		st = ps_rnn_layers_judge(&r->layers, &r->wish, err);
+	if (st == PS_OK)
+		ps_rnn_layers_log(&r->layers, &r->wish, open->path, "inside ONNX Runtime", sets);
+	i->memory.private_bytes += ps_ort_rnn_bytes(r) - before;
 	return st;
 }
 

@@ -79,6 +79,10 @@ enum ps_status ps_ort_rnn_open(const struct ps_ort_api *api, const struct ps_eng
 			       struct ps_error *err);
 /* ps_ort_rnn_is_onnx: whether a file can be taken apart, by its name. */
 bool ps_ort_rnn_is_onnx(const char *path);
+/* ps_ort_rnn_settle runs calibration input of the user's through an instance that is open, if there
+ * is some, judges its layers, and logs. Errors of ps_engine_calibrate and ps_rnn_layers_judge. */
+enum ps_status ps_ort_rnn_settle(struct ps_engine_instance *i, const struct ps_engine_open *open,
+				 struct ps_error *err);
 /* ps_ort_rnn_free: after the sessions. NULL is allowed. */
 void ps_ort_rnn_free(struct ps_ort_rnn *r);
 /* ps_ort_rnn_bytes: of packed weights and of room for runs; 0 for NULL. */

@@ -95,6 +95,9 @@ static enum ps_status load(struct ps_engine_instance *i, const struct ps_engine_
 	size_t len;
 	enum ps_status st = ps_rnn_wish_read(precision_of(open), open->rnn_max_error, &wish, err);
 
+	bool measured = ps_rnn_wish_measures(&wish, open->rnn_calibration);
+	int sets = 0;
+
 	wish.tuner = i->wide ? i->engine->tuner : NULL;
 	if (st == PS_OK)
 		st = ps_file_read(open->path, (size_t)PS_ONNX_MAX_BYTES, &data, &len, err);
@@ -106,8 +109,13 @@ static enum ps_status load(struct ps_engine_instance *i, const struct ps_engine_
 		ps_edit_fini(&edit);
 	}
 	free(data);
+	if (st == PS_OK && measured)
+		st = ps_engine_calibrate(&ps_engine_rnn, i, open->rnn_calibration, &sets, err);
 	if (st == PS_OK)
-		ps_rnn_layers_log(&i->graph.layers, &wish, open->path, "without ONNX Runtime", 0);
+		st = ps_rnn_layers_judge(&i->graph.layers, &wish, err);
+	if (st == PS_OK)
+		ps_rnn_layers_log(&i->graph.layers, &wish, open->path, "without ONNX Runtime",
+				  sets);
 	return st;
 }
 
@@ -137,7 +145,7 @@ static enum ps_status rnn_open(struct ps_engine *e, const struct ps_engine_open 
 	if (st == PS_OK)
 		st = load(i, open, err);
 	if (st != PS_OK) {
-		free(i);
+		rnn_close(i);
 		return st;
 	}
 	i->load_ns = ps_clock_now_ns() - began_ns;
@@ -163,6 +171,8 @@ static enum ps_status rnn_need(struct ps_engine *e, const struct ps_engine_open 
 	*ret_need = (struct ps_engine_need){.resident_bytes = f.packed_bytes +
 							      threads * f.run_bytes + LITTLE};
 	ret_need->load_bytes = ret_need->resident_bytes + f.file_bytes + f.most_bytes;
+	if (ps_rnn_wish_measures(&wish, open->rnn_calibration))
+		ret_need->load_bytes += f.exact_bytes; /* all of them are kept until then */
 	return PS_OK;
 }
 

@@ -56,6 +56,9 @@ void ps_rnn_layers_fini(struct ps_rnn_layers *l);
  */
 enum ps_status ps_rnn_wish_read(const char *precision, double max_error,
 				struct ps_rnn_wish *ret_wish, struct ps_error *err);
+/* ps_rnn_wish_measures notes whether input of the user's will be run, at `calibration` (NULL or "":
+ * none): with a reduced precision. */
+bool ps_rnn_wish_measures(struct ps_rnn_wish *wish, const char *calibration);
 /* ps_rnn_layers_log writes the line that says what is computed here, and how far off it is on which
  * input; `sets` of the user's. */
 void ps_rnn_layers_log(const struct ps_rnn_layers *l, const struct ps_rnn_wish *wish,

@@ -43,6 +43,12 @@ enum ps_status ps_rnn_wish_read(const char *precision, double max_error,
 	return PS_OK;
 }
 
+bool ps_rnn_wish_measures(struct ps_rnn_wish *wish, const char *calibration)
+{
+	wish->input_comes = calibration && calibration[0] && wish->precision != PS_RNN_FLOAT32;
+	return wish->input_comes;
+}
+
 void ps_rnn_layers_log(const struct ps_rnn_layers *l, const struct ps_rnn_wish *wish,
 		       const char *path, const char *where, int sets)
 {

@@ -209,6 +209,8 @@ static const struct {
 	 "float32, bf16"},
 	{"parameters { key: \"rnn_max_error\" value { string_value: \"-1\" } }", PS_EPARSE,
 	 "c:1:12", "rnn_max_error"},
+	{"parameters { key: \"rnn_calibration\" value { string_value: \"\" } }", PS_EPARSE,
+	 "c:1:12", "rnn_calibration"},
 	{"parameters { key: \"max_run_ms\" value { string_value: \"soon\" } }", PS_EPARSE, "c:1:12",
 	 "max_run_ms"},
 	{"model_warmup { inputs { key: \"x\" value { data_type: TYPE_FP32 dims: -1 } } }",

@@ -1,5 +1,5 @@
 /* NumPy's files: header and data -> array, or why not. */
-#include "load/npy.h"
+#include "model/npy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,10 +58,10 @@ static void arrays(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		unsigned char file[256];
 		size_t n = make(file, rows[i].version, rows[i].header, rows[i].bytes);
-		struct ps_load_npy a;
+		struct ps_npy a;
 		struct ps_error err = {0};
 
-		if (ps_load_npy_parse(file, n, &a, &err) != PS_OK) {
+		if (ps_npy_parse(file, n, &a, &err) != PS_OK) {
 			fail_msg("row %zu: %s", i, err.what);
 		}
 		assert_int_equal(a.dtype, rows[i].dtype);
@@ -107,9 +107,9 @@ static void refusals(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		unsigned char file[256];
 		size_t n = make(file, 1, rows[i].header, rows[i].bytes);
-		struct ps_load_npy a;
+		struct ps_npy a;
 		struct ps_error err = {0};
-		enum ps_status st = ps_load_npy_parse(file, n, &a, &err);
+		enum ps_status st = ps_npy_parse(file, n, &a, &err);
 
 		if (st != rows[i].status || !strstr(err.what, rows[i].what)) {
 			fail_msg("row %zu: %d %s", i, st, err.what);
@@ -122,14 +122,14 @@ static void cut_off(void **state)
 {
 	unsigned char file[256];
 	size_t n = make(file, 1, HEAD("'<f4'", "False", "(2, 3)"), 24);
-	struct ps_load_npy a;
+	struct ps_npy a;
 
 	(void)state;
 	for (size_t k = 0; k < n; k++) {
-		assert_int_equal(ps_load_npy_parse(file, k, &a, NULL), PS_EPARSE);
+		assert_int_equal(ps_npy_parse(file, k, &a, NULL), PS_EPARSE);
 	}
 	file[6] = 4;
-	assert_int_equal(ps_load_npy_parse(file, n, &a, NULL), PS_EPARSE);
+	assert_int_equal(ps_npy_parse(file, n, &a, NULL), PS_EPARSE);
 }
 
 int main(void)

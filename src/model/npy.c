@@ -1,5 +1,5 @@
 /* npy.c - see npy.h. */
-#include "load/npy.h"
+#include "model/npy.h"
 
 #include <string.h>
 
@@ -81,7 +81,7 @@ static bool take_number(struct text *t, int64_t *ret)
 }
 
 /* "()", "(3,)", "(3, 4)" */
-static enum ps_status take_shape(struct text *t, struct ps_load_npy *a, struct ps_error *err)
+static enum ps_status take_shape(struct text *t, struct ps_npy *a, struct ps_error *err)
 {
 	if (!take(t, '(')) {
 		return fail(err, "its shape is no tuple");
@@ -125,7 +125,7 @@ static enum ps_dtype type_of(const char *descr)
 	return PS_DTYPE_NONE;
 }
 
-static enum ps_status take_type(struct text *t, struct ps_load_npy *a, struct ps_error *err)
+static enum ps_status take_type(struct text *t, struct ps_npy *a, struct ps_error *err)
 {
 	char descr[32];
 
@@ -154,7 +154,7 @@ static enum ps_status take_order(struct text *t, struct ps_error *err)
 	return PS_EUNSUPPORTED;
 }
 
-static enum ps_status take_entry(struct text *t, struct ps_load_npy *a, unsigned *seen,
+static enum ps_status take_entry(struct text *t, struct ps_npy *a, unsigned *seen,
 				 struct ps_error *err)
 {
 	char key[32];
@@ -176,7 +176,7 @@ static enum ps_status take_entry(struct text *t, struct ps_load_npy *a, unsigned
 	return bit == 4 ? take_shape(t, a, err) : st;
 }
 
-static enum ps_status take_header(struct text *t, struct ps_load_npy *a, struct ps_error *err)
+static enum ps_status take_header(struct text *t, struct ps_npy *a, struct ps_error *err)
 {
 	unsigned seen = 0;
 
@@ -200,11 +200,11 @@ static enum ps_status take_header(struct text *t, struct ps_load_npy *a, struct 
 	return seen == 7 ? PS_OK : fail(err, "its header lacks a key");
 }
 
-enum ps_status ps_load_npy_parse(const void *file, size_t n, struct ps_load_npy *ret_array,
-				 struct ps_error *err)
+enum ps_status ps_npy_parse(const void *file, size_t n, struct ps_npy *ret_array,
+			    struct ps_error *err)
 {
 	const unsigned char *b = file;
-	struct ps_load_npy a = {0};
+	struct ps_npy a = {0};
 	size_t start, header;
 	int64_t count;
 	struct text t;
@@ -240,5 +240,45 @@ enum ps_status ps_load_npy_parse(const void *file, size_t n, struct ps_load_npy 
 				    (unsigned long long)count * ps_dtype_size(a.dtype), a.bytes);
 	}
 	*ret_array = a;
+	return PS_OK;
+}
+
+static bool fits(const struct ps_tensor_spec *spec, const struct ps_npy *a)
+{
+	if (a->rank != spec->rank) {
+		return false;
+	}
+	for (int i = 0; i < a->rank; i++) {
+		if (spec->dims[i] >= 0 && spec->dims[i] != a->dims[i]) {
+			return false;
+		}
+	}
+	return true;
+}
+
+enum ps_status ps_npy_take(const struct ps_tensor_spec *spec, char *file, size_t n,
+			   struct ps_tensor *t, struct ps_error *err)
+{
+	char want[PS_TENSOR_SHAPE_SIZE], got[PS_TENSOR_SHAPE_SIZE];
+	struct ps_npy a = {0};
+	enum ps_status st = ps_npy_parse(file, n, &a, err);
+
+	if (st != PS_OK) {
+		return st;
+	}
+	if (a.dtype != spec->dtype &&
+	    !(spec->dtype == PS_DTYPE_BF16 && a.dtype == PS_DTYPE_UINT16)) {
+		return ps_error_set(err, PS_EINVAL, "'%s' is of type %s, the file holds %s",
+				    spec->name, ps_dtype_name(spec->dtype), ps_dtype_name(a.dtype));
+	}
+	if (!fits(spec, &a)) {
+		return ps_error_set(err, PS_EINVAL, "'%s' has shape %s, the file %s", spec->name,
+				    ps_tensor_shape_text(spec->dims, spec->rank, want),
+				    ps_tensor_shape_text(a.dims, a.rank, got));
+	}
+	t->rank = a.rank;
+	memcpy(t->dims, a.dims, sizeof(t->dims));
+	t->bytes = a.bytes;
+	memmove(file, a.data, a.bytes);
 	return PS_OK;
 }

@@ -228,6 +228,7 @@ enum ps_status ps_ort_rnn_settle(struct ps_engine_instance *i, const struct ps_e
 	if (st == PS_OK)
 		ps_rnn_layers_log(&r->layers, &r->wish, open->path, "inside ONNX Runtime", sets);
 	i->memory.private_bytes += ps_ort_rnn_bytes(r) - before;
+	i->memory.footprint_bytes += ps_ort_rnn_bytes(r) - before;
 	return st;
 }
 

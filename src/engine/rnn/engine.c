@@ -170,6 +170,7 @@ static enum ps_status rnn_need(struct ps_engine *e, const struct ps_engine_open 
 		return st;
 	*ret_need = (struct ps_engine_need){.resident_bytes = f.packed_bytes +
 							      threads * f.run_bytes + LITTLE};
+	ret_need->file_bytes = f.file_bytes;
 	ret_need->load_bytes = ret_need->resident_bytes + f.file_bytes + f.most_bytes;
 	if (ps_rnn_wish_measures(&wish, open->rnn_calibration))
 		ret_need->load_bytes += f.exact_bytes; /* all of them are kept until then */

@@ -141,7 +141,7 @@ INLINE vf sigmoid(vf x)
 {
 	vf e = exponential(bits(bits_of(x) | INT32_MIN)); /* of -|x| */
 	vf over = choose(x < 0, e, all(1)), under = 1 + e, lost = e - (under - 1);
-#if defined __FMA__
+#if defined __FMA__ || defined __AVX512F__
 	vf inverse = inverse_of(under), q = over * inverse;
 
 	return q + ((over - q * under) - q * lost) * inverse; /* one step of Newton's */

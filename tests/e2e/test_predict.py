@@ -296,6 +296,24 @@ class Predict(unittest.TestCase):
         text = self.predict("--validate").stdout
         self.assertIn("model left out", text)
 
+    def test_the_script_that_writes_the_tables(self):
+        script = pathlib.Path(os.environ["PS_SOURCE_DIR"]) / "scripts/prediction-tables"
+        page = self.dir / "page.md"
+        page.write_text("before\n<!-- prediction tables: begin -->\nold\n"
+                        "<!-- prediction tables: end -->\nafter\n")
+        for _ in range(2):  # the second time over the first
+            done = subprocess.run([script, self.db, "--into", page], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        text = page.read_text()
+        self.assertTrue(text.startswith("before\n<!--") and text.endswith("end -->\nafter\n"))
+        self.assertNotIn("old", text)
+        self.assertEqual(text.count("Measured on: "), 1)
+        for model in MODELS:
+            self.assertIn(f"| {model} | ", text)
+        page.write_text("no marks")
+        done = subprocess.run([script, self.db, "--into", page], capture_output=True, text=True)
+        self.assertEqual((done.returncode, page.read_text()), (1, "no marks"))
+
     def test_a_model_that_was_not_measured(self):
         done = self.predict(self.zoo("googlenet"), "--json", "--csv", self.dir / "p.csv")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -417,6 +435,32 @@ class Verdicts(unittest.TestCase):
         spec = importlib.util.spec_from_file_location("predict_zoo", bench / "predict-zoo.py")
         cls.figure = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(cls.figure)
+
+    def test_what_is_known_of_a_miss(self):
+        from lib import predicted
+
+        def model(name, rows, noise=None):
+            rows = [{"at": {"batch": b}, "of": name, "measured": m, "predicted": p} for b, m, p in rows]
+            return {"model": name, "noise": noise, "rows": rows, "candidate": "linear",
+                    "error": sum(abs(r["predicted"] / r["measured"] - 1) for r in rows) / len(rows)}
+        models = [model("small", [(1, 10, 12), (4, 40, 44)]),
+                  model("middle", [(1, 20, 25), (4, 60, 50)], noise=0.11),
+                  model("large", [(1, 30, 20), (4, 90, 80)], noise=0.01)]
+        self.assertEqual([predicted.reasons(m, models, "ns") for m in models],
+                         ["too high; the smallest of all",
+                          "too high in 1 of 2 rows; its own measurements scatter by 11.0 %",
+                          "too low; the largest of all"])
+        pair = [{"at": {}, "of": "a", "beside": "b", "measured": 2, "predicted": 3},
+                {"at": {}, "of": "b", "beside": "a", "measured": 2, "predicted": 2.1}]
+        self.assertIn("worst: a beside b, 2 measured, 3 predicted",
+                      predicted.reasons({"model": "a", "noise": None, "error": 0.3, "rows": pair}, [], ""))
+        q = {"quantity": "service time", "setting": "", "unit": "ns", "goal": 0.2, "note": None,
+             "error": 0.19, "noise": None, "candidates": {"linear": 0.2, "physical": None},
+             "models": models}
+        made = predicted.tables([q], "a machine")
+        self.assertIn("| service time | 19.0 % | not known | 20.0 % | linear 20.0 % |", made)
+        self.assertIn("| small | 15.0 % | not known | linear |  |", made)
+        self.assertIn("| large | 22.2 % | 1.0 % | linear | too low; the largest of all |", made)
 
     def test_sets_of_three_are_balanced(self):
         together = {}

@@ -175,7 +175,9 @@ def held(store, models, batches):
 
 def show_intervals(store, q):
     batches = sorted({r["at"]["batch"] for m in q["models"] for r in m["rows"]})
-    found = held(store, [m["model"] for m in q["models"]], [int(b) for b in batches])
+    models = [m["model"] for m in q["models"]]
+    enough = (len(models) - 1) / len(models) >= CONFIDENCE  # n others bound n / (n + 1) at most
+    found = held(store, models, [int(b) for b in batches]) if enough else {}
     name = "predict: service time, how often intervals hold"
     if not found:
         figures.row(name, "none", f"asked {CONFIDENCE:.0%}", None, None, None, f">= {GUARANTEED:g}",

@@ -26,6 +26,11 @@ struct passing {
 		int holders;
 	} * pieces; /* one per value at most */
 	int n_pieces;
+	/* Layers that wait for the one above them to come, and the memory that they need. */
+	struct ps_rnn *stack[PS_RNN_MAX_STACK];
+	struct ps_rnn_run runs[PS_RNN_MAX_STACK];
+	int n_stack;
+	int kept[PS_RNN_MAX_STACK * (PS_RNN_STEP_MAX_INPUTS + 3)], n_kept;
 };
 
 static size_t bytes_of(const struct ps_rnn_shape *s)
@@ -49,17 +54,23 @@ static enum ps_status check_size(const struct ps_rnn_shape *s, const char *name,
 	return st;
 }
 
+static void let_piece_go(struct passing *p, int memory)
+{
+	struct piece *piece = &p->pieces[memory];
+
+	if (--piece->holders == 0) {
+		free(piece->data);
+		piece->data = NULL;
+	}
+}
+
 static void let_go(struct passing *p, int value)
 {
 	struct held *h = &p->held[value];
 
 	if (--h->left > 0 || h->memory < 0)
 		return;
-	struct piece *piece = &p->pieces[h->memory];
-	if (--piece->holders == 0) {
-		free(piece->data);
-		piece->data = NULL;
-	}
+	let_piece_go(p, h->memory);
 }
 
 /* Room for a value: where an output goes, or a piece of our own. */
@@ -91,6 +102,67 @@ static enum ps_status make_room(struct passing *p, int value, struct ps_error *e
 
 /* ---- steps ---- */
 
+/* Runs the layers that wait. */
+static enum ps_status run_stack(struct passing *p, struct ps_error *err)
+{
+	enum ps_status st = ps_rnn_run_stack(p->stack, p->runs, p->n_stack, p->team, err);
+
+	p->n_stack = 0;
+	while (p->n_kept > 0)
+		let_piece_go(p, p->kept[--p->n_kept]);
+	return st;
+}
+
+/* What a step reads or makes stays until the layers that wait have run. */
+static void keep(struct passing *p, int value)
+{
+	if (value < 0 || p->held[value].memory < 0)
+		return;
+	p->pieces[p->held[value].memory].holders++;
+	p->kept[p->n_kept++] = p->held[value].memory;
+}
+
+static bool is_made_by(const struct ps_rnn_run *run, const void *data)
+{
+	return data && (data == run->y || data == run->y_h || data == run->y_c);
+}
+
+/* Whether a layer can be one more above those that wait: its X is what the last of them makes, and
+ * of nothing else that they make it begins with. */
+static bool goes_above(const struct passing *p, const struct ps_rnn *layer,
+		       const struct ps_rnn_run *run)
+{
+	int n = p->n_stack;
+
+	if (n == PS_RNN_MAX_STACK || !ps_rnn_stacks(layer) || run->x != p->runs[n - 1].y ||
+	    run->batch != p->runs[n - 1].batch || run->steps != p->runs[n - 1].steps)
+		return false;
+	for (int i = 0; i < n; i++) {
+		if (is_made_by(&p->runs[i], run->lens) || is_made_by(&p->runs[i], run->h0) ||
+		    is_made_by(&p->runs[i], run->c0))
+			return false;
+	}
+	return true;
+}
+
+static enum ps_status add_layer(struct passing *p, const struct ps_rnn_step *s,
+				const struct ps_rnn_run *run, struct ps_error *err)
+{
+	enum ps_status st = PS_OK;
+
+	if (p->n_stack > 0 && !goes_above(p, s->layer, run))
+		st = run_stack(p, err);
+	if (st != PS_OK)
+		return st;
+	p->stack[p->n_stack] = s->layer;
+	p->runs[p->n_stack++] = *run;
+	for (int i = 0; i < PS_RNN_STEP_MAX_INPUTS; i++)
+		keep(p, s->in[i]);
+	for (int i = 0; i < 3; i++)
+		keep(p, s->out[i]);
+	return ps_rnn_stacks(s->layer) && run->y ? PS_OK : run_stack(p, err);
+}
+
 static enum ps_status run_layer(struct passing *p, const struct ps_rnn_step *s,
 				struct ps_error *err)
 {
@@ -118,7 +190,7 @@ static enum ps_status run_layer(struct passing *p, const struct ps_rnn_step *s,
 				       .y = out[0],
 				       .y_h = out[1],
 				       .y_c = out[2]};
-	return ps_rnn_run(s->layer, p->team, &run, err);
+	return add_layer(p, s, &run, err);
 }
 
 /* Axes of size 1 may go anywhere without a value being moved. */
@@ -186,6 +258,8 @@ static enum ps_status run_change(struct passing *p, const struct ps_rnn_step *s,
 		return PS_OK;
 	}
 	enum ps_status st = make_room(p, s->out[0], err);
+	if (st == PS_OK)
+		st = run_stack(p, err); /* what is copied may be theirs */
 	if (st != PS_OK || bytes_of(&to->shape) == 0)
 		return st;
 	if (moved)
@@ -311,6 +385,8 @@ enum ps_status ps_rnn_graph_run(const struct ps_rnn_graph *g, struct ps_rnn_team
 	bool gathered = st == PS_OK;
 	for (int i = 0; st == PS_OK && i < g->n_steps; i++)
 		st = run_step(&p, &g->steps[i], err);
+	if (st == PS_OK)
+		st = run_stack(&p, err);
 	if (gathered)
 		ps_rnn_team_dismiss(team);
 	if (st == PS_OK)

@@ -41,6 +41,7 @@ struct ps_rnn {
 	atomic_bool not_finite;	     /* some weight of R: nothing times it may be left out */
 	bool counting;		     /* what allocating would take, without doing it */
 	struct ps_rnn_tuning tuning; /* changed while no run is inside */
+	struct ps_rnn_estimate estimate;
 
 	struct ps_rnn_watch *watch; /* measure.c: compared with float32; NULL: not */
 
@@ -90,6 +91,31 @@ bool ps_rnn_share_of(const struct ps_rnn *r, int threads, int i, int turn,
  * takes: never more than there are blocks, and one where waking another would take longer than it
  * saves. */
 int ps_rnn_threads_for(const struct ps_rnn *r, const struct ps_rnn_team *team, int64_t rows);
+/* ps_rnn_run_check says whether a run makes sense: PS_EINVAL, PS_ETOOBIG. */
+enum ps_status ps_rnn_run_check(const struct ps_rnn_run *run, struct ps_error *err);
+
+#define PS_RNN_MAX_STACK 16
+/* ps_rnn_stacks says whether a layer can be one of a stack: forward, and in layout 0. */
+bool ps_rnn_stacks(const struct ps_rnn *r);
+/* ps_rnn_run_stack runs up to PS_RNN_MAX_STACK layers of which each has the Y of the one before for
+ * its X, and nothing else of it: one after the other, or, where that is faster by the estimates,
+ * several at once. The results are the same. Errors of ps_rnn_run. */
+enum ps_status ps_rnn_run_stack(struct ps_rnn *const *r, const struct ps_rnn_run *runs, int n,
+				struct ps_rnn_team *team, struct ps_error *err);
+struct ps_rnn_wave {
+	int layers;    /* at once; 0: one after the other */
+	int threads;   /* of each; layers * threads are in the team */
+	int64_t steps; /* that each is behind the one below */
+};
+/* ps_rnn_choose_wave says how, by the estimates. */
+struct ps_rnn_wave ps_rnn_choose_wave(struct ps_rnn *const *r, const struct ps_rnn_run *runs, int n,
+				      const struct ps_rnn_team *team);
+/* ps_rnn_run_waves runs them so. All stack, and their runs have the same steps, over 0, and batch.
+ */
+enum ps_status ps_rnn_run_waves(struct ps_rnn *const *r, const struct ps_rnn_run *runs, int n,
+				struct ps_rnn_team *team, const struct ps_rnn_wave *wave,
+				struct ps_error *err);
+
 /* ps_rnn_scratch_take gives a run room for `rows` rows of pre-activations and `states` rows of
  * states; ps_rnn_scratch_put takes it back. PS_ENOMEM. */
 enum ps_status ps_rnn_scratch_take(struct ps_rnn *r, int threads, int64_t rows, int64_t states,

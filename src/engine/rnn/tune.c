@@ -260,6 +260,39 @@ static int rank(const struct ps_rnn_tuner *t, const struct ps_rnn *r, struct can
 	return n;
 }
 
+/* A step, and a row of x * W when `rows` are made at once. */
+static void estimate_one(const struct ps_rnn_tuner *t, const struct ps_rnn *r, int threads,
+			 int64_t rows, double *ret_step_s, double *ret_row_s)
+{
+	const struct ps_spatial_layer l = ps_rnn_spatial_layer(&r->spec, NOMINAL_STEPS, 1);
+	const struct ps_spatial_map map = {.precision = (enum ps_spatial_precision)r->precision,
+					   .owners = threads,
+					   .alternate = r->tuning.alternate,
+					   .rows = rows};
+	struct ps_spatial_cost c;
+
+	if (ps_spatial_cost(&t->machine, &l, &map, &c) != PS_SPATIAL_FITS)
+		return;
+	*ret_step_s = c.step_s;
+	*ret_row_s = c.inputs_s / NOMINAL_STEPS;
+}
+
+/* For stacks: a layer of two directions is not in one. */
+static void estimate(const struct ps_rnn_tuner *t, struct ps_rnn *r)
+{
+	static const int64_t lags[PS_RNN_LAGS] = {8, 32};
+	int all = ps_rnn_team_threads(t->team);
+	struct ps_rnn_estimate e = {.start_s = t->machine.start_s};
+
+	for (int log = 0; log < PS_RNN_LOGS && 1 << log <= all; log++) {
+		for (int lag = 0; lag < PS_RNN_LAGS; lag++)
+			estimate_one(t, r, 1 << log, lags[lag], &e.step_s[log], &e.row_s[lag][log]);
+	}
+	estimate_one(t, r, r->tuning.threads > 0 ? r->tuning.threads : all,
+		     r->tuning.rows > 0 ? r->tuning.rows : 32, &e.wide_step_s, &e.wide_row_s);
+	r->estimate = r->directions == 1 ? e : (struct ps_rnn_estimate){};
+}
+
 /* ---- timing ---- */
 
 static enum ps_status time_once(struct ps_rnn_tuner *t, struct ps_rnn *r, struct candidate *c,
@@ -319,11 +352,6 @@ static enum ps_status choose(struct ps_rnn_tuner *t, struct ps_rnn *r, const cha
 	const struct ps_rnn_tuning untuned = r->tuning;
 	enum ps_status st = PS_OK;
 
-	if (!t->has_machine)
-		st = ps_rnn_cpu_get(t->dir, t->team, t->lender, PS_RNN_CPU_QUICK, &t->machine, err);
-	if (st != PS_OK)
-		return st;
-	t->has_machine = true;
 	int n = rank(t, r, list);
 	if (n == 0)
 		return PS_OK;
@@ -352,10 +380,15 @@ enum ps_status ps_rnn_tuner_apply(struct ps_rnn_tuner *t, struct ps_rnn *r, bool
 	key_of(r, key, sizeof key);
 	pthread_mutex_lock(&t->lock);
 	bool known = find_kept(t, key, &tuning);
-	if (known)
+	if (!t->has_machine)
+		st = ps_rnn_cpu_get(t->dir, t->team, t->lender, PS_RNN_CPU_QUICK, &t->machine, err);
+	t->has_machine = st == PS_OK;
+	if (st == PS_OK && known)
 		r->tuning = tuning;
-	else
+	else if (st == PS_OK)
 		st = choose(t, r, key, err);
+	if (st == PS_OK)
+		estimate(t, r);
 	pthread_mutex_unlock(&t->lock);
 	if (ret_known)
 		*ret_known = known;

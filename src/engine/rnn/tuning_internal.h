@@ -16,4 +16,15 @@ struct ps_rnn_tuning {
 	int64_t alone_rows;
 };
 
+#define PS_RNN_LAGS 2
+#define PS_RNN_LOGS 7 /* 1 to 64 threads */
+
+/* What a layer takes with one row, by the model; zeros: not known. */
+struct ps_rnn_estimate {
+	double start_s;			/* to wake other threads */
+	double wide_step_s, wide_row_s; /* a step, and a row of x * W, with the threads tuned for */
+	double step_s[PS_RNN_LOGS];	/* with 1, 2, 4 ... threads */
+	double row_s[PS_RNN_LAGS][PS_RNN_LOGS]; /* with 8 and 32 rows made at once */
+};
+
 #endif

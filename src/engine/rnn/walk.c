@@ -25,6 +25,18 @@ static int64_t longest(const struct ps_rnn_run *run)
 	return most;
 }
 
+static void tell(const struct ps_rnn_part *p, int64_t steps)
+{
+	if (p->made)
+		atomic_store_explicit(&p->made->n, steps, memory_order_release);
+}
+
+static void wait_below(const struct ps_rnn_part *p, int64_t steps)
+{
+	for (int i = 0; p->below && i < p->share.n; i++)
+		ps_rnn_count_wait(&p->below[i], steps);
+}
+
 static void direction(struct ps_rnn_part *p)
 {
 	int64_t steps = longest(p->run);
@@ -32,10 +44,29 @@ static void direction(struct ps_rnn_part *p)
 	ps_rnn_part_begin(p);
 	for (int64_t first = 0; first < steps; first += p->at_once) {
 		int64_t n = steps - first < p->at_once ? steps - first : p->at_once;
+		wait_below(p, first + n);
 		ps_rnn_part_inputs(p, first, n);
 		for (int64_t i = 0; i < n; i++)
 			ps_rnn_part_step(p, first + i, i);
+		tell(p, first + n);
 	}
+	tell(p, INT64_MAX); /* rows of other lengths there may have more steps, of zeros */
+}
+
+void ps_rnn_part_walk(struct ps_rnn_part *p, const struct ps_rnn_scratch *s)
+{
+	int d = p->share.direction, i = p->thread - p->share.first;
+
+	p->packed = &p->r->packed[d];
+	p->room = &s->room[d];
+	p->backward = p->r->spec.direction == PS_RNN_REVERSE || d == 1;
+	p->in = p->room->in + i * p->rows;
+	p->to = p->room->to + i * p->rows;
+	p->in_scales = p->room->in_scales + i * p->rows;
+	if (is_coded(p))
+		p->x_code = p->room->x_code + i * p->rows * x_row(p);
+	p->now = 0;
+	direction(p);
 }
 
 int ps_rnn_threads_for(const struct ps_rnn *r, const struct ps_rnn_team *team, int64_t rows)
@@ -58,22 +89,11 @@ static void work(void *ctx, int thread)
 				.at_once = w->at_once,
 				.rows = w->at_once * w->run->batch};
 
-	for (int turn = 0; ps_rnn_share_of(w->r, w->threads, thread, turn, &p.share); turn++) {
-		int d = p.share.direction;
-		p.packed = &w->r->packed[d];
-		p.room = &w->scratch->room[d];
-		p.backward = w->r->spec.direction == PS_RNN_REVERSE || d == 1;
-		p.in = p.room->in + (thread - p.share.first) * p.rows;
-		p.to = p.room->to + (thread - p.share.first) * p.rows;
-		p.in_scales = p.room->in_scales + (thread - p.share.first) * p.rows;
-		if (is_coded(&p))
-			p.x_code = p.room->x_code + (thread - p.share.first) * p.rows * x_row(&p);
-		p.now = 0;
-		direction(&p);
-	}
+	for (int turn = 0; ps_rnn_share_of(w->r, w->threads, thread, turn, &p.share); turn++)
+		ps_rnn_part_walk(&p, w->scratch);
 }
 
-static enum ps_status check(const struct ps_rnn_run *run, struct ps_error *err)
+enum ps_status ps_rnn_run_check(const struct ps_rnn_run *run, struct ps_error *err)
 {
 	if (run->batch < 0 || run->steps < 0)
 		return ps_error_set(err, PS_EINVAL, "%lld rows of %lld steps",
@@ -109,7 +129,7 @@ enum ps_status ps_rnn_run(struct ps_rnn *r, struct ps_rnn_team *team, const stru
 			  struct ps_error *err)
 {
 	struct ps_rnn_scratch *scratch = NULL;
-	enum ps_status st = check(run, err);
+	enum ps_status st = ps_rnn_run_check(run, err);
 
 	if (st != PS_OK || run->batch == 0)
 		return st;

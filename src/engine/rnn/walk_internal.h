@@ -25,6 +25,10 @@ struct ps_rnn_part {
 	float **to, *in_scales;
 	char *x_code;
 	int now; /* which of room->h is before the step */
+	/* In a wave: the steps that this thread has made, and those of the threads (share.n of
+	 * them) that make x; else NULL. */
+	struct ps_rnn_count *made;
+	const struct ps_rnn_count *below;
 };
 
 static inline int64_t length(const struct ps_rnn_part *p, int64_t n)
@@ -104,6 +108,8 @@ void ps_rnn_part_multiply(const struct ps_rnn_part *p, const struct ps_rnn_matri
 /* ps_rnn_part_inputs makes the pre-activations of `steps` steps from `first` on: biases and x * W.
  */
 void ps_rnn_part_inputs(const struct ps_rnn_part *p, int64_t first, int64_t steps);
+/* ps_rnn_part_walk makes all of a run: `share` and what stands before it in the struct are set. */
+void ps_rnn_part_walk(struct ps_rnn_part *p, const struct ps_rnn_scratch *s);
 /* ps_rnn_part_begin sets the states before the first step, and blanks what rows do not have. */
 void ps_rnn_part_begin(const struct ps_rnn_part *p);
 /* ps_rnn_part_step makes step `i`, whose pre-activations are the `at`-th of those made last. */

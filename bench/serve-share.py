@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # figure: six tenants' CNNs on two CPUs: one Perseus, a process per model, MLServer
 # seconds: 700
+# long: six tenants on three systems; the hour is full
 """Sharing pays. Six tenants, each with one CNN of the zoo, bursty arrivals (a fifth of the time at
 four times the mean rate, bursts of 1 s). The SLA of each is p95 <= 5 x the time that its batch of one
 takes alone on one CPU, measured and fixed before anything else; what is refused or lost counts as

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # figure: tenants of a server whose models do not fit in memory, beside one that walks through all of its own
-# seconds: 2700
+# seconds: 2850
 # long: seven loads a block on servers that need time to settle; in stretches: PS_BENCH_STRETCH_S
 """Model memory in the server, with real models.
 
@@ -13,7 +13,7 @@ three, in an order that is reversed in every other block. Their p99 and goodput 
 per second) with the scanner are set against those without it, and their cold starts, which say what the
 policy did where a load is as quick as a mapped file makes it; the goodput of all four under pf against
 that of the policy with the most. Every model was loaded once before by each server, so that it is
-converted and known; between two loads of a server come WARMUP_S seconds of the next one that do not
+converted and known, and has had all four for SETTLE_S seconds that do not count; between two loads of a server come WARMUP_S seconds of the next one that do not
 count, in which its policy learns who asks for what.
 """
 import contextlib
@@ -33,11 +33,13 @@ STEADY = ["a", "b", "c"]
 RATE, SCAN_RATE, LIMIT_MS = 4, 2, 100
 SHARE = 0.4  # of what all models hold
 SECONDS, WARMUP_S, BLOCKS = figures.seconds(30), 2 if figures.QUICK else 8, figures.count(10)
+SETTLE_S = 2 if figures.QUICK else 20
 POLICIES = ["pf", "lru"] if figures.QUICK else ["pf", "lru", "gdsf", "optp", "mmf"]
 EPOCH = "2s"
 SYSTEMS = {f"{p}+scan": (p, list(OWN)) for p in POLICIES} | \
           {f"{p} alone": (p, STEADY) for p in ("pf", "lru")}
-SETTING = [SHARED, OWN, RATE, SCAN_RATE, LIMIT_MS, SHARE, SECONDS, WARMUP_S, EPOCH, list(SYSTEMS)]
+SETTING = [SHARED, OWN, RATE, SCAN_RATE, LIMIT_MS, SHARE, SECONDS, WARMUP_S, SETTLE_S, EPOCH,
+           list(SYSTEMS)]
 
 
 def mix(tenant):
@@ -113,6 +115,12 @@ def offer(s, names, block):
     return result
 
 
+def settle(scenes):
+    """A server's first seconds are of loads of which it does not know yet what they cost."""
+    for s in scenes.values():
+        s.offer({n: tenant_of(n) for n in OWN}, SETTLE_S, warmup=0, timeout="30s", seed=1000)
+
+
 def measure(scenes, block):
     order = list(SYSTEMS) if block % 2 == 0 else list(reversed(SYSTEMS))
     found = {}
@@ -130,6 +138,7 @@ def main():
         figures.say(f"  all hold {held / 2**20:.0f} MiB, the budget is {SHARE * held / 2**20:.0f} MiB")
         scenes = {p: stack.enter_context(server(files, d + "/cache", SHARE * held, p))
                   for p in POLICIES}
+        settle(scenes)
         for block in blocks.left():
             found, steal, repeats = figures.undisturbed(lambda: measure(scenes, block))
             blocks.keep({"systems": found, "steal": steal, "repeats": repeats})

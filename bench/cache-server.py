@@ -7,14 +7,15 @@
 Four tenants with six zoo models each, two of them common to all (18 contents). The budget is 40 % of
 what all of them hold, as the server measures it. Three tenants ask for their models by the weights 1,
 1/4, 1/9, ... (Poisson arrivals), and their models would fit; the fourth asks for all of its six alike,
-and they are large and quick to run: what it takes from the others is memory, not time. One server per policy. In each block every
-policy has a load with the scanner, and pf and lru one without it, all with the same arrivals of the
-three, in an order that is reversed in every other block. Their p99 and goodput (answers within LIMIT_MS
-per second) with the scanner are set against those without it, and their cold starts, which say what the
-policy did where a load is as quick as a mapped file makes it; the goodput of all four under pf against
-that of the policy with the most. Every model was loaded once before by each server, so that it is
-converted and known, and has had all four for SETTLE_S seconds that do not count; between two loads of a server come WARMUP_S seconds of the next one that do not
-count, in which its policy learns who asks for what.
+and they are large and quick to run: what it takes from the others is memory, not time. One server per
+policy. In each block every policy has a load with the scanner, and pf and lru one without it, all with
+the same arrivals of the three, in an order that is reversed in every other block. Their p99 and goodput
+(answers within LIMIT_MS per second) with the scanner are set against those without it, and their cold
+starts, which say what the policy did where a load is as quick as a mapped file makes it; the goodput of
+all four under pf against that of the policy with the most. Every model was loaded once before by each
+server, so that it is converted and known, and has had all four for SETTLE_S seconds that do not count;
+between two loads of a server come WARMUP_S seconds of the next one that do not count, in which its
+policy learns who asks for what.
 """
 import contextlib
 import statistics

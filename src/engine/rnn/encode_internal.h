@@ -93,7 +93,7 @@ static bool encode_bf16(const float *from, int64_t n, float scale, void *to)
 
 	(void)scale;
 	for (int64_t i = 0; i < n; i += 16) {
-		__mmask16 some = n - i < 16 ? (__mmask16)((1U << (n - i)) - 1) : 0xffff;
+		__mmask16 some = (__mmask16)(n - i < 16 ? (1U << (n - i)) - 1 : 0xffff);
 		__m256i b = (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(some, from + i));
 		_mm256_mask_storeu_epi16(codes + i, some, b);
 	}

@@ -18,7 +18,11 @@ typedef float vf __attribute__((vector_size(PS_RNN_BYTES)));
 typedef int32_t vi __attribute__((vector_size(PS_RNN_BYTES)));
 typedef vf vf_any __attribute__((aligned(4), may_alias));
 
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define INLINE static inline /* one copy of each: all of them, checked, take minutes to compile */
+#else
 #define INLINE static inline __attribute__((always_inline))
+#endif
 
 INLINE vf load(const float *p)
 {

@@ -1,5 +1,6 @@
 /* small.c - every set of small problems, by other methods than the policies': enumeration for the
- * knapsack, an interior point for PF, a textbook simplex for MMF. */
+ * knapsack, an interior point for PF, a textbook simplex for MMF and for what groups
+ * could do better. */
 #include "check.h"
 #include "simplex.h"
 
@@ -314,6 +315,81 @@ static void check_pf(const struct truth *t, const struct ps_cache_plan *plan, st
 		w->pf_utility = fmax(w->pf_utility, fabs(v[i] - s.v[i]));
 }
 
+/* ---- the core ---- */
+
+/* What a group could have with its part of the chances, none of it less than it has: the mean over
+ * it, by weight, of what that is of what it has. -INFINITY: some would have less. */
+static double group_mean(const struct truth *t, const double *v, unsigned group)
+{
+	double a[LP_ROWS][LP_COLUMNS] = {{0}}, b[LP_ROWS], c[LP_COLUMNS] = {0};
+	double x[LP_COLUMNS] = {0}, weight = 0;
+	int rows = 0;
+
+	for (int i = 0; i < t->n; i++)
+		weight += group >> i & 1 ? t->w[i] : 0;
+	for (int i = 0; i < t->n; i++) {
+		if (!(group >> i & 1))
+			continue;
+		for (int s = 0; s < t->maximal; s++) {
+			double ratio = weight / t->sum * t->a[s][i] / v[i];
+			a[rows][s] = -ratio;
+			c[s] += t->w[i] / weight * ratio;
+		}
+		b[rows++] = -1;
+	}
+	for (int s = 0; s < t->maximal; s++)
+		a[rows][s] = 1;
+	b[rows] = 1;
+	double mean = lp_maximise(rows + 1, t->maximal, a, b, c, x);
+	/* The plain simplex may leave what is feasible where all is tight; its answer is none then.
+	 */
+	for (int r = 0; r <= rows; r++) {
+		double sum = 0;
+		for (int s = 0; s < t->maximal; s++)
+			sum += a[r][s] * x[s];
+		if (isfinite(mean) && sum > b[r] + 1e-7)
+			return -INFINITY;
+	}
+	return mean;
+}
+
+/* What is said: each has as much with the part, and those who are said to have more do. */
+static bool way_is_right(const struct ps_cache_plan *plan, const struct ps_cache_objection *o)
+{
+	bool some = false;
+
+	for (int m = 0; m < o->members; m++) {
+		int who = o->who[m];
+		double gets = o->part * o->way.utility[who], has = plan->utility[who];
+		some = some || o->better[m];
+		if (gets < has * (1 - 1e-7) || (o->better[m] && gets < has * (1 + 1e-5)))
+			return false;
+	}
+	return some;
+}
+
+static bool core_is_right(const struct ps_cache_problem *p, const struct truth *t,
+			  const struct ps_cache_plan *plan)
+{
+	struct ps_cache_objection o;
+	double v[SMALL_TENANTS], best = 0;
+	bool nothing = false;
+
+	if (ps_cache_core(p, plan, 1e-5, &o, NULL) != PS_OK)
+		return false;
+	for (int i = 0; i < t->n; i++) {
+		v[i] = plan->utility[t->who[i]] / t->best[t->who[i]];
+		nothing = nothing || !(v[i] > 0);
+	}
+	for (unsigned group = 1; !nothing && group < 1U << t->n; group++)
+		best = fmax(best, group_mean(t, v, group));
+	/* Between, how small a gain is none is a matter of rounding. */
+	bool right = o.found ? (nothing || best > 1 + 9e-6) && way_is_right(plan, &o)
+			     : !nothing && best < 1 + 1.1e-5;
+	ps_cache_objection_free(&o);
+	return right;
+}
+
 /* ---- all ---- */
 
 static bool plan_is_sound(const struct ps_cache_problem *p, const struct truth *t,
@@ -347,7 +423,11 @@ static bool one(struct instance *c, uint64_t seed, struct worst *w)
 		return false;
 	find_truth(&c->p, forced, &t);
 	w->welfare = fmax(w->welfare, check_welfare(&c->p, &t, seed));
-	for (int k = PS_CACHE_MMF; k <= PS_CACHE_PF; k++) {
+	for (int k = 0; k < PS_CACHE_KINDS; k++) {
+		bool solved = k == PS_CACHE_MMF || k == PS_CACHE_PF;
+		/* Every set and group takes long: the others every tenth time. */
+		if (!solved && seed % 10 != 0)
+			continue;
 		if (ps_cache_plan_make((enum ps_cache_kind)k, &c->p, NULL, &plan, &err) != PS_OK) {
 			fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, err.what);
 			return false;
@@ -355,8 +435,13 @@ static bool one(struct instance *c, uint64_t seed, struct worst *w)
 		bool sound = plan_is_sound(&c->p, &t, &plan);
 		if (k == PS_CACHE_MMF)
 			w->mmf = fmax(w->mmf, check_mmf(&t, &plan));
-		else
+		else if (k == PS_CACHE_PF)
 			check_pf(&t, &plan, w);
+		if (seed % 10 == 0 && !core_is_right(&c->p, &t, &plan)) {
+			fprintf(stderr, "seed %llu: the core of %s\n", (unsigned long long)seed,
+				ps_cache_policy_get((enum ps_cache_kind)k)->name);
+			sound = false;
+		}
 		ps_cache_plan_free(&plan);
 		if (!sound)
 			return false;

@@ -41,6 +41,9 @@ void ps_cache_objection_free(struct ps_cache_objection *o)
 
 /* ---- groups ---- */
 
+/* Who has less by no more than this has as much, for what a plan and CLP leave open. */
+#define AS_MUCH 1e-8
+
 struct group {
 	struct ps_cache_game *g;
 	const double *v; /* [n] scaled utilities of the plan */
@@ -88,7 +91,7 @@ static void form(struct group *t, uint64_t members)
 }
 
 /* One knapsack: when the mean of what members would get (by weight) is not over what they have,
- * then it is not for each of them. Under PF this settles every group. */
+ * then none can have more and the others as much. Under PF this settles every group. */
 static bool ruled_out(struct group *t)
 {
 	double bound, weight = t->part * t->g->sum;
@@ -116,8 +119,10 @@ static enum ps_status describe(struct group *t, uint64_t members, double gain,
 	ret->gain = gain;
 	ret->members = 0;
 	for (int i = 0; i < t->g->n; i++)
-		if (members >> i & 1)
+		if (members >> i & 1) {
+			ret->better[ret->members] = true;
 			ret->who[ret->members++] = t->g->who[i];
+		}
 	return PS_OK;
 }
 
@@ -140,13 +145,35 @@ static enum ps_status ask_one(struct group *t, uint64_t members, struct ps_cache
 	return describe(t, members, gain, c, ret, err);
 }
 
+/* Level by level, as max-min fairness goes: those that can have no more than they have are held
+ * there, and where the others can, those are the ones who gain. *ret_gain is 0 when nobody does. */
+static enum ps_status gains(struct group *t, struct ps_cache_maxmin *m, double *ret_gain,
+			    struct ps_error *err)
+{
+	struct ps_cache_maxmin_answer a;
+	enum ps_status st = PS_OK;
+
+	*ret_gain = 0;
+	for (int left = t->n; left > 0; left -= ps_cache_maxmin_hold(m, &a)) {
+		st = ps_cache_maxmin_solve(m, 1 - AS_MUCH, 1 + t->tolerance, &a, err);
+		if (st != PS_OK || a.value < 1 - AS_MUCH)
+			return st;
+		if (a.value <= 1 + t->tolerance)
+			continue;
+		/* By how much is worth knowing. */
+		st = ps_cache_maxmin_solve(m, 0, INFINITY, &a, err);
+		*ret_gain = a.value;
+		return st;
+	}
+	return st;
+}
+
 static enum ps_status ask_group(struct group *t, uint64_t members, struct ps_cache_columns *c,
 				struct ps_cache_objection *ret, struct ps_error *err)
 {
 	const struct ps_cache_maxmin_rows rows = {t->n, t->who, t->scale};
-	struct ps_cache_maxmin_answer a;
 	struct ps_cache_maxmin *m;
-	double bound;
+	double bound, gain;
 
 	for (int r = 0; r < t->n; r++) {
 		memset(t->prices, 0, (size_t)t->g->n * sizeof(*t->prices));
@@ -158,12 +185,14 @@ static enum ps_status ask_group(struct group *t, uint64_t members, struct ps_cac
 	enum ps_status st = ps_cache_maxmin_new(t->g, c, &rows, &m, err);
 	if (st != PS_OK)
 		return st;
-	st = ps_cache_maxmin_solve(m, 1 + t->tolerance, &a, err);
-	bool would = st == PS_OK && a.value > 1 + t->tolerance;
-	if (would) /* by how much is worth knowing */
-		st = ps_cache_maxmin_solve(m, 0, &a, err);
+	st = gains(t, m, &gain, err);
+	if (st == PS_OK && gain > 0) {
+		st = describe(t, members, gain, c, ret, err);
+		for (int r = 0; r < t->n && st == PS_OK; r++)
+			ret->better[r] = !ps_cache_maxmin_held(m, r);
+	}
 	ps_cache_maxmin_free(m);
-	return st == PS_OK && would ? describe(t, members, a.value, c, ret, err) : st;
+	return st;
 }
 
 static enum ps_status ask(struct group *t, uint64_t members, struct ps_cache_objection *ret,

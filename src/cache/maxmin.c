@@ -12,6 +12,9 @@ enum { ROUNDS = 5000, SMALL = 2000 };
 #define CLOSE	   1e-10
 #define CLOSE_MANY 2e-7
 #define SMOOTH	   0.7
+/* The duals of a stage add up to 1. Under this a dual may be what is left of the simplex' and the
+ * pricing's tolerances; the largest counts in any case. */
+#define TIGHT 1e-3
 /* What a held value may lose in a later stage, for CLP's own tolerance; a tenth of CLOSE_MANY. */
 #define GIVE 1e-9
 /* How much more when CLP finds no point where there is one. */
@@ -97,12 +100,35 @@ enum ps_status ps_cache_maxmin_new(struct ps_cache_game *g, struct ps_cache_colu
 	return st;
 }
 
-void ps_cache_maxmin_hold(struct ps_cache_maxmin *m, int row, double level)
+static void hold_row(struct ps_cache_maxmin *m, int row, double level)
 {
 	m->held[row] = true;
 	m->level[row] = fmax(0, level - fmax(GIVE, m->close / 10));
 	ps_cache_clp_hold(m->lp, row, m->level[row]);
 	m->best.known = false;
+}
+
+/* A row with a positive dual is tight in every optimum (complementary slackness): this is exact,
+ * where solving again for each row asks how little is little. */
+int ps_cache_maxmin_hold(struct ps_cache_maxmin *m, const struct ps_cache_maxmin_answer *a)
+{
+	double most = 0;
+	int n = 0;
+
+	for (int r = 0; r < m->rows.n; r++)
+		most = m->held[r] ? most : fmax(most, a->y[r]);
+	for (int r = 0; r < m->rows.n; r++) {
+		if (m->held[r] || a->y[r] < fmin(TIGHT, most))
+			continue;
+		hold_row(m, r, a->value);
+		n++;
+	}
+	return n;
+}
+
+bool ps_cache_maxmin_held(const struct ps_cache_maxmin *m, int row)
+{
+	return m->held[row];
 }
 
 /* Columns that came to the set since. */
@@ -301,7 +327,7 @@ bool ps_cache_maxmin_begin(struct ps_cache_maxmin *m, const double *prices)
 	return true;
 }
 
-enum ps_status ps_cache_maxmin_solve(struct ps_cache_maxmin *m, double enough,
+enum ps_status ps_cache_maxmin_solve(struct ps_cache_maxmin *m, double low, double high,
 				     struct ps_cache_maxmin_answer *ret, struct ps_error *err)
 {
 	bool new = true;
@@ -316,8 +342,8 @@ enum ps_status ps_cache_maxmin_solve(struct ps_cache_maxmin *m, double enough,
 			return ps_error_set(err, PS_ENOMEM, "no memory for a fair plan");
 		ret->bound = m->best.known ? m->best.bound : DBL_MAX;
 		ret->gap = m->best.known ? gap_of(m, &m->best, ret->value) : DBL_MAX;
-		if (!new || ret->gap <= m->close * fmax(1, ret->value) ||
-		    (enough > 0 && (ret->value > enough || ret->bound < enough)))
+		if (!new || ret->gap <= m->close * fmax(1, ret->value) || ret->value > high ||
+		    ret->bound < low)
 			break;
 	}
 	return PS_OK;

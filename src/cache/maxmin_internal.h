@@ -31,15 +31,17 @@ enum ps_status ps_cache_maxmin_new(struct ps_cache_game *g, struct ps_cache_colu
 				   const struct ps_cache_maxmin_rows *rows,
 				   struct ps_cache_maxmin **ret_m, struct ps_error *err);
 void ps_cache_maxmin_free(struct ps_cache_maxmin *m);
-/* ps_cache_maxmin_solve sets the columns' shares. With `enough` > 0 it ends as soon as the value is
- * over or the bound under that. PS_ENOMEM, PS_EINTERNAL. */
-enum ps_status ps_cache_maxmin_solve(struct ps_cache_maxmin *m, double enough,
+/* ps_cache_maxmin_solve sets the columns' shares. It ends as soon as the bound is under `low` or
+ * the value over `high` (0 and INFINITY: at the best). PS_ENOMEM, PS_EINTERNAL. */
+enum ps_status ps_cache_maxmin_solve(struct ps_cache_maxmin *m, double low, double high,
 				     struct ps_cache_maxmin_answer *ret, struct ps_error *err);
 /* ps_cache_maxmin_begin is told prices of the participants that are near to the best: where those
  * of the first stage are looked for. false: no memory. */
 bool ps_cache_maxmin_begin(struct ps_cache_maxmin *m, const double *prices);
-/* ps_cache_maxmin_hold ends the rise of a row: from here on it is at least `level`, up to 1e-9, in
- * larger games 2e-8. */
-void ps_cache_maxmin_hold(struct ps_cache_maxmin *m, int row, double level);
+/* ps_cache_maxmin_hold ends the rise of those rows that are tight in every optimum of the stage
+ * that was solved: from here on each is at least at its value, up to 1e-9, in larger games 2e-8.
+ * Returns how many: one or more, as long as some rise. */
+int ps_cache_maxmin_hold(struct ps_cache_maxmin *m, const struct ps_cache_maxmin_answer *a);
+bool ps_cache_maxmin_held(const struct ps_cache_maxmin *m, int row);
 
 #endif

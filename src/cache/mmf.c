@@ -1,8 +1,7 @@
 /* mmf.c - max-min fairness of V_i / (w_i U_i*), lexicographically: a sequence of linear programmes.
  *
- * A row with a positive dual is tight in every optimum of its stage (complementary slackness), so
- * that tenant can get no more without taking from one that has no more: it is held at its value
- * from there on. This is exact, where solving again for each tenant asks how little is little.
+ * Who is tight in every optimum of a stage can get no more without taking from one that has no
+ * more, and is held at its value from there on.
  */
 #include "cache/fair_internal.h"
 #include "cache/maxmin_internal.h"
@@ -12,9 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The duals of a stage add up to 1. Under this a dual may be what is left of the simplex' and the
- * pricing's tolerances; the largest counts in any case. */
-#define TIGHT 1e-3
 /* Beyond so many tenants x models the first stage begins from mixtures that favour the worst off
  * ever more (fair.c), until the least value is within NEAR of what is possible. */
 enum { LARGE = 20000, MOST_ROUNDS = 2000 };
@@ -27,7 +23,6 @@ struct mmf {
 	struct ps_cache_columns c;
 	int *who;
 	double *scale, *y;
-	bool *held;
 	double gap;
 	int rounds;
 };
@@ -38,7 +33,6 @@ static void mmf_fini(struct mmf *s)
 	free(s->who);
 	free(s->scale);
 	free(s->y);
-	free(s->held);
 }
 
 static bool mmf_init(struct mmf *s, struct ps_cache_game *g)
@@ -48,10 +42,9 @@ static bool mmf_init(struct mmf *s, struct ps_cache_game *g)
 	*s = (struct mmf){.g = g,
 			  .who = malloc(n * sizeof(*s->who)),
 			  .scale = malloc(n * sizeof(*s->scale)),
-			  .y = calloc(n, sizeof(*s->y)),
-			  .held = calloc(n, sizeof(*s->held))};
+			  .y = calloc(n, sizeof(*s->y))};
 	ps_cache_columns_init(&s->c, g);
-	if (!s->who || !s->scale || !s->y || !s->held)
+	if (!s->who || !s->scale || !s->y)
 		return false;
 	for (int i = 0; i < g->n; i++) {
 		s->who[i] = i;
@@ -154,23 +147,6 @@ static bool is_large(const struct mmf *s)
 
 /* ---- stages ---- */
 
-static int hold(struct mmf *s, struct ps_cache_maxmin *m, const struct ps_cache_maxmin_answer *a)
-{
-	double most = 0;
-	int n = 0;
-
-	for (int i = 0; i < s->g->n; i++)
-		most = s->held[i] ? most : fmax(most, a->y[i]);
-	for (int i = 0; i < s->g->n; i++) {
-		if (s->held[i] || a->y[i] < fmin(TIGHT, most))
-			continue;
-		s->held[i] = true;
-		ps_cache_maxmin_hold(m, i, a->value);
-		n++;
-	}
-	return n;
-}
-
 static enum ps_status stages(struct mmf *s, struct ps_error *err)
 {
 	const struct ps_cache_maxmin_rows rows = {s->g->n, s->who, s->scale};
@@ -183,12 +159,12 @@ static enum ps_status stages(struct mmf *s, struct ps_error *err)
 		st = ps_error_set(err, PS_ENOMEM, "no memory for a fair plan");
 	for (int left = s->g->n; left > 0 && st == PS_OK;) {
 		struct ps_cache_maxmin_answer a;
-		st = ps_cache_maxmin_solve(m, 0, &a, err);
+		st = ps_cache_maxmin_solve(m, 0, INFINITY, &a, err);
 		if (st != PS_OK)
 			break;
 		s->gap = fmax(s->gap, a.gap);
 		s->rounds += a.rounds;
-		left -= hold(s, m, &a);
+		left -= ps_cache_maxmin_hold(m, &a);
 	}
 	ps_cache_maxmin_free(m);
 	return st;

@@ -176,20 +176,21 @@ enum ps_status ps_cache_draw_near(const struct ps_cache_problem *p,
 
 /* ---- is a plan fair? ---- */
 
-/* A group that would rather go its own way. */
+/* A group that would rather go its own way: each would have at least as much, some more. */
 struct ps_cache_objection {
 	bool found;
 	int who[PS_CACHE_CORE_TENANTS], members; /* tenants' numbers, ascending */
+	bool better[PS_CACHE_CORE_TENANTS];	 /* by member: it would have more */
 	double part;				 /* w(T)/W: the chances that are theirs */
-	double gain;		  /* the least ratio of what a member would get to what it has, > 1;
-				   * INFINITY when some have nothing */
+	double gain;		  /* the least ratio of what those would get to what they have, > 1;
+				   * INFINITY when it has nothing */
 	struct ps_cache_plan way; /* what it would do with its part; shares add up to 1. Owned */
 };
 
 /* ps_cache_core looks for an objection to `plan`, small groups first, by enumerating all of them:
- * at most PS_CACHE_CORE_TENANTS tenants may take part, else PS_ETOOBIG. A gain under `tolerance` is
- * none. Groups that one knapsack cannot rule out are asked by a linear programme: PS_ENOTFOUND
- * without CLP. `ret` is freed by ps_cache_objection_free. */
+ * at most PS_CACHE_CORE_TENANTS tenants may take part, else PS_ETOOBIG. A mean gain, by weight over
+ * the group, under `tolerance` is none. Groups that one knapsack cannot rule out are asked by
+ * linear programmes: PS_ENOTFOUND without CLP. `ret` is freed by ps_cache_objection_free. */
 enum ps_status ps_cache_core(const struct ps_cache_problem *p, const struct ps_cache_plan *plan,
 			     double tolerance, struct ps_cache_objection *ret,
 			     struct ps_error *err);

@@ -231,15 +231,33 @@ static void tenants(const struct answer *a, struct ps_strbuf *out)
 			    "memory; by weight of that; foreseen over the draw.\n");
 }
 
-static void group_text(const struct answer *a, const struct ps_cache_objection *o,
+/* Those of the group; or of them only those that would have more. */
+static void group_text(const struct answer *a, const struct ps_cache_objection *o, bool better,
 		       struct ps_strbuf *out)
 {
+	int all = 0, n = 0;
+
 	for (int i = 0; i < o->members; i++)
+		all += !better || o->better[i];
+	for (int i = 0; i < o->members; i++) {
+		if (better && !o->better[i])
+			continue;
 		ps_strbuf_printf(out, "%s%s",
-				 i == 0		       ? ""
-				 : i == o->members - 1 ? " and "
-						       : ", ",
+				 n == 0		? ""
+				 : n == all - 1 ? " and "
+						: ", ",
 				 a->c->tenant_name[o->who[i]]);
+		n++;
+	}
+}
+
+static bool all_better(const struct ps_cache_objection *o)
+{
+	bool all = true;
+
+	for (int i = 0; i < o->members; i++)
+		all = all && o->better[i];
+	return all;
 }
 
 static void objection(const struct answer *a, enum ps_cache_kind kind, struct ps_strbuf *out)
@@ -256,7 +274,7 @@ static void objection(const struct answer *a, enum ps_cache_kind kind, struct ps
 		ps_strbuf_puts(out, "nobody: it is in the core\n");
 		return;
 	}
-	group_text(a, o, out);
+	group_text(a, o, false, out);
 	ps_strbuf_printf(out, ", whose part is %.4g %% of the chances: with that part for ",
 			 100 * o->part);
 	items_text(a, o->way.config[0].has, out);
@@ -265,9 +283,16 @@ static void objection(const struct answer *a, enum ps_cache_kind kind, struct ps
 				 o->way.n - 1);
 	if (isinf(o->gain))
 		ps_strbuf_puts(out, " it would have something in place of nothing\n");
-	else
+	else if (all_better(o))
 		ps_strbuf_printf(out, " %s would have at least %.4g times as much\n",
 				 o->members > 1 ? "each" : "it", o->gain);
+	else {
+		ps_strbuf_puts(out, " ");
+		group_text(a, o, true, out);
+		ps_strbuf_printf(
+			out, " would have at least %.4g times as much, and the others no less\n",
+			o->gain);
+	}
 }
 
 static void others(const struct answer *a, struct ps_strbuf *out)
@@ -369,6 +394,12 @@ static json_t *objection_json(const struct answer *a, const struct judged *j)
 	for (int i = 0; i < j->objection.members; i++)
 		json_array_append_new(who, json_string(a->c->tenant_name[j->objection.who[i]]));
 	json_object_set_new(o, "tenants", who);
+	json_t *better = json_array();
+	for (int i = 0; i < j->objection.members; i++)
+		if (j->objection.better[i])
+			json_array_append_new(better,
+					      json_string(a->c->tenant_name[j->objection.who[i]]));
+	json_object_set_new(o, "better", better);
 	ps_json_set_real(o, "part", j->objection.part);
 	ps_json_set_real(o, "gain", j->objection.gain);
 	json_object_set_new(o, "configurations", plan_json(a, &j->objection.way));

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 static void same_plans(const struct ps_cache_plan *a, const struct ps_cache_plan *b)
@@ -224,6 +225,47 @@ static void test_rsd_of_many(void **state)
 	}
 }
 
+/* Groups of 16 are enumerated, 17 are refused with the reason; who asks for nothing is not counted.
+ */
+static void test_the_core_of_many(void **state)
+{
+	enum { MANY = 18, MODELS = 20, SEEN = 16 };
+	struct ps_cache_tenant tenants[MANY];
+	struct ps_cache_item items[MODELS];
+	double demand[MANY * MODELS] = {0};
+	struct ps_cache_problem p = {.tenants = MANY,
+				     .items = MODELS,
+				     .capacity_bytes = 300,
+				     .tenant = tenants,
+				     .item = items,
+				     .demand = demand};
+	struct ps_cache_objection o;
+	struct ps_cache_plan plan_of;
+	struct ps_error err = {0};
+	struct ps_rng r;
+
+	(void)state;
+	ps_rng_init(&r, 8, 4);
+	for (int j = 0; j < MODELS; j++)
+		items[j] = (struct ps_cache_item){.bytes = 10 + (int64_t)ps_rng_below(&r, 90),
+						  .load_s = 1 + ps_rng_uniform(&r)};
+	for (int i = 0; i < MANY; i++) {
+		tenants[i] = (struct ps_cache_tenant){.weight = 1 + i % 3};
+		for (int j = 0; i < SEEN && j < MODELS; j++)
+			demand[i * MODELS + j] = ps_rng_exponential(&r, 3);
+	}
+	assert_int_equal(ps_cache_plan_make(PS_CACHE_PF, &p, NULL, &plan_of, &err), PS_OK);
+	assert_int_equal(ps_cache_core(&p, &plan_of, 1e-5, &o, &err), PS_OK);
+	assert_false(o.found);
+	ps_cache_plan_free(&plan_of);
+	demand[SEEN * MODELS] = 1;
+	assert_int_equal(ps_cache_plan_make(PS_CACHE_PF, &p, NULL, &plan_of, &err), PS_OK);
+	assert_int_equal(ps_cache_core(&p, &plan_of, 1e-5, &o, &err), PS_ETOOBIG);
+	assert_non_null(strstr(err.what, "17 tenants"));
+	assert_non_null(strstr(err.what, "at most 16"));
+	ps_cache_plan_free(&plan_of);
+}
+
 /* Models that are worth as much as they are large: what is not certain is said. */
 static void test_worth_by_bytes_is_said(void **state)
 {
@@ -268,6 +310,7 @@ int main(void)
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_between_pf_and_mmf),
 		cmocka_unit_test(test_rsd_of_many),
+		cmocka_unit_test(test_the_core_of_many),
 		cmocka_unit_test(test_worth_by_bytes_is_said),
 	};
 

@@ -191,6 +191,35 @@ static void test_the_core_by_hand(void **state)
 	}
 }
 
+/* One has all it could want, the other could have more beside it: static leaves room that is in
+ * nobody's part. Alone with its half of the chances neither would be better off. */
+static void test_an_objection_of_which_one_gains(void **state)
+{
+	static const double one[] = {1, 1}, demand[] = {1, 0, 0, 0, 1, 0.6};
+	static const int bytes[] = {10, 10, 5};
+	struct scene s;
+	struct ps_cache_plan p;
+	struct ps_cache_objection o;
+
+	(void)state;
+	set(&s, 2, 3, 25, one, bytes, demand);
+	plan(&s, PS_CACHE_STATIC, &p);
+	assert_true(p.utility[0] == 10 && p.utility[1] == 10);
+	assert_int_equal(ps_cache_core(&s.p, &p, 1e-5, &o, NULL), PS_OK);
+	assert_true(o.found && o.members == 2);
+	assert_true(!o.better[0] && o.better[1]);
+	assert_true(fabs(o.gain - 1.3) < 1e-6 && o.part == 1);
+	assert_true(fabs(o.way.utility[0] - 10) < 1e-6 && fabs(o.way.utility[1] - 13) < 1e-6);
+	ps_cache_objection_free(&o);
+	ps_cache_plan_free(&p);
+	/* Where nothing more fits nobody objects. */
+	s.p.capacity_bytes = 24;
+	plan(&s, PS_CACHE_STATIC, &p);
+	assert_int_equal(ps_cache_core(&s.p, &p, 1e-5, &o, NULL), PS_OK);
+	assert_false(o.found);
+	ps_cache_plan_free(&p);
+}
+
 /* ---- what must hold of any plan ---- */
 
 static void draw(struct scene *s, uint64_t seed)
@@ -412,6 +441,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_by_hand),
 		cmocka_unit_test(test_the_core_by_hand),
+		cmocka_unit_test(test_an_objection_of_which_one_gains),
 		cmocka_unit_test(test_what_always_holds),
 		cmocka_unit_test(test_objectives_grow_with_the_capacity),
 		cmocka_unit_test(test_refusals),

@@ -223,6 +223,54 @@ static void test_a_plan_is_kept_while_it_is_good(void **state)
 	ps_cache_free(c);
 }
 
+/* What is shown of a plan that is kept is what it gives now, though it was made for other requests:
+ * its worst share may be under 1, by no more than the certificate says, and one that is new keeps
+ * it. */
+static void test_a_kept_plan_is_judged_anew(void **state)
+{
+	const struct ps_cache_options o = {.policy = PS_CACHE_PF,
+					   .capacity_bytes = 10,
+					   .half_life_epochs = 1,
+					   .reuse_gap = 0.2};
+	struct ps_cache *c;
+	int kept = 0, under = 0;
+
+	(void)state;
+	assert_int_equal(ps_cache_new(&o, &c, NULL), PS_OK);
+	int a = tenant(c, "a", 1), b = tenant(c, "b", 2);
+	int x = item(c, "x", 10), y = item(c, "y", 10), z = item(c, "z", 10);
+	for (int n = 0; n < 60; n++) {
+		ask(c, a, x, 30);
+		ask(c, a, z, n < 20 ? 0 : n);
+		ask(c, b, y, 30);
+		struct ps_cache_epoch e = epoch(c);
+		struct ps_cache_problem p;
+		double worst = INFINITY;
+		ps_cache_problem_of(c, &p);
+		for (int i = 0; i < 2; i++) {
+			double v = 0, alone = 0;
+			for (int k = 0; k < e.plan->n; k++)
+				v += e.plan->config[k].share *
+				     ps_cache_utility(&p, i, e.plan->config[k].has);
+			for (int j = 0; j < 3; j++) {
+				const uint64_t has = UINT64_C(1) << j;
+				alone = fmax(alone, ps_cache_utility(&p, i, &has));
+			}
+			assert_true(fabs(e.plan->utility[i] - v) <= 1e-9 * v);
+			assert_true(fabs(e.plan->best[i] - alone) <= 1e-9 * alone);
+			worst = fmin(worst, v / (alone * (i + 1) / 3));
+		}
+		assert_true(fabs(ps_cache_worst_share(e.plan, NULL) - worst) < 1e-9);
+		assert_true(worst >= (1 - 1e-9) / (1 + e.plan->gap));
+		assert_true(e.plan->gap <= (e.reused ? 0.2 : PS_CACHE_GAP));
+		kept += e.reused;
+		under += worst < 1 - 1e-6;
+	}
+	/* Both happened: kept, and under the share by it. */
+	assert_true(kept > 0 && kept < 59 && under > 0);
+	ps_cache_free(c);
+}
+
 static bool not_the_first(void *ctx, int j)
 {
 	return j != *(const int *)ctx;
@@ -382,6 +430,7 @@ int main(void)
 		cmocka_unit_test(test_what_does_not_fit_is_refused),
 		cmocka_unit_test(test_draws_follow_the_plan),
 		cmocka_unit_test(test_a_plan_is_kept_while_it_is_good),
+		cmocka_unit_test(test_a_kept_plan_is_judged_anew),
 		cmocka_unit_test(test_victims),
 		cmocka_unit_test(test_no_victim_is_needless),
 		cmocka_unit_test(test_a_planned_configuration_is_kept),

@@ -28,6 +28,9 @@ void ps_cache_fair_fini(struct ps_cache_fair *s)
 	free(s->y);
 	free(s->dv);
 	free(s->try_v);
+	free(s->try_y);
+	free(s->u);
+	free(s->scale);
 	free(s->centre);
 	free(s->z);
 	free(s->has);
@@ -53,13 +56,16 @@ bool ps_cache_fair_init(struct ps_cache_fair *s, struct ps_cache_game *g)
 	s->u = malloc(n * sizeof(double));
 	s->scale = malloc(n * sizeof(double));
 	s->alpha = 1;
-	for (int i = 0; i < g->n; i++)
-		s->scale[i] = g->sum / (g->n * g->w[i]);
 	s->centre = malloc(n * sizeof(double));
 	s->z = malloc(n * sizeof(double));
 	s->lowest = INFINITY;
 	s->has = malloc((size_t)g->words * sizeof(*s->has));
-	return s->v && s->y && s->dv && s->try_v && s->centre && s->z && s->has;
+	if (!(s->v && s->y && s->dv && s->try_v && s->centre && s->z && s->has && s->try_y &&
+	      s->u && s->scale))
+		return false;
+	for (int i = 0; i < g->n; i++)
+		s->scale[i] = g->sum / (g->n * g->w[i]);
+	return true;
 }
 
 static bool renewed(double **p, size_t n)

@@ -383,9 +383,9 @@ static bool core_is_right(const struct ps_cache_problem *p, const struct truth *
 	}
 	for (unsigned group = 1; !nothing && group < 1U << t->n; group++)
 		best = fmax(best, group_mean(t, v, group));
-	/* Between, how small a gain is none is a matter of rounding. */
-	bool right = o.found ? (nothing || best > 1 + 9e-6) && way_is_right(plan, &o)
-			     : !nothing && best < 1 + 1.1e-5;
+	/* A way that is right needs no other proof; that there is none does, and how small a gain
+	 * is none is a matter of rounding. */
+	bool right = o.found ? way_is_right(plan, &o) : !nothing && best < 1 + 1.1e-5;
 	ps_cache_objection_free(&o);
 	return right;
 }

@@ -15,8 +15,9 @@ enum { ROUNDS = 5000, SMALL = 2000 };
 /* The duals of a stage add up to 1. Under this a dual may be what is left of the simplex' and the
  * pricing's tolerances; the largest counts in any case. */
 #define TIGHT 1e-3
-/* What a held value may lose in a later stage, for CLP's own tolerance; a tenth of CLOSE_MANY. */
-#define GIVE 1e-9
+/* What a held value may lose in a later stage, in small games: CLP's own tolerance. Later stages
+ * may gain by a multiple of it. */
+#define GIVE 1e-10
 /* How much more when CLP finds no point where there is one. */
 #define GIVE_MORE 1e-8
 

@@ -39,7 +39,7 @@ enum ps_status ps_cache_maxmin_solve(struct ps_cache_maxmin *m, double low, doub
  * of the first stage are looked for. false: no memory. */
 bool ps_cache_maxmin_begin(struct ps_cache_maxmin *m, const double *prices);
 /* ps_cache_maxmin_hold ends the rise of those rows that are tight in every optimum of the stage
- * that was solved: from here on each is at least at its value, up to 1e-9, in larger games 2e-8.
+ * that was solved: from here on each is at least at its value, up to 1e-10, in larger games 2e-8.
  * Returns how many: one or more, as long as some rise. */
 int ps_cache_maxmin_hold(struct ps_cache_maxmin *m, const struct ps_cache_maxmin_answer *a);
 bool ps_cache_maxmin_held(const struct ps_cache_maxmin *m, int row);

@@ -9,10 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { KEY_SIZE = 32 };
-
-static const double SECONDS = 1e-9;
-
 /* ---- life --------------------------------------------------------------------------------- */
 
 static bool is_planned(const struct residency *r)
@@ -43,7 +39,7 @@ void fair_set_capacity(struct residency *r)
 	(void)ps_cache_set_capacity(r->cache, capacity(r), &err);
 }
 
-/* ---- tenants and items -------------------------------------------------------------------- */
+/* ---- tenants -------------------------------------------------------------------- */
 
 /* The cache's number of a tenant, or -1: there are too many. */
 static int tenant_of(struct ps_dispatch *d, int tenant)
@@ -66,100 +62,6 @@ static int tenant_of(struct ps_dispatch *d, int tenant)
 	return own->fair - 1;
 }
 
-/* Remembers whose number of the cache this is. */
-static bool note_item(struct residency *r, int fair, int item)
-{
-	if (fair >= r->n_fair) {
-		int n = r->n_fair ? r->n_fair : 16;
-		while (n <= fair)
-			n *= 2;
-		int *more = realloc(r->item_of_fair, (size_t)n * sizeof *more);
-		if (!more)
-			return false;
-		r->item_of_fair = more;
-		while (r->n_fair < n)
-			r->item_of_fair[r->n_fair++] = -1;
-	}
-	r->item_of_fair[fair] = item;
-	return true;
-}
-
-static struct ps_cache_item values_of(const struct ps_dispatch *d, const struct item *it)
-{
-	const struct ps_repo_model *m = ps_repo_get(d->config.repo, it->model);
-	int64_t bytes = it->bytes > 0 ? it->bytes : m->identity.bytes;
-	int64_t ns = load_expected_ns(d, it);
-	return (struct ps_cache_item){.bytes = bytes,
-				      .load_s = (double)ns * SECONDS,
-				      .resident = it->resident,
-				      .pinned = m->config->pinned};
-}
-
-static void drop_item(struct residency *r, int item)
-{
-	struct item *it = &r->items[item];
-	if (it->fair < 0)
-		return;
-	int fair = it->fair;
-	it->fair = -1;
-	if (r->item_of_fair[fair] != item)
-		return;
-	ps_cache_drop_item(r->cache, fair);
-	r->item_of_fair[fair] = -1;
-	for (int i = 0; i < r->n_items; i++) /* its number may come to mean another one */
-		if (r->items[i].fair == fair)
-			r->items[i].fair = -1;
-}
-
-/* For one that takes more than half of the memory the others' plan does not stay so small: it is
- * loaded through what they keep. */
-static bool counts_as_largest(const struct ps_dispatch *d, int64_t bytes)
-{
-	return bytes <= room_most(d) / 2;
-}
-
-void fair_item(struct ps_dispatch *d, int item)
-{
-	struct residency *r = d->residency;
-	struct item *it = &r->items[item];
-	struct ps_cache_item v = values_of(d, it);
-	struct ps_error err;
-	char key[KEY_SIZE];
-	int fair;
-	if (!v.pinned && (v.bytes > room_most(d) || it->needs_bytes > room_most(d))) {
-		drop_item(r, item); /* it never fits */
-		return;
-	}
-	if (v.bytes > r->largest_bytes && counts_as_largest(d, v.bytes)) {
-		r->largest_bytes = v.bytes;
-		fair_set_capacity(r);
-	}
-	if (it->fair >= 0 && r->item_of_fair[it->fair] != item)
-		item = r->item_of_fair[it->fair]; /* one content, under its first name */
-	snprintf(key, sizeof key, "%d/%d", r->items[item].model, r->items[item].domain);
-	if (ps_cache_set_item(r->cache, key, &v, &fair, &err) != PS_OK ||
-	    !note_item(r, fair, item)) {
-		drop_item(r, item);
-		return;
-	}
-	r->items[item].fair = fair;
-}
-
-/* Both were found to be one content: what was asked of one is asked of the other. */
-void fair_join(struct ps_dispatch *d, int item, int with)
-{
-	struct residency *r = d->residency;
-	int from = r->items[item].fair, to = r->items[with].fair;
-	if (to < 0 || from == to)
-		return;
-	for (int t = 0; from >= 0 && t < ps_cache_tenants(r->cache); t++)
-		ps_cache_set_demand(r->cache, t, to,
-				    ps_cache_demand(r->cache, t, to) +
-					    ps_cache_demand(r->cache, t, from));
-	drop_item(r, item);
-	r->items[item].fair = to;
-}
-
 void fair_ask(struct ps_dispatch *d, int tenant, int item)
 {
 	struct residency *r = d->residency;
@@ -178,18 +80,6 @@ void fair_recall(struct ps_dispatch *d, int tenant, int item, double requests)
 		fair_item(d, item);
 	if (who >= 0 && r->items[item].fair >= 0)
 		ps_cache_set_demand(r->cache, who, r->items[item].fair, requests);
-}
-
-void fair_look(struct ps_dispatch *d, int item)
-{
-	struct residency *r = d->residency;
-	struct item *it = &r->items[item];
-	bool there = ps_repo_serving(d->config.repo, it->model, it->domain) >= 0;
-	if (there == it->resident)
-		return;
-	it->resident = there;
-	if (it->fair >= 0)
-		ps_cache_set_resident(r->cache, it->fair, there);
 }
 
 /* ---- epochs ------------------------------------------------------------------------------- */
@@ -219,10 +109,10 @@ static void look_at_all(struct ps_dispatch *d)
 	struct residency *r = d->residency;
 	r->largest_bytes = 0;
 	for (int i = 0; i < r->n_items; i++) {
-		int64_t bytes = values_of(d, &r->items[i]).bytes;
+		int64_t bytes = fair_values(d, &r->items[i]).bytes;
 		fair_look(d, i);
 		if (r->items[i].fair >= 0 && bytes > r->largest_bytes &&
-		    counts_as_largest(d, bytes))
+		    fair_counts_as_largest(d, bytes))
 			r->largest_bytes = bytes;
 	}
 	fair_set_capacity(r);
@@ -347,7 +237,7 @@ double ps_dispatch_configuration(const struct ps_dispatch *d, int i, int *ret_mo
 	if (!p || i >= p->n)
 		return -1;
 	for (int k = 0; k < p->items && k < r->n_fair; k++)
-		if (ps_cache_has(p->config[i].has, k) && r->item_of_fair[k] >= 0 && *ret_n < max)
-			ret_models[(*ret_n)++] = r->items[r->item_of_fair[k]].model;
+		if (ps_cache_has(p->config[i].has, k) && r->fairs[k].item >= 0 && *ret_n < max)
+			ret_models[(*ret_n)++] = r->items[r->fairs[k].item].model;
 	return p->config[i].share;
 }

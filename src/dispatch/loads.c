@@ -399,16 +399,12 @@ void residency_loaded(struct ps_dispatch *d, int instance, enum ps_status status
 	const struct ps_repo_instance *in = ps_repo_instance_get(d->config.repo, instance);
 	const struct stock *s = stock_get(d, instance);
 	d->residency->loads_due = true;
-	int first = -1;
 	for (int k = 0; status == PS_OK && facts && k < in->n_users; k++) {
 		int item = item_need(d->residency, in->users[k], in->domain);
 		if (item < 0)
 			continue;
 		loaded(d, &d->residency->items[item], facts, s->converts);
-		if (first >= 0)
-			fair_join(d, item, first);
-		else
-			first = item;
+		fair_content(d, item, in);
 		fair_item(d, item);
 	}
 }

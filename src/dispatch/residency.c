@@ -38,7 +38,7 @@ void residency_free(struct ps_dispatch *d)
 	free(r->evictions);
 	free(r->stocks);
 	census_fini(&r->census);
-	free(r->item_of_fair);
+	free(r->fairs);
 	ps_cache_job_free(r->plan);
 	ps_cache_free(r->cache);
 	free(r);

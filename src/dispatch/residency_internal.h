@@ -8,6 +8,7 @@
  *	recall.c      loads that nobody waits for
  *	usage.c       what tenants ask for and what it cost them
  *	fair.c        the policy: cache/
+ *	content.c     its items, which are contents
  *
  * An *item* is a model in a domain: what requests wait for. A *stock* is an instance of the
  * repository, by its number: what takes memory. Items of one content share a stock.
@@ -33,16 +34,20 @@ struct item {
 	int64_t used_ns;	     /* when it was last asked for */
 	int failures;		     /* in a row */
 	int64_t pause_until_ns;
-	bool hangs;	     /* its load was given up; it may still end */
-	int for_tenant;	     /* who had it loaded; -1: nobody in particular */
-	bool asked;	     /* somebody asked for it, and be it the operator; else nobody did */
-	int64_t fetched_ns;  /* when; 0: nothing is under way. Then: */
-	int way;	     /* its place in `under_way` */
-	uint64_t turn;	     /* rises with each that is fetched */
-	int64_t own_ns;	     /* what its step, or all that is left, is expected to take by itself */
-	int64_t active_ns;   /* since when a step goes on; 0: it waits */
-	bool own_converts;   /* it has to be converted, as far as is known */
-	int fair;	     /* cache's number; -1: it does not know it */
+	bool hangs;	    /* its load was given up; it may still end */
+	int for_tenant;	    /* who had it loaded; -1: nobody in particular */
+	bool asked;	    /* somebody asked for it, and be it the operator; else nobody did */
+	int64_t fetched_ns; /* when; 0: nothing is under way. Then: */
+	int way;	    /* its place in `under_way` */
+	uint64_t turn;	    /* rises with each that is fetched */
+	int64_t own_ns;	    /* what its step, or all that is left, is expected to take by itself */
+	int64_t active_ns;  /* since when a step goes on; 0: it waits */
+	bool own_converts;  /* it has to be converted, as far as is known */
+	bool hashed;	    /* what it held when it was there last: */
+	unsigned char hash[PS_REPO_HASH_SIZE];
+	struct ps_repo_identity hash_of; /* the file that was hashed */
+	uint64_t served_by;		 /* the instance's id, as fair_look saw it; 0: none */
+	int fair;			 /* cache's number; -1: it does not know it */
 	int64_t needs_bytes; /* as its last load was forecast, or measured to be too much */
 	bool resident;	     /* as cache was told */
 	int resuming;	     /* requests on their way to it */
@@ -88,6 +93,13 @@ struct candidate {
 	int64_t used_ns, bytes;
 };
 
+/* A number of the cache: a content, as far as is known. */
+struct fair_slot {
+	int item;     /* one that has it; -1: the number is not in use */
+	int members;  /* items that have it */
+	uint64_t key; /* as the cache knows it */
+};
+
 /* What all instances hold, added up in one walk; kept up to date while victims are taken. */
 struct census {
 	int64_t used_bytes, reserved_bytes, leaving_bytes, pinned_bytes;
@@ -119,7 +131,8 @@ struct residency {
 	struct index item_of, use_of, eviction_of;
 	struct ps_dispatch_request *told_first, *told_last; /* whom tick tells of */
 	struct ps_cache *cache;
-	int *item_of_fair; /* by cache's number: the item; -1: none */
+	struct fair_slot *fairs; /* by cache's number */
+	uint64_t last_key;	 /* of a number */
 	int n_fair;
 	int64_t largest_bytes;	   /* of any item */
 	uint64_t tenants_at;	   /* one more with each tenancy */
@@ -156,6 +169,8 @@ void usage_note(struct ps_dispatch *d, int tenant, int item, double requests, in
 void usage_decay(struct ps_dispatch *d);
 /* usage_main returns the tenant that asks most for the items of an instance, or -1. */
 int usage_main(const struct ps_dispatch *d, int instance);
+/* usage_demand returns what a tenant asks for an item, as usage_note counted it. */
+double usage_demand(const struct residency *r, int tenant, int item);
 /* usage_tenants calls `each` once for every tenant that asks for one of them, with the bytes that
  * the instance holds. After census_take. */
 void usage_tenants(const struct ps_dispatch *d, int instance,
@@ -248,11 +263,16 @@ enum ps_status fair_new(struct residency *r, uint64_t seed);
 void fair_set_capacity(struct residency *r);
 /* fair_item tells the policy of an item, as it is known now. */
 void fair_item(struct ps_dispatch *d, int item);
-/* fair_join: `item` has the content of `with`. */
-void fair_join(struct ps_dispatch *d, int item, int with);
 void fair_ask(struct ps_dispatch *d, int tenant, int item);
 void fair_recall(struct ps_dispatch *d, int tenant, int item, double requests);
-/* fair_look tells the policy whether an item is there. */
+/* fair_values returns what the policy is told of an item. fair_counts_as_largest says whether a
+ * plan keeps room for one of so many bytes. */
+struct ps_cache_item fair_values(const struct ps_dispatch *d, const struct item *it);
+bool fair_counts_as_largest(const struct ps_dispatch *d, int64_t bytes);
+/* fair_content: an item holds what an instance holds, whose hash is known. */
+void fair_content(struct ps_dispatch *d, int item, const struct ps_repo_instance *in);
+/* fair_look tells the policy whether an item is there, and looks whether its content is another one
+ * than that of the items it shares a number with, or that of others. */
 void fair_look(struct ps_dispatch *d, int item);
 /* fair_plan begins an epoch's plan, NULL: there is nothing to plan; fair_planned ends it.
  * fair_wants says whether the policy wants an item kept. */

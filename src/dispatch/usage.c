@@ -177,6 +177,12 @@ int usage_main(const struct ps_dispatch *d, int instance)
 	return tenant;
 }
 
+double usage_demand(const struct residency *r, int tenant, int item)
+{
+	int u = index_get(&r->use_of, key_of(tenant, item));
+	return u >= 0 ? r->uses[u].demand : 0;
+}
+
 void usage_tenants(const struct ps_dispatch *d, int instance,
 		   void (*each)(void *ctx, int tenant, int64_t bytes), void *ctx)
 {

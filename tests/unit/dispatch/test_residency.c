@@ -542,6 +542,91 @@ static void the_plan_is_not_touched_by_what_it_does_not_want(void **state)
 	stop_machine(&m);
 }
 
+static void usage_again(struct machine *m, bool loaded)
+{
+	struct ps_dispatch_request r[2];
+	for (int k = 0; k < 2; k++)
+		if (loaded)
+			use(m, k, k);
+		else /* it waits for a load */
+			assert_int_equal(await(m, &r[k], k, k, 0), PS_OK);
+	for (int k = 0; k < 2 && !loaded; k++)
+		ps_dispatch_cancel(m->d, &r[k], m->now);
+}
+
+static int planned_contents(const struct machine *m)
+{
+	int models[MODELS], n = 0, most = 0;
+	for (int i = 0; ps_dispatch_configuration(m->d, i, models, MODELS, &n) >= 0; i++)
+		most = n > most ? n : most;
+	return most;
+}
+
+/* Two names of one content are one item until one of them is given another file, be it loaded or
+ * not; back again, they are one again. */
+static void items_follow_contents(void **state)
+{
+	(void)state;
+	for (int which = 0; which < 4; which++) {
+		int changes = which % 2;
+		bool loaded = which < 2;
+		struct ps_dispatch_memory memory = budget(40);
+		memory.policy = PS_CACHE_PF;
+		struct machine m;
+		start_machine(&m, &memory, 0, 0, 0);
+		struct ps_dispatch_request r;
+		struct ps_dispatch_fairness a, b;
+		struct ps_repo_identity other = {.ino = 7, .bytes = 10};
+		char name[8];
+		m.content[1] = m.content[0];
+		have(&m, A, 0);
+		assert_int_equal(await(&m, &r, B, 1, 0), PS_OK);
+		ps_dispatch_resumed(m.d, B, m.models[1]);
+		for (int i = 0; i < 10; i++) {
+			use(&m, A, 0);
+			use(&m, B, 1);
+		}
+		end_epoch(&m);
+		assert_int_equal(planned_contents(&m), 1);
+		if (!loaded) { /* both go, and come back */
+			m.bytes[2] = 40;
+			have(&m, A, 2);
+			assert_false(is_there(&m, 0) || is_there(&m, 1));
+		}
+		snprintf(name, sizeof name, "m%d", changes);
+		m.content[changes] = 77;
+		assert_int_equal(ps_repo_put(m.repo, name, 1, "other", &other, 0, NULL, &m.err),
+				 PS_OK);
+		kick(&m);
+		if (loaded)
+			end_load(&m, PS_OK);
+		while (m.n_closing > 0)
+			end_unload(&m);
+		if (loaded)
+			assert_true(is_there(&m, 0) && is_there(&m, 1));
+		usage_again(&m, loaded);
+		end_epoch(&m);
+		assert_int_equal(planned_contents(&m), 2);
+		assert_true(ps_dispatch_fairness(m.d, A, &a) && ps_dispatch_fairness(m.d, B, &b));
+		/* Each asks for one of them, and has nothing of the other. */
+		assert_true(a.given_s == a.alone_s && b.given_s == b.alone_s && b.alone_s > 0);
+		while (m.n_opening + m.n_closing > 0)
+			m.n_closing > 0 ? end_unload(&m) : end_load(&m, PS_OK);
+		m.content[1 - changes] = 77;
+		snprintf(name, sizeof name, "m%d", 1 - changes);
+		assert_int_equal(ps_repo_put(m.repo, name, 1, "too", &other, 0, NULL, &m.err),
+				 PS_OK);
+		kick(&m);
+		while (m.n_opening + m.n_closing > 0)
+			m.n_closing > 0 ? end_unload(&m) : end_load(&m, PS_OK);
+		assert_true(is_there(&m, 0) && is_there(&m, 1) && used(&m) == 10);
+		usage_again(&m, true);
+		end_epoch(&m);
+		assert_int_equal(planned_contents(&m), 1);
+		stop_machine(&m);
+	}
+}
+
 /* What can never fit takes nothing from anybody's plan, and is asked for in vain at once. */
 static void what_never_fits_is_in_no_plan(void **state)
 {
@@ -790,6 +875,7 @@ int main(void)
 		cmocka_unit_test(an_unload_ends_the_wait),
 		cmocka_unit_test(what_was_asked_for_most_comes_back),
 		cmocka_unit_test(the_plan_is_not_touched_by_what_it_does_not_want),
+		cmocka_unit_test(items_follow_contents),
 		cmocka_unit_test(what_never_fits_is_in_no_plan),
 		cmocka_unit_test(one_plan_at_a_time),
 		cmocka_unit_test(the_plan_gives_way_before_a_refusal),

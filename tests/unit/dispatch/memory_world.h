@@ -33,7 +33,10 @@ struct machine {
 	int content[MODELS];
 	int opening[MANY], n_opening; /* instances */
 	int closing[MODELS + MANY], n_closing;
-	bool many; /* models: the repository is not checked at each step */
+	bool holds_plans; /* the test ends them: */
+	struct ps_dispatch_action plan;
+	int64_t told[MANY]; /* by instance: what was said before its load */
+	bool many;	    /* models: the repository is not checked at each step */
 	struct ps_dispatch_request *resumed[MANY], *refused[MANY];
 	int n_resumed, n_refused, n_opened;
 	struct ps_error err, why;
@@ -135,6 +138,7 @@ static inline void begin_load(struct machine *m, int instance)
 	struct ps_error err;
 	if (!ps_dispatch_hashed(m->d, instance, hash))
 		return;
+	m->told[instance % MANY] = need.resident_bytes;
 	enum ps_status s = ps_dispatch_reserve(m->d, instance, &need, &err);
 	if (s != PS_OK)
 		ps_dispatch_load_done(m->d, instance, s, &err, NULL, NULL);
@@ -151,7 +155,9 @@ static inline void take_ticks(struct machine *m)
 {
 	struct ps_dispatch_action a;
 	while ((a = ps_dispatch_tick(m->d, m->now)).kind != PS_DISPATCH_NOTHING) {
-		if (a.kind == PS_DISPATCH_PLAN) {
+		if (a.kind == PS_DISPATCH_PLAN && m->holds_plans)
+			m->plan = a;
+		else if (a.kind == PS_DISPATCH_PLAN) {
 			enum ps_status s = ps_cache_job_run(a.plan, &m->err);
 			ps_dispatch_planned(m->d, a.plan_number, s, &m->err, m->now);
 		}

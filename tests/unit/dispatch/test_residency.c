@@ -7,8 +7,6 @@
 
 #include "unit/dispatch/memory_world.h"
 
-#include "base/rng.h"
-
 #define START(m, bytes)                                                                            \
 	struct ps_dispatch_memory memory = budget(bytes);                                          \
 	struct machine m;                                                                          \
@@ -745,110 +743,6 @@ static void the_plan_gives_way_before_a_refusal(void **state)
 	stop_machine(&m);
 }
 
-/* ---- whatever happens --------------------------------------------------------------------- */
-
-struct history {
-	struct machine m;
-	struct ps_rng rng;
-	struct ps_dispatch_request r[MANY];
-	bool live[MANY];
-	int64_t waited, went_on, refused, left, evicted;
-};
-
-static int below(struct history *h, int n)
-{
-	return (int)ps_rng_below(&h->rng, (uint64_t)n);
-}
-
-static void ended(struct history *h)
-{
-	struct machine *m = &h->m;
-	for (int i = 0; i < m->n_resumed; i++) {
-		int k = (int)(m->resumed[i] - h->r);
-		assert_true(h->live[k]);
-		h->live[k] = false;
-		h->went_on++;
-		assert_true(is_there(m, h->r[k].model - m->models[0]));
-		ps_dispatch_resumed(m->d, h->r[k].tenant, h->r[k].model);
-	}
-	for (int i = 0; i < m->n_refused; i++) {
-		int k = (int)(m->refused[i] - h->r);
-		assert_true(h->live[k]);
-		assert_int_equal(h->r[k].state, PS_DISPATCH_DONE);
-		h->live[k] = false;
-		h->refused++;
-	}
-	m->n_resumed = m->n_refused = 0;
-}
-
-static void random_step(struct history *h)
-{
-	struct machine *m = &h->m;
-	int k = below(h, MANY), what = below(h, 10);
-	if (what < 5) {
-		int model = below(h, MODELS);
-		if (is_there(m, model))
-			use(m, A, model);
-		else if (!h->live[k])
-			h->live[k] = await(m, &h->r[k], B, model, 0) == PS_OK;
-		h->waited += h->live[k];
-	} else if (what < 7 && m->n_opening > 0) {
-		end_load(m, below(h, 8) ? PS_OK : PS_EENGINE);
-	} else if (what < 9 && m->n_closing > 0) {
-		end_unload(m);
-	} else if (h->live[k] && h->r[k].state == PS_DISPATCH_PARKED) {
-		ps_dispatch_cancel(m->d, &h->r[k], m->now);
-		h->live[k] = false;
-		h->left++;
-	}
-}
-
-struct tally {
-	int64_t went_on, evicted;
-};
-
-static void history(uint64_t seed, enum ps_cache_kind policy, struct tally *all)
-{
-	struct ps_dispatch_memory memory = budget(35);
-	struct history *h = calloc(1, sizeof *h);
-	memory.min_residency_ns = 3 * MS;
-	memory.policy = policy;
-	memory.epoch_ns = 50 * MS;
-	memory.load_pause_ns = 20 * MS;
-	start_machine(&h->m, &memory, 10, 0, 1);
-	ps_rng_init(&h->rng, seed, 1);
-	for (int i = 0; i < MODELS; i++)
-		h->m.bytes[i] = 5 + below(h, 15);
-	h->m.content[5] = h->m.content[4];
-	h->m.bytes[5] = h->m.bytes[4];
-	for (int step = 0; step < 2000; step++) {
-		h->m.now += below(h, 3) * MS;
-		random_step(h);
-		kick(&h->m);
-		ended(h);
-		assert_in_range(used(&h->m), 0, 35);
-	}
-	struct ps_dispatch_evictions e;
-	for (int i = 0; ps_dispatch_evictions_get(h->m.d, i, &e); i++)
-		h->evicted += (int64_t)e.n;
-	*all = (struct tally){all->went_on + h->went_on, all->evicted + h->evicted};
-	for (int k = 0; k < MANY; k++)
-		if (h->live[k])
-			ps_dispatch_cancel(h->m.d, &h->r[k], h->m.now);
-	stop_machine(&h->m);
-	free(h);
-}
-
-static void the_budget_holds_whatever_happens(void **state)
-{
-	(void)state;
-	struct tally all = {0};
-	for (uint64_t seed = 1; seed <= 20; seed++)
-		history(seed, (enum ps_cache_kind)(seed % PS_CACHE_KINDS), &all);
-	/* Where the pinned and the guaranteed fill the budget, the others get little. */
-	assert_true(all.went_on > 4000 && all.evicted > 1000);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -879,7 +773,6 @@ int main(void)
 		cmocka_unit_test(what_never_fits_is_in_no_plan),
 		cmocka_unit_test(one_plan_at_a_time),
 		cmocka_unit_test(the_plan_gives_way_before_a_refusal),
-		cmocka_unit_test(the_budget_holds_whatever_happens),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

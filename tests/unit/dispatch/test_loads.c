@@ -269,7 +269,7 @@ static void the_queue_is_foreseen_by_turns(void **state)
 	START(m, 100);
 	struct ps_dispatch_request r[MODELS];
 	for (int i = 0; i < MODELS; i++) { /* that each takes 100 ms is known */
-		char name[8];
+		char name[16];
 		snprintf(name, sizeof name, "m%d", i);
 		set_file(&m, i, name, MB);
 		have(&m, B, i);
@@ -299,7 +299,7 @@ static void who_comes_again_has_so_many_loads_begun(void **state)
 	struct ps_dispatch_request r;
 	int loading = 0;
 	for (int i = 0; i < MODELS; i++) {
-		char name[8];
+		char name[16];
 		snprintf(name, sizeof name, "m%d", i);
 		set_file(&m, i, name, 100 * MB);
 		assert_int_equal(await(&m, &r, A, i, m.now + MS), PS_EUNAVAIL);

@@ -575,7 +575,7 @@ static void items_follow_contents(void **state)
 		struct ps_dispatch_request r;
 		struct ps_dispatch_fairness a, b;
 		struct ps_repo_identity other = {.ino = 7, .bytes = 10};
-		char name[8];
+		char name[16];
 		m.content[1] = m.content[0];
 		have(&m, A, 0);
 		assert_int_equal(await(&m, &r, B, 1, 0), PS_OK);

@@ -294,20 +294,44 @@ static enum ps_status need_of(const struct ps_serve_engine *e, const char *path,
 }
 
 enum ps_status ps_serve_check_size(const struct ps_dispatch_memory *m, const char *path,
-				   const struct ps_repo_rnn *rnn, struct ps_error *err)
+				   const struct ps_repo_rnn *rnn, int64_t *largest_bytes,
+				   struct ps_error *err)
 {
 	const struct ps_serve_engine any = {
 		.ops = m->budget_bytes > 0 ? ps_engine_for_model(path, rnn->precision) : NULL};
 	struct ps_engine_need need;
 	struct ps_error own;
 	char takes[PS_UNITS_SIZE], budget[PS_UNITS_SIZE];
-	if (m->budget_bytes == 0 || need_of(&any, path, rnn, false, &need, &own) != PS_OK ||
-	    need.resident_bytes <= m->budget_bytes)
+	if (m->budget_bytes == 0 || need_of(&any, path, rnn, false, &need, &own) != PS_OK)
 		return PS_OK; /* what is wrong with the file, loading says */
+	if (need.resident_bytes <= m->budget_bytes) {
+		if (need.resident_bytes > *largest_bytes)
+			*largest_bytes = need.resident_bytes;
+		return PS_OK;
+	}
 	return ps_error_set(err, PS_ETOOBIG,
 			    "%s is expected to hold %s once it is loaded, and model_memory is %s",
 			    path, ps_units_format_bytes(need.resident_bytes, takes),
 			    ps_units_format_bytes(m->budget_bytes, budget));
+}
+
+void ps_serve_warn_of_guarantees(const struct ps_serve_config *c,
+				 const struct ps_dispatch_memory *m, int64_t largest_bytes)
+{
+	const struct ps_serve_tenant_config *t = c->tenants.items;
+	char guaranteed[PS_UNITS_SIZE], budget[PS_UNITS_SIZE], largest[PS_UNITS_SIZE];
+	int64_t sum = 0;
+	for (size_t i = 0; i < c->tenants.len; i++)
+		sum += t[i].memory;
+	if (sum == 0 || m->budget_bytes == 0 || largest_bytes <= m->budget_bytes - sum)
+		return;
+	ps_log(PS_LOG_WARN, "models",
+	       "tenants are guaranteed %s of memory, model_memory is %s, and the largest model is "
+	       "expected to hold %s: others wait for it in vain while the guaranteed memory is "
+	       "used",
+	       ps_units_format_bytes(sum, guaranteed),
+	       ps_units_format_bytes(m->budget_bytes, budget),
+	       ps_units_format_bytes(largest_bytes, largest));
 }
 
 enum ps_status ps_serve_need(struct ps_serve *s, const char *path, const struct ps_repo_rnn *rnn,

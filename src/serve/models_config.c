@@ -148,6 +148,7 @@ struct applied {
 	struct ps_repo_identity *identities; /* by section with a path */
 	struct ps_serve_model_changes changes;
 	struct ps_dispatch_memory memory;
+	int64_t largest_bytes; /* of a model, as it is expected */
 	struct ps_error *err;
 };
 
@@ -163,14 +164,14 @@ static int source_of(struct ps_serve_admin *a, const char *folder)
 }
 
 /* One that can never be loaded is refused while somebody looks. */
-static void check_sizes(const struct applied *a, struct ps_repo_listing *l)
+static void check_sizes(struct applied *a, struct ps_repo_listing *l)
 {
 	for (int i = 0; i < l->n_entries; i++) {
 		struct ps_repo_entry *e = &l->entries[i];
 		for (int k = 0; e->status == PS_OK && k < e->n_files; k++)
 			e->status =
 				ps_serve_check_size(&a->memory, l->files[e->first_file + k].path,
-						    &e->config.rnn, &e->error);
+						    &e->config.rnn, &a->largest_bytes, &e->error);
 	}
 }
 
@@ -225,7 +226,8 @@ static enum ps_status identify_files(struct applied *a)
 		if (status == PS_OK && m[i].rnn > 0)
 			status = ps_repo_rnn_parse(ps_serve_rnn_choices[m[i].rnn], &rnn, a->err);
 		if (status == PS_OK)
-			status = ps_serve_check_size(&a->memory, m[i].path, &rnn, a->err);
+			status = ps_serve_check_size(&a->memory, m[i].path, &rnn, &a->largest_bytes,
+						     a->err);
 		if (status != PS_OK)
 			ps_serve_config_at(a->config, &m[i].where, "models", a->err);
 	}
@@ -415,6 +417,8 @@ static enum ps_status look(struct applied *a)
 		status = identify_files(a);
 	if (status == PS_OK)
 		warn_of_names(a);
+	if (status == PS_OK)
+		ps_serve_warn_of_guarantees(a->config, &a->memory, a->largest_bytes);
 	return status;
 }
 

@@ -134,9 +134,15 @@ enum ps_status ps_serve_memory_of(const struct ps_serve_config *c,
 /* ps_serve_max_loading returns how many loads may go on at once. */
 int ps_serve_max_loading(const struct ps_serve_config *c);
 /* ps_serve_check_size refuses a model's file that cannot be loaded within the budget: PS_ETOOBIG
- * with both sizes. Without a budget, or a forecast, all are fine. Blocks on the disk. */
+ * with both sizes. Without a budget, or a forecast, all are fine. *largest_bytes grows to what it
+ * is expected to hold. Blocks on the disk. */
 enum ps_status ps_serve_check_size(const struct ps_dispatch_memory *m, const char *path,
-				   const struct ps_repo_rnn *rnn, struct ps_error *err);
+				   const struct ps_repo_rnn *rnn, int64_t *largest_bytes,
+				   struct ps_error *err);
+/* ps_serve_warn_of_guarantees says when what is left of the budget beside the guarantees is less
+ * than the largest model. */
+void ps_serve_warn_of_guarantees(const struct ps_serve_config *c,
+				 const struct ps_dispatch_memory *m, int64_t largest_bytes);
 /* ps_serve_need forecasts what a loader's next step takes. Blocks. A loader's thread. */
 enum ps_status ps_serve_need(struct ps_serve *s, const char *path, const struct ps_repo_rnn *rnn,
 			     struct ps_engine_need *ret_need, struct ps_error *err);

@@ -144,6 +144,11 @@ class OnDemand(unittest.TestCase):
             Budget({"m0": held(1)}, "25MiB", tenants=tenants)
         self.assertIn("guaranteed 30.0 MiB of memory so far, and model_memory is 25.0 MiB",
                       str(e.exception))
+        with Budget({"m0": held(6)}, "35MiB", tenants=tenants) as s:
+            until(lambda: "guaranteed 30.0 MiB of memory, model_memory is 35.0 MiB, and the largest "
+                          "model is expected to hold 6.0" in s.stderr)
+        with Budget({"m0": held(4)}, "35MiB", tenants=tenants) as s:
+            self.assertNotIn("the largest model is expected", s.stderr)
         for wrong in ("0%", "101%", "many", "0"):
             with self.assertRaises(StartError) as e:
                 Budget({"m0": held(1)}, wrong)

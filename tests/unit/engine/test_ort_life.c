@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -373,6 +374,59 @@ static void test_a_conversion_can_be_interrupted(void **state)
 	free(o.model);
 }
 
+static char *write_relu(const char *name)
+{
+	char *path = path_in(dir, name);
+	struct tiny_onnx t;
+
+	tiny_begin(&t);
+	tiny_node(&t, "Relu", "x", NULL, "y", -1);
+	tiny_input(&t, "x", 1, "N,4");
+	tiny_output(&t, "y", 1, "N,4");
+	assert_int_equal(tiny_write(&t, path), PS_OK);
+	return path;
+}
+
+static void test_a_conversion_that_hangs(void **state)
+{
+	static const char script[] = "#!/bin/sh\necho $$ > \"$3.pid\"\nexec sleep 600\n";
+	char *helper = strdup(path_in(dir, "hanging")), *real = strdup(getenv("PERSEUS_CONVERT"));
+	char *own = strdup(path_in(dir, "beside"));
+	char *known = strdup(write_relu("known.onnx"));
+	const struct ps_engine_options options = {.cache_dir = own,
+						  .convert_timeout_ns = 4 * PS_NS_PER_SEC};
+	struct ps_engine *e;
+	struct ps_engine_instance *i;
+	struct opener o = {.model = strdup(write_matmul("hangs.onnx"))};
+	struct ps_error err;
+	pthread_t t;
+
+	(void)state;
+	assert_int_equal(ops->start(&options, &e, &err), PS_OK);
+	assert_int_equal(ops->open(e, &(struct ps_engine_open){.path = known}, &i, &err), PS_OK);
+	ops->close(i);
+	assert_int_equal(ps_file_write(helper, script, strlen(script), NULL), PS_OK);
+	assert_int_equal(chmod(helper, 0755), 0);
+	setenv("PERSEUS_CONVERT", helper, 1);
+	o.e = e;
+	assert_int_equal(pthread_create(&t, NULL, open_thread, &o), 0);
+	while (count_files(own, ".pid") == 0)
+		sched_yield(); /* until the helper runs */
+	/* What is converted already is mapped meanwhile. */
+	assert_int_equal(ops->open(e, &(struct ps_engine_open){.path = known}, &i, &err), PS_OK);
+	ops->close(i);
+	assert_int_equal(pthread_tryjoin_np(t, NULL), EBUSY);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	assert_int_equal(o.status, PS_ETIMEOUT);
+	setenv("PERSEUS_CONVERT", real, 1);
+	ops->stop(e);
+	free(helper);
+	free(real);
+	free(own);
+	free(known);
+	free(o.model);
+}
+
 /* ---- GPU ---- */
 
 static void test_no_gpu_is_said_clearly(void **state)
@@ -532,6 +586,7 @@ int main(void)
 		cmocka_unit_test(test_batch_axis_is_told),
 		cmocka_unit_test(test_threads_stay_bounded),
 		cmocka_unit_test(test_a_conversion_can_be_interrupted),
+		cmocka_unit_test(test_a_conversion_that_hangs),
 		cmocka_unit_test(test_no_gpu_is_said_clearly),
 		cmocka_unit_test(test_a_real_gpu),
 		cmocka_unit_test(test_a_gpu_is_bound),

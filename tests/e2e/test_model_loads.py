@@ -145,6 +145,30 @@ class Pretended(unittest.TestCase):
             self.assertLessEqual(most, 12 * 2 ** 20)
 
 
+    def test_several_threads_take_requests(self):
+        """A load may end on one thread while another one is about to wait for it. Nothing but that
+        load wakes who waits: the policy's epoch does not end here."""
+        models = {f"m{i}": held(8, load_time="3ms", mean="1ms") for i in range(5)}
+        with Budget(models, "20MiB", {"io_threads": 3, "memory_epoch": "10min"}) as s:
+            end, codes, longest = time.monotonic() + 3, [], [0]
+
+            def ask(k):
+                i = k
+                while time.monotonic() < end:
+                    began = time.monotonic()
+                    codes.append(s.ask(f"m{i % 5}")[0])
+                    longest.append(time.monotonic() - began)
+                    i += 1 + k
+            threads = [threading.Thread(target=ask, args=(k,)) for k in range(6)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+            self.assertEqual(set(codes), {200})
+            self.assertLess(max(longest), 5)
+            self.assertGreater(s.metric("perseus_model_evictions_total"), 10)
+
+
 class Sampler(threading.Thread):
     """Memory of a server and its children, ten times a second: each page by its share."""
 

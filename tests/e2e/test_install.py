@@ -47,6 +47,32 @@ class Install(unittest.TestCase):
                                  "share/man/man1/perseus.1", "share/perseus/examples/perseus.yaml",
                                  *runtime})
 
+    def test_library_of_recurrent_layers(self):
+        """One header and one library, away from the sources, run an LSTM; no ONNX Runtime."""
+        root = self.dir / "devel"
+        done = subprocess.run(["cmake", "--install", os.environ["PS_BUILD_DIR"], "--component", "devel",
+                               "--prefix", root], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        files = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
+        self.assertEqual(files, {"include/perseus_rnn.h", "lib/libperseus_rnn.a"})
+        source = self.dir / "one_layer.c"
+        source.write_bytes(pathlib.Path(os.environ["PS_SOURCE_DIR"], "examples/rnn/one_layer.c").read_bytes())
+        # A sanitizer's library wants a sanitizer's program.
+        library = (root / "lib/libperseus_rnn.a").read_bytes()
+        flags = [f"-fsanitize={name}" for name, mark in (("address", b"__asan_"), ("thread", b"__tsan_"),
+                                                         ("undefined", b"__ubsan_")) if mark in library]
+        done = subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", *flags, "-I", root / "include",
+                               source, "-L", root / "lib", "-lperseus_rnn", "-lm", "-lpthread",
+                               "-o", self.dir / "one_layer"], cwd=self.dir, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = subprocess.run([self.dir / "one_layer"], capture_output=True, text=True, timeout=60,
+                              env={**self.env, "PERSEUS_ORT_LIBRARY": "/nowhere/libonnxruntime.so"})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("off double precision", done.stdout)
+        libraries = subprocess.run(["ldd", self.dir / "one_layer"], capture_output=True, text=True).stdout
+        self.assertNotIn("onnxruntime", libraries)
+        self.assertNotIn("jansson", libraries)
+
     def test_version(self):
         done = self.run_installed("--version")
         self.assertEqual((done.returncode, done.stderr), (0, ""))

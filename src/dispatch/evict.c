@@ -50,7 +50,8 @@ static bool rank_of(struct ps_dispatch *d, const struct want *w, bool rob, struc
 		return false;
 	v->rank = replaced ? TO_BE_REPLACED : fair < 0 ? UNKNOWN : wanted ? WANTED : GIVEN_UP;
 	v->rank += !replaced && in->holds > 0 ? BUSY : 0;
-	v->worth = fair < 0 ? (struct ps_cache_worth){0} : fair_worth(d, fair, w->tenant);
+	if (fair >= 0)
+		v->worth = fair_worth(d, fair, w->tenant);
 	v->used_ns = used_ns(d, in);
 	return true;
 }
@@ -168,13 +169,13 @@ static bool choose(struct ps_dispatch *d, struct census *c, int n, int64_t bytes
 bool evict_choose(struct ps_dispatch *d, struct census *c, int64_t bytes, struct want *w, bool most,
 		  int *ret_n)
 {
-	int n;
+	int n, most_rob = w->may_rob ? 1 : 0;
 	*ret_n = 0;
 	if (bytes <= 0)
 		return true;
-	for (int rob = 0; rob <= w->may_rob; rob++) {
+	for (int rob = 0; rob <= most_rob; rob++) {
 		int64_t all = collect(d, c, w, rob, &n);
-		bool last = most && rob == w->may_rob;
+		bool last = most && rob == most_rob;
 		if ((all >= bytes || last) && choose(d, c, n, bytes, w, last, ret_n))
 			return true;
 	}

@@ -99,11 +99,13 @@ static void grid_tenants(const json_t *shown, struct ps_report_grid *g)
 		json_array_size(json_object_get(row, "tenants"));
 	ps_report_grid_init(g, "Tenants under each policy", heads, 3, n);
 	json_array_foreach((json_t *)all, p, row)
-		json_array_foreach(json_object_get(row, "tenants"), i, t)
 	{
-		ps_report_grid_set(g, r, 0, name_of(row));
-		ps_report_grid_set(g, r, 1, ps_json_get_string(t, "tenant", ""));
-		figures(t, of_tenant, TENANT_FIGURES, g, r++, 2);
+		json_array_foreach(json_object_get(row, "tenants"), i, t)
+		{
+			ps_report_grid_set(g, r, 0, name_of(row));
+			ps_report_grid_set(g, r, 1, ps_json_get_string(t, "tenant", ""));
+			figures(t, of_tenant, TENANT_FIGURES, g, r++, 2);
+		}
 	}
 }
 

@@ -74,7 +74,7 @@ static void together(const struct probe *p, void (*work)(void *ctx, int i), void
 /* Seconds of one pass. */
 static double result(const struct probe *p)
 {
-	double took[TIMES];
+	double took[TIMES] = {0};
 
 	for (int i = 0; i < p->times; i++)
 		took[i] = (double)(p->instants[i + 1] - p->instants[i]) * 1e-9 / (double)p->passes;

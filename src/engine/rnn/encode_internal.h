@@ -30,12 +30,12 @@ INLINE vb bytes_of(vf v)
 
 static bool any(vi where)
 {
-	int32_t lanes[PS_RNN_LANES], or = 0;
+	int32_t lanes[PS_RNN_LANES], bits = 0;
 
 	memcpy(lanes, &where, sizeof lanes);
 	for (int i = 0; i < PS_RNN_LANES; i++)
-		or |= lanes[i];
-	return or != 0;
+		bits |= lanes[i];
+	return bits != 0;
 }
 
 static bool encode_int8(const float *from, int64_t n, float scale, void *to)

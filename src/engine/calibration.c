@@ -21,6 +21,7 @@
 #define MAX_FILE_BYTES ((size_t)1 << 30)
 
 struct calibration {
+	const struct ps_engine_lender *lender; /* NULL: nobody else uses the CPUs */
 	const struct ps_engine_ops *ops;
 	struct ps_engine_instance *instance;
 	struct ps_engine_describe d;
@@ -61,7 +62,9 @@ static enum ps_status run(struct calibration *c, struct ps_error *err)
 				  .alloc_ctx = &arena};
 
 	ps_arena_init(&arena, 0);
+	ps_engine_borrow(c->lender);
 	enum ps_status st = c->ops->run(c->instance, &r, err);
+	ps_engine_give_back(c->lender);
 	ps_arena_fini(&arena);
 	c->sets += st == PS_OK;
 	return st;
@@ -166,9 +169,10 @@ static enum ps_status run_folder(struct calibration *c, const char *folder, stru
 }
 
 enum ps_status ps_engine_calibrate(const struct ps_engine_ops *ops, struct ps_engine_instance *i,
-				   const char *path, int *ret_sets, struct ps_error *err)
+				   const struct ps_engine_lender *lender, const char *path,
+				   int *ret_sets, struct ps_error *err)
 {
-	struct calibration c = {.ops = ops, .instance = i};
+	struct calibration c = {.ops = ops, .instance = i, .lender = lender};
 	struct ps_error own;
 	enum ps_status st;
 

@@ -20,11 +20,13 @@ void ps_engine_borrow(const struct ps_engine_lender *l);
 void ps_engine_give_back(const struct ps_engine_lender *l);
 
 /* ps_engine_calibrate runs an instance on all inputs at `path` (struct ps_engine_open), narrow, and
- * counts them. PS_EINVAL (no input there, or one that does not fit the model), PS_ETOOBIG (over
- * PS_ENGINE_MAX_SETS), errors of ps_npy_take, of reading and of run; `where` is the file. */
+ * counts them; the CPUs are borrowed for each run. PS_EINVAL (no input there, or one that does not
+ * fit the model), PS_ETOOBIG (over PS_ENGINE_MAX_SETS), errors of ps_npy_take, of reading and of
+ * run; `where` is the file. */
 #define PS_ENGINE_MAX_SETS 1024
 enum ps_status ps_engine_calibrate(const struct ps_engine_ops *ops, struct ps_engine_instance *i,
-				   const char *path, int *ret_sets, struct ps_error *err);
+				   const struct ps_engine_lender *lender, const char *path,
+				   int *ret_sets, struct ps_error *err);
 
 /* ps_engine_check_run holds the inputs of `run` against what the model declares. PS_EINVAL. */
 enum ps_status ps_engine_check_run(const struct ps_engine_describe *d,

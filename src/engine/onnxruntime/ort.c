@@ -122,7 +122,7 @@ static enum ps_status take_with_teams(struct ps_engine_instance *i,
 				      struct ps_error *err)
 {
 	struct ps_engine *e = i->engine;
-	struct ps_ort_rnn_teams teams = {0};
+	struct ps_ort_rnn_teams teams = {.lender = e->lender};
 	enum ps_status st = find_team(e, wide, err);
 
 	if (st == PS_OK && wide) {

@@ -195,6 +195,7 @@ enum ps_status ps_ort_rnn_open(const struct ps_ort_api *api, const struct ps_eng
 	*ret_rnn = NULL;
 	o.wish.tuner = teams->tuner;
 	o.wish.team = teams->loading;
+	o.wish.lender = teams->lender;
 	(void)ps_rnn_wish_measures(&o.wish, open->rnn_calibration);
 	if (st != PS_OK)
 		return st;
@@ -221,8 +222,8 @@ enum ps_status ps_ort_rnn_settle(struct ps_engine_instance *i, const struct ps_e
 	int sets = 0;
 
 	if (r->wish.input_comes)
-		st = ps_engine_calibrate(&ps_engine_onnxruntime, i, open->rnn_calibration, &sets,
-					 err);
+		st = ps_engine_calibrate(&ps_engine_onnxruntime, i, i->engine->lender,
+					 open->rnn_calibration, &sets, err);
 	if (st == PS_OK)
 		st = ps_rnn_layers_judge(&r->layers, &r->wish, err);
 	if (st == PS_OK)

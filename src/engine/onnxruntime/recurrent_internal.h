@@ -73,6 +73,7 @@ struct ps_ort_rnn {
 struct ps_ort_rnn_teams {
 	struct ps_rnn_team *loading, *wide;
 	struct ps_rnn_tuner *tuner;
+	const struct ps_engine_lender *lender;
 };
 enum ps_status ps_ort_rnn_open(const struct ps_ort_api *api, const struct ps_engine_open *open,
 			       const struct ps_ort_rnn_teams *teams, struct ps_ort_rnn **ret_rnn,

@@ -19,6 +19,7 @@ struct ps_engine {
 	struct ps_rnn_team *team;   /* of wide runs; NULL: there are none */
 	struct ps_rnn_tuner *tuner; /* of that team */
 	struct ps_cpus cpus;
+	const struct ps_engine_lender *lender; /* of these; NULL: nobody else uses them */
 	atomic_bool interrupted;
 };
 
@@ -45,6 +46,7 @@ static enum ps_status rnn_start(const struct ps_engine_options *options,
 	if (!e)
 		return ps_error_set(err, PS_ENOMEM, "no memory for the engine");
 	e->cpus = options->cpus;
+	e->lender = options->lender;
 	if (options->wide_threads > 1)
 		st = ps_rnn_team_new(ps_rnn_team_size(options->wide_threads), &options->cpus,
 				     &e->team, err);
@@ -99,6 +101,7 @@ static enum ps_status load(struct ps_engine_instance *i, const struct ps_engine_
 	int sets = 0;
 
 	wish.tuner = i->wide ? i->engine->tuner : NULL;
+	wish.lender = i->engine->lender;
 	if (st == PS_OK)
 		st = ps_file_read(open->path, (size_t)PS_ONNX_MAX_BYTES, &data, &len, err);
 	if (st != PS_OK)
@@ -110,7 +113,8 @@ static enum ps_status load(struct ps_engine_instance *i, const struct ps_engine_
 	}
 	free(data);
 	if (st == PS_OK && measured)
-		st = ps_engine_calibrate(&ps_engine_rnn, i, open->rnn_calibration, &sets, err);
+		st = ps_engine_calibrate(&ps_engine_rnn, i, i->engine->lender,
+					 open->rnn_calibration, &sets, err);
 	if (st == PS_OK)
 		st = ps_rnn_layers_judge(&i->graph.layers, &wish, err);
 	if (st == PS_OK)

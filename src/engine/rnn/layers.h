@@ -11,6 +11,7 @@
 #ifndef PS_ENGINE_RNN_LAYERS_H
 #define PS_ENGINE_RNN_LAYERS_H
 
+#include "engine/engine.h"
 #include "engine/rnn/node.h"
 #include "engine/rnn/team.h"
 
@@ -24,6 +25,7 @@ struct ps_rnn_wish {
 	struct ps_rnn_tuner *tuner; /* tune.h; NULL: layers run as they are */
 	struct ps_rnn_team *team;   /* that packs and measures; NULL: the calling thread alone */
 	bool input_comes;	    /* the model will run calibration input of the user's */
+	const struct ps_engine_lender *lender; /* of the CPUs to measure on; NULL: nobody else's */
 };
 
 struct ps_rnn_layers {

@@ -93,9 +93,13 @@ static enum ps_status judge(const struct ps_rnn_wish *wish, double error, struct
 static enum ps_status measure(struct ps_rnn_layers_row *row, const struct ps_rnn_node *node,
 			      const struct ps_rnn_wish *wish, struct ps_error *err)
 {
+	const struct ps_engine_lender *l = wish->lender;
 	const struct ps_rnn_calibration c = {.steps = PS_RNN_CALIBRATION_STEPS,
 					     .batch = PS_RNN_CALIBRATION_BATCH,
-					     .seed = PS_RNN_SEED};
+					     .seed = PS_RNN_SEED,
+					     .borrow = l ? l->borrow : NULL,
+					     .give_back = l ? l->give_back : NULL,
+					     .ctx = l ? l->ctx : NULL};
 	enum ps_status st;
 
 	if (wish->precision == PS_RNN_FLOAT32)

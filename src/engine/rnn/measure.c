@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define HALF_WIDTH 1.7320508F /* of an even distribution of variance 1 */
+#define SLICE	   4	      /* steps for which CPUs are borrowed: milliseconds in large layers */
 
 struct ps_rnn_watch {
 	struct ps_rnn *exact;
@@ -102,15 +103,94 @@ static enum ps_status check(const struct ps_rnn_calibration *c, struct ps_error 
 				      (long long)c->batch, (long long)c->steps);
 }
 
+/* ---- measuring at once ---- */
+
+/* One of the two layers that are compared: what its next slice begins with, and what it makes. */
+struct side {
+	struct ps_rnn *r;
+	float *h, *c, *y;
+};
+
+static enum ps_status make_side(struct side *s, struct ps_rnn *r, int64_t steps, int64_t batch,
+				struct ps_error *err)
+{
+	size_t states = (size_t)(batch * r->spec.hidden * r->directions);
+
+	*s = (struct side){.r = r,
+			   .h = calloc(states, sizeof *s->h),
+			   .c = calloc(states, sizeof *s->c),
+			   .y = calloc((size_t)steps * states, sizeof *s->y)};
+	return s->h && s->c && s->y
+		       ? PS_OK
+		       : ps_error_set(err, PS_ENOMEM, "no memory to measure a precision");
+}
+
+static void drop_side(struct side *s)
+{
+	free(s->h);
+	free(s->c);
+	free(s->y);
+}
+
+/* A slice of steps from `first` on, alone on the CPUs. */
+static enum ps_status run_side(const struct side *s, struct ps_rnn_team *team,
+			       const struct ps_rnn_calibration *c, struct ps_rnn_run run,
+			       int64_t first, struct ps_error *err)
+{
+	bool has_cell = s->r->spec.cell == PS_RNN_LSTM;
+
+	run.h0 = first > 0 ? s->h : NULL;
+	run.c0 = first > 0 && has_cell ? s->c : NULL;
+	run.y = s->y;
+	run.y_h = s->h;
+	run.y_c = has_cell ? s->c : NULL;
+	if (c->borrow)
+		c->borrow(c->ctx);
+	enum ps_status st = ps_rnn_run(s->r, team, &run, err);
+	if (c->give_back)
+		c->give_back(c->ctx);
+	return st;
+}
+
+/* Steps of a slice: what goes from the last step to the first, or lies row by row, is in one. */
+static int64_t slice_of(const struct ps_rnn *r, const struct ps_rnn_calibration *c)
+{
+	bool whole = !c->borrow || r->spec.direction != PS_RNN_FORWARD || r->spec.layout != 0;
+
+	return whole || c->steps < SLICE ? c->steps : SLICE;
+}
+
+static enum ps_status compare(struct side sides[2], struct ps_rnn_team *team,
+			      const struct ps_rnn_calibration *c, const float *x, double *ret_error,
+			      struct ps_error *err)
+{
+	int64_t slice = slice_of(sides[0].r, c), units = sides[0].r->spec.hidden;
+	enum ps_status st = PS_OK;
+
+	*ret_error = 0;
+	for (int64_t first = 0; st == PS_OK && first < c->steps; first += slice) {
+		struct ps_rnn_run run = {.steps = c->steps - first < slice ? c->steps - first
+									   : slice,
+					 .batch = c->batch,
+					 .x = x + first * c->batch * sides[0].r->spec.inputs};
+		for (int k = 0; st == PS_OK && k < 2; k++)
+			st = run_side(&sides[k], team, c, run, first, err);
+		if (st == PS_OK)
+			*ret_error = fmax(*ret_error, largest(sides[0].y, sides[1].y,
+							      run.steps * run.batch * units *
+								      sides[0].r->directions));
+	}
+	return st;
+}
+
 enum ps_status ps_rnn_measure(struct ps_rnn *r, struct ps_rnn_team *team,
 			      const struct ps_rnn_weights *weights,
 			      const struct ps_rnn_calibration *c, double *ret_error,
 			      struct ps_error *err)
 {
-	struct ps_rnn_run run = {.steps = c->steps, .batch = c->batch, .x = c->x};
+	struct side sides[2] = {};
 	struct ps_rnn *exact = NULL;
 	float *x = NULL;
-	int64_t values;
 	enum ps_status st = check(c, err);
 
 	if (st == PS_OK)
@@ -122,14 +202,13 @@ enum ps_status ps_rnn_measure(struct ps_rnn *r, struct ps_rnn_team *team,
 		st = x ? PS_OK : ps_error_set(err, PS_ENOMEM, "no memory to measure a precision");
 		if (x)
 			draw(x, c->steps * c->batch * r->spec.inputs, c->seed);
-		run.x = x;
 	}
+	for (int k = 0; st == PS_OK && k < 2; k++)
+		st = make_side(&sides[k], k == 0 ? r : exact, slice_of(r, c), c->batch, err);
 	if (st == PS_OK)
-		st = ps_rnn_watch(r, exact, err);
-	if (st == PS_OK) {
-		st = ps_rnn_run(r, team, &run, err);
-		ps_rnn_watched(r, ret_error, &values);
-	}
+		st = compare(sides, team, c, c->x ? c->x : x, ret_error, err);
+	drop_side(&sides[0]);
+	drop_side(&sides[1]);
 	free(x);
 	ps_rnn_free(exact);
 	return st;

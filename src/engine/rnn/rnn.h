@@ -160,6 +160,10 @@ struct ps_rnn_calibration {
 	const float *x;	      /* in the layer's layout; NULL: drawn from `seed`, each value even
 			       * between -1.7 and 1.7 (variance 1) */
 	uint64_t seed;
+	/* Called before and after each slice of a few steps, where others want the same CPUs (of a
+	 * layer that is not forward in layout 0: once for all steps); NULL: not. */
+	void (*borrow)(void *ctx), (*give_back)(void *ctx);
+	void *ctx;
 };
 #define PS_RNN_CALIBRATION_STEPS 32
 #define PS_RNN_CALIBRATION_BATCH 2

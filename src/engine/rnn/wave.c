@@ -68,7 +68,7 @@ static double in_waves_s(struct ps_rnn *const *r, int n, int layers, int log, in
 static bool can_wave(struct ps_rnn *const *r, const struct ps_rnn_run *runs, int n)
 {
 	for (int i = 0; i < n; i++) {
-		if (r[i]->estimate.step_s[0] <= 0 || !ps_rnn_stacks(r[i]) ||
+		if (r[i]->estimate.step_s[0] <= 0 || r[i]->watch || !ps_rnn_stacks(r[i]) ||
 		    runs[i].batch != runs[0].batch || runs[i].steps != runs[0].steps)
 			return false;
 	}

@@ -617,6 +617,66 @@ static void test_runs_at_once(void **unused)
 	}
 }
 
+static void count_loan(void *ctx)
+{
+	++*(int *)ctx;
+}
+
+static void end_loan(void *ctx)
+{
+	*(int *)ctx += 1000;
+}
+
+/* In slices of four steps, for which CPUs are borrowed, the error is the same to the bit; what
+ * cannot be cut is one slice. */
+static void test_measure_in_slices(void **unused)
+{
+	enum { H = 40, I = 20 };
+	static const struct {
+		enum ps_rnn_cell cell;
+		enum ps_rnn_direction direction;
+		int layout, steps, slices;
+	} cases[] = {
+		{PS_RNN_LSTM, PS_RNN_FORWARD, 0, 32, 8}, {PS_RNN_LSTM, PS_RNN_FORWARD, 0, 3, 1},
+		{PS_RNN_GRU, PS_RNN_FORWARD, 0, 13, 4},	 {PS_RNN_PLAIN, PS_RNN_FORWARD, 0, 9, 3},
+		{PS_RNN_LSTM, PS_RNN_REVERSE, 0, 13, 1}, {PS_RNN_GRU, PS_RNN_BOTH, 0, 13, 1},
+		{PS_RNN_LSTM, PS_RNN_FORWARD, 1, 13, 1},
+	};
+
+	(void)unused;
+	state = 10;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct ps_rnn_spec s = ps_rnn_spec_default(cases[i].cell, I, H);
+		int64_t rows = 2 * ps_rnn_gates(cases[i].cell) * H;
+		struct ps_rnn_calibration c = {.steps = cases[i].steps, .batch = 2, .seed = 1};
+		float *w = numbers(rows * I, 0.2), *u = numbers(rows * H, 0.2);
+		const struct ps_rnn_weights weights = {.w = w, .r = u};
+		s.direction = cases[i].direction;
+		s.layout = cases[i].layout;
+		for (int p = PS_RNN_BFLOAT16; p < PS_RNN_PRECISIONS; p++) {
+			double whole, cut;
+			struct ps_rnn *r;
+			int loans = 0;
+			assert_int_equal(
+				ps_rnn_new(&s, (enum ps_rnn_precision)p, &weights, NULL, &r, NULL),
+				PS_OK);
+			c.borrow = c.give_back = NULL;
+			assert_int_equal(ps_rnn_measure(r, NULL, &weights, &c, &whole, NULL),
+					 PS_OK);
+			c.borrow = count_loan;
+			c.give_back = end_loan;
+			c.ctx = &loans;
+			assert_int_equal(ps_rnn_measure(r, teams[2], &weights, &c, &cut, NULL),
+					 PS_OK);
+			assert_true(whole > 0 && whole == cut);
+			assert_int_equal(loans, 2 * cases[i].slices * 1001);
+			ps_rnn_free(r);
+		}
+		free(w);
+		free(u);
+	}
+}
+
 static void test_measure(void **unused)
 {
 	enum { H = 64, I = 20 };
@@ -682,6 +742,7 @@ int main(void)
 		cmocka_unit_test(test_run_refused),
 		cmocka_unit_test(test_runs_at_once),
 		cmocka_unit_test(test_measure),
+		cmocka_unit_test(test_measure_in_slices),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

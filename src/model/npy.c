@@ -279,6 +279,7 @@ enum ps_status ps_npy_take(const struct ps_tensor_spec *spec, char *file, size_t
 	t->rank = a.rank;
 	memcpy(t->dims, a.dims, sizeof(t->dims));
 	t->bytes = a.bytes;
-	memmove(file, a.data, a.bytes);
+	if (a.bytes > 0)
+		memmove(file, a.data, a.bytes);
 	return PS_OK;
 }

@@ -184,11 +184,20 @@ static bool wait_writable(int fd)
 	return poll(&p, 1, 1000) == 1;
 }
 
-/* A pipe that can be written takes this much at once, also when its descriptor may block. */
+/* A pipe that can be written takes PIPE_BUF at once, also when its descriptor may block. As many
+ * whole lines as fit: what others write to stderr then falls between two lines. */
+static size_t piece_of(const char *bytes, size_t n)
+{
+	if (n <= PIPE_BUF)
+		return n;
+	const char *end = memrchr(bytes, '\n', PIPE_BUF);
+	return end ? (size_t)(end - bytes) + 1 : PIPE_BUF;
+}
+
 static ssize_t write_some(int fd, const char *bytes, size_t n)
 {
 	errno = EAGAIN;
-	return wait_writable(fd) ? write(fd, bytes, n < PIPE_BUF ? n : PIPE_BUF) : -1;
+	return wait_writable(fd) ? write(fd, bytes, piece_of(bytes, n)) : -1;
 }
 
 static void lose(struct ps_serve_observe *o, size_t n, bool torn)

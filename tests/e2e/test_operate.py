@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -210,6 +211,23 @@ class Logs(unittest.TestCase):
             self.assertEqual((second["tenant"], second["outcome"], second["code"]),
                              ("b", "invalid", 400))
             self.assertIn("error", second)
+
+    def test_lines_are_written_whole(self):
+        """Two threads write to stderr: no write of one ends within a line."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        body = json.dumps({"inputs": [{**X, "datatype": "INT8"}]}).encode()
+        n, seen = 200, []
+        with ours, Server({"m": synthetic()}, config={"access_log": True},
+                          stderr_fd=theirs.fileno()) as s:
+            theirs.close()
+            ours.settimeout(30)
+            with socket.create_connection(s.address) as c:
+                c.sendall((b"POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\n"
+                           b"Content-Length: %d\r\n\r\n" % len(body) + body) * n)
+                while b"".join(seen).count(b'"log":"access"') < n:
+                    seen.append(ours.recv(1 << 20))
+        self.assertGreater(max(map(len, seen)), 2048)  # several lines at once, or nothing is shown
+        self.assertEqual([x for x in seen if not x.endswith(b"\n")], [])
 
     def test_sample_and_slow(self):
         config = {"access_log": True, "access_log_sample": "25%", "slow_request": "50ms",

@@ -108,12 +108,14 @@ class Server:
     models: name -> synthetic(...), or the path of a model file (linked into the folder).
     tenants: list of dictionaries for the configuration; config: further keys of it.
     model_keys: further keys of every model. args: further arguments;
-    program: in place of PERSEUS; user: number of the user to run as. Attributes once started: url ("127.0.0.1:PORT"), http
+    program: in place of PERSEUS; user: number of the user to run as; stderr_fd: where stderr goes
+    in place of a file. Attributes once started: url ("127.0.0.1:PORT"), http
     ("http://127.0.0.1:PORT"), ready (the line of --ready-fd), process, dir.
     """
 
     def __init__(self, models=None, tenants=None, config=None, args=(), env=None, listen="127.0.0.1:0",
-                 program=PERSEUS, model_keys=None, user=None):
+                 program=PERSEUS, model_keys=None, user=None, stderr_fd=None):
+        self.stderr_fd = stderr_fd
         self.program, self.model_keys, self.user = program, model_keys or {}, user
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="perseus-test-"))
         self.code = None
@@ -154,7 +156,8 @@ class Server:
             self.process = subprocess.Popen(
                 [self.program, "serve", "--config", str(path), "--listen", listen, "--ready-fd",
                  str(write_fd), *map(str, args)],
-                stdout=subprocess.PIPE, stderr=err, pass_fds=[write_fd], user=self.user,
+                stdout=subprocess.PIPE,
+                stderr=err if self.stderr_fd is None else self.stderr_fd, pass_fds=[write_fd], user=self.user,
                 env={**os.environ, **(env or {})})
         os.close(write_fd)
         try:

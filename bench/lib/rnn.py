@@ -65,6 +65,15 @@ def build_ours():
     return program
 
 
+def build_avx2_only():
+    """What makes ONNX Runtime see no more than AVX2."""
+    library = MADE / "avx2-only.so"
+    MADE.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-shared", "-fPIC", PEERS / "avx2-only.c", "-o",
+                    library], check=True)
+    return library
+
+
 def build_onednn():
     """None where Debian's package is not installed."""
     program = MADE / "rnn-onednn"
@@ -82,10 +91,11 @@ class Absent(RuntimeError):
 
 
 class Worker:
-    def __init__(self, args):
+    def __init__(self, args, env):
         listed = ",".join(map(str, cpus()))
         self.process = subprocess.Popen(["taskset", "-c", listed, *map(str, args)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                        env={**os.environ, **env}, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
         self.ready = self.process.stdout.readline().split()
         self.blocks = []
         if not self.ready or self.ready[0] != "ready":
@@ -159,9 +169,12 @@ def write_layer(folder, cell, hidden, steps, batch):
 
 
 class Layer:
-    """Every system on one layer: name -> Worker, those that are absent name -> why."""
+    """Every system on one layer: name -> Worker, those that are absent name -> why. `avx2`: the
+    library of build_avx2_only, and nobody uses more than AVX2."""
 
-    def __init__(self, folder, cell, hidden, steps, batch):
+    def __init__(self, folder, cell, hidden, steps, batch, avx2=None):
+        self.envs = {"ours": {"PERSEUS_RNN_ISA": "avx2"}, "onednn": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+                     "ort": {"LD_PRELOAD": str(avx2)}} if avx2 else {}
         self.shape = (cell, hidden, steps, batch)
         self.workers, self.absent = {}, {}
         self.folder = folder
@@ -171,7 +184,7 @@ class Layer:
     def add(self, name, precision, args):
         """Starts a system and holds its output against ONNX Runtime's in float32."""
         try:
-            worker = Worker(args)
+            worker = Worker(args, self.envs.get(name.split()[0], {}))
         except Absent as e:
             self.absent[name] = f"{self.shape[0]}: {e}"
             return
@@ -209,8 +222,8 @@ class Layer:
 
 
 @contextlib.contextmanager
-def layer(folder, shape, ours, onednn):
-    made = Layer(folder, *shape)
+def layer(folder, shape, ours, onednn, avx2=None):
+    made = Layer(folder, *shape, avx2)
     try:
         made.start(ours, onednn)
         yield made
@@ -231,10 +244,11 @@ def read_seconds(levels, size, key):
     return size * (cost[at - 1] + part * (cost[at] - cost[at - 1]))
 
 
-def machine(cache):
+def machine(cache, isa=None):
     """This CPU, measured now."""
     done = subprocess.run([programs.PERSEUS, "rnn", "machine", "--again", "--cache-dir", str(cache),
                            "--cpus", ",".join(map(str, cpus()))], check=True,
+                          env={**os.environ, **({"PERSEUS_RNN_ISA": isa} if isa else {})},
                           stdout=subprocess.PIPE, text=True)
     return yaml.safe_load(done.stdout)
 
@@ -276,7 +290,8 @@ class Results:
 
     def __init__(self):
         self.medians = {}  # name -> {shape: [us per block]}
-        self.tails = {}    # the same, of p99 / p50 over all runs of undisturbed blocks
+        self.tails = {}    # name -> {shape: us}: p99 over all runs of undisturbed blocks
+        self.jitter = {}   # the same, of p99 / p50 over these runs
         self.bounds = {}   # (precision, shape) -> us
         self.absent = {}
         self.ready = {}    # shape -> (seconds to pack and tune) of ours in float32
@@ -293,7 +308,8 @@ class Results:
             all_runs = sorted(x for block in worker.blocks for x in block)
             if len(all_runs) >= 100 and not disturbed:
                 p99 = all_runs[math.ceil(0.99 * len(all_runs)) - 1]
-                self.tails.setdefault(name, {})[made.shape] = p99 / statistics.median(all_runs)
+                self.tails.setdefault(name, {})[made.shape] = p99
+                self.jitter.setdefault(name, {})[made.shape] = p99 / statistics.median(all_runs)
         self.ready[made.shape] = sum(map(float, made.workers["ours float32"].ready[1:3]))
         for p in PRECISIONS:
             self.bounds[p, made.shape] = bound_us(m, *made.shape, p)
@@ -348,6 +364,22 @@ def worst(results, label, ours, peer, wide_only):
                 + ("" if WIDE else f"; the goal (>= {wide_only:g}) is for AVX-512"))
 
 
+def jitter(results, whose, at_most=None):
+    """The row of the layer whose p99 is furthest from its median."""
+    found = [(v, n, s) for n, by_shape in results.jitter.items() if n.startswith(whose)
+             for s, v in by_shape.items()]
+    if not found:
+        return
+    v, name, s = max(found)
+    far = "" if at_most is None else f"{sum(x[0] > at_most for x in found)} over the goal; "
+    figures.row(f"rnn: p99 over p50, worst layer, {whose}", f"{results.tails[name][s] / 1e3:.4g} ms",
+                f"{results.tails[name][s] / v / 1e3:.4g} ms", v, None, None,
+                f"<= {at_most:g}" if at_most else "",
+                "shown" if at_most is None else "met" if v <= at_most else "missed",
+                f"{name.removeprefix(whose).strip()}, {s[0]} {s[1]} x {s[2]}, batch {s[3]}; {far}"
+                f"{len(found)} layers and precisions with at least 100 runs in blocks without steal")
+
+
 def bounds(results, label, precision, wanted, at_most):
     """The row of our time over the bound, for slices that `wanted` says yes to."""
     ours = results.medians[f"ours {precision}"]
@@ -367,6 +399,23 @@ def bounds(results, label, precision, wanted, at_most):
 
 # ---- table and chart ----
 
+def tails_table(results):
+    """p99 and median of what ran often enough for a p99."""
+    names = sorted(results.tails)
+    if not names:
+        return []
+    lines = ["", "p99 (median) in ms, of at least 100 runs in blocks without steal:", "",
+             "| layer | batch | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
+    for s in sorted({s for by_shape in results.tails.values() for s in by_shape},
+                    key=lambda s: (s[3], s[0], s[1], s[2])):
+        cells = []
+        for n in names:
+            p99 = results.tails[n].get(s)
+            cells.append(f"{p99 / 1e3:.4g} ({p99 / results.jitter[n][s] / 1e3:.4g})" if p99 else "")
+        lines.append(f"| {s[0]} {s[1]} x {s[2]} | {s[3]} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def write_table(results, path):
     names = sorted(results.medians)
     lines = ["| layer | batch | " + " | ".join(f"{n} (ms)" for n in names)
@@ -382,6 +431,7 @@ def write_table(results, path):
         lines.append(f"| {s[0]} {s[1]} x {s[2]} | {s[3]} | " + " | ".join(cells)
                      + f" | {results.bounds['float32', s] / 1e3:.4g} | {recurrent / us / 1e3:.4g}"
                      f" | {both / us / 1e3:.4g} |")
+    lines += tails_table(results)
     lines += ["", "Largest difference of an output from ONNX Runtime's in float32: "
               + ", ".join(f"{n} {results.off[n]:.2g}" for n in names)]
     lines += [f"{n}: {why}" for n, why in sorted(results.absent.items())]
@@ -430,16 +480,16 @@ def write_chart(results, path):
     path.write_text("\n".join(out) + "\n</svg>\n")
 
 
-def measure(batches, blocks, shapes):
+def measure(batches, blocks, shapes, avx2=None):
     """Every shape with every system, interleaved."""
     ours, onednn, results = build_ours(), build_onednn(), Results()
     folder = MADE / "rnn"
     for batch in batches:
         for cell, hidden, steps in shapes:
             shape = (cell, hidden, steps, batch)
-            m = machine(folder / "cache")
+            m = machine(folder / "cache", "avx2" if avx2 else None)
             with figures.part(f"rnn {cell} {hidden} x {steps}, batch {batch}"), \
-                    layer(folder / "layer", shape, ours, onednn) as made:
+                    layer(folder / "layer", shape, ours, onednn, avx2) as made:
                 systems = {n: w.block for n, w in made.workers.items()}
                 found, repeated, disturbed = figures.rounds(
                     systems, blocks, f"{cell} {hidden} x {steps}, batch {batch} (us)")

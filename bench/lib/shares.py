@@ -1,5 +1,6 @@
 """What perseus cache simulate found, as a drawing and as tables for a document."""
 import math
+import re
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 420, 64, 48, 16, 24
@@ -107,24 +108,30 @@ def table(policies):
     return "\n".join(out) + "\n"
 
 
+def kernel(text):
+    """The first two numbers of its version: what follows says who built it."""
+    return re.sub(r"(\d+\.\d+).*", r"\1", text)
+
+
 def measured(results, names):
     """Markdown: the rows of results.json of these figures, each with its command, and where and when
     they were measured."""
     out = ["| figure | measured | bound or peer | ratio | goal | verdict | command |", "|" + "---|" * 7]
-    machines, commits = set(), set()
+    machines = set()
     for name in names:
         one = results.get(name)
         if not one:
             out.append(f"| {name} | not measured | | | | | `bench/run {name}` |")
             continue
         machines.add(f"{one['machine']['cpu']}, {one['machine']['cpus']} CPUs, "
-                     f"{one['machine']['kernel']}, {one['started'][:10]}")
-        commits.add(one["commit"] or "no commit")
+                     f"{kernel(one['machine']['kernel'])}, {one['started'][:10]}")
         for r in one["rows"]:
             ratio = "" if r["ratio"] is None else f"{r['ratio']:.4g}" + \
                 ("" if r["low"] in (None, r["high"]) else f" [{r['low']:.4g}, {r['high']:.4g}]")
+            blocks = re.search(r"\d+ of \d+ blocks", r["note"]) if r["verdict"] == "unfinished" else None
+            verdict = r["verdict"] + (f": {blocks[0]}" if blocks else "")
             out.append("| " + " | ".join([r["figure"], r["ours"], r["peer"], ratio, r["goal"],
-                                          r["verdict"], f"`bench/run {name}`"]) + " |")
+                                          verdict, f"`bench/run {name}`"]) + " |")
     where = "Measured on " + "; ".join(sorted(machines)) if machines else "Nothing was measured yet"
     return "\n".join(out) + f"\n\n{where}.\n"
 

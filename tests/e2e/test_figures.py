@@ -336,12 +336,21 @@ class Documents(unittest.TestCase):
         self.assertIn("| `lru` | 0.9000 | 90.0 | 50.0 +-1.0 | 1.000 | 0.500 +-0.100 | - |", lines[2])
         row = {"figure": "f", "ours": "1 ms", "peer": "2 ms", "ratio": 0.5, "low": 0.4, "high": 0.6,
                "goal": "<= 1", "verdict": "met", "note": ""}
-        found = shares.measured({"a": {"rows": [row], "commit": "abc", "started": "2026-01-02T03:04",
-                                       "machine": {"cpu": "CPU", "cpus": 2, "kernel": "Linux 6"}}},
-                                ("a", "b"))
+        machine = {"cpu": "CPU", "cpus": 2, "kernel": "Linux 6.1.44-some-build"}
+        # As bench/run keeps a figure that is to be gone on with, and one that failed.
+        half = {**row, "figure": "g", "low": None, "high": None, "verdict": "unfinished",
+                "note": "3 of 10 blocks; the next run with PS_BENCH_STRETCH_S goes on"}
+        bad = {**half, "figure": "h", "ours": "", "peer": "", "ratio": None, "goal": "",
+               "verdict": "failed", "note": "no | such | thing"}
+        one = {"rows": [row], "commit": "abc", "started": "2026-01-02T03:04", "machine": machine}
+        found = shares.measured({"a": one, "c": {**one, "rows": [half, bad], "commit": None}},
+                                ("a", "b", "c"))
+        self.assertIn("| g | 1 ms | 2 ms | 0.5 | <= 1 | unfinished: 3 of 10 blocks | `bench/run c` |",
+                      found)
+        self.assertIn("| h |  |  |  |  | failed | `bench/run c` |", found)
         self.assertIn("| f | 1 ms | 2 ms | 0.5 [0.4, 0.6] | <= 1 | met | `bench/run a` |", found)
         self.assertIn("| b | not measured |", found)
-        self.assertIn("Measured on CPU, 2 CPUs, Linux 6, 2026-01-02.", found)
+        self.assertIn("Measured on CPU, 2 CPUs, Linux 6.1, 2026-01-02.", found)
 
     def test_a_place_of_a_document(self):
         page = "a\n<!-- x -->\nold\n<!-- /x -->\nb\n"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # figure: all 15 recurrent layers at batch 1, 2 and 4 beside ONNX Runtime and oneDNN
-# seconds: 2700
+# seconds: 700
 # long: three batches of 15 layers in eight systems
 """As bench/rnn.py, at batch 1, 2 and 4: speed beside ONNX Runtime and oneDNN at each batch, and what
 batch 4 costs beside batch 1 where the weights come from the third cache or memory (a slice of 4 MiB

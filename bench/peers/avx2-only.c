@@ -1,9 +1,9 @@
 /* avx2-only.c - for LD_PRELOAD: the program sees a processor whose widest vectors are AVX2's.
  *
- * Linux lets a thread give up CPUID (arch_prctl(ARCH_SET_CPUID, 0), where the processor can fault it);
- * threads that it starts inherit that. Each CPUID is then answered here: the processor's own answer
- * without AVX-512, AVX-VNNI and AMX. That limits libraries that have no switch for it.
- * Exits with 3 where CPUID cannot be given up.
+ * Linux lets a thread give up CPUID (arch_prctl(ARCH_SET_CPUID, 0), where the processor can fault
+ * it); threads that it starts inherit that. Each CPUID is then answered here: the processor's own
+ * answer without AVX-512, AVX-VNNI and AMX. That limits libraries that have no switch for it. Exits
+ * with 3 where CPUID cannot be given up.
  */
 #include <asm/prctl.h>
 #include <cpuid.h>
@@ -21,7 +21,8 @@
 static void limit(unsigned leaf, unsigned sub, unsigned r[4])
 {
 	if (leaf == 7 && sub == 0) {
-		r[1] &= ~(BIT(16) | BIT(17) | BIT(21) | BIT(26) | BIT(27) | BIT(28) | BIT(30) | BIT(31));
+		r[1] &= ~(BIT(16) | BIT(17) | BIT(21) | BIT(26) | BIT(27) | BIT(28) | BIT(30) |
+			  BIT(31));
 		r[2] &= ~(BIT(1) | BIT(6) | BIT(11) | BIT(12) | BIT(14));
 		r[3] &= ~(BIT(2) | BIT(3) | BIT(8) | BIT(22) | BIT(23) | BIT(24) | BIT(25));
 	} else if (leaf == 7 && sub == 1) {
@@ -37,7 +38,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	unsigned leaf = (unsigned)g[REG_RAX], sub = (unsigned)g[REG_RCX], r[4];
 
 	(void)info;
-	if (at[0] != 0x0f || at[1] != 0xa2) { /* a fault of the program's own: again, and die of it */
+	if (at[0] != 0x0f || at[1] != 0xa2) { /* the program's own fault: again, and die of it */
 		signal(sig, SIG_DFL);
 		return;
 	}
